@@ -1,0 +1,2 @@
+//! The `pds` program.
+fn main() {}
