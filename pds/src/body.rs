@@ -1,0 +1,90 @@
+//! Bodies of requests and responses: nothing, bytes, or a stream that is read once.
+
+use core::fmt;
+use core::future::poll_fn;
+
+use bytes::{Bytes, BytesMut};
+use futures_core::stream::LocalBoxStream;
+
+/// A request as a host hands it over.
+pub type Request = http::Request<Body>;
+
+/// A response as a host sends it.
+pub type Response = http::Response<Body>;
+
+/// The body of a request or a response.
+#[derive(Default)]
+pub enum Body {
+    /// No body.
+    #[default]
+    Empty,
+    /// A body that is in memory.
+    Bytes(Bytes),
+    /// A body that comes in pieces.
+    Stream(LocalBoxStream<'static, Result<Bytes, BodyError>>),
+}
+
+/// Why a body could not be read.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// The other side went away or broke the framing.
+    #[error("the body ended early: {0}")]
+    Interrupted(String),
+    /// The body is larger than the caller allows.
+    #[error("the body is larger than {0} bytes")]
+    TooLarge(usize),
+}
+
+impl Body {
+    /// Reads the whole body, of at most `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`BodyError::TooLarge`] as soon as the limit is passed, without reading on.
+    pub async fn collect(self, limit: usize) -> Result<Bytes, BodyError> {
+        let mut stream = match self {
+            Self::Empty => return Ok(Bytes::new()),
+            Self::Bytes(bytes) if bytes.len() > limit => return Err(BodyError::TooLarge(limit)),
+            Self::Bytes(bytes) => return Ok(bytes),
+            Self::Stream(stream) => stream,
+        };
+        let mut whole = BytesMut::new();
+        while let Some(piece) = poll_fn(|context| stream.as_mut().poll_next(context)).await {
+            let piece = piece?;
+            if whole.len().saturating_add(piece.len()) > limit {
+                return Err(BodyError::TooLarge(limit));
+            }
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole.freeze())
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self::Bytes(Bytes::from(text))
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(Bytes::from(bytes))
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Self::Bytes(Bytes::from_static(text.as_bytes()))
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
+            Self::Stream(_) => f.write_str("Stream"),
+        }
+    }
+}

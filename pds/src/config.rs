@@ -1,0 +1,287 @@
+//! The account's configuration: the same variables and secrets on every host.
+
+use core::fmt;
+
+use nacre_crypto::{Curve, SigningKey, VerifyingKey};
+use nacre_syntax::{Did, Handle};
+use zeroize::Zeroizing;
+
+/// What the world may know of the account, and all that the stateless front of a host needs.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The public host name, with a port only on this machine (`PDS_HOSTNAME`).
+    pub hostname: String,
+    /// The account's DID (`DID`).
+    pub did: Did,
+    /// The account's handle, in lower case (`HANDLE`).
+    pub handle: Handle,
+    /// The key that commits are verified with (`SIGNING_KEY_PUBLIC`).
+    pub signing_key: VerifyingKey,
+}
+
+/// All that an account is configured with.
+pub struct Config {
+    /// The public part.
+    pub identity: Identity,
+    /// The private half of the identity's key (`SIGNING_KEY`).
+    pub signing_key: SigningKey,
+    /// Whether the account starts active; one that moves in starts deactivated (`INITIAL_ACTIVE`).
+    pub initial_active: bool,
+    /// Signs the session tokens (`JWT_SECRET`).
+    pub jwt_secret: Secret,
+    /// Opens everything to the operator's own tools (`AUTH_TOKEN`).
+    pub auth_token: Secret,
+    /// The bcrypt hash of the account's password (`PASSWORD_HASH`).
+    pub password_hash: PasswordHash,
+}
+
+/// Where Cloudflare keeps the account's object; it cannot be changed after the first request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DataLocation {
+    /// Near the first request.
+    Auto,
+    /// Preferably in this region.
+    Hint(&'static str),
+    /// Never outside this jurisdiction.
+    Jurisdiction(&'static str),
+}
+
+/// Text that is shown to nobody and wiped when dropped.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+/// A bcrypt hash of a bounded cost.
+#[derive(Clone)]
+pub struct PasswordHash(String);
+
+/// A variable that is missing or that does not hold what it should. The value is never shown.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{name} {problem}")]
+pub struct ConfigError {
+    /// The variable's name.
+    pub name: &'static str,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl Identity {
+    /// Reads the public variables through `var`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the first variable that is missing or malformed.
+    pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            hostname: required(&var, "PDS_HOSTNAME", "is not a host name", |text| {
+                hostname(&text)
+            })?,
+            did: required(&var, "DID", "is not a DID", |text| Did::parse(text).ok())?,
+            handle: required(&var, "HANDLE", "is not a handle", |text| {
+                Handle::parse(text).ok().map(|handle| handle.to_normalized())
+            })?,
+            signing_key: required(
+                &var,
+                "SIGNING_KEY_PUBLIC",
+                "is neither a multikey nor a did:key",
+                |text| {
+                    VerifyingKey::parse_multikey(&text)
+                        .or_else(|_| VerifyingKey::parse_did_key(&text))
+                        .ok()
+                },
+            )?,
+        })
+    }
+
+    /// Returns the origin that clients reach the server at: `https`, but on this machine `http`.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        let host = self.hostname.split(':').next().unwrap_or_default();
+        let scheme = if LOCAL_HOSTS.contains(&host) { "http" } else { "https" };
+        format!("{scheme}://{}", self.hostname)
+    }
+
+    /// Returns the server's own DID, which its session tokens name as their audience.
+    #[must_use]
+    pub fn service_did(&self) -> String {
+        did_web(&self.hostname)
+    }
+}
+
+/// Returns the did:web of a host name: a port's colon is written `%3A`.
+#[must_use]
+pub fn did_web(hostname: &str) -> String {
+    format!("did:web:{}", hostname.replace(':', "%3A"))
+}
+
+impl Config {
+    /// Reads all variables and secrets through `var`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the first one that is missing or malformed, or that disagrees with
+    /// another.
+    pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let identity = Identity::from_vars(&var)?;
+        let signing_key = required(
+            &var,
+            "SIGNING_KEY",
+            "is neither 64 hexadecimal digits nor a JWK of a secp256k1 key",
+            |text| {
+                let text = Zeroizing::new(text);
+                SigningKey::parse_hex(Curve::K256, text.trim())
+                    .or_else(|_| SigningKey::parse_jwk(&text))
+                    .ok()
+            },
+        )?;
+        if *signing_key.verifying_key() != identity.signing_key {
+            return Err(ConfigError {
+                name: "SIGNING_KEY_PUBLIC",
+                problem: "is not the public half of SIGNING_KEY".to_owned(),
+            });
+        }
+        Ok(Self {
+            identity,
+            signing_key,
+            initial_active: match var("INITIAL_ACTIVE").as_deref() {
+                None | Some("" | "true") => true,
+                Some("false") => false,
+                Some(_) => return Err(malformed("INITIAL_ACTIVE", "is neither true nor false")),
+            },
+            jwt_secret: required(&var, "JWT_SECRET", SHORT, Secret::parse)?,
+            auth_token: required(&var, "AUTH_TOKEN", SHORT, Secret::parse)?,
+            password_hash: required(
+                &var,
+                "PASSWORD_HASH",
+                "is not a bcrypt hash of a cost from 4 to 14",
+                PasswordHash::parse,
+            )?,
+        })
+    }
+}
+
+/// Makes the variables and secrets of a new account, as [`Config::from_vars`] reads them.
+///
+/// The DID is the did:web of `hostname`. A password is hashed at bcrypt's cost 10.
+///
+/// # Errors
+///
+/// [`ConfigError`] if one of the arguments does not fit its variable.
+pub fn new_account(
+    hostname: &str,
+    handle: &str,
+    password: &str,
+    rng: &dyn Rng,
+) -> Result<Vec<(&'static str, String)>, ConfigError> {
+    let key = SigningKey::generate(Curve::K256, |bytes| rng.fill(bytes));
+    let secret = || {
+        let mut bytes = [0; 32];
+        rng.fill(&mut bytes);
+        data_encoding::HEXLOWER.encode(&bytes)
+    };
+    let vars = vec![
+        ("PDS_HOSTNAME", hostname.to_ascii_lowercase()),
+        ("DID", did_web(&hostname.to_ascii_lowercase())),
+        ("HANDLE", handle.to_ascii_lowercase()),
+        ("SIGNING_KEY_PUBLIC", key.verifying_key().to_multikey()),
+        ("SIGNING_KEY", key.to_hex().to_string()),
+        ("JWT_SECRET", secret()),
+        ("AUTH_TOKEN", secret()),
+        ("PASSWORD_HASH", password::hash(password, rng)?),
+    ];
+    Config::from_vars(|name| {
+        vars.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+    })?;
+    Ok(vars)
+}
+
+impl DataLocation {
+    /// Reads `DATA_LOCATION` through `var`; absent means [`DataLocation::Auto`].
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if it is none of the names that Cloudflare knows.
+    pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let Some(text) = var("DATA_LOCATION") else { return Ok(Self::Auto) };
+        let known = |names: &[&'static str]| names.iter().copied().find(|name| *name == text);
+        match text.as_str() {
+            "" | "auto" => Ok(Self::Auto),
+            _ => known(&JURISDICTIONS)
+                .map(Self::Jurisdiction)
+                .or_else(|| known(&HINTS).map(Self::Hint))
+                .ok_or_else(|| malformed("DATA_LOCATION", "is not a location that exists")),
+        }
+    }
+}
+
+impl Secret {
+    /// Takes a secret of at least 16 bytes.
+    fn parse(text: String) -> Option<Self> {
+        (text.len() >= MIN_SECRET_BYTES).then(|| Self(Zeroizing::new(text)))
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl PasswordHash {
+    /// Takes `$2a$`, `$2b$` or `$2y$`, two digits of cost and 53 characters of salt and hash.
+    fn parse(text: String) -> Option<Self> {
+        let rest = ["$2a$", "$2b$", "$2y$"].iter().find_map(|prefix| text.strip_prefix(prefix))?;
+        let (cost, rest) = rest.split_once('$')?;
+        let cost = cost.parse().ok().filter(|_| cost.len() == 2)?;
+        let alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || b"./".contains(byte);
+        let sound = rest.len() == 53 && rest.as_bytes().iter().all(alphabet);
+        ((4..=14).contains(&cost) && sound).then_some(Self(text))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+fn required<T>(
+    var: &impl Fn(&str) -> Option<String>,
+    name: &'static str,
+    problem: &str,
+    parse: impl FnOnce(String) -> Option<T>,
+) -> Result<T, ConfigError> {
+    let text = var(name).filter(|text| !text.is_empty());
+    let text = text.ok_or_else(|| malformed(name, "is missing"))?;
+    parse(text).ok_or_else(|| malformed(name, problem))
+}
+
+fn malformed(name: &'static str, problem: &str) -> ConfigError {
+    ConfigError { name, problem: problem.to_owned() }
+}
+
+/// Accepts a DNS name, or a name of this machine with an optional port; returns it in lower case.
+fn hostname(text: &str) -> Option<String> {
+    let (host, port) = match text.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (text, None),
+    };
+    let local = LOCAL_HOSTS.contains(&host);
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let name = host.len() <= 253 && host.contains('.') && host.split('.').all(label);
+    let port_fits = port.is_none_or(|port| local && port.parse::<u16>().is_ok());
+    ((local || name) && port_fits).then(|| text.to_ascii_lowercase())
+}
+
+/// Hosts that are this machine: reached by `http`, with a port.
+const LOCAL_HOSTS: [&str; 2] = ["localhost", "127.0.0.1"];
+const JURISDICTIONS: [&str; 2] = ["eu", "fedramp"];
+const HINTS: [&str; 9] = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"];
+const MIN_SECRET_BYTES: usize = 16;
+const SHORT: &str = "is shorter than 16 characters";

@@ -1,0 +1,129 @@
+//! The seam between the server and what runs it: everything that a host gives, on one screen.
+//!
+//! The server is single-threaded, like the Durable Object it was made for: nothing here is `Send`,
+//! and a host runs one [`Pds`](crate::Pds) on one thread. A *turn* is what runs between two awaits;
+//! within a turn nothing else of the account runs.
+
+use core::fmt;
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use futures_core::future::LocalBoxFuture;
+
+/// What the server runs on.
+#[derive(Clone)]
+pub struct Host {
+    /// The account's database.
+    pub sql: Rc<dyn Sql>,
+    /// The subscribers' sockets.
+    pub sockets: Rc<dyn Sockets>,
+    /// The time.
+    pub clock: Rc<dyn Clock>,
+    /// Randomness fit for secrets.
+    pub rng: Rc<dyn Rng>,
+}
+
+/// A SQLite database that this account has to itself.
+pub trait Sql {
+    /// Runs one statement and hands each row of its result to `row`, in order.
+    ///
+    /// Hosts cache statements by the address of `sql`, which is why it is `'static`. At most 100
+    /// parameters; text and blobs of at most 2 MB.
+    ///
+    /// # Errors
+    ///
+    /// [`SqlError`] if the statement fails, or what `row` returned, which ends the query.
+    fn query(
+        &self,
+        sql: &'static str,
+        params: &[Value<'_>],
+        row: &mut dyn FnMut(&dyn Row) -> Result<(), SqlError>,
+    ) -> Result<(), SqlError>;
+
+    /// Runs `body` in a transaction that is kept or undone as `body` says; a panic undoes it.
+    ///
+    /// Transactions do not nest.
+    ///
+    /// # Errors
+    ///
+    /// [`SqlError`] if the transaction cannot begin or commit; nothing of it is kept then.
+    fn transaction(&self, body: &mut dyn FnMut() -> Outcome) -> Result<(), SqlError>;
+}
+
+/// Whether a transaction is kept.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// All that it wrote is kept.
+    Commit,
+    /// Nothing that it wrote is kept.
+    Rollback,
+}
+
+/// A parameter of a statement, or a value of a row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// Bytes.
+    Blob(Cow<'a, [u8]>),
+    /// An integer; hosts may lose precision beyond 2^53.
+    Integer(i64),
+    /// No value.
+    Null,
+    /// Text.
+    Text(Cow<'a, str>),
+}
+
+/// One row of a result.
+pub trait Row {
+    /// Returns the value in the column at `index`, counted from 0; [`Value::Null`] past the last.
+    fn value(&self, index: usize) -> Value<'_>;
+}
+
+/// Why the database did not do as it was told. The text is for the log, never for a client.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("database: {0}")]
+pub struct SqlError(pub String);
+
+/// The sockets of the event stream's subscribers, which may outlive the server's memory.
+pub trait Sockets {
+    /// Returns every open socket.
+    fn list(&self) -> Vec<SocketId>;
+
+    /// Queues one binary message on each of `sockets`, and returns those that read too slowly to
+    /// take it. A socket that is gone is skipped.
+    fn send(&self, sockets: &[SocketId], message: &[u8]) -> Vec<SocketId>;
+
+    /// Resolves in a later turn, when `socket` can take more or is gone, so that a long replay
+    /// neither fills the memory nor holds up the account.
+    fn ready(&self, socket: SocketId) -> LocalBoxFuture<'static, ()>;
+
+    /// Drops what `socket` has not been sent yet, sends `last` and closes it with `code`.
+    fn close(&self, socket: SocketId, last: Option<&[u8]>, code: u16);
+
+    /// Returns the bytes last kept with `socket`, none for a new socket, `None` if it is gone.
+    fn attachment(&self, socket: SocketId) -> Option<Vec<u8>>;
+
+    /// Keeps up to 2,048 bytes with `socket`, as long as it is open.
+    fn set_attachment(&self, socket: SocketId, bytes: &[u8]);
+}
+
+/// Names a socket for as long as it is open.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct SocketId(pub u64);
+
+/// Tells the time.
+pub trait Clock {
+    /// Returns microseconds since 1970-01-01T00:00:00Z. It may stand still or step back.
+    fn now_micros(&self) -> u64;
+}
+
+/// Gives randomness.
+pub trait Rng {
+    /// Fills `bytes` with randomness fit for secrets.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").finish_non_exhaustive()
+    }
+}
