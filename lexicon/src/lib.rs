@@ -1,3 +1,44 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 extern crate alloc;
+
+mod base64;
+mod blob;
+mod cbor;
+mod decode;
+mod encode;
+mod error;
+mod json;
+mod link;
+mod print;
+mod record;
+
+pub use blob::{BlobRef, Blobs, LegacyBlobRef, blobs};
+pub use decode::check;
+pub use encode::to_cbor;
+pub use error::{DataError, RecordError};
+pub use print::to_json;
+pub use record::{Record, cid_for, record_from_json};
+
+/// The longest DAG-CBOR that is read or made, in bytes.
+pub const MAX_CBOR_BYTES: usize = 1024 * 1024;
+
+/// The deepest nesting of objects and arrays; the top object counts as one.
+pub const MAX_DEPTH: usize = 128;
+
+/// The most entries that one object, or items that one array, may have.
+pub const MAX_ITEMS: usize = 131_072;
+
+/// The largest integer of the data model, 2^53 - 1; the smallest is its negative.
+///
+/// Beyond it a JavaScript number cannot tell neighbours apart.
+pub const MAX_INTEGER: i64 = 9_007_199_254_740_991;
+
+/// The longest JSON text that is read, in bytes.
+pub const MAX_JSON_BYTES: usize = 2 * 1024 * 1024;
+
+/// The longest object key, in bytes.
+pub const MAX_KEY_BYTES: usize = 8192;
+
+/// The longest record that [`record_from_json`] makes, in bytes of DAG-CBOR.
+pub const MAX_RECORD_BYTES: usize = 1_000_000;

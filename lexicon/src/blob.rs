@@ -1,0 +1,137 @@
+//! Blob references inside of data, in the present form and in the old one.
+//!
+//! Both are recognised by their canonical bytes, so what JSON gave and what CBOR gave take one way.
+//!
+//! <https://atproto.com/specs/data-model#blob-type>
+
+use alloc::{borrow::ToOwned, string::String, vec::Vec};
+
+use cid::Cid;
+
+use crate::{
+    DataError,
+    cbor::{Cursor, TEXT, UNSIGNED},
+    decode::{Event, Reader},
+    link::Link,
+};
+
+/// A reference to a blob.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BlobRef {
+    /// The hash of the blob's bytes.
+    pub cid: Cid,
+    /// What the blob is said to be; has a `/`.
+    pub mime_type: String,
+    /// How many bytes the blob is said to have.
+    pub size: u64,
+}
+
+/// A blob reference in the form without `$type`, which old records still hold.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LegacyBlobRef {
+    /// The hash of the blob's bytes.
+    pub cid: Cid,
+    /// What the blob is said to be.
+    pub mime_type: String,
+}
+
+/// The blob references of one record, in the order of the record's bytes.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Blobs {
+    /// References in the old form.
+    pub legacy: Vec<LegacyBlobRef>,
+    /// References in the present form.
+    pub typed: Vec<BlobRef>,
+}
+
+/// Returns the blob references in DAG-CBOR, which is checked on the way.
+///
+/// # Errors
+///
+/// Those of [`check`](crate::check).
+pub fn blobs(cbor: &[u8]) -> Result<Blobs, DataError> {
+    let mut found = Blobs::default();
+    let mut reader = Reader::new(cbor)?;
+    while let Some(event) = reader.next()? {
+        match event {
+            Event::MapEnd(Shape::Blob(blob)) => found.typed.push(blob.into()),
+            Event::MapEnd(Shape::Legacy(blob)) => found.legacy.push(blob.into()),
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+/// What a map turns out to be once it is complete.
+pub(crate) enum Shape<'a> {
+    Blob(BlobShape<'a>),
+    Legacy(LegacyShape<'a>),
+    Plain,
+}
+
+impl<'a> Shape<'a> {
+    /// Looks at a canonical map; `is_blob` if its `$type` is `blob`.
+    pub(crate) fn of(map: &'a [u8], is_blob: bool) -> Result<Self, DataError> {
+        if is_blob {
+            return BlobShape::parse(map).map(Self::Blob).ok_or(DataError::Blob);
+        }
+        Ok(LegacyShape::parse(map).map_or(Self::Plain, Self::Legacy))
+    }
+}
+
+/// A borrowed [`BlobRef`].
+pub(crate) struct BlobShape<'a> {
+    link: Link,
+    mime_type: &'a str,
+    size: u64,
+}
+
+impl<'a> BlobShape<'a> {
+    fn parse(map: &'a [u8]) -> Option<Self> {
+        let rest = map.strip_prefix(b"\xa4\x63ref\xd8\x2a\x58\x25\x00")?;
+        let (link, rest) = rest.split_at_checked(Link::LEN)?;
+        let mut rest = Cursor::new(rest.strip_prefix(b"\x64size")?);
+        let size = rest.head().ok().filter(|head| head.major == UNSIGNED)?.value;
+        rest.take(20).ok().filter(|keys| keys == b"\x65$type\x64blob\x68mimeType")?;
+        let mime_type = last_text(rest)?;
+        if !mime_type.contains('/') {
+            return None;
+        }
+        Some(Self { link: Link::parse(link)?, mime_type, size })
+    }
+}
+
+impl From<BlobShape<'_>> for BlobRef {
+    fn from(blob: BlobShape<'_>) -> Self {
+        Self { cid: blob.link.to_cid(), mime_type: blob.mime_type.to_owned(), size: blob.size }
+    }
+}
+
+/// A borrowed [`LegacyBlobRef`].
+pub(crate) struct LegacyShape<'a> {
+    pub(crate) link: Link,
+    mime_type: &'a str,
+}
+
+impl<'a> LegacyShape<'a> {
+    fn parse(map: &'a [u8]) -> Option<Self> {
+        let mut rest = Cursor::new(map.strip_prefix(b"\xa2\x63cid")?);
+        let head = rest.head().ok().filter(|head| head.major == TEXT)?;
+        let link = Link::parse_text(rest.text(head.value).ok()?)?;
+        rest.take(9).ok().filter(|key| key == b"\x68mimeType")?;
+        Some(Self { link, mime_type: last_text(rest)? })
+    }
+}
+
+impl From<LegacyShape<'_>> for LegacyBlobRef {
+    fn from(blob: LegacyShape<'_>) -> Self {
+        Self { cid: blob.link.to_cid(), mime_type: blob.mime_type.to_owned() }
+    }
+}
+
+/// Reads text that ends the input.
+fn last_text(mut rest: Cursor<'_>) -> Option<&str> {
+    let head = rest.head().ok().filter(|head| head.major == TEXT)?;
+    let text = rest.text(head.value).ok()?;
+    rest.is_at_end().then_some(text)
+}

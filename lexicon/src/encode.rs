@@ -1,0 +1,322 @@
+//! JSON text to canonical DAG-CBOR in one pass.
+//!
+//! # Tricky bits
+//!
+//! The number of members and the order of keys are known only at the end of a container, so its
+//! head is one byte at first and grows in place, and the entries of an object are moved into
+//! canonical order once it ends. The container that ends is always the last thing in the output:
+//! whatever moves lies behind everything that the open containers remember.
+//!
+//! <https://atproto.com/specs/data-model>
+
+use alloc::{borrow::ToOwned, string::String, vec::Vec};
+use core::mem;
+
+use cid::Cid;
+
+use crate::{
+    BlobRef, DataError, MAX_CBOR_BYTES, MAX_DEPTH, MAX_ITEMS, MAX_KEY_BYTES, base64,
+    blob::Shape,
+    cbor::{self, ARRAY, BYTES, MAP},
+    json::Scanner,
+    link::Link,
+};
+
+/// Encodes a JSON object as canonical DAG-CBOR.
+///
+/// Keys are put in order; `{"$link": …}` becomes a link and `{"$bytes": …}` a byte string. A number
+/// is taken by its value, as in JavaScript: `1.0` and `1e2` are integers.
+///
+/// # Errors
+///
+/// [`DataError`] names the first rule broken.
+pub fn to_cbor(json: &str) -> Result<Vec<u8>, DataError> {
+    let encoded = encode(json, None)?;
+    if encoded.bytes.len() > MAX_CBOR_BYTES { Err(DataError::TooLarge) } else { Ok(encoded.bytes) }
+}
+
+/// What [`encode`] finds on its way.
+#[derive(Debug, Default)]
+pub(crate) struct Encoded {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) blobs: Vec<BlobRef>,
+    /// The first blob reference in the old form.
+    pub(crate) legacy_blob: Option<Cid>,
+    /// The outermost `$type`, if it is not the one given.
+    pub(crate) other_type: Option<String>,
+}
+
+/// Encodes an object, and gives it this `$type` if it has none.
+pub(crate) fn encode(json: &str, root_type: Option<&str>) -> Result<Encoded, DataError> {
+    let mut encoder = Encoder {
+        input: Scanner::new(json)?,
+        root_type,
+        found: Encoded { bytes: Vec::with_capacity(json.len()), ..Encoded::default() },
+        open: Vec::new(),
+        entries: Vec::new(),
+        scratch: String::new(),
+        sorted: Vec::new(),
+    };
+    encoder.run()?;
+    Ok(encoder.found)
+}
+
+struct Encoder<'a> {
+    input: Scanner<'a>,
+    root_type: Option<&'a str>,
+    found: Encoded,
+    open: Vec<Container>,
+    /// The entries of all open objects, those of the innermost last.
+    entries: Vec<Entry>,
+    /// A string with escapes, put together.
+    scratch: String,
+    /// An object's entries, on their way into order.
+    sorted: Vec<u8>,
+}
+
+/// An array or object that is being encoded.
+struct Container {
+    is_object: bool,
+    /// Where its head is.
+    start: usize,
+    /// How many members it has so far.
+    len: usize,
+    /// Where its entries begin, if it is an object.
+    first_entry: usize,
+    /// Whether its keys have come in order, without duplicates.
+    is_sorted: bool,
+    is_blob: bool,
+    has_type: bool,
+}
+
+/// A key and its value in the output; the key lies there encoded, so it compares as bytes.
+#[derive(Clone, Copy)]
+struct Entry {
+    start: usize,
+    key_end: usize,
+    end: usize,
+}
+
+impl Encoder<'_> {
+    fn run(&mut self) -> Result<(), DataError> {
+        match self.input.peek() {
+            Some(b'{') => self.value()?,
+            Some(b'"' | b'[' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
+                return Err(DataError::NotObject);
+            }
+            _ => return Err(self.input.syntax()),
+        }
+        while let Some(container) = self.open.last_mut() {
+            if self.input.eat(if container.is_object { b'}' } else { b']' }) {
+                self.close()?;
+                continue;
+            }
+            if container.len > 0 {
+                self.input.expect(b',')?;
+            }
+            if container.len == MAX_ITEMS {
+                return Err(DataError::Items);
+            }
+            container.len += 1;
+            if container.is_object { self.entry()? } else { self.value()? }
+        }
+        if self.input.is_at_end() { Ok(()) } else { Err(DataError::Trailing) }
+    }
+
+    /// Encodes a scalar, or opens a container.
+    fn value(&mut self) -> Result<(), DataError> {
+        let out = &mut self.found.bytes;
+        match self.input.peek() {
+            Some(b'"') => cbor::text(out, self.input.string(&mut self.scratch)?),
+            Some(b'-' | b'0'..=b'9') => cbor::integer(out, self.input.integer()?),
+            Some(b'{') => self.open(true)?,
+            Some(b'[') => self.open(false)?,
+            Some(b't') => {
+                self.input.word("true")?;
+                out.push(cbor::TRUE);
+            }
+            Some(b'f') => {
+                self.input.word("false")?;
+                out.push(cbor::FALSE);
+            }
+            Some(b'n') => {
+                self.input.word("null")?;
+                out.push(cbor::NULL);
+            }
+            _ => return Err(self.input.syntax()),
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, is_object: bool) -> Result<(), DataError> {
+        if self.open.len() == MAX_DEPTH {
+            return Err(DataError::Depth);
+        }
+        self.input.expect(if is_object { b'{' } else { b'[' })?;
+        self.open.push(Container {
+            is_object,
+            start: self.found.bytes.len(),
+            len: 0,
+            first_entry: self.entries.len(),
+            is_sorted: true,
+            is_blob: false,
+            has_type: false,
+        });
+        // The head's place, for up to 23 members.
+        self.found.bytes.push(0);
+        Ok(())
+    }
+
+    /// Encodes a key and its value, or the value alone if it only has a container to come.
+    fn entry(&mut self) -> Result<(), DataError> {
+        let key = self.input.string(&mut self.scratch)?;
+        if key.is_empty() || key.len() > MAX_KEY_BYTES {
+            return Err(DataError::KeyLength);
+        }
+        match key {
+            "$bytes" => return self.lone_value(DataError::Bytes, push_bytes),
+            "$link" => return self.lone_value(DataError::Link, push_link),
+            _ => {}
+        }
+        let is_type = key == "$type";
+        push_key(key, &mut self.found.bytes, &mut self.entries, self.open.last_mut());
+        self.input.expect(b':')?;
+        if is_type { self.type_value() } else { self.value() }
+    }
+
+    fn type_value(&mut self) -> Result<(), DataError> {
+        if self.input.peek() != Some(b'"') {
+            return Err(DataError::Type);
+        }
+        let text = self.input.string(&mut self.scratch)?;
+        if text.is_empty() {
+            return Err(DataError::Type);
+        }
+        if self.open.len() == 1 && self.root_type.is_some_and(|expected| expected != text) {
+            self.found.other_type = Some(text.to_owned());
+        }
+        let object = self.open.last_mut().expect("an entry is read inside of an object");
+        object.has_type = true;
+        object.is_blob = text == "blob";
+        cbor::text(&mut self.found.bytes, text);
+        Ok(())
+    }
+
+    /// Replaces an object whose only key was just read by the value that it stands for.
+    fn lone_value(
+        &mut self,
+        error: DataError,
+        push: fn(&str, &mut Vec<u8>) -> Option<()>,
+    ) -> Result<(), DataError> {
+        let object = self.open.pop().expect("an entry is read inside of an object");
+        // The outermost value stays an object.
+        if self.open.is_empty() {
+            return Err(DataError::NotObject);
+        }
+        if object.len > 1 {
+            return Err(error);
+        }
+        self.input.expect(b':')?;
+        if self.input.peek() != Some(b'"') {
+            return Err(error);
+        }
+        let text = self.input.string(&mut self.scratch)?;
+        self.found.bytes.truncate(object.start);
+        push(text, &mut self.found.bytes).ok_or(error)?;
+        if self.input.eat(b'}') { Ok(()) } else { Err(error) }
+    }
+
+    fn close(&mut self) -> Result<(), DataError> {
+        let mut container = self.open.pop().expect("only an open container can end");
+        if !container.is_object {
+            write_head(&mut self.found.bytes, container.start, ARRAY, container.len);
+            return Ok(());
+        }
+        if let Some(root_type) = self.root_type
+            && self.open.is_empty()
+            && !container.has_type
+        {
+            let out = &mut self.found.bytes;
+            push_key("$type", out, &mut self.entries, Some(&mut container));
+            cbor::text(out, root_type);
+            container.len += 1;
+        }
+        if !container.is_sorted {
+            self.sort(&container)?;
+        }
+        self.entries.truncate(container.first_entry);
+        write_head(&mut self.found.bytes, container.start, MAP, container.len);
+        self.note_blob(&container)
+    }
+
+    /// Moves an object's entries into canonical order.
+    fn sort(&mut self, object: &Container) -> Result<(), DataError> {
+        let out = &mut self.found.bytes;
+        let entries = &mut self.entries[object.first_entry..];
+        let mut end = out.len();
+        for entry in entries.iter_mut().rev() {
+            entry.end = mem::replace(&mut end, entry.start);
+        }
+        let key = |entry: &Entry| &out[entry.start..entry.key_end];
+        // Shorter keys have smaller heads, so this order is the canonical one: by length first.
+        entries.sort_unstable_by(|a, b| key(a).cmp(key(b)));
+        if entries.windows(2).any(|pair| key(&pair[0]) == key(&pair[1])) {
+            return Err(DataError::DuplicateKey);
+        }
+        self.sorted.clear();
+        for entry in entries {
+            self.sorted.extend_from_slice(&out[entry.start..entry.end]);
+        }
+        out.truncate(object.start + 1);
+        out.extend_from_slice(&self.sorted);
+        Ok(())
+    }
+
+    fn note_blob(&mut self, object: &Container) -> Result<(), DataError> {
+        match Shape::of(&self.found.bytes[object.start..], object.is_blob)? {
+            Shape::Blob(blob) => self.found.blobs.push(blob.into()),
+            Shape::Legacy(blob) if self.found.legacy_blob.is_none() => {
+                self.found.legacy_blob = Some(blob.link.to_cid());
+            }
+            Shape::Legacy(_) | Shape::Plain => {}
+        }
+        Ok(())
+    }
+}
+
+/// Appends a key and remembers its entry.
+fn push_key(
+    key: &str,
+    out: &mut Vec<u8>,
+    entries: &mut Vec<Entry>,
+    object: Option<&mut Container>,
+) {
+    let object = object.expect("an entry is read inside of an object");
+    let start = out.len();
+    cbor::text(out, key);
+    if let Some(before) = entries[object.first_entry..].last() {
+        object.is_sorted &= out[before.start..before.key_end] < out[start..];
+    }
+    entries.push(Entry { start, key_end: out.len(), end: out.len() });
+}
+
+fn push_bytes(text: &str, out: &mut Vec<u8>) -> Option<()> {
+    cbor::head_for_len(out, BYTES, base64::decoded_len(text)?);
+    base64::decode(text, out)
+}
+
+fn push_link(text: &str, out: &mut Vec<u8>) -> Option<()> {
+    cbor::link(out, &Link::parse_text(text)?);
+    Some(())
+}
+
+/// Writes a container's head over its placeholder, moving the contents if it is longer.
+fn write_head(out: &mut Vec<u8>, start: usize, major: u8, len: usize) {
+    if let Ok(len @ 0..24) = u8::try_from(len) {
+        out[start] = (major << 5) | len;
+        return;
+    }
+    let mut head = Vec::with_capacity(cbor::MAX_HEAD_BYTES);
+    cbor::head_for_len(&mut head, major, len);
+    out.splice(start..=start, head);
+}

@@ -1,0 +1,101 @@
+//! Links as the data model allows them: a CIDv1 of raw or DAG-CBOR bytes, hashed with SHA-256.
+//!
+//! Its text is base32 in lower case after the multibase prefix `b`.
+//!
+//! <https://atproto.com/specs/data-model#link-and-cid-formats>
+
+use alloc::string::String;
+
+use cid::Cid;
+use multihash::Multihash;
+
+/// A link's bytes without the multibase prefix byte that tag 42 puts before them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Link([u8; LEN]);
+
+impl Link {
+    pub(crate) const LEN: usize = LEN;
+
+    /// Parses the bytes of a CID, or returns `None` if such a link may not occur.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+        match bytes {
+            [1, 0x55 | 0x71, 0x12, 32, ..] => bytes.try_into().ok().map(Self),
+            _ => None,
+        }
+    }
+
+    /// Parses the text of a CID, or returns `None` if such a link may not occur.
+    pub(crate) fn parse_text(text: &str) -> Option<Self> {
+        if text.len() != TEXT_LEN {
+            return None;
+        }
+        let mut bytes = [0; Self::LEN];
+        let mut slots = bytes.iter_mut();
+        let (mut buffer, mut bits) = (0_u32, 0_u32);
+        for &symbol in text.as_bytes().strip_prefix(b"b")? {
+            let value = match symbol {
+                b'a'..=b'z' => symbol - b'a',
+                b'2'..=b'7' => symbol - b'2' + 26,
+                _ => return None,
+            };
+            buffer = (buffer << 5) | u32::from(value);
+            bits += 5;
+            if bits >= 8 {
+                bits -= 8;
+                *slots.next()? = low_byte(buffer >> bits);
+                buffer &= (1 << bits) - 1;
+            }
+        }
+        // The two bits left over must be zero, or two texts would name one link.
+        if buffer != 0 {
+            return None;
+        }
+        Self::parse(&bytes)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8; Self::LEN] {
+        &self.0
+    }
+
+    pub(crate) fn to_cid(self) -> Cid {
+        Cid::read_bytes(self.0.as_slice()).expect("a link's bytes are those of a CID")
+    }
+
+    /// Appends the text form.
+    pub(crate) fn print(&self, out: &mut String) {
+        out.push('b');
+        let (mut buffer, mut bits) = (0_u32, 0_u32);
+        for &byte in &self.0 {
+            buffer = (buffer << 8) | u32::from(byte);
+            bits += 8;
+            while bits >= 5 {
+                bits -= 5;
+                out.push(symbol(buffer >> bits));
+            }
+            buffer &= (1 << bits) - 1;
+        }
+        // 288 bits are 57 symbols of five bits and one of three.
+        out.push(symbol(buffer << (5 - bits)));
+    }
+}
+
+/// Returns the CID of DAG-CBOR whose SHA-256 hash this is.
+pub(crate) fn dag_cbor_cid(digest: &[u8; 32]) -> Cid {
+    let hash = Multihash::wrap(0x12, digest).expect("32 bytes fit into a multihash of 64");
+    Cid::new_v1(0x71, hash)
+}
+
+fn low_byte(value: u32) -> u8 {
+    value.to_le_bytes()[0]
+}
+
+fn symbol(value: u32) -> char {
+    let value = low_byte(value & 31);
+    char::from(if value < 26 { b'a' + value } else { b'2' + (value - 26) })
+}
+
+/// Version, codec, hash function, hash length and hash.
+const LEN: usize = 36;
+
+/// The multibase prefix and 58 symbols.
+const TEXT_LEN: usize = 59;

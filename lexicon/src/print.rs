@@ -1,0 +1,93 @@
+//! Prints DAG-CBOR as JSON, with `$link` and `$bytes` for what JSON has no words for.
+//!
+//! <https://atproto.com/specs/data-model#json>
+
+use alloc::string::String;
+use core::fmt::Write as _;
+
+use crate::{
+    DataError, base64,
+    decode::{Event, Reader},
+};
+
+/// Prints DAG-CBOR as JSON without white space, keys in the order of the bytes.
+///
+/// # Errors
+///
+/// Those of [`check`](crate::check): bytes that it refuses are not printed.
+pub fn to_json(cbor: &[u8]) -> Result<String, DataError> {
+    let mut reader = Reader::new(cbor)?;
+    let mut out = String::with_capacity(cbor.len() + cbor.len() / 2);
+    // Whether a value or key at this place follows another one.
+    let mut follows = false;
+    while let Some(event) = reader.next()? {
+        if follows && !matches!(event, Event::ArrayEnd | Event::MapEnd(_)) {
+            out.push(',');
+        }
+        follows = !matches!(event, Event::Array | Event::Key(_) | Event::Map);
+        print(event, &mut out);
+    }
+    Ok(out)
+}
+
+fn print(event: Event<'_>, out: &mut String) {
+    match event {
+        Event::Array => out.push('['),
+        Event::ArrayEnd => out.push(']'),
+        Event::Bool(true) => out.push_str("true"),
+        Event::Bool(false) => out.push_str("false"),
+        Event::Bytes(bytes) => {
+            out.push_str(r#"{"$bytes":""#);
+            base64::encode(bytes, out);
+            out.push_str(r#""}"#);
+        }
+        Event::Integer(value) => write!(out, "{value}").expect("a String takes all text"),
+        Event::Key(key) => {
+            string(key, out);
+            out.push(':');
+        }
+        Event::Link(link) => {
+            out.push_str(r#"{"$link":""#);
+            link.print(out);
+            out.push_str(r#""}"#);
+        }
+        Event::Map => out.push('{'),
+        Event::MapEnd(_) => out.push('}'),
+        Event::Null => out.push_str("null"),
+        Event::Text(text) => string(text, out),
+    }
+}
+
+fn string(text: &str, out: &mut String) {
+    out.push('"');
+    let mut rest = text;
+    while let Some((plain, special, after)) = split_special(rest) {
+        out.push_str(plain);
+        escape(special, out);
+        rest = after;
+    }
+    out.push_str(rest);
+    out.push('"');
+}
+
+/// Splits at the first character that JSON strings must escape.
+fn split_special(text: &str) -> Option<(&str, char, &str)> {
+    let at = crate::json::plain_len(text.as_bytes());
+    let (plain, rest) = text.split_at_checked(at)?;
+    let mut rest = rest.chars();
+    let special = rest.next()?;
+    Some((plain, special, rest.as_str()))
+}
+
+fn escape(special: char, out: &mut String) {
+    match special {
+        '"' => out.push_str("\\\""),
+        '\\' => out.push_str("\\\\"),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        '\u{8}' => out.push_str("\\b"),
+        '\u{c}' => out.push_str("\\f"),
+        other => write!(out, "\\u{:04x}", u32::from(other)).expect("a String takes all text"),
+    }
+}
