@@ -1,0 +1,46 @@
+//! The two curves of the protocol: <https://atproto.com/specs/cryptography>.
+
+/// An elliptic curve.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Curve {
+    /// secp256k1, also called K-256; its signatures are `ES256K` in JOSE.
+    K256,
+    /// NIST P-256, also called secp256r1; its signatures are `ES256` in JOSE.
+    P256,
+}
+
+impl Curve {
+    /// Returns the JOSE name of signatures on this curve.
+    #[must_use]
+    pub fn jose_alg(self) -> &'static str {
+        match self {
+            Self::K256 => "ES256K",
+            Self::P256 => "ES256",
+        }
+    }
+
+    /// Returns the JOSE name of the curve, `crv` in a JWK.
+    #[must_use]
+    pub fn jose_crv(self) -> &'static str {
+        match self {
+            Self::K256 => "secp256k1",
+            Self::P256 => "P-256",
+        }
+    }
+
+    pub(crate) fn from_jose_crv(name: &str) -> Option<Self> {
+        [Self::K256, Self::P256].into_iter().find(|curve| curve.jose_crv() == name)
+    }
+
+    /// Returns the multicodec prefix of public keys: the codes 0xe7 and 0x1200 as varints.
+    pub(crate) fn multicodec(self) -> [u8; 2] {
+        match self {
+            Self::K256 => [0xe7, 0x01],
+            Self::P256 => [0x80, 0x24],
+        }
+    }
+
+    pub(crate) fn from_multicodec(prefix: &[u8]) -> Option<Self> {
+        [Self::K256, Self::P256].into_iter().find(|curve| curve.multicodec() == prefix)
+    }
+}

@@ -1,0 +1,114 @@
+//! AT-URIs in the form that lexicons allow: <https://atproto.com/specs/at-uri-scheme>.
+
+use alloc::format;
+use alloc::string::String;
+
+use crate::{
+    AtIdentifier, AtIdentifierError, Did, Nsid, NsidError, RecordKey, RecordKeyError, RepoPath,
+};
+
+/// An AT-URI: `at://did:plc:ewvi7nxzyoun6zhxrhs64oiz/app.bsky.feed.post/3jzfcijpj2z2a`.
+///
+/// This is the restricted form: an account, then perhaps a collection, then perhaps a record key;
+/// no query, no fragment, no slash at the end.
+#[derive(Clone, Copy)]
+pub struct AtUri<S = String>(S);
+
+impl AtUri {
+    /// The most bytes that an AT-URI may have.
+    pub const MAX_BYTES: usize = 8 * 1024;
+
+    /// Names a record of an account.
+    #[must_use]
+    pub fn from_parts<D, C, K>(did: &Did<D>, collection: &Nsid<C>, rkey: &RecordKey<K>) -> Self
+    where
+        D: AsRef<str>,
+        C: AsRef<str>,
+        K: AsRef<str>,
+    {
+        Self(format!("{SCHEME}{did}/{collection}/{rkey}"))
+    }
+
+    /// Names the record at a path of an account's repository.
+    #[must_use]
+    pub fn from_path<D, P>(did: &Did<D>, path: &RepoPath<P>) -> Self
+    where
+        D: AsRef<str>,
+        P: AsRef<str>,
+    {
+        Self(format!("{SCHEME}{did}/{path}"))
+    }
+}
+
+impl<S: AsRef<str>> AtUri<S> {
+    /// Returns the account.
+    #[must_use]
+    pub fn authority(&self) -> AtIdentifier<&str> {
+        AtIdentifier(self.parts().authority)
+    }
+
+    /// Returns the collection, if there is one.
+    #[must_use]
+    pub fn collection(&self) -> Option<Nsid<&str>> {
+        self.parts().collection.map(Nsid)
+    }
+
+    /// Returns the record key, if there is one.
+    #[must_use]
+    pub fn rkey(&self) -> Option<RecordKey<&str>> {
+        self.parts().rkey.map(RecordKey)
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        split(self.as_str()).expect("parse() found the scheme")
+    }
+}
+
+text_type!(AtUri, AtUriError, check);
+
+/// Why a text is not an AT-URI.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AtUriError {
+    /// The account is neither a DID nor a handle.
+    #[error("in the authority: {0}")]
+    Authority(#[from] AtIdentifierError),
+    /// The first segment of the path is not an NSID; it may be empty.
+    #[error("in the collection: {0}")]
+    Collection(#[from] NsidError),
+    /// The text is longer than [`AtUri::MAX_BYTES`].
+    #[error("an AT-URI has at most {} bytes", AtUri::MAX_BYTES)]
+    Length,
+    /// The rest of the path is not a record key; it may be empty or hold a slash.
+    #[error("in the record key: {0}")]
+    RecordKey(#[from] RecordKeyError),
+    /// The text does not start with `at://`.
+    #[error("an AT-URI starts with at://")]
+    Scheme,
+}
+
+struct Parts<'a> {
+    authority: &'a str,
+    collection: Option<&'a str>,
+    rkey: Option<&'a str>,
+}
+
+const SCHEME: &str = "at://";
+
+fn check(text: &str) -> Result<(), AtUriError> {
+    if text.len() > AtUri::MAX_BYTES {
+        return Err(AtUriError::Length);
+    }
+    let parts = split(text).ok_or(AtUriError::Scheme)?;
+    AtIdentifier::parse(parts.authority)?;
+    parts.collection.map(Nsid::parse).transpose()?;
+    parts.rkey.map(RecordKey::parse).transpose()?;
+    Ok(())
+}
+
+// What follows the second slash goes to the record key whole, and no record key holds a slash, a
+// question mark or a hash: deeper paths, queries and fragments need no rule of their own.
+fn split(text: &str) -> Option<Parts<'_>> {
+    let mut segments = text.strip_prefix(SCHEME)?.splitn(3, '/');
+    Some(Parts { authority: segments.next()?, collection: segments.next(), rkey: segments.next() })
+}

@@ -1,0 +1,88 @@
+//! Handles, the domain names of accounts: <https://atproto.com/specs/handle>.
+
+use alloc::string::String;
+
+use crate::label::{self, LabelFault};
+
+/// A handle: `alice.example.com`.
+///
+/// Letters of any case are accepted and kept; two handles that differ only in case are not equal
+/// until both went through [`to_normalized`](Handle::to_normalized).
+#[derive(Clone, Copy)]
+pub struct Handle<S = String>(pub(crate) S);
+
+impl Handle {
+    /// The most bytes that a handle may have.
+    pub const MAX_BYTES: usize = 253;
+}
+
+impl<S: AsRef<str>> Handle<S> {
+    /// Returns the handle in lower case, the form to store, compare and resolve.
+    #[must_use]
+    pub fn to_normalized(&self) -> Handle {
+        Handle(self.as_str().to_ascii_lowercase())
+    }
+
+    /// Reports whether the top-level domain is one that no account may use.
+    ///
+    /// Such handles are syntactically valid, so that documents that hold one can still be read.
+    #[must_use]
+    pub fn is_disallowed_tld(&self) -> bool {
+        let tld = self.as_str().rsplit('.').next().unwrap_or_default();
+        DISALLOWED_TLDS.iter().any(|disallowed| tld.eq_ignore_ascii_case(disallowed))
+    }
+}
+
+text_type!(Handle, HandleError, check);
+
+/// Why a text is not a handle.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandleError {
+    /// A label holds something other than ASCII letters, digits and hyphens.
+    #[error("a handle consists of letters, digits, hyphens and dots")]
+    Character,
+    /// A label starts or ends with a hyphen.
+    #[error("no label of a handle starts or ends with a hyphen")]
+    Hyphen,
+    /// A label is empty or longer than 63 bytes.
+    #[error("a label of a handle has 1 to 63 characters")]
+    LabelLength,
+    /// There is only one label.
+    #[error("a handle has at least two labels")]
+    Labels,
+    /// The text is longer than [`Handle::MAX_BYTES`].
+    #[error("a handle has at most {} bytes", Handle::MAX_BYTES)]
+    Length,
+    /// The last label does not start with a letter.
+    #[error("the last label of a handle starts with a letter")]
+    TopLevel,
+}
+
+impl From<LabelFault> for HandleError {
+    fn from(fault: LabelFault) -> Self {
+        match fault {
+            LabelFault::Character => Self::Character,
+            LabelFault::Hyphen => Self::Hyphen,
+            LabelFault::Length => Self::LabelLength,
+        }
+    }
+}
+
+// `.test` is missing on purpose: the specification leaves it to development.
+const DISALLOWED_TLDS: [&str; 8] =
+    ["alt", "arpa", "example", "internal", "invalid", "local", "localhost", "onion"];
+
+fn check(text: &str) -> Result<(), HandleError> {
+    if text.len() > Handle::MAX_BYTES {
+        return Err(HandleError::Length);
+    }
+    for label in text.split('.') {
+        label::check(label)?;
+    }
+    let (_, top_level) = text.rsplit_once('.').ok_or(HandleError::Labels)?;
+    if !label::starts_with_letter(top_level) {
+        return Err(HandleError::TopLevel);
+    }
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! Language tags, RFC 5646: <https://atproto.com/specs/lexicon#language>.
+
+use alloc::string::String;
+
+/// A language tag: `ja`, `pt-BR`, `zh-Hant`.
+///
+/// Tags are well-formed by RFC 5646, and no variant and no extension appears twice; whether their
+/// subtags are registered is not looked up. The language itself has two or three lower-case
+/// letters; in the other subtags any letter case is accepted and kept.
+#[derive(Clone, Copy)]
+pub struct Language<S = String>(S);
+
+impl Language {
+    /// The most bytes that a language tag may have.
+    pub const MAX_BYTES: usize = 128;
+}
+
+impl<S: AsRef<str>> Language<S> {
+    /// Returns the first subtag: `pt` in `pt-BR`.
+    #[must_use]
+    pub fn primary(&self) -> &str {
+        self.as_str().split('-').next().unwrap_or_default()
+    }
+}
+
+text_type!(Language, LanguageError, check);
+
+/// Why a text is not a language tag.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LanguageError {
+    /// A variant or the letter of an extension appears twice.
+    #[error("a variant or an extension of the language tag appears twice")]
+    Duplicate,
+    /// The text is empty or longer than [`Language::MAX_BYTES`].
+    #[error("a language tag has 1 to {} bytes", Language::MAX_BYTES)]
+    Length,
+    /// The first subtag is not two or three lower-case letters.
+    #[error("a language tag starts with two or three lower-case letters")]
+    Primary,
+    /// A subtag is malformed or out of place.
+    #[error("a subtag of the language tag is malformed or out of place")]
+    Subtag,
+}
+
+/// Tags that RFC 5646 keeps although they do not follow its grammar.
+const IRREGULAR: [&str; 17] = [
+    "en-GB-oed",
+    "i-ami",
+    "i-bnn",
+    "i-default",
+    "i-enochian",
+    "i-hak",
+    "i-klingon",
+    "i-lux",
+    "i-mingo",
+    "i-navajo",
+    "i-pwn",
+    "i-tao",
+    "i-tay",
+    "i-tsu",
+    "sgn-BE-FR",
+    "sgn-BE-NL",
+    "sgn-CH-DE",
+];
+
+fn check(text: &str) -> Result<(), LanguageError> {
+    if text.is_empty() || text.len() > Language::MAX_BYTES {
+        return Err(LanguageError::Length);
+    }
+    if IRREGULAR.iter().any(|tag| text.eq_ignore_ascii_case(tag)) {
+        return match text.starts_with(|first: char| first.is_ascii_lowercase()) {
+            true => Ok(()),
+            false => Err(LanguageError::Primary),
+        };
+    }
+    let mut subtags = Subtags::new(text);
+    if subtags.take(is_private_use).is_none() {
+        subtags.take(is_primary).ok_or(LanguageError::Primary)?;
+        for _ in 0..MAX_EXTENDED_LANGUAGES {
+            subtags.take(|subtag| is_alphabetic(subtag, 3, 3));
+        }
+        subtags.take(|subtag| is_alphabetic(subtag, 4, 4));
+        subtags.take(is_region);
+        take_variants(&mut subtags)?;
+        take_extensions(&mut subtags)?;
+        if subtags.next.is_none() {
+            return Ok(());
+        }
+        subtags.take(is_private_use).ok_or(LanguageError::Subtag)?;
+    }
+    take_some(&mut subtags, |subtag| is_alphanumeric(subtag, 1, 8))?;
+    // Private use takes all that is well-formed, up to the end.
+    if subtags.next.is_some() { Err(LanguageError::Subtag) } else { Ok(()) }
+}
+
+/// Reads the variants; [`Language::MAX_BYTES`] bounds the comparison of each with all before it.
+fn take_variants<'a>(subtags: &mut Subtags<'a>) -> Result<(), LanguageError> {
+    let variants = subtags.clone();
+    let mut count = 0;
+    while let Some(variant) = subtags.take(is_variant) {
+        let mut earlier = variants.clone();
+        for _ in 0..count {
+            let subtag = earlier.take(is_variant);
+            if subtag.is_some_and(|subtag| subtag.eq_ignore_ascii_case(variant)) {
+                return Err(LanguageError::Duplicate);
+            }
+        }
+        count += 1;
+    }
+    Ok(())
+}
+
+fn take_extensions(subtags: &mut Subtags<'_>) -> Result<(), LanguageError> {
+    // One bit for each digit and letter that introduced an extension.
+    let mut seen = 0_u64;
+    while let Some(singleton) = subtags.take(is_singleton) {
+        let digit = singleton.chars().next().and_then(|c| c.to_digit(36));
+        let bit = 1 << digit.ok_or(LanguageError::Subtag)?;
+        if seen & bit != 0 {
+            return Err(LanguageError::Duplicate);
+        }
+        seen |= bit;
+        take_some(subtags, |subtag| is_alphanumeric(subtag, 2, 8))?;
+    }
+    Ok(())
+}
+
+fn take_some(
+    subtags: &mut Subtags<'_>,
+    accept: impl Fn(&str) -> bool,
+) -> Result<(), LanguageError> {
+    subtags.take(&accept).ok_or(LanguageError::Subtag)?;
+    while subtags.take(&accept).is_some() {}
+    Ok(())
+}
+
+/// The subtags that are left, with one of look-ahead.
+#[derive(Clone)]
+struct Subtags<'a> {
+    next: Option<&'a str>,
+    rest: core::str::Split<'a, char>,
+}
+
+impl<'a> Subtags<'a> {
+    fn new(text: &'a str) -> Self {
+        let mut rest = text.split('-');
+        Self { next: rest.next(), rest }
+    }
+
+    fn take(&mut self, accept: impl Fn(&str) -> bool) -> Option<&'a str> {
+        let subtag = self.next.filter(|subtag| accept(subtag))?;
+        self.next = self.rest.next();
+        Some(subtag)
+    }
+}
+
+// RFC 5646 also reserves four letters and registers five to eight. No such language exists, and
+// the specification of lexicons counts them as errors.
+fn is_primary(subtag: &str) -> bool {
+    is_alphabetic(subtag, 2, 3) && subtag.bytes().all(|byte| byte.is_ascii_lowercase())
+}
+
+fn is_region(subtag: &str) -> bool {
+    is_alphabetic(subtag, 2, 2)
+        || (subtag.len() == 3 && subtag.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn is_variant(subtag: &str) -> bool {
+    is_alphanumeric(subtag, 5, 8)
+        || (is_alphanumeric(subtag, 4, 4) && subtag.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+fn is_singleton(subtag: &str) -> bool {
+    is_alphanumeric(subtag, 1, 1) && !is_private_use(subtag)
+}
+
+fn is_private_use(subtag: &str) -> bool {
+    subtag.eq_ignore_ascii_case("x")
+}
+
+fn is_alphabetic(subtag: &str, min: usize, max: usize) -> bool {
+    (min..=max).contains(&subtag.len()) && subtag.bytes().all(|byte| byte.is_ascii_alphabetic())
+}
+
+fn is_alphanumeric(subtag: &str, min: usize, max: usize) -> bool {
+    (min..=max).contains(&subtag.len()) && subtag.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+const MAX_EXTENDED_LANGUAGES: usize = 3;

@@ -1,0 +1,108 @@
+//! Namespaced identifiers, the names of schemas: <https://atproto.com/specs/nsid>.
+
+use alloc::string::String;
+
+use crate::label::{self, LabelFault, MAX_LABEL_BYTES};
+
+/// An NSID: `app.bsky.feed.post`, a domain name in reverse order and a name.
+#[derive(Clone, Copy)]
+pub struct Nsid<S = String>(pub(crate) S);
+
+impl Nsid {
+    /// The most bytes that an NSID may have.
+    pub const MAX_BYTES: usize = Self::MAX_AUTHORITY_BYTES + 1 + MAX_LABEL_BYTES;
+
+    /// The most bytes that the authority, all but the name, may have.
+    pub const MAX_AUTHORITY_BYTES: usize = 253;
+}
+
+impl<S: AsRef<str>> Nsid<S> {
+    /// Iterates over the labels of the authority as written: `app`, `bsky`, `feed`.
+    ///
+    /// Reversed they are the domain name that decides over the NSID.
+    pub fn authority(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.parts().0.split('.')
+    }
+
+    /// Returns the last segment: `post`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.parts().1
+    }
+
+    fn parts(&self) -> (&str, &str) {
+        self.as_str().rsplit_once('.').expect("parse() found three segments")
+    }
+}
+
+text_type!(Nsid, NsidError, check);
+
+/// Why a text is not an NSID.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NsidError {
+    /// The authority is longer than [`Nsid::MAX_AUTHORITY_BYTES`].
+    #[error("the authority of an NSID has at most {} bytes", Nsid::MAX_AUTHORITY_BYTES)]
+    AuthorityLength,
+    /// A segment of the authority holds something other than ASCII letters, digits and hyphens.
+    #[error("the authority of an NSID consists of letters, digits, hyphens and dots")]
+    Character,
+    /// A segment of the authority starts or ends with a hyphen.
+    #[error("no segment of an NSID starts or ends with a hyphen")]
+    Hyphen,
+    /// The text is longer than [`Nsid::MAX_BYTES`].
+    #[error("an NSID has at most {} bytes", Nsid::MAX_BYTES)]
+    Length,
+    /// The name is not a letter followed by up to 62 letters and digits.
+    #[error("the name of an NSID is a letter, then at most 62 letters and digits")]
+    Name,
+    /// A segment of the authority is empty or longer than 63 bytes.
+    #[error("a segment of an NSID has 1 to 63 characters")]
+    SegmentLength,
+    /// There are fewer than three segments.
+    #[error("an NSID has at least three segments")]
+    Segments,
+    /// The first segment does not start with a letter.
+    #[error("the first segment of an NSID starts with a letter")]
+    TopLevel,
+}
+
+impl From<LabelFault> for NsidError {
+    fn from(fault: LabelFault) -> Self {
+        match fault {
+            LabelFault::Character => Self::Character,
+            LabelFault::Hyphen => Self::Hyphen,
+            LabelFault::Length => Self::SegmentLength,
+        }
+    }
+}
+
+fn check(text: &str) -> Result<(), NsidError> {
+    if text.len() > Nsid::MAX_BYTES {
+        return Err(NsidError::Length);
+    }
+    let (authority, name) = text.rsplit_once('.').ok_or(NsidError::Segments)?;
+    if !authority.contains('.') {
+        return Err(NsidError::Segments);
+    }
+    if authority.len() > Nsid::MAX_AUTHORITY_BYTES {
+        return Err(NsidError::AuthorityLength);
+    }
+    for segment in authority.split('.') {
+        label::check(segment)?;
+    }
+    if !label::starts_with_letter(authority) {
+        return Err(NsidError::TopLevel);
+    }
+    if !is_name(name) {
+        return Err(NsidError::Name);
+    }
+    Ok(())
+}
+
+// Unlike the segments of the authority, a name has no hyphens: it becomes a name in code.
+fn is_name(text: &str) -> bool {
+    text.len() <= MAX_LABEL_BYTES
+        && label::starts_with_letter(text)
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}

@@ -1,0 +1,51 @@
+//! Record keys, the last part of a record's path: <https://atproto.com/specs/record-key>.
+
+use alloc::string::{String, ToString};
+
+use crate::Tid;
+
+/// A record key: `3jzfcijpj2z2a`, `self`.
+#[derive(Clone, Copy)]
+pub struct RecordKey<S = String>(pub(crate) S);
+
+impl RecordKey {
+    /// The most bytes that a record key may have.
+    pub const MAX_BYTES: usize = 512;
+}
+
+text_type!(RecordKey, RecordKeyError, check);
+
+impl From<Tid> for RecordKey {
+    fn from(tid: Tid) -> Self {
+        Self(tid.to_string())
+    }
+}
+
+/// Why a text is not a record key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordKeyError {
+    /// The text holds a character that no record key may hold.
+    #[error("a record key consists of letters, digits and . _ : ~ -")]
+    Character,
+    /// The text is `.` or `..`, which would be a step through a path.
+    #[error("a record key is neither . nor ..")]
+    Dots,
+    /// The text is empty or longer than [`RecordKey::MAX_BYTES`].
+    #[error("a record key has 1 to {} bytes", RecordKey::MAX_BYTES)]
+    Length,
+}
+
+fn check(text: &str) -> Result<(), RecordKeyError> {
+    if text.is_empty() || text.len() > RecordKey::MAX_BYTES {
+        return Err(RecordKeyError::Length);
+    }
+    if text == "." || text == ".." {
+        return Err(RecordKeyError::Dots);
+    }
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:~-".contains(&byte);
+    if !text.bytes().all(allowed) {
+        return Err(RecordKeyError::Character);
+    }
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! Paths of records in a repository: <https://atproto.com/specs/repository#repo-paths>.
+
+use alloc::format;
+use alloc::string::String;
+
+use crate::{Nsid, NsidError, RecordKey, RecordKeyError};
+
+/// A path in a repository: `app.bsky.feed.post/3jzfcijpj2z2a`.
+#[derive(Clone, Copy)]
+pub struct RepoPath<S = String>(S);
+
+impl RepoPath {
+    /// The most bytes that a path may have.
+    pub const MAX_BYTES: usize = Nsid::MAX_BYTES + 1 + RecordKey::MAX_BYTES;
+
+    /// Joins a collection and a record key.
+    #[must_use]
+    pub fn from_parts<C, K>(collection: &Nsid<C>, rkey: &RecordKey<K>) -> Self
+    where
+        C: AsRef<str>,
+        K: AsRef<str>,
+    {
+        Self(format!("{collection}/{rkey}"))
+    }
+}
+
+impl<S: AsRef<str>> RepoPath<S> {
+    /// Returns the collection.
+    #[must_use]
+    pub fn collection(&self) -> Nsid<&str> {
+        Nsid(self.parts().0)
+    }
+
+    /// Returns the record key.
+    #[must_use]
+    pub fn rkey(&self) -> RecordKey<&str> {
+        RecordKey(self.parts().1)
+    }
+
+    fn parts(&self) -> (&str, &str) {
+        self.as_str().split_once('/').expect("parse() found the slash")
+    }
+}
+
+text_type!(RepoPath, RepoPathError, check);
+
+/// Why a text is not a path in a repository.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RepoPathError {
+    /// What comes before the slash is not an NSID.
+    #[error("in the collection: {0}")]
+    Collection(#[from] NsidError),
+    /// What comes after the slash is not a record key.
+    #[error("in the record key: {0}")]
+    RecordKey(#[from] RecordKeyError),
+    /// There is no slash.
+    #[error("a repository path is a collection, a slash and a record key")]
+    Slash,
+}
+
+fn check(text: &str) -> Result<(), RepoPathError> {
+    let (collection, rkey) = text.split_once('/').ok_or(RepoPathError::Slash)?;
+    Nsid::parse(collection)?;
+    RecordKey::parse(rkey)?;
+    Ok(())
+}

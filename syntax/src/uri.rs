@@ -1,0 +1,64 @@
+//! URIs of any scheme, as the `uri` format of lexicons has them:
+//! <https://atproto.com/specs/lexicon#uri>.
+
+use alloc::string::String;
+
+/// A URI: `https://example.com/path?q#f`, `dns:example.com`.
+///
+/// The scheme is checked after RFC 3986; the rest only has to be there and be free of white space
+/// and control characters, because records in the wild hold unescaped IRIs.
+#[derive(Clone, Copy)]
+pub struct Uri<S = String>(S);
+
+impl Uri {
+    /// The most bytes that a URI may have.
+    pub const MAX_BYTES: usize = 8 * 1024;
+}
+
+impl<S: AsRef<str>> Uri<S> {
+    /// Returns the scheme, in the letter case in which it was written.
+    #[must_use]
+    pub fn scheme(&self) -> &str {
+        self.as_str().split(':').next().unwrap_or_default()
+    }
+}
+
+text_type!(Uri, UriError, check);
+
+/// Why a text is not a URI.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UriError {
+    /// There is white space or a control character.
+    #[error("a URI has no white space and no control characters")]
+    Character,
+    /// Nothing follows the scheme.
+    #[error("a URI does not end with its scheme")]
+    Empty,
+    /// The text is longer than [`Uri::MAX_BYTES`].
+    #[error("a URI has at most {} bytes", Uri::MAX_BYTES)]
+    Length,
+    /// The text does not start with a scheme and a colon.
+    #[error("a URI starts with a scheme and a colon")]
+    Scheme,
+}
+
+fn check(text: &str) -> Result<(), UriError> {
+    if text.len() > Uri::MAX_BYTES {
+        return Err(UriError::Length);
+    }
+    let (scheme, rest) = text.split_once(':').ok_or(UriError::Scheme)?;
+    let in_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    if !scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        || !scheme.bytes().all(in_scheme)
+    {
+        return Err(UriError::Scheme);
+    }
+    if rest.is_empty() {
+        return Err(UriError::Empty);
+    }
+    if rest.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(UriError::Character);
+    }
+    Ok(())
+}
