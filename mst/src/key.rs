@@ -1,0 +1,132 @@
+//! Keys of the tree: what they may be, and the height that each one has.
+//!
+//! Specification: <https://atproto.com/specs/repository#mst-structure>
+
+use sha2::{Digest as _, Sha256};
+
+/// The longest key in bytes. The longest repo path is 830: an NSID of 317, a slash, a record key of 512.
+pub const MAX_KEY_BYTES: usize = 1024;
+
+/// The highest level of a node. Finding a key above it takes 2^130 hashes, so no real tree comes near.
+pub const MAX_LEVEL: u32 = 64;
+
+/// What is wrong with a key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The byte at this index is not allowed in a repo path.
+    #[error("byte {0} of a key is not allowed")]
+    Byte(usize),
+    /// The height is above [`MAX_LEVEL`].
+    #[error("a key has a height of at most 64")]
+    Height,
+    /// The key is longer than [`MAX_KEY_BYTES`].
+    #[error("a key has at most 1024 bytes")]
+    Length,
+    /// The key is not a collection and a record key with one slash between.
+    #[error("a key is two parts with one slash between")]
+    Parts,
+}
+
+/// Returns the height of a key: half the number of zero bits, rounded down, that its SHA-256 begins with.
+///
+/// Any bytes have a height, keys of a tree or not.
+#[must_use]
+pub fn key_height(key: &[u8]) -> u32 {
+    digest_height(&Sha256::digest(key).into())
+}
+
+/// Returns the level of the node that holds `key`, having checked that it may be a key at all.
+pub(crate) fn key_level(key: &[u8]) -> Result<u32, KeyError> {
+    check_key(key)?;
+    check_height(key_height(key))
+}
+
+/// Returns a level, or a difference of levels, as an index.
+pub(crate) fn level_index(level: u32) -> usize {
+    usize::try_from(level).expect("levels are at most 64")
+}
+
+/// Checks length, characters and the one slash. NSID and record key syntax are the caller's business.
+pub(crate) fn check_key(key: &[u8]) -> Result<(), KeyError> {
+    if key.len() > MAX_KEY_BYTES {
+        return Err(KeyError::Length);
+    }
+    if let Some(at) = key.iter().position(|&byte| byte != b'/' && !is_path_byte(byte)) {
+        return Err(KeyError::Byte(at));
+    }
+    let mut parts = key.split(|&byte| byte == b'/');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some([_, ..]), Some([_, ..]), None) => Ok(()),
+        _ => Err(KeyError::Parts),
+    }
+}
+
+/// Returns how many bytes two keys share at the start.
+pub(crate) fn common_prefix(left: &[u8], right: &[u8]) -> usize {
+    left.iter().zip(right).take_while(|(a, b)| a == b).count()
+}
+
+fn is_path_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"._:~-".contains(&byte)
+}
+
+fn check_height(height: u32) -> Result<u32, KeyError> {
+    if height > MAX_LEVEL { Err(KeyError::Height) } else { Ok(height) }
+}
+
+fn digest_height(digest: &[u8; 32]) -> u32 {
+    let mut bits = 0;
+    for byte in digest {
+        bits += byte.leading_zeros();
+        if *byte != 0 {
+            break;
+        }
+    }
+    bits / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    #[test]
+    fn a_height_is_half_the_leading_zero_bits() {
+        let mut digest = [0; 32];
+        assert_eq!(digest_height(&digest), 128);
+        digest[31] = 1;
+        assert_eq!(digest_height(&digest), 127);
+        digest[1] = 0b0001_0000;
+        assert_eq!(digest_height(&digest), 5);
+        digest[0] = 0x80;
+        assert_eq!(digest_height(&digest), 0);
+    }
+
+    #[test]
+    fn the_height_is_limited_on_both_sides() {
+        assert_eq!(check_height(MAX_LEVEL), Ok(MAX_LEVEL));
+        assert_eq!(check_height(MAX_LEVEL + 1), Err(KeyError::Height));
+    }
+
+    #[test]
+    fn the_length_is_limited_on_both_sides() {
+        let longest = format!("a/{}", "b".repeat(MAX_KEY_BYTES - 2));
+        assert_eq!(check_key(longest.as_bytes()), Ok(()));
+        assert_eq!(check_key(format!("{longest}b").as_bytes()), Err(KeyError::Length));
+    }
+
+    #[test]
+    fn keys_are_two_parts_of_allowed_characters() {
+        for key in ["a/b", "app.bsky.feed.post/3jqfcqzm3fo2j", "A0/374913", "a/self:~_-.", "a/.."] {
+            assert_eq!(check_key(key.as_bytes()), Ok(()), "{key}");
+        }
+        for key in ["", "/", "a", "a/", "/a", "a/b/c", "a//b", "a/b/"] {
+            assert_eq!(check_key(key.as_bytes()), Err(KeyError::Parts), "{key}");
+        }
+        for (key, at) in [("a/ b", 2), ("é/b", 0), ("a/b\0", 3), ("a/b@", 3), ("a/%20", 2)] {
+            assert_eq!(check_key(key.as_bytes()), Err(KeyError::Byte(at)), "{key}");
+        }
+    }
+}
