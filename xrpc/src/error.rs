@@ -1,0 +1,131 @@
+//! What an XRPC caller is told when a call fails.
+//!
+//! <https://atproto.com/specs/xrpc#error-responses>
+
+use alloc::{borrow::Cow, format, string::String};
+
+/// A failed call: the HTTP status, and the `error` and `message` of the JSON body.
+///
+/// All three are for the caller to see; what went wrong inside belongs into a log.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{status} {name}: {message}")]
+pub struct XrpcError {
+    /// The HTTP status.
+    pub status: u16,
+    /// The name that programs look at, `error` in JSON.
+    pub name: Cow<'static, str>,
+    /// The explanation that people read, `message` in JSON.
+    pub message: Cow<'static, str>,
+}
+
+impl XrpcError {
+    /// Makes an error of parts that have no constructor of their own.
+    pub fn new(
+        status: u16,
+        name: impl Into<Cow<'static, str>>,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { status, name: name.into(), message: message.into() }
+    }
+
+    /// 400: the request makes no sense.
+    pub fn invalid_request(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(400, "InvalidRequest", message)
+    }
+
+    /// 400: the credentials make no sense.
+    pub fn invalid_token(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(400, "InvalidToken", message)
+    }
+
+    /// 400: the credentials were good once.
+    #[must_use]
+    pub fn expired_token() -> Self {
+        Self::new(400, "ExpiredToken", "Token has expired")
+    }
+
+    /// 400: the credentials are of a kind that this method does not take.
+    #[must_use]
+    pub fn unexpected_authorization() -> Self {
+        Self::invalid_token("Unexpected authorization type")
+    }
+
+    /// 401: there are no credentials.
+    #[must_use]
+    pub fn auth_missing() -> Self {
+        Self::new(401, "AuthMissing", "Authentication Required")
+    }
+
+    /// 401: the credentials are not good enough.
+    pub fn auth_required(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(401, "AuthenticationRequired", message)
+    }
+
+    /// 403: this caller may not do this.
+    pub fn forbidden(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(403, "Forbidden", message)
+    }
+
+    /// 404: what was asked for is not here.
+    pub fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(404, "NotFound", message)
+    }
+
+    /// 413: the body is over the limit.
+    #[must_use]
+    pub fn payload_too_large() -> Self {
+        Self::new(413, "PayloadTooLarge", "request entity too large")
+    }
+
+    /// 429: too many requests.
+    #[must_use]
+    pub fn rate_limit_exceeded() -> Self {
+        Self::new(429, "RateLimitExceeded", "Rate Limit Exceeded")
+    }
+
+    /// 500: a fault of ours, which the caller learns nothing about.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(500, "InternalServerError", "Internal Server Error")
+    }
+
+    /// 501: there is no such method here.
+    #[must_use]
+    pub fn method_not_implemented() -> Self {
+        Self::new(501, "MethodNotImplemented", "Method Not Implemented")
+    }
+
+    /// 502: another server failed us.
+    pub fn upstream_failure(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(502, "UpstreamFailure", message)
+    }
+
+    /// Returns the JSON body: `{"error":…,"message":…}`.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut json = String::with_capacity(self.name.len() + self.message.len() + 24);
+        json.push_str(r#"{"error":""#);
+        escape(&self.name, &mut json);
+        json.push_str(r#"","message":""#);
+        escape(&self.message, &mut json);
+        json.push_str(r#""}"#);
+        json
+    }
+}
+
+fn escape(text: &str, json: &mut String) {
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => json.extend(['\\', character]),
+            '\0'..' ' => json.push_str(&format!("\\u{:04x}", u32::from(character))),
+            _ => json.push(character),
+        }
+    }
+}
+
+/// Cuts what a caller sent to a length that a message may repeat.
+pub(crate) fn shown(text: &str) -> String {
+    text.chars().take(MAX_SHOWN_CHARS).collect()
+}
+
+const MAX_SHOWN_CHARS: usize = 128;
