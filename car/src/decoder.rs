@@ -1,0 +1,132 @@
+//! Reads a CAR that arrives in pieces.
+
+use alloc::vec::Vec;
+
+use cid::Cid;
+
+use crate::error::CarError;
+use crate::frame::{Block, read_block, read_header};
+
+/// One step of reading a CAR. The caller does the reading of bytes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Step<'a> {
+    /// A whole block, its hash checked.
+    Block(Block<'a>),
+    /// The input ended at a block boundary, as said by [`Decoder::finish`].
+    End,
+    /// The roots in the header, the first thing in a CAR.
+    Header(Vec<Cid>),
+    /// Give more bytes with [`Decoder::push`], or say with [`Decoder::finish`] that there are none.
+    NeedMore,
+}
+
+/// A reader of a CAR that arrives in pieces of any size.
+///
+/// It keeps what was pushed and not yet stepped over: if [`step`](Self::step) is called until
+/// [`Step::NeedMore`] after each piece, that is one unfinished block and the piece. How many bytes and
+/// blocks there may be in all is for the caller to limit.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    buffer: Vec<u8>,
+    /// How much of the buffer was stepped over.
+    used: usize,
+    state: State,
+    finished: bool,
+    hashes: bool,
+}
+
+impl Decoder {
+    /// Returns a reader that has seen nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { buffer: Vec::new(), used: 0, state: State::Header, finished: false, hashes: true }
+    }
+
+    /// Leaves the hashes unchecked, for bytes that were checked before.
+    #[must_use]
+    pub fn without_hashing(mut self) -> Self {
+        self.hashes = false;
+        self
+    }
+
+    /// Takes in the next piece of input.
+    pub fn push(&mut self, piece: &[u8]) {
+        self.buffer.drain(..self.used);
+        self.used = 0;
+        self.buffer.extend_from_slice(piece);
+    }
+
+    /// Says that all input was pushed.
+    pub fn finish(&mut self) {
+        self.finished = true;
+    }
+
+    /// Reads the next part.
+    ///
+    /// # Errors
+    ///
+    /// [`CarError`] if the input is wrong or has ended too early; from then on always the same.
+    pub fn step(&mut self) -> Result<Step<'_>, CarError> {
+        match self.state {
+            State::Failed(error) => Err(error),
+            State::Header => self.step_header(),
+            State::Blocks => self.step_block(),
+        }
+    }
+
+    fn step_header(&mut self) -> Result<Step<'_>, CarError> {
+        match read_header(&self.buffer[self.used..]) {
+            Ok(Some((roots, used))) => {
+                self.used += used;
+                self.state = State::Blocks;
+                Ok(Step::Header(roots))
+            }
+            Ok(None) if self.finished => Err(self.fail(CarError::Truncated)),
+            Ok(None) => Ok(Step::NeedMore),
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    fn step_block(&mut self) -> Result<Step<'_>, CarError> {
+        let rest = &self.buffer[self.used..];
+        if self.finished && rest.is_empty() {
+            return Ok(Step::End);
+        }
+        let read = read_block(rest).and_then(|read| {
+            if let Some((block, _)) = &read
+                && self.hashes
+            {
+                block.check_hash()?;
+            }
+            Ok(read.map(|(block, used)| (block.cid, block.bytes.len(), used)))
+        });
+        match read {
+            Ok(Some((cid, length, used))) => {
+                self.used += used;
+                let bytes = &self.buffer[self.used - length..self.used];
+                Ok(Step::Block(Block { cid, bytes }))
+            }
+            Ok(None) if self.finished => Err(self.fail(CarError::Truncated)),
+            Ok(None) => Ok(Step::NeedMore),
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    fn fail(&mut self, error: CarError) -> CarError {
+        self.state = State::Failed(error);
+        error
+    }
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Header,
+    Blocks,
+    Failed(CarError),
+}

@@ -1,0 +1,149 @@
+//! Writes a CAR into memory, whole or in pieces.
+
+use alloc::vec::Vec;
+
+use cid::{Cid, Version};
+
+use crate::frame::{DAG_CBOR, HEADER_END, HEADER_START, RAW, SHA_256};
+
+/// A CAR that is being written.
+///
+/// It can be taken in pieces: send [`as_bytes`](Self::as_bytes) and [`clear`](Self::clear) to reuse the
+/// memory, or [`take_chunk`](Self::take_chunk) to own each piece. The order of blocks is the caller's: a
+/// CAR that is to be read as a stream has the commit first and the tree in pre-order. Nothing is checked:
+/// a block over the limit, or another kind of CID, is written as it is and refused by the readers.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    buffer: Vec<u8>,
+}
+
+impl Writer {
+    /// Begins a CAR with one root.
+    #[must_use]
+    pub fn new(root: &Cid) -> Self {
+        Self::with_roots(core::slice::from_ref(root))
+    }
+
+    /// Begins a CAR with these roots.
+    #[must_use]
+    pub fn with_roots(roots: &[Cid]) -> Self {
+        Self { buffer: header(roots) }
+    }
+
+    /// Writes a block.
+    pub fn block(&mut self, cid: &Cid, bytes: &[u8]) {
+        let cid = CidBytes::of(cid);
+        let cid = cid.as_slice();
+        write_varint(&mut self.buffer, cid.len() + bytes.len());
+        self.buffer.extend_from_slice(cid);
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Returns how many bytes were written and not yet taken.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Returns whether all that was written was taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    /// Returns what was written and not yet taken.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// Lets go of what was written, keeping the memory for what follows.
+    pub fn clear(&mut self) {
+        self.buffer.clear();
+    }
+
+    /// Takes what was written so far; more can follow.
+    #[must_use]
+    pub fn take_chunk(&mut self) -> Vec<u8> {
+        core::mem::take(&mut self.buffer)
+    }
+
+    /// Returns what was written and not yet taken, and is done.
+    #[must_use]
+    pub fn finish(self) -> Vec<u8> {
+        self.buffer
+    }
+}
+
+/// Returns the header of a CAR with these roots, its length included.
+#[must_use]
+pub fn header(roots: &[Cid]) -> Vec<u8> {
+    let mut body = Vec::from(HEADER_START);
+    write_head(&mut body, 0x80, roots.len());
+    for root in roots {
+        let root = CidBytes::of(root);
+        let root = root.as_slice();
+        body.extend_from_slice(&[0xd8, 0x2a]);
+        write_head(&mut body, 0x40, root.len() + 1);
+        body.push(0x00);
+        body.extend_from_slice(root);
+    }
+    body.extend_from_slice(&HEADER_END);
+    let mut framed = Vec::with_capacity(body.len() + 2);
+    write_varint(&mut framed, body.len());
+    framed.append(&mut body);
+    framed
+}
+
+/// The binary form of a CID, on the stack for the kinds that repositories use.
+enum CidBytes {
+    Usual([u8; 36]),
+    Other(Vec<u8>),
+}
+
+impl CidBytes {
+    fn of(cid: &Cid) -> Self {
+        let hash = cid.hash();
+        let codec = u8::try_from(cid.codec()).ok().filter(|codec| [DAG_CBOR, RAW].contains(codec));
+        let digest: Option<&[u8; 32]> = hash.digest().try_into().ok();
+        match (cid.version(), codec, digest) {
+            (Version::V1, Some(codec), Some(digest)) if hash.code() == u64::from(SHA_256) => {
+                let mut bytes = [0; 36];
+                bytes[..4].copy_from_slice(&[1, codec, SHA_256, 32]);
+                bytes[4..].copy_from_slice(digest);
+                Self::Usual(bytes)
+            }
+            _ => Self::Other(cid.to_bytes()),
+        }
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Usual(bytes) => bytes,
+            Self::Other(bytes) => bytes,
+        }
+    }
+}
+
+fn write_varint(out: &mut Vec<u8>, mut value: usize) {
+    loop {
+        let [low, ..] = value.to_le_bytes();
+        value >>= 7;
+        if value == 0 {
+            out.push(low & 0x7f);
+            return;
+        }
+        out.push(low | 0x80);
+    }
+}
+
+/// Writes a CBOR head in its shortest form. Nobody has 2^32 roots, nor a CID so long.
+fn write_head(out: &mut Vec<u8>, major: u8, value: usize) {
+    let value = u32::try_from(value).unwrap_or(u32::MAX);
+    match value.to_be_bytes() {
+        [0, 0, 0, low @ 0..=23] => out.push(major | low),
+        [0, 0, 0, low] => out.extend_from_slice(&[major | 24, low]),
+        [0, 0, high, low] => out.extend_from_slice(&[major | 25, high, low]),
+        [a, b, c, d] => out.extend_from_slice(&[major | 26, a, b, c, d]),
+    }
+}
