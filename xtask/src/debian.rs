@@ -1,12 +1,13 @@
 //! Debian's packages, unpacked into a folder: nothing is installed, and no root is needed.
 
+use alloc::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::{Context, Error};
 use crate::paths;
-use crate::process::{command, output, run, say, succeeds};
+use crate::process::{command, output, say, succeeds};
 
 /// The package archive that the machine is set up for, read through package lists of our own: the
 /// machine's may be old or absent, and only root may renew them.
@@ -33,7 +34,7 @@ impl Archive {
         }
         let archive = Self { folder: folder.to_path_buf() };
         say("fetching Debian's package lists");
-        run(archive.apt("apt-get").args(["-qq", "update"]))?;
+        output(archive.apt("apt-get").args(["-qq", "update"]))?;
         Ok(archive)
     }
 
@@ -59,8 +60,10 @@ impl Archive {
     /// Unpacks `packages`, and those of their dependencies that the machine lacks, into `root`.
     pub(crate) fn unpack(&self, packages: &[String], root: &Path) -> Result<(), Error> {
         let debs = self.folder.join("debs");
+        let files = self.with_dependencies(packages)?;
+        say(&format!("downloading {}", files.join(" ")));
         let mut download = self.apt("apt-get");
-        run(download.current_dir(&debs).args(["-qq", "download"]).args(self.missing(packages)?))?;
+        output(download.current_dir(&debs).args(["-qq", "download"]).args(files))?;
         let entries = fs::read_dir(&debs).context("cannot list the packages")?;
         for entry in entries {
             let package = entry.context("cannot list the packages")?.path();
@@ -78,22 +81,23 @@ impl Archive {
 
     /// Adds to `packages` what apt would install beside them. Those that the machine has installed
     /// are not in apt's list, but their files are wanted all the same.
-    fn missing(&self, packages: &[String]) -> Result<Vec<String>, Error> {
+    fn with_dependencies(&self, packages: &[String]) -> Result<Vec<String>, Error> {
         let mut install = self.apt("apt-get");
         install.args(["install", "-qq", "--yes", "--no-install-recommends", "--print-uris"]);
         let listing = output(install.args(packages))?;
+        let named = packages.iter().map(|package| match package.split_once('=') {
+            Some((name, version)) => (name, format!("={version}")),
+            None => (package.as_str(), String::new()),
+        });
+        let mut all: BTreeMap<_, _> = named.collect();
         // 'address' name_version_arch.deb size checksum
-        let files = listing.lines().filter_map(|line| line.split(' ').nth(1));
-        let mut all = packages.to_vec();
-        for file in files {
+        for file in listing.lines().filter_map(|line| line.split(' ').nth(1)) {
             let mut parts = file.split('_');
             if let (Some(name), Some(version)) = (parts.next(), parts.next()) {
-                all.push(format!("{name}={}", version.replace("%3a", ":")));
+                all.insert(name, format!("={}", version.replace("%3a", ":")));
             }
         }
-        all.sort();
-        all.dedup();
-        Ok(all)
+        Ok(all.into_iter().map(|(name, version)| format!("{name}{version}")).collect())
     }
 
     fn apt(&self, program: &str) -> Command {

@@ -1,5 +1,7 @@
 //! The project's own commands, run as `cargo xtask <command>`.
 
+extern crate alloc;
+
 mod debian;
 mod deny;
 mod dev;

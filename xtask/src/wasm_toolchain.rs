@@ -237,10 +237,8 @@ fn build_standard_library(toolchain: &Unpacked, new: &Path, into: &Path) -> Resu
     let mut cargo = process::cargo();
     toolchain.enter(&mut cargo)?;
     cargo.current_dir(&package).args(["build", "--quiet", "--release", "--target", TARGET]);
-    cargo.arg("-Zbuild-std=std,panic_abort").arg("--config").arg(format!(
-        "source = {{ crates-io.replace-with = 'vendored', vendored.directory = '{}' }}",
-        vendored.display()
-    ));
+    cargo.args(["-Zbuild-std=std,panic_abort", "--config", "source.crates-io.replace-with='std'"]);
+    cargo.arg("--config").arg(format!("source.std.directory='{}'", vendored.display()));
     // Only this one build asks for what a stable compiler does not offer: its own library.
     cargo.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Cembed-bitcode=yes");
     cargo.env_remove("CARGO_ENCODED_RUSTFLAGS").env("CARGO_TARGET_DIR", new.join("target"));
