@@ -1,0 +1,234 @@
+//! The small events: sync, identity, account, info, and the error that ends a stream.
+
+use alloc::vec::Vec;
+
+use nacre_syntax::Tid;
+
+use crate::{FrameError, MAX_SYNC_BLOCKS_BYTES, read::Reader, write::Writer};
+
+/// The state of a repository, told without what changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SyncEvent<'a> {
+    /// The number of the event.
+    pub seq: i64,
+    /// The repository's DID.
+    pub did: &'a str,
+    /// The revision of the present commit.
+    pub rev: Tid,
+    /// A CAR of the signed commit alone; at most [`MAX_SYNC_BLOCKS_BYTES`].
+    pub blocks: &'a [u8],
+    /// When the event was made.
+    pub time: &'a str,
+}
+
+impl<'a> SyncEvent<'a> {
+    /// Encodes the frame.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut frame = Writer::message("#sync", self.blocks.len() + REST_BYTES);
+        frame.map(5);
+        frame.text("did", self.did);
+        frame.tid("rev", self.rev);
+        frame.integer("seq", self.seq);
+        frame.text("time", self.time);
+        frame.bytes("blocks", self.blocks);
+        frame.finish()
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, FrameError> {
+        let (mut seq, mut did, mut rev, mut blocks, mut time) = (None, None, None, None, None);
+        let mut map = reader.map()?;
+        while let Some(key) = reader.key(&mut map)? {
+            match key {
+                "did" => did = Some(reader.did("did")?),
+                "rev" => rev = Some(reader.tid("rev")?),
+                "seq" => seq = Some(reader.integer()?),
+                "time" => time = Some(reader.datetime("time")?),
+                "blocks" => blocks = Some(reader.bytes()?),
+                _ => reader.skip()?,
+            }
+        }
+        let blocks = blocks.ok_or(FrameError::Missing("blocks"))?;
+        if blocks.len() > MAX_SYNC_BLOCKS_BYTES {
+            return Err(FrameError::Field("blocks"));
+        }
+        Ok(Self {
+            seq: seq.ok_or(FrameError::Missing("seq"))?,
+            did: did.ok_or(FrameError::Missing("did"))?,
+            rev: rev.ok_or(FrameError::Missing("rev"))?,
+            blocks,
+            time: time.ok_or(FrameError::Missing("time"))?,
+        })
+    }
+}
+
+/// A change of an account's identity: consumers should resolve the DID again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct IdentityEvent<'a> {
+    /// The number of the event.
+    pub seq: i64,
+    /// The account's DID.
+    pub did: &'a str,
+    /// The account's handle, which consumers verify for themselves.
+    pub handle: Option<&'a str>,
+    /// When the event was made.
+    pub time: &'a str,
+}
+
+impl<'a> IdentityEvent<'a> {
+    /// Encodes the frame.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut frame = Writer::message("#identity", REST_BYTES);
+        frame.map(3 + usize::from(self.handle.is_some()));
+        frame.text("did", self.did);
+        frame.integer("seq", self.seq);
+        frame.text("time", self.time);
+        frame.optional_text("handle", self.handle);
+        frame.finish()
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, FrameError> {
+        let (mut seq, mut did, mut handle, mut time) = (None, None, None, None);
+        let mut map = reader.map()?;
+        while let Some(key) = reader.key(&mut map)? {
+            match key {
+                "did" => did = Some(reader.did("did")?),
+                "seq" => seq = Some(reader.integer()?),
+                "time" => time = Some(reader.datetime("time")?),
+                "handle" => handle = Some(reader.handle("handle")?),
+                _ => reader.skip()?,
+            }
+        }
+        Ok(Self {
+            seq: seq.ok_or(FrameError::Missing("seq"))?,
+            did: did.ok_or(FrameError::Missing("did"))?,
+            handle,
+            time: time.ok_or(FrameError::Missing("time"))?,
+        })
+    }
+}
+
+/// A change of an account's status on its server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AccountEvent<'a> {
+    /// The number of the event.
+    pub seq: i64,
+    /// The account's DID.
+    pub did: &'a str,
+    /// Whether the account's content may be shown.
+    pub active: bool,
+    /// Why not, if it may not: `deactivated`, `deleted`, `takendown` and the like.
+    pub status: Option<&'a str>,
+    /// When the event was made.
+    pub time: &'a str,
+}
+
+impl<'a> AccountEvent<'a> {
+    /// Encodes the frame.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut frame = Writer::message("#account", REST_BYTES);
+        frame.map(4 + usize::from(self.status.is_some()));
+        frame.text("did", self.did);
+        frame.integer("seq", self.seq);
+        frame.text("time", self.time);
+        frame.boolean("active", self.active);
+        frame.optional_text("status", self.status);
+        frame.finish()
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, FrameError> {
+        let (mut seq, mut did, mut active, mut status, mut time) = (None, None, None, None, None);
+        let mut map = reader.map()?;
+        while let Some(key) = reader.key(&mut map)? {
+            match key {
+                "did" => did = Some(reader.did("did")?),
+                "seq" => seq = Some(reader.integer()?),
+                "time" => time = Some(reader.datetime("time")?),
+                "active" => active = Some(reader.boolean()?),
+                "status" => status = Some(reader.text()?),
+                _ => reader.skip()?,
+            }
+        }
+        Ok(Self {
+            seq: seq.ok_or(FrameError::Missing("seq"))?,
+            did: did.ok_or(FrameError::Missing("did"))?,
+            active: active.ok_or(FrameError::Missing("active"))?,
+            status,
+            time: time.ok_or(FrameError::Missing("time"))?,
+        })
+    }
+}
+
+/// A remark about the stream itself, such as `OutdatedCursor`. It has no number.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct InfoEvent<'a> {
+    /// What programs look at.
+    pub name: &'a str,
+    /// What people read.
+    pub message: Option<&'a str>,
+}
+
+impl<'a> InfoEvent<'a> {
+    /// Encodes the frame.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut frame = Writer::message("#info", REST_BYTES);
+        frame.map(1 + usize::from(self.message.is_some()));
+        frame.text("name", self.name);
+        frame.optional_text("message", self.message);
+        frame.finish()
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, FrameError> {
+        let (name, message) = read_remark("name", reader)?;
+        Ok(Self { name, message })
+    }
+}
+
+/// What a server says before it closes the stream, such as `FutureCursor`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ErrorFrame<'a> {
+    /// What programs look at.
+    pub error: &'a str,
+    /// What people read.
+    pub message: Option<&'a str>,
+}
+
+impl<'a> ErrorFrame<'a> {
+    /// Encodes the frame.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut frame = Writer::error(REST_BYTES);
+        frame.map(1 + usize::from(self.message.is_some()));
+        frame.text("error", self.error);
+        frame.optional_text("message", self.message);
+        frame.finish()
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, FrameError> {
+        let (error, message) = read_remark("error", reader)?;
+        Ok(Self { error, message })
+    }
+}
+
+/// Reads an object of a name and perhaps a message.
+fn read_remark<'a>(
+    name_key: &'static str,
+    reader: &mut Reader<'a>,
+) -> Result<(&'a str, Option<&'a str>), FrameError> {
+    let (mut name, mut message) = (None, None);
+    let mut map = reader.map()?;
+    while let Some(key) = reader.key(&mut map)? {
+        match key {
+            "message" => message = Some(reader.text()?),
+            _ if key == name_key => name = Some(reader.text()?),
+            _ => reader.skip()?,
+        }
+    }
+    Ok((name.ok_or(FrameError::Missing(name_key))?, message))
+}
+
+/// Room for all fields of usual length but `blocks`.
+const REST_BYTES: usize = 256;

@@ -1,0 +1,92 @@
+//! One message of the stream: a header and a body, two DAG-CBOR objects end to end.
+//!
+//! <https://atproto.com/specs/event-stream>, <https://atproto.com/specs/sync#firehose>
+
+use crate::{
+    AccountEvent, CommitView, ErrorFrame, FrameError, IdentityEvent, InfoEvent, MAX_FRAME_BYTES,
+    SyncEvent, read::Reader,
+};
+
+/// A decoded frame, which borrows the bytes it was decoded from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "nearly all frames are commits")]
+pub enum Frame<'a> {
+    /// `#account`
+    Account(AccountEvent<'a>),
+    /// `#commit`
+    Commit(CommitView<'a>),
+    /// The stream ends.
+    Error(ErrorFrame<'a>),
+    /// `#identity`
+    Identity(IdentityEvent<'a>),
+    /// `#info`
+    Info(InfoEvent<'a>),
+    /// `#sync`
+    Sync(SyncEvent<'a>),
+    /// An event of this type, which is newer than this crate and to be ignored.
+    Unknown(&'a str),
+}
+
+impl<'a> Frame<'a> {
+    /// Decodes a frame; its `blocks` are not looked at.
+    ///
+    /// Fields that are not known are ignored, so that events can grow.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError`] names the first rule broken.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, FrameError> {
+        if bytes.len() > MAX_FRAME_BYTES {
+            return Err(FrameError::TooLarge);
+        }
+        let mut reader = Reader::new(bytes);
+        let frame = match read_header(&mut reader)? {
+            Header::Error => Self::Error(ErrorFrame::read(&mut reader)?),
+            Header::Message("#account") => Self::Account(AccountEvent::read(&mut reader)?),
+            Header::Message("#commit") => Self::Commit(CommitView::read(&mut reader)?),
+            Header::Message("#identity") => Self::Identity(IdentityEvent::read(&mut reader)?),
+            Header::Message("#info") => Self::Info(InfoEvent::read(&mut reader)?),
+            Header::Message("#sync") => Self::Sync(SyncEvent::read(&mut reader)?),
+            Header::Message(kind) => {
+                reader.skip()?;
+                Self::Unknown(kind)
+            }
+        };
+        if reader.is_at_end() { Ok(frame) } else { Err(FrameError::Trailing) }
+    }
+
+    /// Returns the number of the event, if it has one.
+    #[must_use]
+    pub fn seq(&self) -> Option<i64> {
+        match self {
+            Self::Account(event) => Some(event.seq),
+            Self::Commit(event) => Some(event.seq),
+            Self::Identity(event) => Some(event.seq),
+            Self::Sync(event) => Some(event.seq),
+            Self::Error(_) | Self::Info(_) | Self::Unknown(_) => None,
+        }
+    }
+}
+
+enum Header<'a> {
+    Error,
+    Message(&'a str),
+}
+
+fn read_header<'a>(reader: &mut Reader<'a>) -> Result<Header<'a>, FrameError> {
+    let (mut kind, mut op) = (None, None);
+    let mut map = reader.map()?;
+    while let Some(key) = reader.key(&mut map)? {
+        match key {
+            "t" => kind = Some(reader.text()?),
+            "op" => op = Some(reader.integer()?),
+            _ => reader.skip()?,
+        }
+    }
+    match op.ok_or(FrameError::Missing("op"))? {
+        -1 => Ok(Header::Error),
+        1 => kind.map(Header::Message).ok_or(FrameError::Missing("t")),
+        _ => Err(FrameError::Op),
+    }
+}
