@@ -1,3 +1,14 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 extern crate alloc;
+
+mod block;
+mod cbor;
+mod invert;
+mod verify;
+mod write;
+
+pub use block::{Commit, DecodeError, MAX_COMMIT_BYTES, UnsignedCommit, Version};
+pub use invert::{InvertError, invert};
+pub use verify::{RepoError, VerifiedRepo, verify_repo};
+pub use write::{Action, CommitDiff, CommitError, Head, MAX_WRITES, Op, Write, commit};

@@ -14,7 +14,8 @@ use crate::source::{Block, BlockSource};
 use crate::tree::{fetch, read};
 
 /// Returns the nodes of the tree at `root` that prove for each key what is there, a record or nothing, and
-/// with which an operation on it can be inverted. Each node comes once and after the one above it.
+/// with which an operation on it can be inverted. Each node comes once and after the one above it,
+/// the root first and always.
 ///
 /// That is the whole search path of the key, to the bottom where it is absent; and where it is present
 /// also the edges of the two subtrees beside it, because they meet when the key is removed.
@@ -31,6 +32,7 @@ pub fn covering_proof<S: BlockSource, K: AsRef<str>>(
 ) -> Result<Vec<Block>, TreeError<S::Error>> {
     let root = Digest::try_from(root)?;
     let mut proof = Proof { source, seen: BTreeSet::new(), blocks: Vec::new() };
+    proof.visit(root, None, b"")?;
     for key in keys {
         proof.cover(root, key.as_ref().as_bytes())?;
     }
@@ -59,29 +61,40 @@ impl<S: BlockSource> Proof<'_, S> {
         top: Option<Digest>,
         mut parent_level: Option<u32>,
         key: &[u8],
-    ) -> Result<Option<Found>, TreeError<S::Error>> {
+    ) -> Result<Option<Beside>, TreeError<S::Error>> {
         let mut next = top;
         while let Some(digest) = next {
-            let block = fetch(self.source, digest)?;
-            let (node, level) = read(digest, &block, parent_level)?;
-            let place = node.find(key);
-            let after = place.entry.map(|entry| entry.right);
-            let before = place.before;
-            if self.seen.insert(digest) {
-                self.blocks.push((digest.to_cid(), block.into_owned()));
+            let (place, present) = self.visit(digest, parent_level, key)?;
+            if present {
+                return Ok(Some(place));
             }
-            if let Some(after) = after {
-                return Ok(Some(Found { before, after, level }));
-            }
-            parent_level = Some(level);
-            next = before;
+            parent_level = Some(place.level);
+            next = place.before;
         }
         Ok(None)
+    }
+
+    /// Takes in one node; returns where the key is or would be in it, and whether it is there.
+    fn visit(
+        &mut self,
+        digest: Digest,
+        parent_level: Option<u32>,
+        key: &[u8],
+    ) -> Result<(Beside, bool), TreeError<S::Error>> {
+        let block = fetch(self.source, digest)?;
+        let (node, level) = read(digest, &block, parent_level)?;
+        let place = node.find(key);
+        let (before, after) = (place.before, place.entry.and_then(|entry| entry.right));
+        let present = place.entry.is_some();
+        if self.seen.insert(digest) {
+            self.blocks.push((digest.to_cid(), block.into_owned()));
+        }
+        Ok((Beside { before, after, level }, present))
     }
 }
 
 /// The subtrees beside a key, and the level of the node that holds it.
-struct Found {
+struct Beside {
     before: Option<Digest>,
     after: Option<Digest>,
     level: u32,

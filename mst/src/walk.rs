@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use cid::Cid;
 
 use crate::digest::Digest;
-use crate::error::{LinkError, TreeError};
+use crate::error::TreeError;
 use crate::node::{NodeEntries, NodeError};
 use crate::source::BlockSource;
 use crate::tree::{fetch, read};
@@ -53,8 +53,8 @@ impl<'s, S: BlockSource> Walk<'s, S> {
     ///
     /// # Errors
     ///
-    /// [`LinkError`] for a CID that no tree has as its root.
-    pub fn new(source: &'s S, root: Cid) -> Result<Self, LinkError> {
+    /// [`TreeError::Link`] for a CID that no tree has as its root.
+    pub fn new(source: &'s S, root: Cid) -> Result<Self, TreeError<S::Error>> {
         let digest = Digest::try_from(root)?;
         let next = Some((digest, None));
         Ok(Self { source, stack: Vec::new(), next, seek: None, last_key: String::new() })
@@ -146,8 +146,8 @@ impl<'s, S: BlockSource> Entries<'s, S> {
     ///
     /// # Errors
     ///
-    /// [`LinkError`] for a CID that no tree has as its root.
-    pub fn new(source: &'s S, root: Cid) -> Result<Self, LinkError> {
+    /// [`TreeError::Link`] for a CID that no tree has as its root.
+    pub fn new(source: &'s S, root: Cid) -> Result<Self, TreeError<S::Error>> {
         Ok(Self { walk: Walk::new(source, root)?, prefix: String::new() })
     }
 

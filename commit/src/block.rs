@@ -1,0 +1,207 @@
+//! The signed block at the top of a repository.
+//!
+//! Specification: <https://atproto.com/specs/repository#commit-objects>
+
+use alloc::vec::Vec;
+
+use cid::Cid;
+use nacre_crypto::{Signature, SigningKey, VerifyError, VerifyingKey};
+use nacre_syntax::{Did, DidError, Tid, TidError};
+
+use crate::cbor::{Input, cid_of, write_bytes, write_link, write_map, write_small, write_text};
+
+/// The largest block that is read as a commit. With the longest DID it has some 2,300 bytes.
+pub const MAX_COMMIT_BYTES: usize = 4096;
+
+/// A signed commit.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Commit {
+    /// Whose repository it is.
+    pub did: Did,
+    /// The version of the repository format.
+    pub version: Version,
+    /// The root of the tree.
+    pub data: Cid,
+    /// The revision.
+    pub rev: Tid,
+    /// The commit before: always `None` where we write, seldom anything else where others do.
+    pub prev: Option<Cid>,
+    /// The signature over all the other fields.
+    pub sig: Signature,
+}
+
+/// A commit that is not signed yet.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UnsignedCommit {
+    /// Whose repository it is.
+    pub did: Did,
+    /// The root of the tree.
+    pub data: Cid,
+    /// The revision.
+    pub rev: Tid,
+}
+
+/// The version of the repository format that a commit is of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Version {
+    /// The one before the present one: read, never written.
+    V2,
+    /// The present one.
+    V3,
+}
+
+/// Why a block is not a commit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The block is not the canonical DAG-CBOR of a commit with exactly its fields; something else stands
+    /// within the field that begins at this offset.
+    #[error("not the canonical encoding of a commit at byte {0}")]
+    Cbor(usize),
+    /// The DID is not one.
+    #[error(transparent)]
+    Did(#[from] DidError),
+    /// The revision is not a TID.
+    #[error(transparent)]
+    Rev(#[from] TidError),
+    /// The signature does not have 64 bytes.
+    #[error("a signature has 64 bytes")]
+    Sig,
+    /// The block is larger than [`MAX_COMMIT_BYTES`].
+    #[error("a commit has at most 4096 bytes")]
+    Size,
+    /// The version is neither 2 nor 3.
+    #[error("a commit is of version 2 or 3")]
+    Version,
+}
+
+impl Commit {
+    /// Reads a commit. The signature is not verified: see [`Commit::verify`].
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] names the first rule broken.
+    pub fn decode(block: &[u8]) -> Result<Self, DecodeError> {
+        if block.len() > MAX_COMMIT_BYTES {
+            return Err(DecodeError::Size);
+        }
+        let mut fields = Fields { block, input: Input::new(block) };
+        fields.read(|input| input.map().filter(|count| *count == 6))?;
+        let did = fields.field("did", Input::text)?;
+        let rev = fields.field("rev", Input::text)?;
+        let sig = fields.field("sig", Input::bytes)?;
+        let data = fields.field("data", Input::link)?;
+        let prev = fields.field("prev", Input::link_or_null)?;
+        let version = fields.field("version", Input::small)?;
+        fields.read(|input| (input.len() == 0).then_some(()))?;
+        Ok(Self {
+            did: Did::parse(did)?.to_owned(),
+            version: Version::from_number(version).ok_or(DecodeError::Version)?,
+            data,
+            rev: Tid::parse(rev)?,
+            prev,
+            sig: Signature::from_slice(sig).map_err(|_| DecodeError::Sig)?,
+        })
+    }
+
+    /// Returns the block.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        self.write(Some(&self.sig))
+    }
+
+    /// Returns the CID of the block.
+    #[must_use]
+    pub fn cid(&self) -> Cid {
+        cid_of(&self.encode())
+    }
+
+    /// Verifies the signature, which must be low-S.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError`] if the key did not sign this commit.
+    pub fn verify(&self, key: &VerifyingKey) -> Result<(), VerifyError> {
+        key.verify(&self.write(None), &self.sig)
+    }
+
+    /// Writes the block, or without a signature the bytes that are signed.
+    fn write(&self, sig: Option<&Signature>) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.did.as_str().len() + 256);
+        write_map(&mut out, if sig.is_some() { 6 } else { 5 });
+        write_text(&mut out, "did");
+        write_text(&mut out, self.did.as_str());
+        write_text(&mut out, "rev");
+        let rev = self.rev.to_ascii();
+        write_text(&mut out, core::str::from_utf8(&rev).expect("a TID is ASCII"));
+        if let Some(sig) = sig {
+            write_text(&mut out, "sig");
+            write_bytes(&mut out, sig.as_bytes());
+        }
+        write_text(&mut out, "data");
+        write_link(&mut out, Some(&self.data));
+        write_text(&mut out, "prev");
+        write_link(&mut out, self.prev.as_ref());
+        write_text(&mut out, "version");
+        write_small(&mut out, self.version.number());
+        out
+    }
+}
+
+impl UnsignedCommit {
+    /// Signs the commit.
+    #[must_use]
+    pub fn sign(self, key: &SigningKey) -> Commit {
+        let mut commit = Commit {
+            did: self.did,
+            version: Version::V3,
+            data: self.data,
+            rev: self.rev,
+            prev: None,
+            sig: Signature::from_bytes([0; Signature::LEN]),
+        };
+        commit.sig = key.sign(&commit.write(None));
+        commit
+    }
+}
+
+impl Version {
+    fn from_number(number: u8) -> Option<Self> {
+        match number {
+            2 => Some(Self::V2),
+            3 => Some(Self::V3),
+            _ => None,
+        }
+    }
+
+    fn number(self) -> u8 {
+        match self {
+            Self::V2 => 2,
+            Self::V3 => 3,
+        }
+    }
+}
+
+/// The fields of a block, one after the other.
+struct Fields<'a> {
+    block: &'a [u8],
+    input: Input<'a>,
+}
+
+impl<'a> Fields<'a> {
+    fn field<T>(
+        &mut self,
+        name: &str,
+        value: impl FnOnce(&mut Input<'a>) -> Option<T>,
+    ) -> Result<T, DecodeError> {
+        self.read(|input| input.key(name).and_then(|()| value(input)))
+    }
+
+    fn read<T>(
+        &mut self,
+        part: impl FnOnce(&mut Input<'a>) -> Option<T>,
+    ) -> Result<T, DecodeError> {
+        let at = self.block.len() - self.input.len();
+        part(&mut self.input).ok_or(DecodeError::Cbor(at))
+    }
+}
