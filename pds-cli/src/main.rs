@@ -1,2 +1,65 @@
-//! The `pds` program.
-fn main() {}
+//! The `pds` program: a Personal Data Server on this machine, and its operator's commands.
+
+extern crate alloc;
+
+use core::error::Error;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod account;
+mod dev;
+mod folder;
+mod host;
+mod launch;
+mod serve;
+mod vars;
+
+/// A Personal Data Server for the AT Protocol, for one account.
+#[derive(Debug, Parser)]
+#[command(name = "pds", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start a server with an account of its own, for development
+    ///
+    /// The first start makes an identity and keeps it with all data in the folder; later starts
+    /// take up where the last one stopped.
+    Dev(dev::Args),
+    /// Start a server for the account that the environment describes
+    ///
+    /// Reads PDS_HOSTNAME, DID, HANDLE, SIGNING_KEY, SIGNING_KEY_PUBLIC, JWT_SECRET, AUTH_TOKEN and
+    /// PASSWORD_HASH, as `pds vars` prints them, and optionally INITIAL_ACTIVE.
+    Serve(serve::Args),
+    /// Print the variables of a new account, for `pds serve` or another host
+    Vars(account::Args),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Dev(args) => dev::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Vars(args) => account::print(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a command that failed says: one line, with what to do about it.
+type Failure = Box<dyn Error>;
+
+/// Writes one line to standard error; one that is closed is no reason to stop serving.
+fn log(line: &dyn core::fmt::Display) {
+    use std::io::Write as _;
+
+    let _ = writeln!(std::io::stderr(), "pds: {line}");
+}

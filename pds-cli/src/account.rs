@@ -1,0 +1,168 @@
+//! The account of `pds dev`: made at the first start, kept in `pds.env`, read at every later one.
+
+use std::io::{self, Write as _};
+
+use nacre_pds::config::{Config, ConfigError, new_account};
+use nacre_pds::host::Rng;
+
+use crate::Failure;
+use crate::folder::Folder;
+use crate::host::SystemRng;
+use crate::vars::{Vars, VarsError};
+
+/// What `pds vars` is told.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Host name that the server will be reached at, such as pds.example.com
+    #[arg(long)]
+    hostname: String,
+    /// Handle of the account, such as alice.example.com
+    #[arg(long)]
+    handle: String,
+    /// Password of the account, of 1 to 72 bytes; `-` reads it from standard input
+    #[arg(long)]
+    password: String,
+}
+
+/// An account with its password, which only an account for development keeps.
+pub(crate) struct Account {
+    vars: Vars,
+}
+
+/// Why there is no account to serve.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AccountError {
+    #[error("--{flag} {problem}")]
+    Flag { flag: &'static str, problem: String },
+    #[error("{path}: {error}; repair it, or choose another folder with --dir")]
+    Kept { path: String, error: ConfigError },
+    #[error(
+        "the account in {path} has --{flag} {kept}: leave --{flag} out, or choose another folder \
+         with --dir"
+    )]
+    Other { flag: &'static str, kept: String, path: String },
+    #[error(transparent)]
+    Vars(#[from] VarsError),
+}
+
+/// Prints the variables of a new account.
+pub(crate) fn print(args: &Args) -> Result<(), Failure> {
+    let mut line = String::new();
+    let password = if args.password == "-" {
+        io::stdin().read_line(&mut line)?;
+        line.trim_end_matches(['\r', '\n'])
+    } else {
+        &args.password
+    };
+    let vars = make(&args.hostname, &args.handle, password)?;
+    io::stdout().write_all(Vars::from_iter(vars).to_string().as_bytes())?;
+    Ok(())
+}
+
+/// Returns a password that can be read aloud: 100 bits, in groups.
+///
+/// Its form is not that of an app password, which some clients warn of.
+pub(crate) fn random_password(rng: &dyn Rng) -> String {
+    let mut bytes = [0; 20];
+    rng.fill(&mut bytes);
+    let mut password = String::new();
+    for (index, byte) in bytes.iter().enumerate() {
+        if index > 0 && index % 5 == 0 {
+            password.push('-');
+        }
+        let letter = PASSWORD_LETTERS.get(usize::from(byte % 32));
+        password.push(char::from(*letter.expect("there are 32 letters")));
+    }
+    password
+}
+
+impl Account {
+    /// Returns the account that `folder` keeps, if it keeps one.
+    pub(crate) fn kept(folder: &Folder) -> Result<Option<Self>, AccountError> {
+        match Vars::read(&folder.file(FILE)) {
+            Ok(vars) => Ok(Some(Self { vars })),
+            Err(VarsError::File { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes an account and keeps it in `folder`.
+    pub(crate) fn create(
+        folder: &Folder,
+        hostname: &str,
+        handle: &str,
+        password: &str,
+    ) -> Result<Self, AccountError> {
+        let mut vars = make(hostname, handle, password)?;
+        vars.push(("PASSWORD", password.to_owned()));
+        let vars = Vars::from_iter(vars);
+        vars.write(&folder.file(FILE))?;
+        Ok(Self { vars })
+    }
+
+    /// Returns the account's configuration.
+    pub(crate) fn config(&self, folder: &Folder) -> Result<Config, AccountError> {
+        Config::from_vars(|name| self.vars.var(name).map(str::to_owned))
+            .map_err(|error| AccountError::Kept { path: path(folder), error })
+    }
+
+    /// Returns the host name, empty where the file lacks it.
+    pub(crate) fn hostname(&self) -> &str {
+        self.vars.var("PDS_HOSTNAME").unwrap_or_default()
+    }
+
+    /// Returns the password in the clear.
+    pub(crate) fn password(&self) -> Option<&str> {
+        self.vars.var("PASSWORD")
+    }
+
+    /// Sees to it that a flag says nothing else than the kept account does.
+    pub(crate) fn agrees(
+        &self,
+        folder: &Folder,
+        (flag, name): (&'static str, &str),
+        given: Option<&str>,
+    ) -> Result<(), AccountError> {
+        let kept = self.vars.var(name).unwrap_or_default();
+        match given {
+            Some(given) if given != kept => Err(self.other(folder, flag, kept)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the error that says that `flag` means another account than the kept one.
+    pub(crate) fn other(&self, folder: &Folder, flag: &'static str, kept: &str) -> AccountError {
+        AccountError::Other { flag, kept: kept.to_owned(), path: path(folder) }
+    }
+}
+
+/// Makes an account's variables, and speaks of the flags where they do not fit.
+fn make(
+    hostname: &str,
+    handle: &str,
+    password: &str,
+) -> Result<Vec<(&'static str, String)>, AccountError> {
+    // A line of `pds.env` could not hold it.
+    if password.chars().any(char::is_control) {
+        let problem = "contains a control character".to_owned();
+        return Err(AccountError::Flag { flag: "password", problem });
+    }
+    new_account(hostname, handle, password, &SystemRng).map_err(|error| {
+        let flag = match error.name {
+            "PDS_HOSTNAME" | "DID" => "hostname",
+            "HANDLE" => "handle",
+            _ => "password",
+        };
+        AccountError::Flag { flag, problem: error.problem }
+    })
+}
+
+fn path(folder: &Folder) -> String {
+    folder.file(FILE).display().to_string()
+}
+
+const FILE: &str = "pds.env";
+/// Letters and digits without those that are taken for one another.
+const PASSWORD_LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";

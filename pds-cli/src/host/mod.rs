@@ -1,0 +1,62 @@
+//! The native host: one thread, one executor, one account, as in a Durable Object.
+//!
+//! Everything runs on one current-thread runtime, so a *turn* of the server is what the executor
+//! runs between two awaits, and nothing needs `Send`.
+
+mod body;
+mod server;
+mod sockets;
+mod stop;
+mod system;
+mod websocket;
+
+use alloc::rc::Rc;
+use std::net::TcpListener;
+
+use nacre_pds::Pds;
+use nacre_pds::config::Config;
+use nacre_pds::host::{Host, Sql};
+use tokio::task::JoinSet;
+
+use self::server::Server;
+use self::sockets::Subscribers;
+use self::stop::Signals;
+pub(crate) use self::system::SystemRng;
+use self::system::{SystemClock, SystemLog};
+use crate::{Failure, log};
+
+/// Opens the account and serves it until the process is told to stop; calls `ready` in between.
+///
+/// Must run within a `LocalSet`.
+pub(crate) async fn serve(
+    config: Config,
+    sql: Rc<dyn Sql>,
+    listeners: Vec<TcpListener>,
+    ready: impl FnOnce(),
+) -> Result<(), Failure> {
+    let sockets = Rc::new(Subscribers::default());
+    let host = Host {
+        sql,
+        sockets: Rc::<Subscribers>::clone(&sockets),
+        clock: Rc::new(SystemClock),
+        rng: Rc::new(SystemRng),
+        log: Rc::new(SystemLog),
+    };
+    let pds = Rc::new(Pds::open(host, config)?);
+    let server = Rc::new(Server::new(pds, sockets));
+    let mut accepting = JoinSet::new();
+    for listener in listeners {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        accepting.spawn_local(Rc::clone(&server).accept(listener));
+    }
+    let mut signals = Signals::new()?;
+    ready();
+    signals.next().await;
+    log(&"stopping; once more stops at once");
+    accepting.shutdown().await;
+    tokio::select! {
+        () = server.drain() => {}
+        () = signals.next() => {}
+    }
+    Ok(())
+}

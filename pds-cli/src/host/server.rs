@@ -1,0 +1,221 @@
+//! Connections and requests: hyper on one side, the account on the other.
+
+use alloc::rc::Rc;
+use alloc::sync::Arc;
+use core::convert::Infallible;
+use core::net::IpAddr;
+use core::pin::pin;
+use core::time::Duration;
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue,
+    SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::upgrade::{self, OnUpgrade};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use nacre_pds::body::{Body, Response};
+use nacre_pds::host::Sockets as _;
+use nacre_pds::{Pds, Reply, Subscription};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::select;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::spawn_local;
+use tokio::time::{sleep, timeout};
+
+use super::body::{Outgoing, incoming};
+use super::sockets::{Membership, Subscribers};
+use super::websocket::{self, Handshake, HandshakeError};
+use crate::log;
+
+/// The account and who is connected to it.
+pub(crate) struct Server {
+    pds: Rc<Pds>,
+    subscribers: Rc<Subscribers>,
+    places: Arc<Semaphore>,
+    stop: watch::Sender<bool>,
+}
+
+/// A place among the connections: given back when the connection, the last request that came by it
+/// and the WebSocket that it became have all ended.
+type Place = Rc<OwnedSemaphorePermit>;
+
+impl Server {
+    pub(crate) fn new(pds: Rc<Pds>, subscribers: Rc<Subscribers>) -> Self {
+        let places = Arc::new(Semaphore::new(usize::from(MAX_CONNECTIONS)));
+        Self { pds, subscribers, places, stop: watch::Sender::new(false) }
+    }
+
+    /// Accepts connections as long as there are places.
+    pub(crate) async fn accept(self: Rc<Self>, listener: TcpListener) {
+        loop {
+            let place = Arc::clone(&self.places).acquire_owned().await;
+            let place = Rc::new(place.expect("nothing closes the semaphore"));
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    let peer = peer.ip().to_canonical();
+                    spawn_local(Rc::clone(&self).connection(stream, peer, place));
+                }
+                Err(error) => {
+                    // The process may be out of files, and is so until a connection ends.
+                    log(&format_args!("cannot accept a connection: {error}"));
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Lets every connection finish what it is at, and closes the sockets, within a bounded time.
+    pub(crate) async fn drain(&self) {
+        self.stop.send_replace(true);
+        self.subscribers.close_all(GOING_AWAY);
+        let all = self.places.acquire_many(u32::from(MAX_CONNECTIONS));
+        if timeout(DRAIN_PATIENCE, all).await.is_err() {
+            log(&"some clients did not finish in time");
+        }
+    }
+
+    async fn connection(self: Rc<Self>, stream: TcpStream, peer: IpAddr, place: Place) {
+        // Answers are written whole; waiting for more would only delay them.
+        let _ = stream.set_nodelay(true);
+        let mut stop = self.stop.subscribe();
+        let service = service_fn(|request| {
+            let answer = Rc::clone(&self).answer(request, peer, Rc::clone(&place));
+            async { Ok::<_, Infallible>(answer.await.map(Outgoing)) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_PATIENCE)
+            .max_buf_size(MAX_HEAD_BYTES)
+            .max_headers(MAX_HEADERS)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = pin!(connection);
+        // What goes wrong with a connection is its client's business.
+        select! {
+            _ = connection.as_mut() => return,
+            _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = connection.await;
+    }
+
+    async fn answer(
+        self: Rc<Self>,
+        mut request: Request<Incoming>,
+        peer: IpAddr,
+        place: Place,
+    ) -> Response {
+        let handshake = Handshake::read(&request);
+        let upgraded = upgrade::on(&mut request);
+        let request = request.map(incoming);
+        let (pds, held) = (Rc::clone(&self.pds), Rc::clone(&place));
+        // A task of its own outlives a client that goes away, so that what has begun is finished,
+        // and keeps a panic to itself.
+        let answered = spawn_local(async move {
+            let _held = held;
+            pds.handle(request, Some(peer)).await
+        });
+        match answered.await {
+            Ok(Reply::Response(response)) => response,
+            Ok(Reply::Upgrade(subscription)) => match handshake {
+                Ok(handshake) => self.upgrade(handshake, upgraded, subscription, place),
+                Err(error) => refuse(error),
+            },
+            Err(_) => broken(),
+        }
+    }
+
+    /// Accepts a WebSocket, and begins to serve it once the client has been told.
+    fn upgrade(
+        self: Rc<Self>,
+        handshake: Handshake,
+        upgraded: OnUpgrade,
+        subscription: Subscription,
+        place: Place,
+    ) -> Response {
+        let Some(membership) = self.subscribers.join() else {
+            return error(StatusCode::SERVICE_UNAVAILABLE, "TooManySubscribers", "try again later");
+        };
+        spawn_local(async move {
+            let _place = place;
+            if let Ok(io) = upgraded.await {
+                self.subscribe(&membership, subscription);
+                websocket::run(TokioIo::new(io), membership).await;
+            }
+        });
+        let mut response = Response::default();
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        set(&mut response, CONNECTION, "upgrade");
+        set(&mut response, UPGRADE, "websocket");
+        if let Ok(accept) = HeaderValue::try_from(handshake.accept) {
+            response.headers_mut().insert(SEC_WEBSOCKET_ACCEPT, accept);
+        }
+        response
+    }
+
+    /// Starts the server's part of a subscription beside the task that serves the socket.
+    fn subscribe(&self, membership: &Membership, subscription: Subscription) {
+        let (pds, subscribers, id) =
+            (Rc::clone(&self.pds), Rc::clone(&self.subscribers), membership.id);
+        let subscribed = spawn_local(async move { pds.subscribe(id, subscription).await });
+        spawn_local(async move {
+            if subscribed.await.is_err() {
+                subscribers.close(id, None, INTERNAL_ERROR);
+            }
+        });
+    }
+}
+
+/// Answers a request that a WebSocket was expected of.
+fn refuse(why: HandshakeError) -> Response {
+    if why == HandshakeError::Key {
+        return error(StatusCode::BAD_REQUEST, "InvalidRequest", &why.to_string());
+    }
+    let mut response = error(StatusCode::UPGRADE_REQUIRED, "InvalidRequest", &why.to_string());
+    set(&mut response, CONNECTION, "upgrade");
+    set(&mut response, UPGRADE, "websocket");
+    set(&mut response, SEC_WEBSOCKET_VERSION, "13");
+    response
+}
+
+/// Answers a request whose handler panicked, of which the panic itself told the log.
+fn broken() -> Response {
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    let mut response = error(status, "InternalServerError", "Internal Server Error");
+    set(&mut response, CONNECTION, "close");
+    response
+}
+
+/// Makes an error in the form of XRPC.
+fn error(status: StatusCode, error: &str, message: &str) -> Response {
+    let body = serde_json::json!({ "error": error, "message": message }).to_string();
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    set(&mut response, CONTENT_TYPE, "application/json");
+    set(&mut response, ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+    response
+}
+
+fn set(response: &mut Response, name: HeaderName, value: &'static str) {
+    response.headers_mut().insert(name, HeaderValue::from_static(value));
+}
+
+/// The most connections at a time; the next ones wait in the system's queue.
+const MAX_CONNECTIONS: u16 = 1024;
+/// The largest request line and headers together; hyper, which reads in growing steps, may take up
+/// to twice as much.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// The most headers of a request.
+const MAX_HEADERS: usize = 100;
+/// How long a client may take to send a request's headers, and a connection may idle.
+const HEAD_PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait after the system refused to accept a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long requests may take to finish when the server stops.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
+/// Close codes of <https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1>.
+const GOING_AWAY: u16 = 1001;
+const INTERNAL_ERROR: u16 = 1011;

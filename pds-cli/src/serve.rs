@@ -1,0 +1,48 @@
+//! `pds serve`: a server for an account that the environment describes.
+
+use core::net::IpAddr;
+use std::env;
+use std::path::PathBuf;
+
+use nacre_pds::config::{Config, ConfigError};
+
+use crate::Failure;
+use crate::folder::Folder;
+use crate::launch::{DEFAULT_PORT, Door, Launch};
+use crate::vars::Vars;
+
+/// What `pds serve` is told.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Folder of the account's data
+    #[arg(long, default_value = ".nacre")]
+    dir: PathBuf,
+    /// Port to listen on
+    #[arg(long, default_value_t = DEFAULT_PORT)]
+    port: u16,
+    /// Address to listen on; by default only this machine can connect
+    #[arg(long, value_name = "ADDRESS")]
+    bind: Option<IpAddr>,
+    /// File of NAME=value lines for variables that the environment does not set
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+    /// Print one line of JSON for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why there is no account to serve.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}: set it in the environment or with --env-file (`pds vars` makes a new account's)")]
+struct EnvironmentError(#[from] ConfigError);
+
+/// Starts the server and runs it until it is told to stop.
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let file = args.env_file.as_deref().map(Vars::read).transpose()?.unwrap_or_default();
+    let config =
+        Config::from_vars(|name| env::var(name).ok().or_else(|| file.var(name).map(str::to_owned)))
+            .map_err(EnvironmentError)?;
+    let folder = Folder::open(&args.dir)?;
+    let door = Door::open(args.bind, args.port)?;
+    Launch { folder, door, config, password: None, json: args.json }.run()
+}
