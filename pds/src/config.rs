@@ -6,6 +6,9 @@ use nacre_crypto::{Curve, SigningKey, VerifyingKey};
 use nacre_syntax::{Did, Handle};
 use zeroize::Zeroizing;
 
+use crate::auth::password;
+use crate::host::Rng;
+
 /// What the world may know of the account, and all that the stateless front of a host needs.
 #[derive(Clone, Debug)]
 pub struct Identity {
@@ -72,9 +75,7 @@ impl Identity {
     /// [`ConfigError`] names the first variable that is missing or malformed.
     pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         Ok(Self {
-            hostname: required(&var, "PDS_HOSTNAME", "is not a host name", |text| {
-                hostname(&text)
-            })?,
+            hostname: required(&var, "PDS_HOSTNAME", "is not a host name", |text| hostname(&text))?,
             did: required(&var, "DID", "is not a DID", |text| Did::parse(text).ok())?,
             handle: required(&var, "HANDLE", "is not a handle", |text| {
                 Handle::parse(text).ok().map(|handle| handle.to_normalized())
@@ -229,7 +230,7 @@ impl PasswordHash {
     fn parse(text: String) -> Option<Self> {
         let rest = ["$2a$", "$2b$", "$2y$"].iter().find_map(|prefix| text.strip_prefix(prefix))?;
         let (cost, rest) = rest.split_once('$')?;
-        let cost = cost.parse().ok().filter(|_| cost.len() == 2)?;
+        let cost: u32 = cost.parse().ok().filter(|_| cost.len() == 2)?;
         let alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || b"./".contains(byte);
         let sound = rest.len() == 53 && rest.as_bytes().iter().all(alphabet);
         ((4..=14).contains(&cost) && sound).then_some(Self(text))

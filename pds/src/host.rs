@@ -21,6 +21,8 @@ pub struct Host {
     pub clock: Rc<dyn Clock>,
     /// Randomness fit for secrets.
     pub rng: Rc<dyn Rng>,
+    /// The operator's log.
+    pub log: Rc<dyn Log>,
 }
 
 /// A SQLite database that this account has to itself.
@@ -120,6 +122,12 @@ pub trait Clock {
 pub trait Rng {
     /// Fills `bytes` with randomness fit for secrets.
     fn fill(&self, bytes: &mut [u8]);
+}
+
+/// Takes what the operator should know. Nothing that it is given is secret.
+pub trait Log {
+    /// Notes a fault of ours: what a client was only told "Internal Server Error" about.
+    fn error(&self, message: &str);
 }
 
 impl fmt::Debug for Host {

@@ -1,11 +1,20 @@
 #![doc = include_str!("../README.md")]
 
+mod api;
+mod auth;
 pub mod body;
 pub mod config;
+#[cfg(feature = "dev")]
+pub mod dev;
 pub mod front;
 pub mod host;
+mod identity;
 mod pds;
+mod repo;
+mod routes;
+mod sequencer;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+mod store;
 
 pub use self::pds::{OpenError, Pds, Reply, Subscription};

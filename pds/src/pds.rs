@@ -2,15 +2,26 @@
 
 use core::net::IpAddr;
 
+use http::header::{self, HeaderValue};
+use http::{Method, StatusCode};
+use nacre_syntax::AtIdentifier;
+use nacre_xrpc::XrpcError;
+use serde_json::json;
+
+use crate::api::{self, Call, Failure};
 use crate::body::{Request, Response};
 use crate::config::Config;
-use crate::host::{Host, SocketId, SqlError};
+use crate::host::{Host, SqlError};
+use crate::repo::WriteError;
+use crate::store::{Account, Store};
+use crate::{front, routes};
 
 /// One account's server. A host keeps one of these on one thread and hands it every event.
 #[derive(Debug)]
 pub struct Pds {
     pub(crate) host: Host,
     pub(crate) config: Config,
+    pub(crate) store: Store,
 }
 
 /// What a host does with an answered request.
@@ -25,8 +36,10 @@ pub enum Reply {
 /// A subscription to the event stream that has been allowed but not begun.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Subscription {
-    /// The last `seq` that the subscriber has; `None` for new events only.
-    pub(crate) cursor: Option<i64>,
+    /// The last `seq` that the subscriber has, or that there was when it asked.
+    pub(crate) after: i64,
+    /// The cursor that it gave; without one it wants no replay.
+    pub(crate) requested: Option<i64>,
 }
 
 /// Why an account could not be opened.
@@ -36,9 +49,9 @@ pub enum OpenError {
     /// The database failed.
     #[error(transparent)]
     Database(#[from] SqlError),
-    /// The database holds the account of another DID.
-    #[error("the database belongs to {0}, which is not the configured DID")]
-    OtherAccount(String),
+    /// The first commit could not be made.
+    #[error("the first commit could not be made: {0}")]
+    FirstCommit(String),
     /// The database was written by a newer version of this program.
     #[error("the database has schema {found}, and this program knows schemas up to {known}")]
     NewerSchema {
@@ -47,6 +60,9 @@ pub enum OpenError {
         /// The newest version that this program knows.
         known: i64,
     },
+    /// The database holds the account of another DID.
+    #[error("the database belongs to {0}, which is not the configured DID")]
+    OtherAccount(String),
 }
 
 impl Pds {
@@ -57,14 +73,102 @@ impl Pds {
     ///
     /// [`OpenError`] if the database fails or is not this account's.
     pub fn open(host: Host, config: Config) -> Result<Self, OpenError> {
-        Ok(Self { host, config })
+        let store = Store::open(host.sql.clone())?;
+        let pds = Self { host, config, store };
+        match pds.store.account()? {
+            Some(account) if account.head.did != pds.config.identity.did => {
+                return Err(OpenError::OtherAccount(account.head.did.to_string()));
+            }
+            Some(_) => {}
+            None => pds.first_start()?,
+        }
+        Ok(pds)
     }
 
     /// Answers one request. `peer` is the client's address, where the host knows it.
-    pub async fn handle(&self, _request: Request, _peer: Option<IpAddr>) -> Reply {
-        Reply::Response(Response::default())
+    pub async fn handle(&self, request: Request, peer: Option<IpAddr>) -> Reply {
+        let (parts, body) = request.into_parts();
+        if let Some(response) = front::answer(&self.config.identity, &parts) {
+            return Reply::Response(response);
+        }
+        let has_credentials = parts.headers.contains_key(header::AUTHORIZATION);
+        let answer = self.answer(Call { parts, body, peer }).await;
+        let reply = answer.unwrap_or_else(|failure| Reply::Response(self.failed(failure)));
+        let Reply::Response(mut response) = reply else { return reply };
+        if has_credentials {
+            let headers = response.headers_mut();
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+            headers.append(header::VARY, HeaderValue::from_static("Authorization"));
+        }
+        front::open_to_all(&mut response);
+        Reply::Response(response)
     }
 
-    /// Serves a subscriber that has just been accepted: replays what it missed and leaves it live.
-    pub async fn subscribe(&self, _socket: SocketId, _subscription: Subscription) {}
+    /// Returns the account; there is one once the server is open.
+    pub(crate) fn account(&self) -> Result<Account, Failure> {
+        Ok(self.account_row()?)
+    }
+
+    /// Returns the account; there is one once the server is open.
+    pub(crate) fn account_row(&self) -> Result<Account, SqlError> {
+        self.store.account()?.ok_or_else(|| SqlError("the account has no row".to_owned()))
+    }
+
+    /// Tells whether a DID or a handle names the account.
+    pub(crate) fn is_ours<S: AsRef<str>>(&self, name: &AtIdentifier<S>) -> bool {
+        let identity = &self.config.identity;
+        name.as_did().is_some_and(|did| did.as_str() == identity.did.as_str())
+            || name.as_handle().is_some_and(|handle| handle.to_normalized() == identity.handle)
+    }
+
+    /// Returns the time in seconds.
+    pub(crate) fn now_s(&self) -> i64 {
+        i64::try_from(self.host.clock.now_micros() / 1_000_000).unwrap_or(i64::MAX)
+    }
+
+    async fn answer(&self, call: Call) -> Result<Reply, Failure> {
+        let path = call.parts.uri.path();
+        if path == "/xrpc/_health" {
+            return Ok(Reply::Response(self.health(&call.parts.method)?));
+        }
+        if !path.starts_with("/xrpc/") {
+            return Err(XrpcError::not_found("Not Found").into());
+        }
+        let nsid = nacre_xrpc::method(path)?.as_str().to_owned();
+        routes::dispatch(self, &nsid, call).await
+    }
+
+    /// Answers a monitor: the version, and whether the database does its work.
+    fn health(&self, method: &Method) -> Result<Response, Failure> {
+        nacre_xrpc::Kind::Query.expect_verb(method.as_str())?;
+        let version = concat!("nacre ", env!("CARGO_PKG_VERSION"));
+        let (status, body) = match self.store.account() {
+            Ok(_) => (StatusCode::OK, json!({ "version": version })),
+            Err(error) => {
+                self.host.log.error(&error.to_string());
+                let body = json!({ "version": version, "error": "Service Unavailable" });
+                (StatusCode::SERVICE_UNAVAILABLE, body)
+            }
+        };
+        Ok(front::typed(status, "application/json", body.to_string().into()))
+    }
+
+    fn failed(&self, failure: Failure) -> Response {
+        match failure {
+            Failure::Fault(cause) => {
+                self.host.log.error(&cause);
+                api::refusal(&XrpcError::internal())
+            }
+            Failure::Refused(error) => api::refusal(&error),
+        }
+    }
+}
+
+impl From<WriteError> for OpenError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Database(error) => Self::Database(error),
+            other => Self::FirstCommit(format!("{other:?}")),
+        }
+    }
 }

@@ -1,0 +1,197 @@
+//! What clients call: one handler a method, in files by namespace and topic.
+//!
+//! A handler is a paragraph: authorise, act, answer. It is given a caller that its route's rule of
+//! access has made, and an input that has been parsed; it knows neither SQL nor CBOR.
+
+pub(crate) mod identity;
+pub(crate) mod repo;
+pub(crate) mod server;
+pub(crate) mod sync;
+
+use core::fmt::Display;
+use core::net::IpAddr;
+use std::borrow::Cow;
+
+use http::request::Parts;
+use http::{HeaderName, StatusCode, header};
+use nacre_xrpc::{Body as BodyState, Params, XrpcError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::body::{Body, BodyError, Response};
+use crate::front;
+use crate::host::SqlError;
+use crate::pds::{Reply, Subscription};
+
+/// A request to an XRPC method, before its body has been read.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) parts: Parts,
+    pub(crate) body: Body,
+    pub(crate) peer: Option<IpAddr>,
+}
+
+/// Why a call was not answered as asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// We are to blame. The cause goes to the log, and the client learns nothing of it.
+    Fault(String),
+    /// The client is told why.
+    Refused(XrpcError),
+}
+
+/// What a handler reads of a call.
+pub(crate) trait Input: Sized {
+    /// Reads it, the body last.
+    async fn read(call: Call) -> Result<Self, Failure>;
+}
+
+/// What a handler answers with.
+pub(crate) trait Output {
+    /// Turns it into what the host sends.
+    fn into_reply(self) -> Result<Reply, Failure>;
+}
+
+/// The parameters of a query, parsed.
+#[derive(Debug)]
+pub(crate) struct Query<T>(pub(crate) T);
+
+/// A JSON body, parsed; or an answer that is sent as one.
+#[derive(Debug)]
+pub(crate) struct Json<T>(pub(crate) T);
+
+/// A CAR that is sent.
+#[derive(Debug)]
+pub(crate) struct Car(pub(crate) Vec<u8>);
+
+/// No parameters and no body.
+#[derive(Debug)]
+pub(crate) struct Nothing;
+
+/// The parameters of a query.
+pub(crate) trait FromParams: Sized {
+    fn from_params(params: &Params<'_>) -> Result<Self, XrpcError>;
+}
+
+/// The JSON body of a procedure.
+pub(crate) trait JsonInput: DeserializeOwned {
+    /// The longest body that is read.
+    const MAX_BYTES: usize = 150 * 1024;
+}
+
+impl<T: FromParams> Input for Query<T> {
+    async fn read(call: Call) -> Result<Self, Failure> {
+        let params = Params::parse(call.parts.uri.query().unwrap_or_default())?;
+        Ok(Self(T::from_params(&params)?))
+    }
+}
+
+impl<T: JsonInput> Input for Json<T> {
+    async fn read(call: Call) -> Result<Self, Failure> {
+        nacre_xrpc::expect_json(call.body_state()?, call.header(&header::CONTENT_TYPE))?;
+        let body = call.body.collect(T::MAX_BYTES).await?;
+        let parsed = serde_json::from_slice(&body);
+        parsed.map(Self).map_err(|error| invalid(format!("Invalid input: {error}")).into())
+    }
+}
+
+impl Input for Nothing {
+    async fn read(call: Call) -> Result<Self, Failure> {
+        // A body whose length is not known beforehand may be an empty one.
+        let is_empty = call.body.collect(0).await.is_ok();
+        nacre_xrpc::expect_no_body(if is_empty { BodyState::Empty } else { BodyState::Present })?;
+        Ok(Self)
+    }
+}
+
+impl Call {
+    /// Returns a header that is text.
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.parts.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    fn body_state(&self) -> Result<BodyState, XrpcError> {
+        let length = nacre_xrpc::content_length(self.header(&header::CONTENT_LENGTH))?;
+        Ok(match self.body {
+            Body::Empty => BodyState::Missing,
+            _ if length == Some(0) => BodyState::Empty,
+            _ => BodyState::Present,
+        })
+    }
+}
+
+impl<T: Serialize> Output for Json<T> {
+    fn into_reply(self) -> Result<Reply, Failure> {
+        let body =
+            serde_json::to_vec(&self.0).map_err(|error| Failure::Fault(error.to_string()))?;
+        Ok(Reply::Response(front::typed(StatusCode::OK, JSON, body.into())))
+    }
+}
+
+impl Output for Car {
+    fn into_reply(self) -> Result<Reply, Failure> {
+        let body = Body::from(self.0);
+        Ok(Reply::Response(front::typed(StatusCode::OK, "application/vnd.ipld.car", body)))
+    }
+}
+
+impl Output for Nothing {
+    fn into_reply(self) -> Result<Reply, Failure> {
+        Ok(Reply::Response(Response::default()))
+    }
+}
+
+impl Output for Subscription {
+    fn into_reply(self) -> Result<Reply, Failure> {
+        Ok(Reply::Upgrade(self))
+    }
+}
+
+/// Returns the response of a refusal.
+pub(crate) fn refusal(error: &XrpcError) -> Response {
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    front::typed(status, JSON, error.to_json().into())
+}
+
+/// Refuses what does not fit the method's definition.
+pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> XrpcError {
+    XrpcError::invalid_request(message)
+}
+
+impl Failure {
+    /// A fault of ours, by what went wrong.
+    pub(crate) fn fault(cause: impl Display) -> Self {
+        Self::Fault(cause.to_string())
+    }
+}
+
+impl From<XrpcError> for Failure {
+    fn from(error: XrpcError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<SqlError> for Failure {
+    fn from(error: SqlError) -> Self {
+        Self::fault(error)
+    }
+}
+
+impl<E: core::error::Error + 'static> From<nacre_mst::TreeError<E>> for Failure {
+    fn from(error: nacre_mst::TreeError<E>) -> Self {
+        Self::fault(error)
+    }
+}
+
+impl From<BodyError> for Failure {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge(_) => {
+                XrpcError::new(413, "PayloadTooLargeError", "request entity too large").into()
+            }
+            BodyError::Interrupted(_) => invalid("The request body ended early").into(),
+        }
+    }
+}
+
+const JSON: &str = "application/json; charset=utf-8";

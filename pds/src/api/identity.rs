@@ -1,0 +1,38 @@
+//! `com.atproto.identity.*`
+
+use nacre_syntax::Handle;
+use nacre_xrpc::{Params, XrpcError};
+use serde::Serialize;
+
+use super::{Failure, FromParams, Json, Query, invalid};
+use crate::Pds;
+use crate::auth::access::Public;
+
+pub(crate) struct ResolveHandle {
+    handle: Handle,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Resolved {
+    did: String,
+}
+
+/// `com.atproto.identity.resolveHandle`: of the account's own handle, while the account is active.
+pub(crate) async fn resolve_handle(
+    pds: &Pds,
+    _: Public,
+    Query(input): Query<ResolveHandle>,
+) -> Result<Json<Resolved>, Failure> {
+    let identity = &pds.config.identity;
+    if input.handle != identity.handle || !pds.account()?.active {
+        return Err(invalid("Unable to resolve handle").into());
+    }
+    Ok(Json(Resolved { did: identity.did.as_str().to_owned() }))
+}
+
+impl FromParams for ResolveHandle {
+    fn from_params(params: &Params<'_>) -> Result<Self, XrpcError> {
+        let handle: Handle = params.required_as("handle")?;
+        Ok(Self { handle: handle.to_normalized() })
+    }
+}

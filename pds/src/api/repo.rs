@@ -1,0 +1,4 @@
+//! `com.atproto.repo.*`
+
+pub(crate) mod read;
+pub(crate) mod write;

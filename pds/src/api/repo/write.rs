@@ -1,0 +1,205 @@
+//! `com.atproto.repo.*Record`: writes of one record.
+
+use cid::Cid;
+use nacre_syntax::{AtIdentifier, AtUri, Nsid, RepoPath};
+use nacre_xrpc::XrpcError;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+use crate::Pds;
+use crate::api::{Failure, Json, JsonInput, invalid};
+use crate::auth::access::ActiveOwner;
+use crate::repo::{self, Applied, PreparedWrite};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CreateRecord {
+    repo: AtIdentifier,
+    collection: Nsid,
+    rkey: Option<String>,
+    validate: Option<bool>,
+    record: Box<RawValue>,
+    swap_commit: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PutRecord {
+    repo: AtIdentifier,
+    collection: Nsid,
+    rkey: String,
+    validate: Option<bool>,
+    record: Box<RawValue>,
+    #[serde(default, deserialize_with = "given")]
+    swap_record: Option<Option<String>>,
+    swap_commit: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DeleteRecord {
+    repo: AtIdentifier,
+    collection: Nsid,
+    rkey: String,
+    #[serde(default, deserialize_with = "given")]
+    swap_record: Option<Option<String>>,
+    swap_commit: Option<String>,
+}
+
+impl JsonInput for CreateRecord {
+    const MAX_BYTES: usize = MAX_WRITE_BYTES;
+}
+
+impl JsonInput for PutRecord {
+    const MAX_BYTES: usize = MAX_WRITE_BYTES;
+}
+
+impl JsonInput for DeleteRecord {}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Written {
+    uri: String,
+    cid: String,
+    /// Absent if nothing changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<CommitMeta>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validation_status: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Deleted {
+    /// Absent if there was nothing to delete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<CommitMeta>,
+}
+
+#[derive(Serialize)]
+struct CommitMeta {
+    cid: String,
+    rev: String,
+}
+
+/// `com.atproto.repo.createRecord`: a new record, under a new TID if it comes without a key.
+pub(crate) async fn create_record(
+    pds: &Pds,
+    caller: ActiveOwner,
+    Json(input): Json<CreateRecord>,
+) -> Result<Json<Written>, Failure> {
+    caller.owns(pds, &input.repo)?;
+    let status = validation(input.validate, &input.collection)?;
+    let path = match &input.rkey {
+        Some(rkey) => repo::path(&input.collection, rkey)?,
+        None => repo::path(&input.collection, &pds.next_tid()?.to_string())?,
+    };
+    let record = repo::record(input.record.get(), &input.collection)?;
+    let swap_commit = swap(input.swap_commit.as_deref())?;
+    let cid = record.cid;
+    let write = PreparedWrite::Create { path: path.clone(), record };
+    let applied = pds.apply(&[write], swap_commit)?;
+    Ok(Json(written(pds, &path, &cid, Some(applied), status)))
+}
+
+/// `com.atproto.repo.putRecord`: a record in place of what was there. One that is there already
+/// makes no commit.
+pub(crate) async fn put_record(
+    pds: &Pds,
+    caller: ActiveOwner,
+    Json(input): Json<PutRecord>,
+) -> Result<Json<Written>, Failure> {
+    caller.owns(pds, &input.repo)?;
+    let status = validation(input.validate, &input.collection)?;
+    let path = repo::path(&input.collection, &input.rkey)?;
+    let record = repo::record(input.record.get(), &input.collection)?;
+    let swap_commit = swap(input.swap_commit.as_deref())?;
+    let current = pds.store.record_cid(&path)?;
+    expect_record(input.swap_record, current)?;
+    let cid = record.cid;
+    if current == Some(cid) {
+        pds.expect_commit(swap_commit)?;
+        return Ok(Json(written(pds, &path, &cid, None, status)));
+    }
+    let write = match current {
+        Some(_) => PreparedWrite::Update { path: path.clone(), record },
+        None => PreparedWrite::Create { path: path.clone(), record },
+    };
+    let applied = pds.apply(&[write], swap_commit)?;
+    Ok(Json(written(pds, &path, &cid, Some(applied), status)))
+}
+
+/// `com.atproto.repo.deleteRecord`: a record that is not there has been deleted.
+pub(crate) async fn delete_record(
+    pds: &Pds,
+    caller: ActiveOwner,
+    Json(input): Json<DeleteRecord>,
+) -> Result<Json<Deleted>, Failure> {
+    caller.owns(pds, &input.repo)?;
+    let path = repo::path(&input.collection, &input.rkey)?;
+    let swap_commit = swap(input.swap_commit.as_deref())?;
+    let current = pds.store.record_cid(&path)?;
+    expect_record(input.swap_record, current)?;
+    if current.is_none() {
+        pds.expect_commit(swap_commit)?;
+        return Ok(Json(Deleted { commit: None }));
+    }
+    let applied = pds.apply(&[PreparedWrite::Delete { path }], swap_commit)?;
+    Ok(Json(Deleted { commit: Some(applied.into()) }))
+}
+
+/// Says how far a record was validated. No schemas are known yet, so that requiring one to be is
+/// refused as for any type that is not known.
+fn validation(
+    required: Option<bool>,
+    collection: &Nsid,
+) -> Result<Option<&'static str>, XrpcError> {
+    match required {
+        None => Ok(Some("unknown")),
+        Some(false) => Ok(None),
+        Some(true) => Err(invalid(format!("Unknown lexicon type: {}", collection.as_str()))),
+    }
+}
+
+/// Reads the commit that a client expects to build on.
+fn swap(text: Option<&str>) -> Result<Option<Cid>, XrpcError> {
+    text.map(repo::cid).transpose()
+}
+
+/// Holds what a client expects at a path against what is there; `null` expects nothing.
+fn expect_record(expected: Option<Option<String>>, current: Option<Cid>) -> Result<(), XrpcError> {
+    let Some(expected) = expected else { return Ok(()) };
+    if expected.as_deref().map(repo::cid).transpose()? == current {
+        return Ok(());
+    }
+    let current = current.map_or("null".to_owned(), |cid| cid.to_string());
+    Err(XrpcError::new(400, "InvalidSwap", format!("Record was at {current}")))
+}
+
+fn written(
+    pds: &Pds,
+    path: &RepoPath,
+    cid: &Cid,
+    applied: Option<Applied>,
+    validation_status: Option<&'static str>,
+) -> Written {
+    Written {
+        uri: AtUri::from_path(&pds.config.identity.did, path).as_str().to_owned(),
+        cid: cid.to_string(),
+        commit: applied.map(CommitMeta::from),
+        validation_status,
+    }
+}
+
+impl From<Applied> for CommitMeta {
+    fn from(applied: Applied) -> Self {
+        Self { cid: applied.commit.to_string(), rev: applied.rev.to_string() }
+    }
+}
+
+/// Tells a field that is `null` from one that is absent.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// The longest body of a write.
+const MAX_WRITE_BYTES: usize = 1_000_000;

@@ -1,0 +1,41 @@
+//! `com.atproto.server.*`
+
+pub(crate) mod session;
+
+use serde::Serialize;
+
+use super::{Failure, Json, Nothing};
+use crate::Pds;
+use crate::auth::access::Public;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Description {
+    did: String,
+    available_user_domains: [&'static str; 0],
+    invite_code_required: bool,
+    links: Links,
+    contact: Contact,
+}
+
+#[derive(Serialize)]
+struct Links {}
+
+#[derive(Serialize)]
+struct Contact {}
+
+/// `com.atproto.server.describeServer`: nobody can make an account here, which clients learn from
+/// an invite code that is required and a list of domains that is empty.
+pub(crate) async fn describe_server(
+    pds: &Pds,
+    _: Public,
+    _: Nothing,
+) -> Result<Json<Description>, Failure> {
+    Ok(Json(Description {
+        did: pds.config.identity.service_did(),
+        available_user_domains: [],
+        invite_code_required: true,
+        links: Links {},
+        contact: Contact {},
+    }))
+}

@@ -1,0 +1,96 @@
+//! `com.atproto.sync.*`: where repositories stand.
+
+use nacre_xrpc::{Params, XrpcError};
+use serde::Serialize;
+
+use super::{Repo, known, readable};
+use crate::Pds;
+use crate::api::{Failure, FromParams, Json, Query, invalid};
+use crate::auth::access::{Public, Visitor};
+
+#[derive(Serialize)]
+pub(crate) struct LatestCommit {
+    cid: String,
+    rev: String,
+}
+
+#[derive(Serialize)]
+pub(crate) struct RepoStatus {
+    did: String,
+    active: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rev: Option<String>,
+}
+
+pub(crate) struct ListRepos;
+
+#[derive(Serialize)]
+pub(crate) struct Repos {
+    repos: [RepoHead; 1],
+}
+
+#[derive(Serialize)]
+struct RepoHead {
+    did: String,
+    head: String,
+    rev: String,
+    active: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
+}
+
+/// `com.atproto.sync.getLatestCommit`
+pub(crate) async fn get_latest_commit(
+    pds: &Pds,
+    visitor: Visitor,
+    Query(input): Query<Repo>,
+) -> Result<Json<LatestCommit>, Failure> {
+    let account = readable(pds, &visitor, &input.did)?;
+    Ok(Json(LatestCommit { cid: account.commit().to_string(), rev: account.rev().to_string() }))
+}
+
+/// `com.atproto.sync.getRepoStatus`
+pub(crate) async fn get_repo_status(
+    pds: &Pds,
+    _: Public,
+    Query(input): Query<Repo>,
+) -> Result<Json<RepoStatus>, Failure> {
+    let account = known(pds, &input.did)?;
+    Ok(Json(RepoStatus {
+        did: input.did.as_str().to_owned(),
+        active: account.active,
+        status: account.status(),
+        rev: account.active.then(|| account.rev().to_string()),
+    }))
+}
+
+/// `com.atproto.sync.listRepos`: the one that is here.
+pub(crate) async fn list_repos(
+    pds: &Pds,
+    _: Public,
+    Query(ListRepos): Query<ListRepos>,
+) -> Result<Json<Repos>, Failure> {
+    let account = pds.account()?;
+    Ok(Json(Repos {
+        repos: [RepoHead {
+            did: pds.config.identity.did.as_str().to_owned(),
+            head: account.commit().to_string(),
+            rev: account.rev().to_string(),
+            active: account.active,
+            status: account.status(),
+        }],
+    }))
+}
+
+impl FromParams for ListRepos {
+    fn from_params(params: &Params<'_>) -> Result<Self, XrpcError> {
+        params.integer("limit", 1..=1_000)?;
+        // One page holds them all, so that no cursor was ever handed out.
+        match params.optional("cursor")? {
+            Some(cursor) if !cursor.is_empty() => Err(invalid("Malformed cursor")),
+            _ => Ok(Self),
+        }
+    }
+}

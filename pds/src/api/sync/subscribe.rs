@@ -1,0 +1,32 @@
+//! `com.atproto.sync.subscribeRepos`
+
+use nacre_xrpc::{Params, XrpcError};
+
+use crate::Pds;
+use crate::api::{Failure, FromParams, Query};
+use crate::auth::access::Public;
+use crate::pds::Subscription;
+
+pub(crate) struct SubscribeRepos {
+    cursor: Option<i64>,
+}
+
+/// `com.atproto.sync.subscribeRepos`: the events after a cursor, or from now on.
+pub(crate) async fn subscribe_repos(
+    pds: &Pds,
+    _: Public,
+    Query(input): Query<SubscribeRepos>,
+) -> Result<Subscription, Failure> {
+    // What happens until the socket is accepted is not lost on one that asked for no replay.
+    let after = match input.cursor {
+        Some(cursor) => cursor,
+        None => pds.account()?.seq,
+    };
+    Ok(Subscription { after, requested: input.cursor })
+}
+
+impl FromParams for SubscribeRepos {
+    fn from_params(params: &Params<'_>) -> Result<Self, XrpcError> {
+        Ok(Self { cursor: params.integer("cursor", 0..=nacre_lexicon::MAX_INTEGER)? })
+    }
+}

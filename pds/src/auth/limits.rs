@@ -1,0 +1,40 @@
+//! Limits on attempts: counted before the work that they protect is done.
+
+use core::net::IpAddr;
+
+use nacre_xrpc::XrpcError;
+
+use crate::Pds;
+use crate::api::Failure;
+use crate::host::SqlError;
+
+/// Counts an attempt to sign in as `identifier` from `peer`, or refuses it.
+///
+/// 30 attempts in five minutes and 300 a day, by identifier and address, as the reference allows.
+pub(crate) fn sign_in(pds: &Pds, identifier: &str, peer: Option<IpAddr>) -> Result<(), Failure> {
+    let peer = peer.map(prefix).unwrap_or_default();
+    let now_s = pds.now_s();
+    let counted: Result<bool, SqlError> = pds.store.transaction(|| {
+        for (limit, window_s) in [(30, 5 * 60), (300, 24 * 60 * 60)] {
+            let key = format!("sign-in {window_s} {identifier} {peer}");
+            let before = pds.store.count_attempt(&key, window_s, now_s)?;
+            if before >= limit {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    });
+    if counted? { Ok(()) } else { Err(XrpcError::rate_limit_exceeded().into()) }
+}
+
+/// Returns what of an address its holder cannot change at will: all of an IPv4 address, the first
+/// 64 bits of an IPv6 one.
+fn prefix(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The host, but for its sockets.
+
+use core::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use super::Recorder;
+use crate::config::{Config, new_account};
+use crate::host::{Clock, Host, Log, Outcome, Rng, Row, Sql, SqlError, Value};
+use crate::sqlite::Sqlite;
+
+/// A host in memory. Clones are the same host.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    parts: Rc<Parts>,
+    sockets: Rc<Recorder>,
+}
+
+#[derive(Debug)]
+struct Parts {
+    sqlite: Sqlite,
+    /// How many statements still succeed; `None` for all of them.
+    statements_left: Cell<Option<u64>>,
+    statements_run: Cell<u64>,
+    now_micros: Cell<u64>,
+    random: Cell<u64>,
+    log: RefCell<Vec<String>>,
+}
+
+impl Memory {
+    /// Makes an empty host whose randomness follows from `seed`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory for a database.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let parts = Parts {
+            sqlite: Sqlite::in_memory().expect("a database in memory can be opened"),
+            statements_left: Cell::new(None),
+            statements_run: Cell::new(0),
+            now_micros: Cell::new(START_MICROS),
+            random: Cell::new(seed),
+            log: RefCell::default(),
+        };
+        Self { parts: Rc::new(parts), sockets: Rc::default() }
+    }
+
+    /// Returns what a server takes.
+    #[must_use]
+    pub fn host(&self) -> Host {
+        Host {
+            sql: self.parts.clone(),
+            sockets: self.sockets.clone(),
+            clock: self.parts.clone(),
+            rng: self.parts.clone(),
+            log: self.parts.clone(),
+        }
+    }
+
+    /// Returns the sockets.
+    #[must_use]
+    pub fn sockets(&self) -> &Recorder {
+        &self.sockets
+    }
+
+    /// Moves the clock on, or back.
+    pub fn move_clock(&self, seconds: i64) {
+        let now = self.parts.now_micros.get();
+        self.parts.now_micros.set(now.saturating_add_signed(seconds.saturating_mul(1_000_000)));
+    }
+
+    /// Lets `statements` more succeed and fails those after them; `None` ends that.
+    pub fn fail_after(&self, statements: Option<u64>) {
+        self.parts.statements_left.set(statements);
+    }
+
+    /// Returns how many statements have been run.
+    #[must_use]
+    pub fn statements_run(&self) -> u64 {
+        self.parts.statements_run.get()
+    }
+
+    /// Returns what has been logged, and empties the log.
+    #[must_use]
+    pub fn take_log(&self) -> Vec<String> {
+        self.parts.log.take()
+    }
+
+    /// Returns the database itself, for a look past the server.
+    #[must_use]
+    pub fn sql(&self) -> &dyn Sql {
+        &self.parts.sqlite
+    }
+}
+
+/// Makes the configuration of a test account at `pds.test`: handle `alice.test`.
+///
+/// # Panics
+///
+/// If the password does not fit.
+#[must_use]
+pub fn account(host: &Memory, password: &str) -> Config {
+    let vars = new_account("pds.test", "alice.test", password, &*host.parts)
+        .expect("a test account is well-formed");
+    let var =
+        |name: &str| vars.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
+    Config::from_vars(var).expect("a new account's variables are well-formed")
+}
+
+impl Sql for Parts {
+    fn query(
+        &self,
+        sql: &'static str,
+        params: &[Value<'_>],
+        row: &mut dyn FnMut(&dyn Row) -> Result<(), SqlError>,
+    ) -> Result<(), SqlError> {
+        if let Some(left) = self.statements_left.get() {
+            let Some(left) = left.checked_sub(1) else {
+                return Err(SqlError("a fault on demand".to_owned()));
+            };
+            self.statements_left.set(Some(left));
+        }
+        self.statements_run.set(self.statements_run.get() + 1);
+        self.sqlite.query(sql, params, row)
+    }
+
+    fn transaction(&self, body: &mut dyn FnMut() -> Outcome) -> Result<(), SqlError> {
+        self.sqlite.transaction(body)
+    }
+}
+
+impl Clock for Parts {
+    fn now_micros(&self) -> u64 {
+        self.now_micros.get()
+    }
+}
+
+impl Rng for Parts {
+    /// splitmix64: good enough to look random, and the same each time.
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            let state = self.random.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
+            self.random.set(state);
+            let mut word = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            word ^= word >> 31;
+            for (byte, random) in chunk.iter_mut().zip(word.to_le_bytes()) {
+                *byte = random;
+            }
+        }
+    }
+}
+
+impl Log for Parts {
+    fn error(&self, message: &str) {
+        self.log.borrow_mut().push(message.to_owned());
+    }
+}
+
+/// 2026-01-01T00:00:00Z.
+const START_MICROS: u64 = 1_767_225_600_000_000;

@@ -1,0 +1,3 @@
+//! Who the account is.
+
+pub(crate) mod document;

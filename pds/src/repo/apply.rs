@@ -1,0 +1,201 @@
+//! One write of a client: one commit, one transaction, one event.
+
+use cid::Cid;
+use nacre_commit::{CommitDiff, CommitError, Head};
+use nacre_syntax::{Datetime, Did, Tid, TidClock};
+use nacre_xrpc::XrpcError;
+
+use super::events;
+use super::prepare::PreparedWrite;
+use crate::Pds;
+use crate::api::{Failure, invalid};
+use crate::host::SqlError;
+
+/// What a write came to.
+#[derive(Clone, Debug)]
+pub(crate) struct Applied {
+    pub(crate) commit: Cid,
+    pub(crate) rev: Tid,
+}
+
+/// Why a write was refused; nothing of it was kept.
+#[derive(Clone, Debug)]
+pub(crate) enum WriteError {
+    /// The writes do not fit the repository, or each other.
+    Commit(CommitError<SqlError>),
+    /// The database failed.
+    Database(SqlError),
+    /// The event would be larger than subscribers take.
+    EventTooLarge,
+    /// The head is not the one that the client expects.
+    Swap { head: Cid },
+}
+
+impl Pds {
+    /// Applies `writes` as one commit, or none of them.
+    pub(crate) fn apply(
+        &self,
+        writes: &[PreparedWrite],
+        swap_commit: Option<Cid>,
+    ) -> Result<Applied, WriteError> {
+        let (applied, frame) = self.store.transaction(|| self.commit(writes, swap_commit))?;
+        self.announce(&frame);
+        Ok(applied)
+    }
+
+    /// Refuses if the head is not the one that a client expects.
+    pub(crate) fn expect_commit(&self, expected: Option<Cid>) -> Result<(), WriteError> {
+        let head = self.account_row()?.commit();
+        match expected {
+            Some(expected) if expected != head => Err(WriteError::Swap { head }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns a record key for a record that comes without one.
+    pub(crate) fn next_tid(&self) -> Result<Tid, SqlError> {
+        Ok(self.tid_after(Some(self.account_row()?.rev())))
+    }
+
+    /// Makes the empty repository of a new account and tells of it: who it is, that it is active,
+    /// its first commit, and where it stands. An account that moves in tells nothing yet.
+    pub(crate) fn first_start(&self) -> Result<(), WriteError> {
+        let identity = &self.config.identity;
+        let did = &identity.did;
+        let diff = nacre_commit::commit(
+            &self.store,
+            did,
+            None,
+            &[],
+            self.tid_after(None),
+            &self.config.signing_key,
+        )?;
+        let head = head_of(&diff, did);
+        let active = self.config.initial_active;
+        self.store.transaction(|| {
+            self.store.insert_account(&head, &diff.bytes, active)?;
+            self.keep_nodes(&diff)?;
+            if !active {
+                return Ok(());
+            }
+            let time = self.now_text();
+            let car = events::commit_car(&diff, &[]);
+            let frames = [
+                events::identity(1, did.as_str(), identity.handle.as_str(), &time),
+                events::active_account(2, did.as_str(), &time),
+                events::commit(3, &diff, &car, &time),
+                events::sync(4, &diff, &time),
+            ];
+            for (seq, frame) in (1..).zip(&frames) {
+                self.store.put_event(seq, frame)?;
+                self.store.set_seq(seq)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The transaction of [`Self::apply`].
+    fn commit(
+        &self,
+        writes: &[PreparedWrite],
+        swap_commit: Option<Cid>,
+    ) -> Result<(Applied, Vec<u8>), WriteError> {
+        self.expect_commit(swap_commit)?;
+        let account = self.account_row()?;
+        let did = &self.config.identity.did;
+        let rev = self.tid_after(Some(account.rev()));
+        let plain: Vec<_> = writes.iter().map(PreparedWrite::as_write).collect();
+        let key = &self.config.signing_key;
+        let diff = nacre_commit::commit(&self.store, did, Some(&account.head), &plain, rev, key)?;
+
+        let car = events::commit_car(&diff, writes);
+        if car.len() > MAX_EVENT_BLOCKS_BYTES {
+            return Err(WriteError::EventTooLarge);
+        }
+        let seq = account.seq + 1;
+        let frame = events::commit(seq, &diff, &car, &self.now_text());
+
+        self.keep_nodes(&diff)?;
+        for write in writes {
+            match write.record() {
+                Some(record) => {
+                    self.store.put_record(write.path(), &record.cid, rev, &record.bytes)?;
+                }
+                None => self.store.remove_record(write.path())?,
+            }
+        }
+        self.store.put_event(seq, &frame)?;
+        self.store.set_head(&head_of(&diff, did), &diff.bytes, seq)?;
+        Ok((Applied { commit: diff.cid, rev }, frame))
+    }
+
+    fn keep_nodes(&self, diff: &CommitDiff) -> Result<(), SqlError> {
+        for cid in &diff.retired {
+            self.store.remove_node(cid)?;
+        }
+        for (cid, bytes) in &diff.new_nodes {
+            self.store.put_node(cid, diff.commit.rev, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Returns a TID that is newer than `last`, whatever the clock says.
+    fn tid_after(&self, last: Option<Tid>) -> Tid {
+        let mut clock = match last {
+            Some(last) => TidClock::resuming_after(last, CLOCK_ID),
+            None => TidClock::new(CLOCK_ID),
+        };
+        clock.next(self.host.clock.now_micros())
+    }
+
+    fn now_text(&self) -> String {
+        Datetime::from_unix_millis(self.host.clock.now_micros() / 1_000).as_str().to_owned()
+    }
+}
+
+fn head_of(diff: &CommitDiff, did: &Did) -> Head {
+    Head { did: did.clone(), cid: diff.cid, data: diff.commit.data, rev: diff.commit.rev }
+}
+
+impl From<SqlError> for WriteError {
+    fn from(error: SqlError) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<CommitError<SqlError>> for WriteError {
+    fn from(error: CommitError<SqlError>) -> Self {
+        Self::Commit(error)
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        let refused = match error {
+            WriteError::Commit(CommitError::AlreadyExists(path)) => {
+                invalid(format!("Record already exists: {}", path.as_str()))
+            }
+            WriteError::Commit(CommitError::NotFound(path)) => {
+                invalid(format!("Could not locate record: {}", path.as_str()))
+            }
+            WriteError::Commit(CommitError::RepeatedPath(path)) => {
+                invalid(format!("More than one write to {}", path.as_str()))
+            }
+            WriteError::Commit(CommitError::TooManyWrites(_)) => {
+                invalid("Too many writes. Max: 200")
+            }
+            WriteError::Commit(error) => return Self::fault(error),
+            WriteError::Database(error) => return error.into(),
+            WriteError::EventTooLarge => invalid("Too many writes. Max event size: 2MB"),
+            WriteError::Swap { head } => {
+                XrpcError::new(400, "InvalidSwap", format!("Commit was at {head}"))
+            }
+        };
+        refused.into()
+    }
+}
+
+/// A single writer needs no clock id of its own.
+const CLOCK_ID: u16 = 0;
+/// The largest CAR in a `#commit` that the specification lets subscribers refuse to exceed.
+const MAX_EVENT_BLOCKS_BYTES: usize = 2_000_000;

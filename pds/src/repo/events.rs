@@ -1,0 +1,70 @@
+//! The frames that tell subscribers what happened.
+
+use std::collections::BTreeSet;
+
+use cid::Cid;
+use nacre_car::Writer;
+use nacre_commit::CommitDiff;
+use nacre_firehose::{AccountEvent, CommitEvent, IdentityEvent, SyncEvent};
+
+use super::prepare::PreparedWrite;
+
+/// Returns the CAR of a `#commit`: the commit, the tree's new nodes and those that prove its
+/// changes, and the new records. A verifier undoes the changes with nothing else.
+pub(super) fn commit_car(diff: &CommitDiff, writes: &[PreparedWrite]) -> Vec<u8> {
+    let mut car = Writer::new(&diff.cid);
+    let mut written = BTreeSet::new();
+    let mut write = |cid: &Cid, bytes: &[u8]| {
+        if written.insert(*cid) {
+            car.block(cid, bytes);
+        }
+    };
+    write(&diff.cid, &diff.bytes);
+    for (cid, bytes) in diff.new_nodes.iter().chain(&diff.proof) {
+        write(cid, bytes);
+    }
+    for record in writes.iter().filter_map(PreparedWrite::record) {
+        write(&record.cid, &record.bytes);
+    }
+    car.finish()
+}
+
+/// Returns the frame of a `#commit`.
+pub(super) fn commit(seq: i64, diff: &CommitDiff, blocks: &[u8], time: &str) -> Vec<u8> {
+    CommitEvent {
+        seq,
+        repo: diff.commit.did.as_str(),
+        commit: &diff.cid,
+        rev: diff.commit.rev,
+        since: diff.since,
+        prev_data: diff.prev_data.as_ref(),
+        blocks,
+        ops: &diff.ops,
+        time,
+    }
+    .encode()
+}
+
+/// Returns the frame of a `#sync`: where the repository stands, with just the commit's block.
+pub(super) fn sync(seq: i64, diff: &CommitDiff, time: &str) -> Vec<u8> {
+    let mut car = Writer::new(&diff.cid);
+    car.block(&diff.cid, &diff.bytes);
+    SyncEvent {
+        seq,
+        did: diff.commit.did.as_str(),
+        rev: diff.commit.rev,
+        blocks: &car.finish(),
+        time,
+    }
+    .encode()
+}
+
+/// Returns the frame of an `#identity`.
+pub(super) fn identity(seq: i64, did: &str, handle: &str, time: &str) -> Vec<u8> {
+    IdentityEvent { seq, did, handle: Some(handle), time }.encode()
+}
+
+/// Returns the frame of an `#account` that is active.
+pub(super) fn active_account(seq: i64, did: &str, time: &str) -> Vec<u8> {
+    AccountEvent { seq, did, active: true, status: None, time }.encode()
+}

@@ -1,0 +1,68 @@
+//! From what a client sent to a write that can be applied.
+
+use cid::Cid;
+use nacre_lexicon::Record;
+use nacre_syntax::{Nsid, RecordKey, RepoPath};
+use nacre_xrpc::XrpcError;
+
+use crate::api::invalid;
+
+/// One write, checked as far as it can be without the repository.
+#[derive(Clone, Debug)]
+pub(crate) enum PreparedWrite {
+    /// Writes a record where there is none.
+    Create { path: RepoPath, record: Record },
+    /// Writes a record over another.
+    Update { path: RepoPath, record: Record },
+    /// Removes a record.
+    Delete { path: RepoPath },
+}
+
+impl PreparedWrite {
+    /// Returns the path written to.
+    pub(crate) fn path(&self) -> &RepoPath {
+        match self {
+            Self::Create { path, .. } | Self::Update { path, .. } | Self::Delete { path } => path,
+        }
+    }
+
+    /// Returns the record written, if one is.
+    pub(crate) fn record(&self) -> Option<&Record> {
+        match self {
+            Self::Create { record, .. } | Self::Update { record, .. } => Some(record),
+            Self::Delete { .. } => None,
+        }
+    }
+
+    /// Returns the write as the commit sees it.
+    pub(super) fn as_write(&self) -> nacre_commit::Write<'_> {
+        use nacre_commit::Write;
+        match self {
+            Self::Create { path, record } => {
+                Write::Create { path: path.as_deref(), cid: record.cid }
+            }
+            Self::Update { path, record } => {
+                Write::Update { path: path.as_deref(), cid: record.cid }
+            }
+            Self::Delete { path } => Write::Delete { path: path.as_deref() },
+        }
+    }
+}
+
+/// Turns a record's JSON into its block.
+pub(crate) fn record(json: &str, collection: &Nsid) -> Result<Record, XrpcError> {
+    nacre_lexicon::record_from_json(json, collection.as_str())
+        .map_err(|error| invalid(error.to_string()))
+}
+
+/// Returns the path of a record.
+pub(crate) fn path(collection: &Nsid, rkey: &str) -> Result<RepoPath, XrpcError> {
+    let rkey =
+        RecordKey::parse(rkey).map_err(|_| invalid(format!("Invalid record key: {rkey}")))?;
+    Ok(RepoPath::from_parts(collection, &rkey))
+}
+
+/// Reads a CID.
+pub(crate) fn cid(text: &str) -> Result<Cid, XrpcError> {
+    Cid::try_from(text).map_err(|_| invalid(format!("Invalid CID: {text}")))
+}

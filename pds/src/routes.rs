@@ -1,0 +1,123 @@
+//! The table of methods: NSID, kind, what the caller must show, handler.
+//!
+//! A row without a rule of access does not compile, nor does one whose rule is not the one that its
+//! handler was written for: a handler takes the rule's type as its caller.
+
+use nacre_xrpc::{Kind, XrpcError};
+
+use crate::Pds;
+use crate::api::{self, Call, Failure, Input, Output};
+use crate::auth::access::{self, Access};
+use crate::pds::Reply;
+
+/// A row of the table, as tests walk it.
+#[cfg(test)]
+struct Route {
+    nsid: &'static str,
+    kind: Kind,
+    /// The name of its rule of access.
+    access: &'static str,
+}
+
+macro_rules! routes {
+    ($($nsid:literal $kind:ident $access:ident => $($handler:ident)::+;)*) => {
+        /// Every method that is served.
+        #[cfg(test)]
+        static ROUTES: &[Route] = &[$(Route {
+            nsid: $nsid,
+            kind: Kind::$kind,
+            access: <access::$access as Access>::NAME,
+        }),*];
+
+        /// Calls the method `nsid`.
+        pub(crate) async fn dispatch(pds: &Pds, nsid: &str, call: Call) -> Result<Reply, Failure> {
+            match nsid {
+                $($nsid => {
+                    Kind::$kind.expect_verb(call.parts.method.as_str())?;
+                    serve::<access::$access, _, _>(pds, call, api::$($handler)::+).await
+                })*
+                _ => Err(XrpcError::method_not_implemented().into()),
+            }
+        }
+    };
+}
+
+routes! {
+    "com.atproto.identity.resolveHandle" Query Public => identity::resolve_handle;
+
+    "com.atproto.repo.createRecord" Procedure ActiveOwner => repo::write::create_record;
+    "com.atproto.repo.deleteRecord" Procedure ActiveOwner => repo::write::delete_record;
+    "com.atproto.repo.describeRepo" Query Public => repo::read::describe_repo;
+    "com.atproto.repo.getRecord" Query Public => repo::read::get_record;
+    "com.atproto.repo.listRecords" Query Public => repo::read::list_records;
+    "com.atproto.repo.putRecord" Procedure ActiveOwner => repo::write::put_record;
+
+    "com.atproto.server.createSession" Procedure Public => server::session::create_session;
+    "com.atproto.server.deleteSession" Procedure AnyRefresh => server::session::delete_session;
+    "com.atproto.server.describeServer" Query Public => server::describe_server;
+    "com.atproto.server.getSession" Query Owner => server::session::get_session;
+    "com.atproto.server.refreshSession" Procedure Refresh => server::session::refresh_session;
+
+    "com.atproto.sync.getLatestCommit" Query Visitor => sync::status::get_latest_commit;
+    "com.atproto.sync.getRepo" Query Visitor => sync::export::get_repo;
+    "com.atproto.sync.getRepoStatus" Query Public => sync::status::get_repo_status;
+    "com.atproto.sync.listRepos" Query Public => sync::status::list_repos;
+    "com.atproto.sync.subscribeRepos" Subscription Public => sync::subscribe::subscribe_repos;
+}
+
+/// Authorises, reads the input, acts, answers.
+async fn serve<A: Access, I: Input, O: Output>(
+    pds: &Pds,
+    call: Call,
+    handler: impl AsyncFn(&Pds, A, I) -> Result<O, Failure>,
+) -> Result<Reply, Failure> {
+    let caller = A::admit(pds, &call)?;
+    let input = I::read(call).await?;
+    handler(pds, caller, input).await?.into_reply()
+}
+
+#[cfg(test)]
+mod tests {
+    use nacre_syntax::Nsid;
+
+    use super::*;
+
+    #[test]
+    fn every_route_is_a_method_and_stands_once_and_in_order() {
+        for route in ROUTES {
+            assert!(Nsid::parse(route.nsid).is_ok(), "{}", route.nsid);
+        }
+        assert!(ROUTES.is_sorted_by(|a, b| a.nsid < b.nsid));
+    }
+
+    #[test]
+    fn only_these_methods_are_open_to_anybody() {
+        let open: Vec<_> = ROUTES
+            .iter()
+            .filter(|route| ["Public", "Visitor"].contains(&route.access))
+            .map(|route| route.nsid)
+            .collect();
+        let expected = [
+            "com.atproto.identity.resolveHandle",
+            "com.atproto.repo.describeRepo",
+            "com.atproto.repo.getRecord",
+            "com.atproto.repo.listRecords",
+            "com.atproto.server.createSession",
+            "com.atproto.server.describeServer",
+            "com.atproto.sync.getLatestCommit",
+            "com.atproto.sync.getRepo",
+            "com.atproto.sync.getRepoStatus",
+            "com.atproto.sync.listRepos",
+            "com.atproto.sync.subscribeRepos",
+        ];
+        assert_eq!(open, expected);
+    }
+
+    #[test]
+    fn what_changes_the_repository_needs_its_active_owner() {
+        for route in ROUTES {
+            let writes = route.kind == Kind::Procedure && route.nsid.contains(".repo.");
+            assert_eq!(writes, route.access == "ActiveOwner", "{}", route.nsid);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The tables, as numbered migrations. A database that newer code has opened is refused.
+
+use std::rc::Rc;
+
+use super::{Store, integer};
+use crate::OpenError;
+use crate::host::Sql;
+
+impl Store {
+    /// Opens the database and brings it up to date.
+    pub(crate) fn open(sql: Rc<dyn Sql>) -> Result<Self, OpenError> {
+        let store = Self { sql };
+        store.run(
+            "create table if not exists schema_version (version integer not null) strict",
+            &[],
+        )?;
+        let found = store
+            .first("select version from schema_version", &[], |row| row.integer(0))?
+            .unwrap_or(0);
+        let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+        if found > known {
+            return Err(OpenError::NewerSchema { found, known });
+        }
+        for (version, migration) in (1..).zip(MIGRATIONS) {
+            if version > found {
+                store.transaction(|| store.migrate(version, migration))?;
+            }
+        }
+        Ok(store)
+    }
+
+    fn migrate(&self, version: i64, statements: &[&'static str]) -> Result<(), OpenError> {
+        for statement in statements {
+            self.run(statement, &[])?;
+        }
+        self.run("delete from schema_version", &[])?;
+        self.run("insert into schema_version (version) values (?)", &[integer(version)])?;
+        Ok(())
+    }
+}
+
+/// Each entry takes the schema from the version before it to its own. Entries are never changed:
+/// databases in the world have run them.
+const MIGRATIONS: [&[&str]; 1] = [&[
+    // One row: the account and the head of its repository.
+    "create table account (
+        one integer primary key check (one = 1),
+        did text not null,
+        active integer not null,
+        seq integer not null,
+        rev text not null,
+        commit_cid blob not null,
+        commit_block blob not null,
+        data blob not null
+    ) strict",
+    "create table record (
+        collection text not null,
+        rkey text not null,
+        cid blob not null,
+        rev text not null,
+        value blob not null,
+        primary key (collection, rkey)
+    ) strict, without rowid",
+    "create table node (
+        cid blob primary key,
+        rev text not null,
+        bytes blob not null
+    ) strict, without rowid",
+    // The frame as it is sent, so that a replay copies bytes.
+    "create table event (
+        seq integer primary key,
+        frame blob not null
+    ) strict",
+    "create table session (
+        id text primary key,
+        expires_s integer not null
+    ) strict, without rowid",
+    "create table refresh_token (
+        id text primary key,
+        session text not null,
+        next_id text,
+        expires_s integer not null
+    ) strict, without rowid",
+    // Attempts counted in windows of time, for the limits.
+    "create table attempt (
+        key text primary key,
+        count integer not null,
+        window_ends_s integer not null
+    ) strict, without rowid",
+]];

@@ -1,0 +1,105 @@
+//! Password sessions and their refresh tokens.
+
+use super::{Store, integer, text};
+use crate::host::{SqlError, Value};
+
+/// A refresh token that has not been forgotten.
+#[derive(Clone, Debug)]
+pub(crate) struct RefreshToken {
+    /// The session that it continues.
+    pub(crate) session: String,
+    /// Its successor, once it has been used.
+    pub(crate) next_id: Option<String>,
+    pub(crate) expires_s: i64,
+}
+
+impl Store {
+    /// Keeps a new session, and forgets what has expired.
+    pub(crate) fn insert_session(
+        &self,
+        id: &str,
+        expires_s: i64,
+        now_s: i64,
+    ) -> Result<(), SqlError> {
+        self.run("delete from session where expires_s <= ?", &[integer(now_s)])?;
+        self.run("delete from refresh_token where expires_s <= ?", &[integer(now_s)])?;
+        self.run(
+            "insert into session (id, expires_s) values (?, ?)",
+            &[text(id), integer(expires_s)],
+        )
+    }
+
+    /// Returns the session to end when there are as many as may be: the one that expires first.
+    pub(crate) fn surplus_session(&self, limit: i64) -> Result<Option<String>, SqlError> {
+        self.first(
+            "select id from session order by expires_s desc limit 1 offset ?",
+            &[integer(limit - 1)],
+            |row| row.text(0),
+        )
+    }
+
+    /// Tells whether a session lasts.
+    pub(crate) fn has_session(&self, id: &str, now_s: i64) -> Result<bool, SqlError> {
+        let found = self.first(
+            "select 1 from session where id = ? and expires_s > ?",
+            &[text(id), integer(now_s)],
+            |row| row.integer(0),
+        )?;
+        Ok(found.is_some())
+    }
+
+    /// Lets a session last until `expires_s`.
+    pub(crate) fn extend_session(&self, id: &str, expires_s: i64) -> Result<(), SqlError> {
+        self.run("update session set expires_s = ? where id = ?", &[integer(expires_s), text(id)])
+    }
+
+    /// Ends a session: its tokens of both kinds are dead.
+    pub(crate) fn remove_session(&self, id: &str) -> Result<(), SqlError> {
+        self.run("delete from session where id = ?", &[text(id)])?;
+        self.run("delete from refresh_token where session = ?", &[text(id)])
+    }
+
+    /// Returns a refresh token.
+    pub(crate) fn refresh_token(&self, id: &str) -> Result<Option<RefreshToken>, SqlError> {
+        self.first(
+            "select session, next_id, expires_s from refresh_token where id = ?",
+            &[text(id)],
+            |row| {
+                Ok(RefreshToken {
+                    session: row.text(0)?,
+                    next_id: match row.value(1) {
+                        Value::Text(next_id) => Some(next_id.into_owned()),
+                        _ => None,
+                    },
+                    expires_s: row.integer(2)?,
+                })
+            },
+        )
+    }
+
+    /// Keeps a refresh token.
+    pub(crate) fn insert_refresh_token(
+        &self,
+        id: &str,
+        session: &str,
+        expires_s: i64,
+    ) -> Result<(), SqlError> {
+        self.run(
+            "insert into refresh_token (id, session, expires_s) values (?, ?, ?)",
+            &[text(id), text(session), integer(expires_s)],
+        )
+    }
+
+    /// Marks a refresh token as used: it names its successor and lasts until `expires_s`.
+    pub(crate) fn use_refresh_token(
+        &self,
+        id: &str,
+        next_id: &str,
+        expires_s: i64,
+    ) -> Result<(), SqlError> {
+        self.run(
+            "update refresh_token set next_id = ?, expires_s = ? where id = ?",
+            &[text(next_id), integer(expires_s), text(id)],
+        )
+    }
+}
