@@ -67,3 +67,25 @@ fn check(text: &str) -> Result<(), AtIdentifierError> {
 fn is_did(text: &str) -> bool {
     text.starts_with(PREFIX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identifier_is_exactly_one_of_both() {
+        let did = AtIdentifier::parse("did:plc:abc").unwrap();
+        assert_eq!(did.as_did(), Some(Did("did:plc:abc")));
+        assert!(did.as_handle().is_none());
+        let handle = AtIdentifier::parse("alice.test").unwrap();
+        assert_eq!(handle.as_handle(), Some(Handle("alice.test")));
+        assert!(handle.as_did().is_none());
+    }
+
+    #[test]
+    fn the_prefix_decides_which_error_it_is() {
+        let error = |text| AtIdentifier::parse(text).unwrap_err();
+        assert_eq!(error("did:plc:"), AtIdentifierError::Did(DidError::Ending));
+        assert_eq!(error("@alice.test"), AtIdentifierError::Handle(HandleError::Character));
+    }
+}

@@ -112,3 +112,49 @@ fn split(text: &str) -> Option<Parts<'_>> {
     let mut segments = text.strip_prefix(SCHEME)?.splitn(3, '/');
     Some(Parts { authority: segments.next()?, collection: segments.next(), rkey: segments.next() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_broken_rule_has_its_error() {
+        let handle = |error| AtUriError::Authority(AtIdentifierError::Handle(error));
+        for (text, error) in [
+            ("did:plc:abc", AtUriError::Scheme),
+            ("AT://did:plc:abc", AtUriError::Scheme),
+            ("#at://did:plc:abc", AtUriError::Scheme),
+            ("at://", handle(crate::HandleError::LabelLength)),
+            ("at://did:plc:abc/", AtUriError::Collection(NsidError::Segments)),
+            ("at://did:plc:abc/a.b.c/", AtUriError::RecordKey(RecordKeyError::Length)),
+            ("at://did:plc:abc/a.b.c/d/e", AtUriError::RecordKey(RecordKeyError::Character)),
+            ("at://did:plc:abc/a.b.c/d?e", AtUriError::RecordKey(RecordKeyError::Character)),
+            ("at://did:plc:abc/a.b.c#d", AtUriError::Collection(NsidError::Name)),
+        ] {
+            assert_eq!(AtUri::parse(text), Err(error), "{text:?}");
+        }
+        let long = format!("at://{}", "a".repeat(AtUri::MAX_BYTES - 5));
+        assert_eq!(AtUri::parse(long.as_str()), Err(handle(crate::HandleError::Length)));
+        assert_eq!(AtUri::parse(long + "a"), Err(AtUriError::Length));
+    }
+
+    #[test]
+    fn parts_that_are_missing_are_none() {
+        let account = AtUri::parse("at://alice.test").unwrap();
+        assert_eq!(account.authority(), "alice.test");
+        assert_eq!((account.collection(), account.rkey()), (None, None));
+        let collection = AtUri::parse("at://alice.test/a.b.c").unwrap();
+        assert_eq!(collection.collection(), Some(Nsid("a.b.c")));
+        assert_eq!(collection.rkey(), None);
+    }
+
+    #[test]
+    fn a_uri_of_parts_has_those_parts() {
+        let did = Did::parse("did:plc:abc").unwrap();
+        let path = RepoPath::parse("a.b.c/self").unwrap();
+        let uri = AtUri::from_parts(&did, &path.collection(), &path.rkey());
+        assert_eq!(uri, "at://did:plc:abc/a.b.c/self");
+        assert_eq!(uri.rkey(), Some(path.rkey()));
+        assert_eq!(AtUri::from_path(&did, &path), uri);
+    }
+}

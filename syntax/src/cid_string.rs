@@ -74,3 +74,42 @@ fn alphabet(prefix: u8) -> Option<fn(u8) -> bool> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    #[test]
+    fn each_broken_rule_has_its_error() {
+        for (text, error) in [
+            ("", CidStringError::Length),
+            ("QmbWqxBEKC3P8tqsKc98xmWNzrzDtRLMiMPL8wBuTGsMnR", CidStringError::Base),
+            ("\u{e9}afyrei", CidStringError::Base),
+            ("bafyrei1", CidStringError::Character),
+            ("zdj7WWe0", CidStringError::Character),
+        ] {
+            assert_eq!(CidString::parse(text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_length_limits_are_inclusive() {
+        let text = |length| format!("b{}", "a".repeat(length - 1));
+        assert_eq!(CidString::parse(text(CidString::MIN_BYTES - 1)), Err(CidStringError::Length));
+        assert!(CidString::parse(text(CidString::MIN_BYTES)).is_ok());
+        assert!(CidString::parse(text(CidString::MAX_BYTES)).is_ok());
+        assert_eq!(CidString::parse(text(CidString::MAX_BYTES + 1)), Err(CidStringError::Length));
+    }
+
+    #[test]
+    fn every_alphabet_of_32_or_more_has_its_size() {
+        for (prefix, size) in
+            [(b'b', 32), (b'h', 32), (b'v', 32), (b'k', 36), (b'z', 58), (b'm', 64), (b'u', 64)]
+        {
+            let in_alphabet = alphabet(prefix).unwrap();
+            assert_eq!((0..=u8::MAX).filter(|&byte| in_alphabet(byte)).count(), size);
+        }
+    }
+}

@@ -183,12 +183,12 @@ fn is_leap(year: u32) -> bool {
     year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }
 
-/// Counts the days from 1 March of the year -1 to a date.
+/// Counts the days from 1 March of the year -400 to a date.
 ///
 /// A year that starts in March ends with its leap day, so months have the same start in all years.
 fn days_from_civil(year: u32, month: u32, day: u32) -> i64 {
-    // One year is added so that January of the year 0 does not underflow.
-    let (year, month) = if month > 2 { (year + 1, month - 3) } else { (year, month + 9) };
+    // Leap years recur every 400 years; adding those keeps January of the year 0 above zero.
+    let (year, month) = if month > 2 { (year + 400, month - 3) } else { (year + 399, month + 9) };
     let leap_days = year / 4 - year / 100 + year / 400;
     i64::from(year) * 365 + i64::from(leap_days) + i64::from((153 * month + 2) / 5 + day - 1)
 }
@@ -208,9 +208,75 @@ fn civil_from_days(days_since_1970: u64) -> (u64, u64, u64) {
 }
 
 /// What [`days_from_civil`] returns for 1 January 1970.
-const DAYS_TO_1970: i64 = 719_834;
+const DAYS_TO_1970: i64 = 865_565;
 /// 0000-01-01T00:00:00.000Z.
 const FIRST_MILLIS: i64 = -62_167_219_200_000;
 /// 9999-12-31T23:59:59.999Z.
 const LAST_MILLIS: u64 = 253_402_300_799_999;
 const MILLIS_PER_DAY: u64 = 86_400_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_broken_rule_has_its_error() {
+        for (text, error) in [
+            ("", DatetimeError::Syntax),
+            ("1985-04-12", DatetimeError::Syntax),
+            ("1985-04-12t23:20:50Z", DatetimeError::Syntax),
+            ("1985-04-12T23:20:50.Z", DatetimeError::Syntax),
+            ("1985-00-12T23:20:50Z", DatetimeError::Date),
+            ("1985-04-31T23:20:50Z", DatetimeError::Date),
+            ("1900-02-29T23:20:50Z", DatetimeError::Date),
+            ("1985-04-12T24:00:00Z", DatetimeError::Time),
+            ("1985-04-12T23:60:00Z", DatetimeError::Time),
+            ("1990-12-31T23:59:60Z", DatetimeError::Time),
+            ("1985-04-12T23:20:50", DatetimeError::Offset),
+            ("1985-04-12T23:20:50z", DatetimeError::Offset),
+            ("1985-04-12T23:20:50-00:00", DatetimeError::Offset),
+            ("1985-04-12T23:20:50+24:00", DatetimeError::Offset),
+            ("1985-04-12T23:20:50+00:60", DatetimeError::Offset),
+            ("1985-04-12T23:20:50+01:00Z", DatetimeError::Offset),
+            ("0000-01-01T00:59:59+01:00", DatetimeError::NegativeYear),
+        ] {
+            assert_eq!(Datetime::parse(text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_limits_are_inclusive() {
+        for text in [
+            "2000-02-29T23:59:59Z",
+            "1985-04-12T23:20:50-23:59",
+            "0000-01-01T01:00:00+01:00",
+            "9999-12-31T23:59:59-23:59",
+        ] {
+            assert!(Datetime::parse(text).is_ok(), "{text}");
+        }
+        let longest = format!("1985-04-12T23:20:50.{}Z", "9".repeat(Datetime::MAX_BYTES - 21));
+        assert!(Datetime::parse(longest.as_str()).is_ok());
+        assert_eq!(Datetime::parse(format!("{longest}Z")), Err(DatetimeError::Length));
+    }
+
+    #[test]
+    fn known_moments_have_their_numbers() {
+        for (text, millis) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("1970-01-01T01:00:00+01:00", 0),
+            ("1969-12-31T23:59:59.9999Z", -1),
+            ("2000-03-01T00:00:00.5Z", 951_868_800_500),
+            ("0000-01-01T00:00:00Z", FIRST_MILLIS),
+        ] {
+            assert_eq!(Datetime::parse(text).unwrap().unix_millis(), millis, "{text}");
+        }
+    }
+
+    #[test]
+    fn moments_after_9999_become_its_last() {
+        let last = Datetime::from_unix_millis(LAST_MILLIS);
+        assert_eq!(last, "9999-12-31T23:59:59.999Z");
+        assert_eq!(Datetime::from_unix_millis(LAST_MILLIS + 1), last);
+        assert_eq!(Datetime::from_unix_millis(u64::MAX), last);
+    }
+}

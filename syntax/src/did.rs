@@ -75,3 +75,40 @@ fn check(text: &str) -> Result<(), DidError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_broken_rule_has_its_error() {
+        for (text, error) in [
+            ("", DidError::Prefix),
+            ("DID:plc:a", DidError::Prefix),
+            ("did:", DidError::Method),
+            ("did:plc", DidError::Method),
+            ("did::a", DidError::Method),
+            ("did:m1:a", DidError::Method),
+            ("did:plc:a/b", DidError::Character),
+            ("did:plc:\u{e9}", DidError::Character),
+            ("did:plc:", DidError::Ending),
+            ("did:plc:a:", DidError::Ending),
+            ("did:plc:a%", DidError::Ending),
+        ] {
+            assert_eq!(Did::parse(text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_length_limit_is_inclusive() {
+        let longest = alloc::format!("did:plc:{}", "a".repeat(Did::MAX_BYTES - 8));
+        assert!(Did::parse(longest.as_str()).is_ok());
+        assert_eq!(Did::parse(longest + "a"), Err(DidError::Length));
+    }
+
+    #[test]
+    fn the_parts_are_what_the_colons_separate() {
+        let did = Did::parse("did:web:example.com%3A80:x").unwrap();
+        assert_eq!((did.method(), did.identifier()), ("web", "example.com%3A80:x"));
+    }
+}

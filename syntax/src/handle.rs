@@ -86,3 +86,54 @@ fn check(text: &str) -> Result<(), HandleError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    #[test]
+    fn each_broken_rule_has_its_error() {
+        for (text, error) in [
+            ("", HandleError::LabelLength),
+            ("a..com", HandleError::LabelLength),
+            ("a.com.", HandleError::LabelLength),
+            ("com", HandleError::Labels),
+            ("a_b.com", HandleError::Character),
+            ("b\u{fc}cher.com", HandleError::Character),
+            ("-a.com", HandleError::Hyphen),
+            ("a.com-", HandleError::Hyphen),
+            ("127.0.0.1", HandleError::TopLevel),
+        ] {
+            assert_eq!(Handle::parse(text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_length_limits_are_inclusive() {
+        let label = "a".repeat(63);
+        assert!(Handle::parse(format!("{label}.com")).is_ok());
+        assert_eq!(Handle::parse(format!("{label}a.com")), Err(HandleError::LabelLength));
+        let longest = format!("{label}.{label}.{label}.{}", "a".repeat(61));
+        assert_eq!(longest.len(), Handle::MAX_BYTES);
+        assert!(Handle::parse(longest.as_str()).is_ok());
+        assert_eq!(Handle::parse(longest + "a"), Err(HandleError::Length));
+    }
+
+    #[test]
+    fn disallowed_top_levels_are_told_in_any_letter_case() {
+        let disallowed = |text| Handle::parse(text).unwrap().is_disallowed_tld();
+        assert!(disallowed("laptop.local"));
+        assert!(disallowed("SRI-NIC.ARPA"));
+        assert!(!disallowed("alice.test"));
+        assert!(!disallowed("local.com"));
+        assert!(!disallowed("alice.mylocal"));
+    }
+
+    #[test]
+    fn normalizing_lowers_the_letters() {
+        let handle = Handle::parse("Alice.Example.COM").unwrap();
+        assert_eq!(handle.to_normalized(), "alice.example.com");
+    }
+}

@@ -188,3 +188,59 @@ fn is_alphanumeric(subtag: &str, min: usize, max: usize) -> bool {
 }
 
 const MAX_EXTENDED_LANGUAGES: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    #[test]
+    fn each_broken_rule_has_its_error() {
+        for (text, error) in [
+            ("", LanguageError::Length),
+            ("j", LanguageError::Primary),
+            ("JA", LanguageError::Primary),
+            ("jaja", LanguageError::Primary),
+            ("I-default", LanguageError::Primary),
+            ("ja-", LanguageError::Subtag),
+            ("ja--JP", LanguageError::Subtag),
+            ("de-419-DE", LanguageError::Subtag),
+            ("en-a", LanguageError::Subtag),
+            ("en-a-b", LanguageError::Subtag),
+            ("en-x", LanguageError::Subtag),
+            ("x", LanguageError::Subtag),
+            ("x-123456789", LanguageError::Subtag),
+            ("en-abcdefghi", LanguageError::Subtag),
+            ("zh-aaa-bbb-ccc-ddd", LanguageError::Subtag),
+            ("de-1901-1996-1901", LanguageError::Duplicate),
+            ("en-a-foo-A-bar", LanguageError::Duplicate),
+        ] {
+            assert_eq!(Language::parse(text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_comes_after_x_may_repeat() {
+        assert!(Language::parse("de-1901-x-1901-1901-a-a").is_ok());
+    }
+
+    #[test]
+    fn every_irregular_tag_is_accepted() {
+        for tag in IRREGULAR {
+            assert!(Language::parse(tag).is_ok(), "{tag}");
+        }
+        assert_eq!(Language::parse("i-default").unwrap().primary(), "i");
+        assert_eq!(Language::parse("i-unknown"), Err(LanguageError::Primary));
+    }
+
+    #[test]
+    fn the_length_limit_is_inclusive() {
+        let longest = format!("en-x{}-abcd", "-a".repeat(59) + "-");
+        assert_eq!(Language::parse(longest), Err(LanguageError::Subtag));
+        let longest = format!("en-x{}ab", "-a".repeat(60) + "-b");
+        assert_eq!(longest.len(), Language::MAX_BYTES);
+        assert!(Language::parse(longest.as_str()).is_ok());
+        assert_eq!(Language::parse(longest + "a"), Err(LanguageError::Length));
+    }
+}

@@ -9,11 +9,11 @@ use crate::label::{self, LabelFault, MAX_LABEL_BYTES};
 pub struct Nsid<S = String>(pub(crate) S);
 
 impl Nsid {
-    /// The most bytes that an NSID may have.
-    pub const MAX_BYTES: usize = Self::MAX_AUTHORITY_BYTES + 1 + MAX_LABEL_BYTES;
-
-    /// The most bytes that the authority, all but the name, may have.
-    pub const MAX_AUTHORITY_BYTES: usize = 253;
+    /// The most bytes that an NSID may have: those of a domain name, a dot and a name.
+    ///
+    /// Only the sum is limited. The authority may be longer than a domain name if the name leaves
+    /// room for it, as the interoperability suite of the protocol has it.
+    pub const MAX_BYTES: usize = 253 + 1 + MAX_LABEL_BYTES;
 }
 
 impl<S: AsRef<str>> Nsid<S> {
@@ -41,9 +41,6 @@ text_type!(Nsid, NsidError, check);
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NsidError {
-    /// The authority is longer than [`Nsid::MAX_AUTHORITY_BYTES`].
-    #[error("the authority of an NSID has at most {} bytes", Nsid::MAX_AUTHORITY_BYTES)]
-    AuthorityLength,
     /// A segment of the authority holds something other than ASCII letters, digits and hyphens.
     #[error("the authority of an NSID consists of letters, digits, hyphens and dots")]
     Character,
@@ -85,9 +82,6 @@ fn check(text: &str) -> Result<(), NsidError> {
     if !authority.contains('.') {
         return Err(NsidError::Segments);
     }
-    if authority.len() > Nsid::MAX_AUTHORITY_BYTES {
-        return Err(NsidError::AuthorityLength);
-    }
     for segment in authority.split('.') {
         label::check(segment)?;
     }
@@ -105,4 +99,48 @@ fn is_name(text: &str) -> bool {
     text.len() <= MAX_LABEL_BYTES
         && label::starts_with_letter(text)
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn each_broken_rule_has_its_error() {
+        for (text, error) in [
+            ("", NsidError::Segments),
+            ("com.example", NsidError::Segments),
+            ("com..name", NsidError::SegmentLength),
+            ("com.ex_ample.name", NsidError::Character),
+            ("com.-example.name", NsidError::Hyphen),
+            ("0com.example.name", NsidError::TopLevel),
+            ("com.example.", NsidError::Name),
+            ("com.example.na-me", NsidError::Name),
+            ("com.example.2name", NsidError::Name),
+        ] {
+            assert_eq!(Nsid::parse(text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_length_limits_are_inclusive() {
+        let label = "a".repeat(63);
+        let authority = format!("{label}.{label}.{label}.{}", "a".repeat(61));
+        let longest = format!("{authority}.{label}");
+        assert_eq!(longest.len(), Nsid::MAX_BYTES);
+        assert!(Nsid::parse(longest.as_str()).is_ok());
+        assert_eq!(Nsid::parse(longest + "a"), Err(NsidError::Length));
+        assert_eq!(Nsid::parse(format!("com.{label}a.b")), Err(NsidError::SegmentLength));
+        assert_eq!(Nsid::parse(format!("com.b.{label}a")), Err(NsidError::Name));
+    }
+
+    #[test]
+    fn authority_and_name_are_split_at_the_last_dot() {
+        let nsid = Nsid::parse("app.bsky.feed.post").unwrap();
+        assert_eq!(nsid.authority().collect::<Vec<_>>(), ["app", "bsky", "feed"]);
+        assert_eq!(nsid.name(), "post");
+    }
 }

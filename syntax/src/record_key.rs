@@ -49,3 +49,36 @@ fn check(text: &str) -> Result<(), RecordKeyError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_broken_rule_has_its_error() {
+        for (text, error) in [
+            ("", RecordKeyError::Length),
+            (".", RecordKeyError::Dots),
+            ("..", RecordKeyError::Dots),
+            ("#extra", RecordKeyError::Character),
+            ("a/b", RecordKeyError::Character),
+            ("\u{e9}", RecordKeyError::Character),
+        ] {
+            assert_eq!(RecordKey::parse(text), Err(error), "{text:?}");
+        }
+        assert!(RecordKey::parse("...").is_ok());
+    }
+
+    #[test]
+    fn the_length_limit_is_inclusive() {
+        let longest = "a".repeat(RecordKey::MAX_BYTES);
+        assert!(RecordKey::parse(longest.as_str()).is_ok());
+        assert_eq!(RecordKey::parse(longest + "a"), Err(RecordKeyError::Length));
+    }
+
+    #[test]
+    fn a_tid_is_a_record_key() {
+        let tid = Tid::parse("3jzfcijpj2z2a").unwrap();
+        assert_eq!(RecordKey::from(tid), "3jzfcijpj2z2a");
+    }
+}

@@ -65,3 +65,30 @@ fn check(text: &str) -> Result<(), RepoPathError> {
     RecordKey::parse(rkey)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_broken_rule_has_its_error() {
+        for (text, error) in [
+            ("", RepoPathError::Slash),
+            ("app.bsky.feed.post", RepoPathError::Slash),
+            ("/self", RepoPathError::Collection(NsidError::Segments)),
+            ("app.bsky.feed.post/", RepoPathError::RecordKey(RecordKeyError::Length)),
+            ("app.bsky.feed.post/a/b", RepoPathError::RecordKey(RecordKeyError::Character)),
+            ("app.bsky.feed.post/..", RepoPathError::RecordKey(RecordKeyError::Dots)),
+        ] {
+            assert_eq!(RepoPath::parse(text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn joining_the_parts_gives_back_the_path() {
+        let path = RepoPath::parse("app.bsky.feed.post/3jzfcijpj2z2a").unwrap();
+        assert_eq!(path.collection(), "app.bsky.feed.post");
+        assert_eq!(path.rkey(), "3jzfcijpj2z2a");
+        assert_eq!(RepoPath::from_parts(&path.collection(), &path.rkey()), path);
+    }
+}

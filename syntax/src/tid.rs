@@ -13,16 +13,16 @@ impl Tid {
     /// The number of characters of a TID.
     pub const LEN: usize = 13;
 
-    /// The greatest TID there is.
-    pub const MAX: Self = Self(u64::MAX >> 1);
-
-    /// The latest time that a TID can hold, in the year 2255.
-    pub const MAX_MICROS: u64 = Self::MAX.micros();
+    /// The latest time that a TID is made of, in the year 2255.
+    pub const MAX_MICROS: u64 = (1 << 53) - 1;
 
     /// The greatest clock identifier.
     pub const MAX_CLOCK_ID: u16 = 1023;
 
     /// Parses the 13-character form.
+    ///
+    /// The grammar has room for one bit more than the time has by the specification; a text that
+    /// uses it is accepted, so that what others accepted can be read.
     ///
     /// # Errors
     ///
@@ -34,7 +34,7 @@ impl Tid {
         let mut bits = 0_u64;
         for (index, byte) in text.bytes().enumerate() {
             let digit = digit(byte).ok_or(TidError::Character(index))?;
-            // Thirteen digits hold 65 bits, of which the two highest have to be zero.
+            // Thirteen digits hold 65 bits, and a TID has 64.
             if index == 0 && digit >= 16 {
                 return Err(TidError::TopBit);
             }
@@ -53,9 +53,9 @@ impl Tid {
         Self(micros.min(Self::MAX_MICROS) << CLOCK_ID_BITS | clock_id)
     }
 
-    /// Returns the time, in microseconds since 1970.
+    /// Returns the time, in microseconds since 1970; below 2⁵⁴ in a text of strangers.
     #[must_use]
-    pub const fn micros(self) -> u64 {
+    pub fn micros(self) -> u64 {
         self.0 >> CLOCK_ID_BITS
     }
 
@@ -124,7 +124,7 @@ pub enum TidError {
     /// The text is not 13 bytes long.
     #[error("a TID has {} characters", Tid::LEN)]
     Length,
-    /// The first character stands for a number of more than 63 bits.
+    /// The text stands for a number of more than 64 bits.
     #[error("a TID starts with one of 234567abcdefghij")]
     TopBit,
 }
@@ -146,3 +146,49 @@ fn character_of(digit: u64) -> u8 {
 const BITS_PER_DIGIT: u32 = 5;
 const DIGIT_MASK: u64 = 31;
 const CLOCK_ID_BITS: u32 = 10;
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn each_broken_rule_has_its_error() {
+        for (text, error) in [
+            ("", TidError::Length),
+            ("3jzfcijpj2z2", TidError::Length),
+            ("3jzfcijpj2z2aa", TidError::Length),
+            ("3jzfcijpj2z21", TidError::Character(12)),
+            ("3JZFCIJPJ2Z2A", TidError::Character(1)),
+            ("\u{e9}zfcijpj2z2", TidError::Length),
+            ("\u{e9}zfcijpj2z2a", TidError::Character(0)),
+            ("kzzzzzzzzzzzz", TidError::TopBit),
+        ] {
+            assert_eq!(Tid::parse(text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_ends_of_the_range_are_valid() {
+        assert_eq!(Tid::parse("2222222222222").unwrap(), Tid::from_micros(0, 0));
+        let last = Tid::from_micros(Tid::MAX_MICROS, Tid::MAX_CLOCK_ID);
+        assert_eq!(Tid::parse("bzzzzzzzzzzzz").unwrap(), last);
+        let beyond = Tid::parse("jzzzzzzzzzzzz").unwrap();
+        assert_eq!((beyond.micros(), beyond.clock_id()), ((1 << 54) - 1, Tid::MAX_CLOCK_ID));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_cut() {
+        assert_eq!(Tid::from_micros(Tid::MAX_MICROS + 1, 0), Tid::from_micros(Tid::MAX_MICROS, 0));
+        assert_eq!(Tid::from_micros(7, 1024 + 3), Tid::from_micros(7, 3));
+    }
+
+    #[test]
+    fn a_known_tid_has_its_known_time() {
+        // 2023-06-30T15:03:25.910019Z by the alphabet and the 53 + 10 bits of the specification.
+        let tid = Tid::parse("3jzfcijpj2z2a").unwrap();
+        assert_eq!((tid.micros(), tid.clock_id()), (1_688_137_381_887_007, 6));
+        assert_eq!(tid.to_string(), "3jzfcijpj2z2a");
+    }
+}

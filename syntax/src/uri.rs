@@ -62,3 +62,36 @@ fn check(text: &str) -> Result<(), UriError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    #[test]
+    fn each_broken_rule_has_its_error() {
+        for (text, error) in [
+            ("", UriError::Scheme),
+            ("example.com", UriError::Scheme),
+            ("://example.com", UriError::Scheme),
+            ("1http://example.com", UriError::Scheme),
+            ("ht_tp://example.com", UriError::Scheme),
+            ("http:", UriError::Empty),
+            ("http://a b", UriError::Character),
+            ("http://a\n", UriError::Character),
+            ("http://a\u{a0}b", UriError::Character),
+            ("http://a\0", UriError::Character),
+        ] {
+            assert_eq!(Uri::parse(text), Err(error), "{text:?}");
+        }
+        assert_eq!(Uri::parse("go://b\u{fc}cher").unwrap().scheme(), "go");
+    }
+
+    #[test]
+    fn the_length_limit_is_inclusive() {
+        let longest = format!("http:{}", "a".repeat(Uri::MAX_BYTES - 5));
+        assert!(Uri::parse(longest.as_str()).is_ok());
+        assert_eq!(Uri::parse(longest + "a"), Err(UriError::Length));
+    }
+}
