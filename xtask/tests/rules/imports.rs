@@ -20,9 +20,10 @@ fn every_import_is_in_the_table_of_the_architecture() {
             wrong.push(format!("{folder}/ has no row"));
             continue;
         };
-        // A dependency of the tests is an import too: it makes the same circles.
+        // A dependency of the tests is an import too: it makes the same circles. Only itself may a
+        // package import, as its tests do to turn a feature on.
         for import in array(&package["dependencies"]).filter_map(|import| members.folder(import)) {
-            if !allowed.contains(&import) {
+            if import != *folder && !allowed.contains(&import) {
                 wrong.push(format!("{folder}/ imports {import}/"));
             }
         }
