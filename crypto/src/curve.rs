@@ -44,3 +44,18 @@ impl Curve {
         [Self::K256, Self::P256].into_iter().find(|curve| curve.multicodec() == prefix)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_and_prefix_leads_back_to_its_curve() {
+        for curve in [Curve::K256, Curve::P256] {
+            assert_eq!(Curve::from_jose_crv(curve.jose_crv()), Some(curve));
+            assert_eq!(Curve::from_multicodec(&curve.multicodec()), Some(curve));
+        }
+        assert_eq!(Curve::from_jose_crv("Ed25519"), None);
+        assert_eq!(Curve::from_multicodec(&[0xed, 0x01]), None);
+    }
+}

@@ -74,3 +74,33 @@ const P256_HALF_ORDER: [u8; 32] = [
     0x7f, 0xff, 0xff, 0xff, 0x80, 0x00, 0x00, 0x00, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
     0xde, 0x73, 0x7d, 0x56, 0xd3, 0x8b, 0xcf, 0x42, 0x79, 0xdc, 0xe5, 0x61, 0x7e, 0x31, 0x92, 0xa8,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_64_bytes_are_a_signature() {
+        for len in [0, 63, 65, 71] {
+            assert_eq!(Signature::from_slice(&[1; 72][..len]), Err(SignatureError), "{len}");
+        }
+        assert_eq!(Signature::from_slice(&[1; 64]), Ok(Signature::from_bytes([1; 64])));
+    }
+
+    #[test]
+    fn half_the_order_is_the_last_low_s() {
+        for (curve, half) in [(Curve::K256, K256_HALF_ORDER), (Curve::P256, P256_HALF_ORDER)] {
+            let mut bytes = [1; 64];
+            bytes[32..].copy_from_slice(&half);
+            assert!(Signature::from_bytes(bytes).is_low_s(curve));
+            bytes[63] += 1;
+            assert!(!Signature::from_bytes(bytes).is_low_s(curve));
+        }
+    }
+
+    #[test]
+    fn debug_shows_the_bytes() {
+        let text = alloc::format!("{:?}", Signature::from_bytes([0xab; 64]));
+        assert_eq!(text, alloc::format!("Signature({})", "ab".repeat(64)));
+    }
+}
