@@ -1,0 +1,265 @@
+//! Each rule of a tree broken by hand, and each limit from both sides.
+
+mod support;
+
+use std::convert::Infallible;
+
+use cid::Cid;
+use ipld_core::ipld::Ipld;
+use nacre_mst::{
+    BuildError, KeyError, LinkError, MAX_KEY_BYTES, MAX_NODE_BYTES, MAX_NODE_ENTRIES, NodeError,
+    NodeRef, Tree, TreeError, build, covering_proof, key_height, verify,
+};
+use support::{Blocks, Entries, KEYS, entry, node, put, raw_node, record, twin};
+
+/// Returns the n-th key of a height in a sequence that ascends with n.
+fn key(height: u32, number: usize) -> String {
+    let keys =
+        (0..).map(|n| format!("a/{n:05}")).filter(|key| key_height(key.as_bytes()) == height);
+    keys.clone().nth(number).unwrap()
+}
+
+fn keys_between(low: &str, high: &str, height: u32) -> String {
+    let fits = |key: &&String| {
+        low < key.as_str() && key.as_str() < high && key_height(key.as_bytes()) == height
+    };
+    KEYS.iter().find(fits).unwrap().clone()
+}
+
+#[test]
+fn a_node_that_does_not_belong_where_it_stands_is_refused() {
+    let [low, high] = [keys_between("a", "a.b.c0/8", 2), keys_between("a.b.c2/8", "b", 2)];
+    let child = |height| keys_between(&low, &high, height);
+    let v = record(0);
+    let leaf = |blocks: &mut Blocks, key: &str| put(blocks, &node(None, &[(key, v, None)]));
+    let check = |name: &str, expected, make: &dyn Fn(&mut Blocks) -> Cid| {
+        let mut blocks = Blocks::new();
+        let root = make(&mut blocks);
+        let error = verify(&blocks, root).unwrap_err();
+        let TreeError::Node(_, error) = error else { panic!("{name}: {error}") };
+        assert_eq!(error, expected, "{name}");
+        // A lookup that passes the node sees it too, where it need not compare keys beyond its path.
+        let mut tree = Tree::load(root).unwrap();
+        assert!(tree.insert(&blocks, &child(1), v).is_err(), "{name}");
+        assert_eq!(tree.flush().root, root, "{name}");
+    };
+
+    check("wrong height for the level", NodeError::Height, &|blocks| {
+        let level_0 = leaf(blocks, &child(0));
+        put(blocks, &node(None, &[(&low, v, Some(level_0))]))
+    });
+    check("two heights in one node", NodeError::Height, &|blocks| {
+        let mixed = put(blocks, &node(None, &[(&low, v, None), (&child(1), v, None)]));
+        put(blocks, &node(Some(mixed), &[(&high, v, None)]))
+    });
+    check("a root of two heights", NodeError::Height, &|blocks| {
+        put(blocks, &node(None, &[(&low, v, None), (&child(1), v, None)]))
+    });
+    check("an empty node", NodeError::Empty, &|blocks| {
+        let empty = put(blocks, &node(None, &[]));
+        put(blocks, &node(None, &[(&low, v, Some(empty))]))
+    });
+    check("a root without entries", NodeError::Untrimmed, &|blocks| {
+        let level_1 = leaf(blocks, &child(1));
+        put(blocks, &node(Some(level_1), &[]))
+    });
+    check("a subtree on the wrong side", NodeError::Order, &|blocks| {
+        let level_1 = leaf(blocks, &child(1));
+        put(blocks, &node(None, &[(&high, v, Some(level_1))]))
+    });
+    check("a subtree that comes twice", NodeError::Order, &|blocks| {
+        let level_1 = leaf(blocks, &child(1));
+        put(blocks, &node(Some(level_1), &[(&low, v, Some(level_1))]))
+    });
+    check("a subtree below level 0", NodeError::Level, &|blocks| {
+        let level_0 = leaf(blocks, &child(0));
+        let above = put(blocks, &node(Some(level_0), &[(&child(0), v, None)]));
+        let level_1 = put(blocks, &node(Some(above), &[]));
+        put(blocks, &node(None, &[(&low, v, Some(level_1))]))
+    });
+}
+
+#[test]
+fn a_node_is_refused_for_each_rule_it_breaks_alone() {
+    let v = record(0);
+    let entries = |list: &[(usize, &str)]| {
+        raw_node(None, list.iter().map(|(p, k)| entry(*p, k.as_bytes(), v, None)).collect())
+    };
+    let raw_link = Cid::new_v1(0x55, *v.hash());
+    for (name, block, expected) in [
+        ("first prefix not 0", entries(&[(1, "a/b")]), NodeError::Prefix),
+        ("prefix too long", entries(&[(0, "a/b"), (4, "c")]), NodeError::Prefix),
+        ("prefix too short", entries(&[(0, "a/b"), (1, "/c")]), NodeError::Prefix),
+        ("descending", entries(&[(0, "a/c"), (2, "b")]), NodeError::Order),
+        ("equal", entries(&[(0, "a/b"), (3, "")]), NodeError::Order),
+        ("a prefix of the one before", entries(&[(0, "a/bc"), (3, "")]), NodeError::Order),
+        ("no slash", entries(&[(0, "ab")]), NodeError::Key(KeyError::Parts)),
+        ("empty key", entries(&[(0, "")]), NodeError::Key(KeyError::Parts)),
+        ("two slashes", entries(&[(0, "a/b"), (3, "/c")]), NodeError::Key(KeyError::Parts)),
+        ("a space", entries(&[(0, "a/b"), (3, " c")]), NodeError::Key(KeyError::Byte(3))),
+        (
+            "a raw record",
+            raw_node(None, vec![entry(0, b"a/b", raw_link, None)]),
+            NodeError::Cbor(18),
+        ),
+        ("not an entry", raw_node(None, vec![Ipld::Null]), NodeError::Cbor(4)),
+        ("bytes behind", [entries(&[]), vec![0]].concat(), NodeError::Cbor(7)),
+        ("nothing", Vec::new(), NodeError::Cbor(0)),
+    ] {
+        assert_eq!(NodeRef::parse(&block).unwrap_err(), expected, "{name}");
+    }
+}
+
+#[test]
+fn numbers_are_read_in_their_shortest_form_only() {
+    let short = raw_node(None, Vec::new());
+    assert_eq!(short[..4], [0xa2, 0x61, b'e', 0x80]);
+    assert!(NodeRef::parse(&short).unwrap().is_empty());
+    for head in [&[0x98, 0][..], &[0x99, 0, 0], &[0x9a, 0, 0, 0, 0], &[0x9f]] {
+        let long = [&short[..3], head, &short[4..]].concat();
+        assert_eq!(NodeRef::parse(&long).unwrap_err(), NodeError::Cbor(3));
+    }
+}
+
+#[test]
+fn a_node_holds_so_many_entries_and_no_more() {
+    let full: Vec<String> = (0..)
+        .map(|n| format!("a/{n:05}"))
+        .filter(|key| key_height(key.as_bytes()) == 0)
+        .take(MAX_NODE_ENTRIES)
+        .collect();
+    let more = (99_000..)
+        .map(|n| format!("a/{n:05}"))
+        .find(|key| key_height(key.as_bytes()) == 0)
+        .unwrap();
+    let mut tree = Tree::new();
+    for key in &full {
+        tree.insert(&Blocks::new(), key, record(0)).unwrap();
+    }
+    let changes = tree.flush();
+    let blocks: Blocks = changes.new_blocks.into_iter().collect();
+    assert_eq!(verify(&blocks, changes.root).unwrap(), 900);
+    assert_eq!(tree.insert(&blocks, &more, record(0)), Err(TreeError::Full));
+    assert_eq!(tree.flush().root, changes.root);
+    assert_eq!(tree.insert(&blocks, &full[0], record(1)), Ok(Some(record(0))));
+
+    let list =
+        |keys: &[String]| keys.iter().map(|key| (key.clone(), record(0))).collect::<Vec<_>>();
+    let built = build(list(&full), |_, _| Ok::<_, Infallible>(()));
+    assert_eq!(built, Ok(changes.root));
+    let too_many = [full, vec![more]].concat();
+    let built = build(list(&too_many), |_, _| Ok::<_, Infallible>(()));
+    assert_eq!(built, Err(BuildError::Full));
+    let entries: Vec<_> = too_many.iter().map(|key| (key.as_str(), record(0), None)).collect();
+    assert_eq!(NodeRef::parse(&node(None, &entries)).unwrap_err(), NodeError::Count);
+}
+
+#[test]
+fn nodes_that_together_are_too_large_are_not_merged() {
+    let height_0: Vec<String> = (0..)
+        .map(|n| format!("a/{n:05}"))
+        .filter(|key| key_height(key.as_bytes()) == 0)
+        .take(MAX_NODE_ENTRIES + 1)
+        .collect();
+    let (left, right) = height_0.split_at(500);
+    let between =
+        (0..).map(|n| format!("{}.{n}", left[499])).find(|key| key_height(key.as_bytes()) == 1);
+    let between = between.unwrap();
+    for (right, fits) in [(right, false), (&right[1..], true)] {
+        let mut tree = Tree::new();
+        for key in left.iter().chain(right).chain([&between]) {
+            tree.insert(&Blocks::new(), key, record(0)).unwrap();
+        }
+        let root = tree.flush().root;
+        let removed = tree.remove(&Blocks::new(), &between);
+        assert_eq!(removed, if fits { Ok(Some(record(0))) } else { Err(TreeError::Full) });
+        assert_eq!(tree.flush().root == root, !fits);
+    }
+}
+
+#[test]
+fn a_node_of_the_longest_keys_is_read_and_a_larger_block_is_not() {
+    let keys: Vec<String> = (0..)
+        .map(|n| format!("a/{n:0width$}", width = MAX_KEY_BYTES - 2))
+        .filter(|key| key_height(key.as_bytes()) == 0)
+        .take(MAX_NODE_ENTRIES)
+        .collect();
+    let mut tree = Tree::new();
+    for key in &keys {
+        tree.insert(&Blocks::new(), key, record(0)).unwrap();
+    }
+    let too_long = format!("{}0", keys[0]);
+    assert_eq!(tree.insert(&Blocks::new(), &too_long, record(0)), Err(KeyError::Length.into()));
+    let changes = tree.flush();
+    assert!(NodeRef::parse(&changes.new_blocks[0].1).is_ok());
+    let mut block = vec![0; MAX_NODE_BYTES + 1];
+    assert_eq!(NodeRef::parse(&block).unwrap_err(), NodeError::Size);
+    block.pop();
+    assert_eq!(NodeRef::parse(&block).unwrap_err(), NodeError::Cbor(0));
+}
+
+#[test]
+fn what_is_not_a_key_or_not_a_record_is_refused() {
+    let blocks = Blocks::new();
+    let mut tree = Tree::new();
+    let raw = Cid::new_v1(0x55, *record(0).hash());
+    assert_eq!(tree.insert(&blocks, "a/b", raw), Err(LinkError(raw).into()));
+    assert_eq!(Tree::load(raw).unwrap_err(), LinkError(raw));
+    assert_eq!(covering_proof(&blocks, raw, ["a/b"]), Err(LinkError(raw).into()));
+    let expected = Err(TreeError::Key(KeyError::Parts));
+    assert_eq!(tree.get(&blocks, "ab"), expected);
+    assert_eq!(tree.insert(&blocks, "ab", record(0)), expected);
+    assert_eq!(tree.remove(&blocks, "ab"), expected);
+}
+
+#[test]
+fn an_untouched_tree_is_never_read() {
+    let root = record(0);
+    let changes = Tree::load(root).unwrap().flush();
+    assert_eq!(changes.root, root);
+    assert_eq!((changes.new_blocks, changes.retired), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn the_empty_tree_is_one_empty_node() {
+    let changes = Tree::new().flush();
+    assert_eq!(
+        changes.root.to_string(),
+        "bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm",
+    );
+    let blocks: Blocks = changes.new_blocks.into_iter().collect();
+    assert_eq!((changes.root, blocks.clone()), twin(&Entries::new()));
+    assert_eq!(verify(&blocks, changes.root), Ok(0));
+
+    let mut tree = Tree::load(changes.root).unwrap();
+    tree.insert(&blocks, &key(3, 0), record(0)).unwrap();
+    let full = tree.flush();
+    assert_eq!(full.retired, [changes.root]);
+    let full_blocks: Blocks = full.new_blocks.into_iter().collect();
+    let mut tree = Tree::load(full.root).unwrap();
+    tree.remove(&full_blocks, &key(3, 0)).unwrap();
+    let empty = tree.flush();
+    assert_eq!(
+        (empty.root, empty.new_blocks.len(), empty.retired),
+        (changes.root, 1, vec![full.root])
+    );
+}
+
+#[test]
+fn a_block_with_another_hash_does_not_pass() {
+    let (root, mut blocks) = twin(&Entries::from([(key(0, 0), record(0))]));
+    let (_, other) = twin(&Entries::from([(key(0, 0), record(1))]));
+    blocks.insert(root, other.into_values().next().unwrap());
+    assert_eq!(verify(&blocks, root), Err(TreeError::Hash(root)));
+    blocks.clear();
+    assert_eq!(verify(&blocks, root), Err(TreeError::Missing(root)));
+}
+
+#[test]
+fn setting_a_record_to_what_it_is_changes_nothing() {
+    let (root, blocks) = twin(&Entries::from([(key(0, 0), record(0))]));
+    let mut tree = Tree::load(root).unwrap();
+    assert_eq!(tree.insert(&blocks, &key(0, 0), record(0)), Ok(Some(record(0))));
+    let changes = tree.flush();
+    assert_eq!((changes.root, changes.new_blocks.len(), changes.retired.len()), (root, 0, 0));
+}

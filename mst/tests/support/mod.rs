@@ -1,0 +1,113 @@
+//! What the tests share: keys of every height, records, and a twin of the tree that is obviously right.
+#![allow(dead_code, missing_docs, unreachable_pub)]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use cid::Cid;
+use cid::multihash::Multihash;
+use ipld_core::ipld::Ipld;
+use nacre_mst::key_height;
+use sha2::{Digest, Sha256};
+
+pub type Blocks = BTreeMap<Cid, Vec<u8>>;
+pub type Entries = BTreeMap<String, Cid>;
+
+/// Some keys of each height up to 7, so that trees of a few keys are high and full of gaps.
+pub static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let mut by_height = [const { Vec::new() }; 8];
+    for number in 0..40_000_u32 {
+        // Multiplied, so that neighbours in height are not neighbours in order.
+        let key = format!("a.b.c{}/{:08x}", number % 3, number.wrapping_mul(0x9e37_79b1));
+        let height = usize::try_from(key_height(key.as_bytes())).unwrap().min(7);
+        if by_height[height].len() < 14 {
+            by_height[height].push(key);
+        }
+    }
+    by_height.concat()
+});
+
+pub fn cid_of(block: &[u8]) -> Cid {
+    Cid::new_v1(0x71, Multihash::wrap(0x12, &Sha256::digest(block)).unwrap())
+}
+
+pub fn record(number: u8) -> Cid {
+    cid_of(&[number])
+}
+
+/// Returns the tree of these entries, made by the definition: all of it, root and blocks.
+pub fn twin(entries: &Entries) -> (Cid, Blocks) {
+    let mut blocks = Blocks::new();
+    let list: Vec<TwinEntry<'_>> = entries
+        .iter()
+        .map(|(key, value)| (key.as_str(), *value, key_height(key.as_bytes())))
+        .collect();
+    let level = list.iter().map(|(.., height)| *height).max().unwrap_or(0);
+    let root = twin_node(&list, level, &mut blocks);
+    (root, blocks)
+}
+
+type TwinEntry<'a> = (&'a str, Cid, u32);
+
+fn twin_node(entries: &[TwinEntry<'_>], level: u32, blocks: &mut Blocks) -> Cid {
+    let mut parts = entries.split(|(.., height)| *height == level);
+    let mut subtree =
+        |part: &[TwinEntry<'_>]| (!part.is_empty()).then(|| twin_node(part, level - 1, blocks));
+    let left = subtree(parts.next().unwrap());
+    let own = entries.iter().filter(|(.., height)| *height == level).zip(parts);
+    let own: Vec<_> = own.map(|((key, value, _), part)| (*key, *value, subtree(part))).collect();
+    put(blocks, &node(left, &own))
+}
+
+/// Returns the block of a node with whatever in it, right or wrong, but properly compressed.
+pub fn node(left: Option<Cid>, entries: &[(&str, Cid, Option<Cid>)]) -> Vec<u8> {
+    let mut last = "";
+    let mut list = Vec::new();
+    for (key, value, right) in entries {
+        let prefix = key.bytes().zip(last.bytes()).take_while(|(a, b)| a == b).count();
+        list.push(entry(prefix, &key.as_bytes()[prefix..], *value, *right));
+        last = key;
+    }
+    raw_node(left, list)
+}
+
+pub fn entry(prefix: usize, suffix: &[u8], value: Cid, right: Option<Cid>) -> Ipld {
+    map([
+        ("k", Ipld::Bytes(suffix.to_vec())),
+        ("p", Ipld::Integer(i128::try_from(prefix).unwrap())),
+        ("t", link(right)),
+        ("v", Ipld::Link(value)),
+    ])
+}
+
+pub fn raw_node(left: Option<Cid>, entries: Vec<Ipld>) -> Vec<u8> {
+    serde_ipld_dagcbor::to_vec(&map([("e", Ipld::List(entries)), ("l", link(left))])).unwrap()
+}
+
+pub fn put(blocks: &mut Blocks, block: &[u8]) -> Cid {
+    let cid = cid_of(block);
+    blocks.insert(cid, block.to_vec());
+    cid
+}
+
+/// Returns a folder of the interoperability suite, or `None` where it is absent and need not be there.
+pub fn interop(folder: &str) -> Option<PathBuf> {
+    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/interop");
+    let root = std::env::var_os("NACRE_INTEROP").map_or_else(beside, PathBuf::from);
+    let path = root.join(folder);
+    if path.is_dir() {
+        return Some(path);
+    }
+    assert!(std::env::var_os("CI").is_none(), "{} is absent", path.display());
+    println!("{} is absent", path.display());
+    None
+}
+
+fn map<const N: usize>(fields: [(&str, Ipld); N]) -> Ipld {
+    Ipld::Map(fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+}
+
+fn link(cid: Option<Cid>) -> Ipld {
+    cid.map_or(Ipld::Null, Ipld::Link)
+}
