@@ -4,6 +4,7 @@
 //! runs between two awaits, and nothing needs `Send`.
 
 mod body;
+mod patience;
 mod server;
 mod sockets;
 mod stop;

@@ -27,6 +27,7 @@ use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
 use super::body::{Outgoing, incoming};
+use super::patience::Patient;
 use super::sockets::{Membership, Subscribers};
 use super::websocket::{self, Handshake, HandshakeError};
 use crate::log;
@@ -91,7 +92,7 @@ impl Server {
             .header_read_timeout(HEAD_PATIENCE)
             .max_buf_size(MAX_HEAD_BYTES)
             .max_headers(MAX_HEADERS)
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(TokioIo::new(Patient::new(stream)), service)
             .with_upgrades();
         let mut connection = pin!(connection);
         // What goes wrong with a connection is its client's business.

@@ -230,3 +230,124 @@ impl Message<'_> {
 const MAX_QUEUED_BYTES: usize = 8 * 1024 * 1024;
 /// A socket with no more than this unsent is ready for the next part of a replay.
 const LOW_WATER_BYTES: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use core::pin::pin;
+    use core::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    fn is_ready(future: &mut LocalBoxFuture<'static, ()>) -> bool {
+        future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[test]
+    fn subscribers_share_one_copy_of_a_message() {
+        let subscribers = Rc::new(Subscribers::default());
+        let (one, two) = (subscribers.join().unwrap(), subscribers.join().unwrap());
+        let gone = SocketId(99);
+        assert!(subscribers.send(&[one.id, gone, two.id], b"message").is_empty());
+        let (first, second) = (one.subscriber.pop().unwrap(), two.subscriber.pop().unwrap());
+        assert_eq!(first, "message");
+        assert_eq!(first.as_ptr(), second.as_ptr());
+    }
+
+    #[test]
+    fn a_queue_takes_8_mebibytes_and_no_more() {
+        let subscribers = Rc::new(Subscribers::default());
+        let (slow, quick) = (subscribers.join().unwrap(), subscribers.join().unwrap());
+        let half = vec![0; MAX_QUEUED_BYTES / 2];
+        assert!(subscribers.send(&[slow.id], &half).is_empty());
+        assert!(subscribers.send(&[slow.id], &half).is_empty());
+        assert_eq!(subscribers.send(&[slow.id, quick.id], b"x"), [slow.id]);
+        slow.subscriber.pop().unwrap();
+        assert!(subscribers.send(&[slow.id], b"x").is_empty());
+    }
+
+    #[test]
+    fn an_empty_queue_takes_a_message_of_any_size() {
+        let subscribers = Rc::new(Subscribers::default());
+        let member = subscribers.join().unwrap();
+        assert!(subscribers.send(&[member.id], &vec![0; MAX_QUEUED_BYTES + 1]).is_empty());
+        assert_eq!(subscribers.send(&[member.id], b"x"), [member.id]);
+    }
+
+    #[test]
+    fn a_socket_is_ready_in_a_later_turn() {
+        let subscribers = Rc::new(Subscribers::default());
+        let member = subscribers.join().unwrap();
+        let mut ready = subscribers.ready(member.id);
+        assert!(!is_ready(&mut ready));
+        assert!(is_ready(&mut ready));
+    }
+
+    #[test]
+    fn a_socket_is_ready_once_its_queue_is_low() {
+        let subscribers = Rc::new(Subscribers::default());
+        let member = subscribers.join().unwrap();
+        for size in [1, LOW_WATER_BYTES, 1] {
+            subscribers.send(&[member.id], &vec![0; size]);
+        }
+        let mut ready = subscribers.ready(member.id);
+        for _ in 0..3 {
+            assert!(!is_ready(&mut ready));
+        }
+        member.subscriber.pop().unwrap();
+        assert!(!is_ready(&mut ready));
+        member.subscriber.pop().unwrap();
+        assert!(is_ready(&mut ready));
+    }
+
+    #[test]
+    fn a_socket_that_goes_is_ready() {
+        let subscribers = Rc::new(Subscribers::default());
+        let member = subscribers.join().unwrap();
+        subscribers.send(&[member.id], &vec![0; LOW_WATER_BYTES + 1]);
+        let mut ready = subscribers.ready(member.id);
+        for _ in 0..3 {
+            assert!(!is_ready(&mut ready));
+        }
+        drop(member);
+        assert!(is_ready(&mut ready));
+    }
+
+    #[test]
+    fn a_closed_socket_keeps_only_its_farewell() {
+        let subscribers = Rc::new(Subscribers::default());
+        let member = subscribers.join().unwrap();
+        subscribers.send(&[member.id], b"unsent");
+        subscribers.close(member.id, Some(b"last"), 1008);
+        subscribers.close(member.id, None, 1000);
+        assert!(subscribers.list().is_empty());
+        assert!(subscribers.send(&[member.id], b"late").is_empty());
+        assert_eq!(member.subscriber.pop(), None);
+        let last = Some(Bytes::from_static(b"last"));
+        let farewell = pin!(member.subscriber.farewell());
+        let polled = farewell.poll(&mut Context::from_waker(Waker::noop()));
+        assert_eq!(polled, Poll::Ready(Farewell { last, code: 1008 }));
+    }
+
+    #[test]
+    fn an_attachment_lasts_as_long_as_its_socket() {
+        let subscribers = Rc::new(Subscribers::default());
+        let member = subscribers.join().unwrap();
+        let id = member.id;
+        assert_eq!(subscribers.attachment(id), Some(Vec::new()));
+        subscribers.set_attachment(id, b"kept");
+        assert_eq!(subscribers.attachment(id), Some(b"kept".to_vec()));
+        drop(member);
+        assert_eq!(subscribers.attachment(id), None);
+    }
+
+    #[test]
+    fn there_are_128_subscribers_and_no_more() {
+        let subscribers = Rc::new(Subscribers::default());
+        let mut members: Vec<_> = (0..MAX_SUBSCRIBERS).map_while(|_| subscribers.join()).collect();
+        assert_eq!(members.len(), MAX_SUBSCRIBERS);
+        assert!(subscribers.join().is_none());
+        let last = members.pop().unwrap().id;
+        let next = subscribers.join().unwrap();
+        assert!(next.id > last, "a name is never used twice");
+    }
+}

@@ -143,3 +143,162 @@ type Sink<S> = SplitSink<WebSocketStream<S>, Message>;
 const MAX_INCOMING_BYTES: usize = 64 * 1024;
 /// How long a client may take to read the last message and answer the close frame.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use alloc::rc::Rc;
+
+    use nacre_pds::host::Sockets as _;
+    use tokio::io::{DuplexStream, duplex};
+    use tokio::task::{JoinHandle, LocalSet, spawn_local};
+
+    use super::super::sockets::Subscribers;
+    use super::*;
+
+    type Client = WebSocketStream<DuplexStream>;
+
+    /// Connects a client to a new subscriber, whose connection holds one kibibyte.
+    async fn connect() -> (Rc<Subscribers>, Client, JoinHandle<()>) {
+        let subscribers = Rc::new(Subscribers::default());
+        let (ours, theirs) = duplex(1024);
+        let serving = spawn_local(run(ours, subscribers.join().unwrap()));
+        (subscribers, WebSocketStream::from_raw_socket(theirs, Role::Client, None).await, serving)
+    }
+
+    fn request(headers: &[(&str, &str)]) -> Request<()> {
+        let mut request = Request::builder();
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap()
+    }
+
+    /// The key and its answer are those of the specification's example.
+    const KEY: (&str, &str) = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    const CONNECTION: (&str, &str) = ("connection", "keep-alive, Upgrade");
+    const UPGRADE: (&str, &str) = ("upgrade", "WebSocket");
+    const VERSION: (&str, &str) = ("sec-websocket-version", "13");
+
+    #[test]
+    fn a_handshake_is_answered_as_the_specification_says() {
+        let handshake = Handshake::read(&request(&[CONNECTION, UPGRADE, VERSION, KEY])).unwrap();
+        assert_eq!(handshake.accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn a_handshake_that_lacks_something_is_refused() {
+        let short = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25j");
+        let old = ("sec-websocket-version", "8");
+        let table: [(&[_], _); 8] = [
+            (&[], HandshakeError::NoUpgrade),
+            (&[UPGRADE, VERSION, KEY], HandshakeError::NoUpgrade),
+            (&[CONNECTION, VERSION, KEY], HandshakeError::NoUpgrade),
+            (&[CONNECTION, ("upgrade", "h2c"), VERSION, KEY], HandshakeError::NoUpgrade),
+            (&[CONNECTION, UPGRADE, KEY], HandshakeError::Version),
+            (&[CONNECTION, UPGRADE, old, KEY], HandshakeError::Version),
+            (&[CONNECTION, UPGRADE, VERSION], HandshakeError::Key),
+            (&[CONNECTION, UPGRADE, VERSION, short], HandshakeError::Key),
+        ];
+        for (headers, error) in table {
+            assert_eq!(Handshake::read(&request(headers)), Err(error), "{headers:?}");
+        }
+        let mut request = request(&[CONNECTION, UPGRADE, VERSION, KEY]);
+        *request.version_mut() = Version::HTTP_10;
+        assert_eq!(Handshake::read(&request), Err(HandshakeError::NoUpgrade));
+    }
+
+    #[tokio::test]
+    async fn messages_arrive_in_order_and_pings_are_answered() {
+        LocalSet::new()
+            .run_until(async {
+                let (subscribers, mut client, serving) = connect().await;
+                let messages = [vec![1; 10], vec![2; 300_000], vec![], vec![3; 10]];
+                for message in &messages {
+                    subscribers.send(&subscribers.list(), message);
+                }
+                client.send(Message::Ping("ping".into())).await.unwrap();
+                let mut pongs = 0;
+                let mut received = Vec::new();
+                while received.len() < messages.len() || pongs == 0 {
+                    match client.next().await.unwrap().unwrap() {
+                        Message::Binary(message) => received.push(message.to_vec()),
+                        Message::Pong(text) => pongs += usize::from(text == "ping"),
+                        other => panic!("{other:?}"),
+                    }
+                }
+                assert_eq!(received, messages);
+                client.close(None).await.unwrap();
+                while client.next().await.is_some() {}
+                serving.await.unwrap();
+                assert!(subscribers.list().is_empty());
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn a_closed_socket_says_its_last_word_while_its_client_is_slow() {
+        LocalSet::new()
+            .run_until(async {
+                let (subscribers, mut client, serving) = connect().await;
+                for number in 0..4 {
+                    subscribers.send(&subscribers.list(), &[number; 300_000]);
+                }
+                // The first message fills the connection before the socket is closed.
+                assert_eq!(client.next().await.unwrap().unwrap().len(), 300_000);
+                subscribers.close(subscribers.list()[0], Some(b"last"), 1008);
+                let mut rest = Vec::new();
+                while let Some(Ok(message)) = client.next().await {
+                    rest.push(message);
+                }
+                assert!(rest.len() < 5, "what was queued is dropped");
+                let Some(Message::Close(Some(frame))) = rest.pop() else { panic!("no close") };
+                assert_eq!(u16::from(frame.code), 1008);
+                assert_eq!(rest.pop(), Some(Message::Binary("last".into())));
+                serving.await.unwrap();
+            })
+            .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_never_reads_is_left_behind() {
+        LocalSet::new()
+            .run_until(async {
+                let (subscribers, client, serving) = connect().await;
+                subscribers.send(&subscribers.list(), &[0; 300_000]);
+                subscribers.close(subscribers.list()[0], None, 1001);
+                serving.await.unwrap();
+                drop(client);
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn a_client_may_send_64_kibibytes_and_no_more() {
+        LocalSet::new()
+            .run_until(async {
+                let (subscribers, mut client, serving) = connect().await;
+                let whole = vec![0; MAX_INCOMING_BYTES];
+                client.send(Message::Binary(whole.into())).await.unwrap();
+                client.send(Message::Ping("still here".into())).await.unwrap();
+                assert!(client.next().await.unwrap().unwrap().is_pong());
+                let more = vec![0; MAX_INCOMING_BYTES + 1];
+                // The server may be gone before it has read all of it.
+                let _ = client.send(Message::Binary(more.into())).await;
+                serving.await.unwrap();
+                assert!(subscribers.list().is_empty());
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn a_client_that_goes_leaves_no_socket() {
+        LocalSet::new()
+            .run_until(async {
+                let (subscribers, client, serving) = connect().await;
+                drop(client);
+                serving.await.unwrap();
+                assert!(subscribers.list().is_empty());
+            })
+            .await;
+    }
+}
