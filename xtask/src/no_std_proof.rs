@@ -3,24 +3,14 @@
 use std::fs;
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use crate::error::{Context, Error};
 use crate::paths;
-use crate::process::{cargo, run};
+use crate::process::{cargo, output, run};
 use crate::wasm_toolchain::WasmToolchain;
 
-/// The crates that promise to be `no_std`.
-const CRATES: &[&str] = &[
-    "nacre-syntax",
-    "nacre-crypto",
-    "nacre-mst",
-    "nacre-car",
-    "nacre-commit",
-    "nacre-lexicon",
-    "nacre-xrpc",
-    "nacre-firehose",
-];
-
-/// Links all of them into a library that has a panic handler of its own. With a dependency that
+/// Links them into a library that has a panic handler of its own. With a dependency that
 /// turns the standard library on there are two handlers, which is error E0152.
 pub(crate) fn link() -> Result<(), Error> {
     let manifest = manifest();
@@ -35,8 +25,17 @@ pub(crate) fn link() -> Result<(), Error> {
 
 /// Builds each of them for a target without an operating system.
 pub(crate) fn for_wasm() -> Result<(), Error> {
+    let mut metadata = cargo();
+    metadata.args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]);
+    let metadata = output(metadata.arg(manifest()))?;
+    let metadata: Value = serde_json::from_str(&metadata).context("cannot read the metadata")?;
+    let proved = metadata["packages"][0]["dependencies"].as_array().into_iter().flatten();
+
     let mut build = WasmToolchain::find_or_make()?.cargo("build")?;
-    run(build.args(CRATES.iter().flat_map(|name| ["--package", name])))
+    for package in proved.filter_map(|dependency| dependency["name"].as_str()) {
+        build.args(["--package", package]);
+    }
+    run(&mut build)
 }
 
 /// Returns the manifest of the library; it lies outside the workspace.
