@@ -2,6 +2,7 @@
 
 extern crate alloc;
 
+mod chromium;
 mod debian;
 mod deny;
 mod dev;
@@ -40,9 +41,7 @@ fn run(mut args: Vec<String>) -> Result<(), Error> {
             println!("{USAGE}");
             Ok(())
         }
-        "test" => {
-            test::run(if flag(&args, "--quick")? { test::Scope::Quick } else { test::Scope::Full })
-        }
+        "test" => test::run(args),
         "worker" => worker::run(flag(&args, "--test-routes")?),
         _ => Err(Error::new(format!("there is no command `{command}`\n\n{USAGE}"))),
     }
@@ -60,12 +59,14 @@ fn flag(args: &[String], name: &str) -> Result<bool, Error> {
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
-  test [--quick]          run every test; sets up what it needs and says what it does
+  test [--quick] [step]…  run every test; sets up what it needs and says what it does
                           --quick leaves out all that needs a wasm compiler, and the audit
+                          with the names of steps: only those
   worker [--test-routes]  build the Worker into pds-worker/build
                           --test-routes adds the routes that tests use, into pds-worker/build-test
   dev [options]           run an account on workerd; see `cargo xtask dev --help`
 
 environment
   NACRE_CACHE             where tools are kept (else $XDG_CACHE_HOME/nacre or ~/.cache/nacre)
+  NACRE_CHROMIUM          the browser of the end-to-end tests (else the one on PATH)
   RUSTUP_AUTO_INSTALL=0   never ask rustup for the wasm target";

@@ -7,57 +7,86 @@ use std::time::Instant;
 use crate::error::{Context, Error};
 use crate::process::{self, cargo, command, say, succeeds};
 use crate::wasm_toolchain::WasmToolchain;
-use crate::{deny, no_std_proof, node, paths, worker};
+use crate::{chromium, deny, no_std_proof, node, paths, worker};
+
+/// Runs the steps one after another and stops at the first that fails. The arguments are
+/// `--quick` and the names of steps, should it be only those.
+pub(crate) fn run(mut args: Vec<String>) -> Result<(), Error> {
+    let count = args.len();
+    args.retain(|arg| arg != "--quick");
+    let scope = if args.len() < count { Scope::Quick } else { Scope::Full };
+    if let Some(unknown) = args.iter().find(|arg| STEPS.iter().all(|step| step.name != **arg)) {
+        let names: Vec<_> = STEPS.iter().map(|step| step.name).collect();
+        return Err(Error::new(format!("there is no step `{unknown}`, only {}", names.join(" "))));
+    }
+    let steps = STEPS
+        .iter()
+        .filter(|step| step.scope == Scope::Quick || scope == Scope::Full)
+        .filter(|step| args.is_empty() || args.iter().any(|arg| arg == step.name));
+    let mut times = Vec::new();
+    for step in steps {
+        say(&format!("step {}: {}", step.name, step.does));
+        let started = Instant::now();
+        let outcome = (step.run)(scope);
+        times.push((step.name, started.elapsed()));
+        if outcome.is_err() {
+            summarise(&times, 1);
+            return outcome.context(format_args!("step {}", step.name));
+        }
+    }
+    summarise(&times, 0);
+    Ok(())
+}
 
 /// How much is tested.
 #[derive(Clone, Copy, Eq, PartialEq)]
-pub(crate) enum Scope {
+enum Scope {
     /// All there is.
     Full,
     /// What needs neither a compiler for wasm nor a tool that must be fetched first.
     Quick,
 }
 
-/// Runs the steps one after another and stops at the first that fails.
-pub(crate) fn run(scope: Scope) -> Result<(), Error> {
-    let steps = STEPS.iter().filter(|step| step.scope == Scope::Quick || scope == Scope::Full);
-    let mut done = Vec::new();
-    for step in steps {
-        say(&format!("step: {}", step.name));
-        let started = Instant::now();
-        let outcome = (step.run)(scope);
-        done.push((step.name, started.elapsed()));
-        if let Err(error) = outcome {
-            summarise(&done, 1);
-            return Err(error).context(format_args!("step `{}`", step.name));
-        }
-    }
-    summarise(&done, 0);
-    Ok(())
-}
-
 struct Step {
-    name: &'static str,
     /// The smallest scope that has this step.
     scope: Scope,
+    name: &'static str,
+    does: &'static str,
     run: fn(Scope) -> Result<(), Error>,
 }
 
-/// Each row: what it is called, whether `--quick` has it, what it does.
+impl Step {
+    const fn full(
+        name: &'static str,
+        does: &'static str,
+        run: fn(Scope) -> Result<(), Error>,
+    ) -> Self {
+        Self { scope: Scope::Full, name, does, run }
+    }
+
+    const fn quick(
+        name: &'static str,
+        does: &'static str,
+        run: fn(Scope) -> Result<(), Error>,
+    ) -> Self {
+        Self { scope: Scope::Quick, name, does, run }
+    }
+}
+
 const STEPS: &[Step] = &[
-    Step { name: "format", scope: Scope::Quick, run: format },
-    Step { name: "rules", scope: Scope::Quick, run: rules },
-    Step { name: "clippy", scope: Scope::Quick, run: clippy },
-    Step { name: "clippy for wasm", scope: Scope::Full, run: clippy_for_wasm },
-    Step { name: "documentation", scope: Scope::Quick, run: documentation },
-    Step { name: "tests", scope: Scope::Quick, run: tests },
-    Step { name: "documentation tests", scope: Scope::Quick, run: documentation_tests },
-    Step { name: "benchmarks, once each", scope: Scope::Quick, run: benchmarks },
-    Step { name: "no_std proof", scope: Scope::Quick, run: |_| no_std_proof::link() },
-    Step { name: "no_std crates on wasm", scope: Scope::Full, run: |_| no_std_proof::for_wasm() },
-    Step { name: "audit of dependencies", scope: Scope::Full, run: |_| deny::run() },
-    Step { name: "worker", scope: Scope::Full, run: worker },
-    Step { name: "end to end", scope: Scope::Quick, run: end_to_end },
+    Step::quick("fmt", "the format of all sources", format),
+    Step::quick("rules", "the rules of the house", rules),
+    Step::quick("clippy", "lints", clippy),
+    Step::full("clippy-wasm", "lints of the Worker", clippy_for_wasm),
+    Step::quick("doc", "documentation without a warning", documentation),
+    Step::quick("tests", "unit and property tests", tests),
+    Step::quick("doctests", "the examples in the documentation", documentation_tests),
+    Step::quick("benches", "every benchmark, once", benchmarks),
+    Step::quick("no-std", "the protocol crates link without std", |_| no_std_proof::link()),
+    Step::full("no-std-wasm", "they build for wasm", |_| no_std_proof::for_wasm()),
+    Step::full("deny", "licences, bans, sources and advisories", |_| deny::run()),
+    Step::full("worker", "the Worker, as released and for tests", worker),
+    Step::quick("e2e", "other people's clients against the hosts", end_to_end),
 ];
 
 fn format(_: Scope) -> Result<(), Error> {
@@ -114,26 +143,30 @@ fn worker(_: Scope) -> Result<(), Error> {
     Ok(())
 }
 
-/// Runs `npm test` in `e2e/`. What it needs to know is in the environment: `NACRE_E2E_HOSTS`, the
-/// hosts to test; `NACRE_PDS`, the native host's program; `NACRE_XTASK`, this program, whose `dev`
-/// starts the other.
+/// Runs `npm test` in `e2e/`. What the tests need to know is in the environment:
+/// `NACRE_E2E_HOSTS`, the hosts to test, one word each; `NACRE_PDS`, the native host's program;
+/// `NACRE_XTASK`, this program, whose `dev` starts the other host; `NACRE_CHROMIUM`, a browser.
 fn end_to_end(scope: Scope) -> Result<(), Error> {
     process::run(cargo().args(["build", "--package", "nacre-pds-cli"]))?;
     let e2e = paths::e2e();
     node::npm_ci(&e2e)?;
-    let hosts = if scope == Scope::Full { "native workerd" } else { "native" };
+    let (hosts, browser) = match scope {
+        Scope::Full => ("native workerd", Some(chromium::find_or_install()?)),
+        Scope::Quick => ("native", chromium::find()),
+    };
     let this = env::current_exe().context("cannot tell where this program lies")?;
     let mut test = command("npm", &e2e);
     test.arg("test").env("PATH", node::path_with_node()?).env("NACRE_E2E_HOSTS", hosts);
     test.env("NACRE_PDS", paths::target()?.join("debug/pds")).env("NACRE_XTASK", this);
+    test.envs(browser.map(|path| ("NACRE_CHROMIUM", path)));
     process::run(&mut test)
 }
 
-fn summarise(done: &[(&str, Duration)], failed: usize) {
-    let total: Duration = done.iter().map(|(_, time)| *time).sum();
-    println!("\n{:<24} seconds", "step");
-    for (name, time) in done.iter().chain([&("all", total)]) {
-        println!("{name:<24} {:>7.1}", time.as_secs_f64());
+fn summarise(times: &[(&str, Duration)], failed: usize) {
+    let all: Duration = times.iter().map(|(_, time)| *time).sum();
+    println!("\n{:<12} seconds", "step");
+    for (name, time) in times.iter().chain([&("all", all)]) {
+        println!("{name:<12} {:>7.1}", time.as_secs_f64());
     }
-    println!("\nsteps: {} passed, {failed} failed", done.len() - failed);
+    println!("\nsteps: {} passed, {failed} failed", times.len() - failed);
 }
