@@ -34,6 +34,9 @@ pub(crate) fn run(mut args: Vec<String>) -> Result<(), Error> {
             return outcome.context(format_args!("step {}", step.name));
         }
     }
+    if times.is_empty() {
+        return Err(Error::new("--quick leaves out the steps that were named"));
+    }
     summarise(&times, 0);
     Ok(())
 }
@@ -52,23 +55,17 @@ struct Step {
     scope: Scope,
     name: &'static str,
     does: &'static str,
-    run: fn(Scope) -> Result<(), Error>,
+    run: Run,
 }
 
+type Run = fn(Scope) -> Result<(), Error>;
+
 impl Step {
-    const fn full(
-        name: &'static str,
-        does: &'static str,
-        run: fn(Scope) -> Result<(), Error>,
-    ) -> Self {
+    const fn full(name: &'static str, does: &'static str, run: Run) -> Self {
         Self { scope: Scope::Full, name, does, run }
     }
 
-    const fn quick(
-        name: &'static str,
-        does: &'static str,
-        run: fn(Scope) -> Result<(), Error>,
-    ) -> Self {
+    const fn quick(name: &'static str, does: &'static str, run: Run) -> Self {
         Self { scope: Scope::Quick, name, does, run }
     }
 }
