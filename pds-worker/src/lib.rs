@@ -1,1 +1,18 @@
 #![doc = include_str!("../README.md")]
+
+extern crate alloc;
+
+mod front;
+mod http;
+#[allow(missing_docs, reason = "the macro of Durable Objects writes methods without any")]
+mod object;
+mod sockets;
+mod sql;
+mod system;
+#[cfg(feature = "test-routes")]
+mod test_routes;
+mod trouble;
+mod vars;
+
+pub use self::front::front;
+pub use self::object::AccountDurableObject;

@@ -1,0 +1,90 @@
+//! The stateless Worker in front of the account's object: it answers what takes no state and sends
+//! the rest to the object, as the request itself.
+//!
+//! It never awaits. The shim waits for the object, so a wasm instance that is lost takes no request
+//! with it that it has already passed on.
+
+use core::cell::{Cell, OnceCell};
+
+use js_sys::{Object, Reflect};
+use nacre_pds::config::{DataLocation, Identity};
+use wasm_bindgen::prelude::*;
+use worker::worker_sys::{self, DurableObjectNamespace};
+
+use crate::http;
+use crate::trouble::Trouble;
+use crate::vars::Vars;
+
+/// Returns the response to `request`, or the promise of the object's.
+///
+/// # Errors
+///
+/// What the runtime threw, if even an error cannot be answered.
+#[wasm_bindgen]
+pub fn front(request: &web_sys::Request, env: &JsValue) -> Result<JsValue, JsValue> {
+    let answer = answer(request, env).or_else(|trouble| {
+        log_once(&trouble);
+        http::response(trouble.to_response()).map(JsValue::from)
+    });
+    answer.map_err(|trouble| js_sys::Error::new(&trouble.to_string()).into())
+}
+
+fn answer(request: &web_sys::Request, env: &JsValue) -> Result<JsValue, Trouble> {
+    let parts = http::parts(request)?;
+    let own = IDENTITY.with(|known| match known.get() {
+        Some(identity) => Ok(nacre_pds::front::answer(identity, &parts)),
+        None => {
+            let read = Identity::from_vars(|name| Vars(env).text(name))?;
+            Ok::<_, Trouble>(nacre_pds::front::answer(known.get_or_init(|| read), &parts))
+        }
+    })?;
+    match own {
+        Some(response) => http::response(response).map(JsValue::from),
+        None => Ok(account(env)?.fetch_with_request(request)?.into()),
+    }
+}
+
+/// Returns the account's object, which exists in one place only.
+fn account(env: &JsValue) -> Result<worker_sys::DurableObject, Trouble> {
+    let location = DataLocation::from_vars(|name| Vars(env).text(name))?;
+    let namespace: DurableObjectNamespace = Reflect::get(env, &BINDING.into())?.unchecked_into();
+    Ok(match location {
+        DataLocation::Auto => namespace.get_by_name(OBJECT),
+        DataLocation::Hint(region) => {
+            let options = Object::new();
+            Reflect::set(&options, &"locationHint".into(), &region.into())?;
+            namespace.get_by_name_with_options(OBJECT, &options)
+        }
+        // Not every runtime has jurisdictions: one that lacks them throws, and only then.
+        DataLocation::Jurisdiction(name) => {
+            let namespace = namespace.unchecked_ref::<Jurisdictions>().jurisdiction(name)?;
+            namespace.get_by_name(OBJECT)
+        }
+    }?)
+}
+
+fn log_once(trouble: &Trouble) {
+    if !matches!(trouble, Trouble::Request(_)) && !LOGGED.replace(true) {
+        worker::console_error!("{trouble}");
+    }
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// A namespace of objects, seen as what confines them; the `worker` crate does not bind it.
+    type Jurisdictions;
+
+    #[wasm_bindgen(method, catch)]
+    fn jurisdiction(this: &Jurisdictions, name: &str) -> Result<DurableObjectNamespace, JsValue>;
+}
+
+thread_local! {
+    /// The variables of an isolate never change, and a key takes a while to read.
+    static IDENTITY: OnceCell<Identity> = const { OnceCell::new() };
+    static LOGGED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The binding of the objects' namespace.
+const BINDING: &str = "ACCOUNT";
+/// The name of the one object. Under another name there is another, empty account.
+const OBJECT: &str = "account";

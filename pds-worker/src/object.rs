@@ -1,0 +1,149 @@
+//! The object that is the account: one of it exists, it runs on one thread, and its database is the
+//! account's.
+
+use alloc::rc::Rc;
+use core::cell::{Cell, OnceCell};
+
+use nacre_pds::config::Config;
+use nacre_pds::host::Host;
+use nacre_pds::{OpenError, Pds, Reply, Subscription};
+use worker::{
+    DurableObject, Env, Error, Request, Response, ResponseBuilder, State, WebSocket,
+    WebSocketIncomingMessage, WebSocketPair, durable_object,
+};
+
+use crate::http;
+use crate::sockets::WorkerSockets;
+use crate::sql::WorkerSql;
+use crate::system::{WorkerClock, WorkerLog, WorkerRng};
+use crate::trouble::Trouble;
+use crate::vars::Vars;
+
+/// The Durable Object of the account.
+///
+/// The server in it is made at the first event that needs it. Where that fails, every request says
+/// why, and the next one tries again.
+#[durable_object]
+pub struct AccountDurableObject {
+    state: Rc<State>,
+    env: Env,
+    sockets: Rc<WorkerSockets>,
+    pds: OnceCell<Rc<Pds>>,
+    logged: Cell<bool>,
+}
+
+impl DurableObject for AccountDurableObject {
+    fn new(state: State, env: Env) -> Self {
+        let state = Rc::new(state);
+        let sockets = Rc::new(WorkerSockets::new(Rc::clone(&state)));
+        Self { state, env, sockets, pds: OnceCell::new(), logged: Cell::new(false) }
+    }
+
+    async fn fetch(&self, request: Request) -> worker::Result<Response> {
+        let answer = self.answer(request.inner()).await.or_else(|trouble| {
+            self.log_once(&trouble);
+            http::response(trouble.to_response()).map(Response::from)
+        });
+        answer.map_err(|trouble| Error::RustError(trouble.to_string()))
+    }
+
+    /// Nothing sets an alarm; one that is left from another version must not be retried.
+    async fn alarm(&self) -> worker::Result<Response> {
+        Response::empty()
+    }
+
+    /// Subscribers have nothing to say. The shim drops what they send before it is copied here.
+    async fn websocket_message(
+        &self,
+        _socket: WebSocket,
+        _message: WebSocketIncomingMessage,
+    ) -> worker::Result<()> {
+        Ok(())
+    }
+
+    /// Completes the closing handshake, where the runtime has not done so.
+    async fn websocket_close(
+        &self,
+        socket: WebSocket,
+        _code: usize,
+        _reason: String,
+        _was_clean: bool,
+    ) -> worker::Result<()> {
+        let _ = socket.close::<&str>(Some(NORMAL_CLOSURE), None);
+        Ok(())
+    }
+
+    /// A socket that failed is gone, and nothing of it is kept here.
+    async fn websocket_error(&self, _socket: WebSocket, _error: Error) -> worker::Result<()> {
+        Ok(())
+    }
+}
+
+impl AccountDurableObject {
+    async fn answer(&self, request: &web_sys::Request) -> Result<Response, Trouble> {
+        #[cfg(feature = "test-routes")]
+        if let Some(answer) =
+            crate::test_routes::answer(&self.state, &self.sockets, &self.host()?, request)?
+        {
+            return Ok(answer);
+        }
+        let pds = self.pds()?;
+        let wants_socket = is_upgrade(request);
+        let request = http::request(request)?;
+        let peer = http::peer(request.headers());
+        match pds.handle(request, peer).await {
+            Reply::Response(response) => http::response(response).map(Response::from),
+            Reply::Upgrade(subscription) if wants_socket => self.subscribe(pds, subscription),
+            Reply::Upgrade(_) => Err(Trouble::Upgrade),
+        }
+    }
+
+    /// Accepts a subscriber. The replay begins once the answer is on its way.
+    fn subscribe(&self, pds: Rc<Pds>, subscription: Subscription) -> Result<Response, Trouble> {
+        let pair = WebSocketPair::new()?;
+        let id = self.sockets.accept(pair.server.as_ref())?;
+        self.state.wait_until(async move { pds.subscribe(id, subscription).await });
+        Ok(switching_protocols(pair.client))
+    }
+
+    fn pds(&self) -> Result<Rc<Pds>, Trouble> {
+        if let Some(pds) = self.pds.get() {
+            return Ok(Rc::clone(pds));
+        }
+        let config = Config::from_vars(|name| Vars(self.env.as_ref()).text(name))?;
+        let pds = Rc::new(Pds::open(self.host()?, config)?);
+        Ok(Rc::clone(self.pds.get_or_init(|| pds)))
+    }
+
+    fn host(&self) -> Result<Host, Trouble> {
+        let storage = self.state.as_raw().storage()?;
+        let sql = WorkerSql::new(storage.into()).map_err(OpenError::from)?;
+        Ok(Host {
+            sql: Rc::new(sql),
+            sockets: Rc::<WorkerSockets>::clone(&self.sockets),
+            clock: Rc::new(WorkerClock),
+            rng: Rc::new(WorkerRng),
+            log: Rc::new(WorkerLog),
+        })
+    }
+
+    fn log_once(&self, trouble: &Trouble) {
+        if !matches!(trouble, Trouble::Request(_) | Trouble::Upgrade) && !self.logged.replace(true)
+        {
+            worker::console_error!("{trouble}");
+        }
+    }
+}
+
+/// Returns the answer that gives the client its end of a socket.
+pub(crate) fn switching_protocols(client: WebSocket) -> Response {
+    ResponseBuilder::new().with_status(101).with_websocket(client).empty()
+}
+
+pub(crate) fn is_upgrade(request: &web_sys::Request) -> bool {
+    let upgrade = request.headers().get("upgrade").ok().flatten();
+    upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+}
+
+/// The code of a connection that has done what it was for.
+const NORMAL_CLOSURE: u16 = 1000;

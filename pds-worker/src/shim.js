@@ -1,0 +1,142 @@
+// The module that Cloudflare loads: it stands between the runtime and the compiled server.
+//
+// A panic in Rust, a stack that overflows, memory that runs out: each leaves the wasm instance in a
+// state that nothing may run in again, and nothing in Rust can tell the runtime. So this module
+// does, at once:
+//
+//  * every object that lives in the instance is reset, which fails its requests in flight (they
+//    would otherwise wait for an answer for ever) and undoes what its turn has written so far;
+//  * the next event finds a fresh instance;
+//  * the Rust half of an object that slept or was evicted is freed when its successor is made.
+
+import { DurableObject } from "cloudflare:workers";
+import * as nacre from "./index.js";
+
+// Kept by the `worker` crate: its panic hook, which logs the message, sets `criticalError`, and
+// every start of an instance increments `instanceId`.
+const state = nacre.__worker_init_state();
+
+// The objects of this isolate by their id, each with the instance that its Rust half lives in.
+const objects = new Map();
+
+// The instance that is in use; another number than the state's is one that was lost unseen.
+let instance = state.instanceId;
+let lost = false;
+
+// An error that nobody caught comes from the queue of futures, which will then run no more of them.
+addEventListener("error", (event) => lose(event.error));
+
+export default {
+	async fetch(request, env) {
+		try {
+			return await enter(() => nacre.front(request, env));
+		} catch (error) {
+			return failure(error);
+		}
+	},
+};
+
+export class AccountDurableObject extends DurableObject {
+	#rust;
+
+	constructor(context, env) {
+		super(context, env);
+		const id = context.id.toString();
+		this.#rust = enter(() => new nacre.AccountDurableObject(context, env));
+		const before = objects.get(id);
+		objects.set(id, { context, rust: this.#rust, instance });
+		if (before?.instance === instance) {
+			try {
+				before.rust.free();
+			} catch {
+				// A future of it has not ended; the garbage collector comes for it later.
+			}
+		}
+	}
+
+	fetch(request) {
+		return settled(() => this.#rust.fetch(request));
+	}
+
+	alarm() {
+		return settled(() => this.#rust.alarm());
+	}
+
+	webSocketMessage(socket, message) {
+		// Subscribers have nothing to say, and the memory of wasm never shrinks: not copied there.
+		const size = typeof message === "string" ? message.length : message.byteLength;
+		if (size > MAX_MESSAGE_SIZE) {
+			socket.close(1009, "message too big");
+		}
+	}
+
+	webSocketClose(socket, code, reason, wasClean) {
+		return settled(() => this.#rust.webSocketClose(socket, code, reason, wasClean));
+	}
+
+	webSocketError(socket, error) {
+		return settled(() => this.#rust.webSocketError(socket, error));
+	}
+}
+
+// Calls into Rust. What is thrown here, and not rejected later, went through a frame of Rust.
+function enter(call) {
+	if (state.criticalError || state.instanceId !== instance) {
+		lose(new Error("an earlier event broke the instance"));
+	}
+	if (lost) {
+		if (state.instanceId === instance) {
+			nacre.__wbg_reset_state();
+		}
+		instance = state.instanceId;
+		state.criticalError = false;
+		lost = false;
+	}
+	try {
+		return call();
+	} catch (error) {
+		lose(error);
+		throw error;
+	}
+}
+
+// Calls into Rust and waits for it. Of rejections, only a trap is the end of the instance.
+async function settled(call) {
+	try {
+		return await enter(call);
+	} catch (error) {
+		if (error instanceof WebAssembly.RuntimeError) {
+			lose(error);
+		}
+		throw error;
+	}
+}
+
+function lose(error) {
+	if (lost) {
+		return;
+	}
+	lost = true;
+	console.error("the wasm instance is lost:", error?.stack ?? error);
+	for (const { context } of objects.values()) {
+		try {
+			context.abort("the wasm instance is lost");
+		} catch {
+			// This is how the runtime ends the turn that it was called from.
+		}
+	}
+	objects.clear();
+}
+
+// The answer for an object that gave none: reset by us, by a deployment, or overloaded.
+function failure(error) {
+	console.error("the account's object did not answer:", error?.stack ?? error);
+	const [status, name, message] =
+		error?.retryable || error?.overloaded
+			? [503, "ServiceUnavailable", "the account is not available just now"]
+			: [500, "InternalServerError", "internal server error"];
+	const headers = { "access-control-allow-origin": "*" };
+	return Response.json({ error: name, message }, { status, headers });
+}
+
+const MAX_MESSAGE_SIZE = 65_536;

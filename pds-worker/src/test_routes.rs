@@ -1,0 +1,250 @@
+//! Routes for tests on the real runtime: they break the object on purpose, and check the parts of
+//! the host that no native test can reach. `GET /__test/…` of a build with `test-routes`:
+//!
+//! | route | does |
+//! |---|---|
+//! | `panic` | writes a row, then panics in the same turn |
+//! | `panic?transaction` | the same inside a transaction |
+//! | `panic?count` | says how many of these rows were kept |
+//! | `abort` | evicts the object in a moment |
+//! | `sql` | says which rules of [`Sql`] are broken, one a line |
+//! | `socket` | accepts a WebSocket and attaches three bytes to it |
+//! | `send` | sends each socket its attachment, and says to how many |
+
+use alloc::borrow::Cow;
+
+use js_sys::{Function, Reflect};
+use nacre_pds::OpenError;
+use nacre_pds::body::Response as Answer;
+use nacre_pds::host::{Host, Outcome, Sockets, Sql, SqlError, Value};
+use wasm_bindgen::prelude::*;
+use worker::{Response, State, WebSocketPair};
+
+use crate::http;
+use crate::object::switching_protocols;
+use crate::sockets::WorkerSockets;
+use crate::trouble::Trouble;
+
+/// Answers a request to one of the routes of tests.
+///
+/// # Errors
+///
+/// [`Trouble`] if the database or the runtime fails.
+///
+/// # Panics
+///
+/// If it was asked to.
+pub(crate) fn answer(
+    state: &State,
+    sockets: &WorkerSockets,
+    host: &Host,
+    request: &web_sys::Request,
+) -> Result<Option<Response>, Trouble> {
+    let uri = http::parts(request)?.uri;
+    let text = match (uri.path().strip_prefix("/__test/"), uri.query()) {
+        (Some("panic"), Some("count")) => rows(&*host.sql).map_err(OpenError::from)?.to_string(),
+        (Some("panic"), option) => {
+            panic_after_write(&*host.sql, option == Some("transaction"))
+                .map_err(OpenError::from)?;
+            String::new()
+        }
+        (Some("abort"), _) => {
+            abort_soon(state)?;
+            String::new()
+        }
+        (Some("sql"), _) => broken_rules(&*host.sql).map_err(OpenError::from)?.join("\n"),
+        (Some("socket"), _) => {
+            let pair = WebSocketPair::new()?;
+            let id = sockets.accept(pair.server.as_ref())?;
+            sockets.set_attachment(id, &[1, 2, 3]);
+            return Ok(Some(switching_protocols(pair.client)));
+        }
+        (Some("send"), _) => {
+            let open = sockets.list();
+            for id in &open {
+                sockets.send(&[*id], &sockets.attachment(*id).unwrap_or_default());
+            }
+            open.len().to_string()
+        }
+        _ => return Ok(None),
+    };
+    http::response(Answer::new(text.into())).map(|answer| Some(answer.into()))
+}
+
+fn rows(sql: &dyn Sql) -> Result<i64, SqlError> {
+    run(sql, "create table if not exists test_panic (id integer primary key)")?;
+    integer(sql, "select count(*) from test_panic")
+}
+
+fn panic_after_write(sql: &dyn Sql, in_transaction: bool) -> Result<(), SqlError> {
+    rows(sql)?;
+    if !in_transaction {
+        run(sql, "insert into test_panic default values")?;
+        panic!("a test asked for it");
+    }
+    sql.transaction(&mut || {
+        let _ = run(sql, "insert into test_panic default values");
+        panic!("a test asked for it");
+    })
+}
+
+/// From a timer, as no frame of ours may be unwound by it.
+fn abort_soon(state: &State) -> Result<(), JsValue> {
+    let context: &JsValue = state.as_raw().as_ref();
+    let abort = Reflect::get(context, &"abort".into())?.unchecked_into::<Function>();
+    let abort = abort.bind1(context, &"a test evicts the object".into());
+    set_timeout(&abort.into(), 0);
+    Ok(())
+}
+
+/// Returns the rules that do not hold.
+fn broken_rules(sql: &dyn Sql) -> Result<Vec<&'static str>, SqlError> {
+    run(sql, "drop table if exists test_values")?;
+    run(sql, "create table test_values (id integer primary key, value)")?;
+    run(sql, "drop table if exists test_integers")?;
+    run(sql, "create table test_integers (value integer not null)")?;
+    let mut rules = values_come_back(sql)?;
+    rules.extend(errors_are_values(sql));
+    rules.extend(transactions_hold(sql)?);
+    let broken = rules.into_iter().filter(|(_, holds)| !holds);
+    Ok(broken.map(|(rule, _)| rule).collect())
+}
+
+type Rules = Vec<(&'static str, bool)>;
+
+fn values_come_back(sql: &dyn Sql) -> Result<Rules, SqlError> {
+    let every_byte: Vec<u8> = (0..=255).collect();
+    let values = [
+        Value::Null,
+        Value::Text(Cow::Borrowed("")),
+        Value::Text(Cow::Borrowed("zwölf \u{1f9ea}\0 end")),
+        Value::Blob(Cow::Borrowed(&[])),
+        Value::Blob(Cow::Owned(every_byte)),
+        Value::Blob(Cow::Owned(vec![7; 2_000_000])),
+    ];
+    let mut rules = Vec::new();
+    for value in &values {
+        sql.query(
+            "insert or replace into test_values values (1, ?)",
+            core::slice::from_ref(value),
+            &mut ignore,
+        )?;
+        rules.push((
+            "a value comes back as it was",
+            one(sql, "select value from test_values")? == *value,
+        ));
+    }
+    for integer in [0, 1, -1, i64::from(i32::MIN), 4_294_967_296, SAFE, -SAFE] {
+        let value = Value::Integer(integer);
+        sql.query("delete from test_integers", &[], &mut ignore)?;
+        sql.query(
+            "insert into test_integers values (?)",
+            core::slice::from_ref(&value),
+            &mut ignore,
+        )?;
+        rules
+            .push(("an integer comes back", one(sql, "select value from test_integers")? == value));
+        let kind = one(sql, "select typeof(value) from test_integers")?;
+        rules.push(("an integer is stored as one", kind == Value::Text("integer".into())));
+    }
+    let mut limited = 0;
+    let mut count = |_: &dyn nacre_pds::host::Row| {
+        limited += 1;
+        Ok(())
+    };
+    let series = "select value from json_each('[1,2,3]') limit ?";
+    sql.query(series, &[Value::Integer(2)], &mut count)?;
+    rules.push(("a limit can be a parameter", limited == 2));
+    Ok(rules)
+}
+
+fn errors_are_values(sql: &dyn Sql) -> Rules {
+    let fails = |statement: &'static str, params: &[Value<'_>]| {
+        sql.query(statement, params, &mut ignore).is_err()
+    };
+    let conflict = "insert into test_values values (1, null)";
+    let large = Value::Blob(Cow::Owned(vec![0; 2_000_001]));
+    let mut seen = 0;
+    let stopped = sql.query("select 1 union all select 2", &[], &mut |_| {
+        seen += 1;
+        Err(SqlError("enough".to_owned()))
+    });
+    let _ = run(sql, "insert or replace into test_values values (1, null)");
+    vec![
+        ("bad syntax is an error", fails("selec 1", &[])),
+        ("a missing table is an error", fails("select * from test_nowhere", &[])),
+        ("a conflict is an error", fails(conflict, &[])),
+        ("a missing parameter is an error", fails("select ?", &[])),
+        ("a spare parameter is an error", fails("select 1", &[Value::Null])),
+        ("an error while stepping is an error", fails("select abs(-9223372036854775807 - 1)", &[])),
+        ("an integer beyond 2^53 is refused", fails("select ?", &[Value::Integer(SAFE + 1)])),
+        ("an integer beyond 2^53 is not read", fails("select 9007199254740992", &[])),
+        ("a fraction is not read", fails("select 0.5", &[])),
+        ("a value over 2 MB is refused", fails("select length(?)", &[large])),
+        ("a transaction of its own is refused", fails("begin", &[])),
+        ("a row's error ends the query", stopped.is_err() && seen == 1),
+        ("the next statement works", !fails("select 1", &[])),
+    ]
+}
+
+fn transactions_hold(sql: &dyn Sql) -> Result<Rules, SqlError> {
+    let insert = "insert into test_integers values (1)";
+    let count = "select count(*) from test_integers";
+    run(sql, "delete from test_integers")?;
+    let mut inside = Ok(());
+    sql.transaction(&mut || {
+        inside = run(sql, insert);
+        Outcome::Rollback
+    })?;
+    let undone = integer(sql, count)?;
+    sql.transaction(&mut || {
+        inside = run(sql, insert);
+        // A statement that failed does not fail the transaction.
+        let _ = run(sql, "selec 1");
+        Outcome::Commit
+    })?;
+    Ok(vec![
+        ("a statement runs in a transaction", inside.is_ok()),
+        ("a rollback keeps nothing", undone == 0),
+        ("a commit keeps all", integer(sql, count)? == 1),
+    ])
+}
+
+fn run(sql: &dyn Sql, statement: &'static str) -> Result<(), SqlError> {
+    sql.query(statement, &[], &mut ignore)
+}
+
+/// Returns the first column of the last row.
+fn one(sql: &dyn Sql, statement: &'static str) -> Result<Value<'static>, SqlError> {
+    let mut found = Value::Null;
+    sql.query(statement, &[], &mut |row| {
+        found = match row.value(0) {
+            Value::Blob(bytes) => Value::Blob(Cow::Owned(bytes.into_owned())),
+            Value::Integer(integer) => Value::Integer(integer),
+            Value::Null => Value::Null,
+            Value::Text(text) => Value::Text(Cow::Owned(text.into_owned())),
+        };
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+fn integer(sql: &dyn Sql, statement: &'static str) -> Result<i64, SqlError> {
+    match one(sql, statement)? {
+        Value::Integer(integer) => Ok(integer),
+        other => Err(SqlError(format!("{other:?} is not an integer"))),
+    }
+}
+
+fn ignore(_: &dyn nacre_pds::host::Row) -> Result<(), SqlError> {
+    Ok(())
+}
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_name = setTimeout)]
+    fn set_timeout(callback: &JsValue, delay_ms: i32);
+}
+
+/// The largest integer that a JavaScript number holds without doubt.
+const SAFE: i64 = 9_007_199_254_740_991;
