@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::CarError;
 
-/// The largest header, enough for 98 roots.
+/// The largest header, enough for 99 roots.
 pub const MAX_HEADER_BYTES: usize = 4 * 1024;
 
 /// The largest block, its CID not counted.

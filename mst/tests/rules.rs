@@ -32,46 +32,51 @@ fn a_node_that_does_not_belong_where_it_stands_is_refused() {
     let child = |height| keys_between(&low, &high, height);
     let v = record(0);
     let leaf = |blocks: &mut Blocks, key: &str| put(blocks, &node(None, &[(key, v, None)]));
-    let check = |name: &str, expected, make: &dyn Fn(&mut Blocks) -> Cid| {
+    let check = |name: &str, expected, beside: &str, make: &dyn Fn(&mut Blocks) -> Cid| {
         let mut blocks = Blocks::new();
         let root = make(&mut blocks);
         let error = verify(&blocks, root).unwrap_err();
         let TreeError::Node(_, error) = error else { panic!("{name}: {error}") };
         assert_eq!(error, expected, "{name}");
-        // A lookup that passes the node sees it too, where it need not compare keys beyond its path.
+        // An operation whose path leads through the node sees it too.
         let mut tree = Tree::load(root).unwrap();
-        assert!(tree.insert(&blocks, &child(1), v).is_err(), "{name}");
+        assert!(tree.insert(&blocks, beside, v).is_err(), "{name}");
         assert_eq!(tree.flush().root, root, "{name}");
     };
 
-    check("wrong height for the level", NodeError::Height, &|blocks| {
+    check("wrong height for the level", NodeError::Height, &child(0), &|blocks| {
         let level_0 = leaf(blocks, &child(0));
         put(blocks, &node(None, &[(&low, v, Some(level_0))]))
     });
-    check("two heights in one node", NodeError::Height, &|blocks| {
+    check("two heights in one node", NodeError::Height, &child(0), &|blocks| {
         let mixed = put(blocks, &node(None, &[(&low, v, None), (&child(1), v, None)]));
         put(blocks, &node(Some(mixed), &[(&high, v, None)]))
     });
-    check("a root of two heights", NodeError::Height, &|blocks| {
+    check("a root of two heights", NodeError::Height, &child(0), &|blocks| {
         put(blocks, &node(None, &[(&low, v, None), (&child(1), v, None)]))
     });
-    check("an empty node", NodeError::Empty, &|blocks| {
+    check("an empty node", NodeError::Empty, &child(0), &|blocks| {
         let empty = put(blocks, &node(None, &[]));
         put(blocks, &node(None, &[(&low, v, Some(empty))]))
     });
-    check("a root without entries", NodeError::Untrimmed, &|blocks| {
+    check("a root without entries", NodeError::Untrimmed, &child(0), &|blocks| {
         let level_1 = leaf(blocks, &child(1));
         put(blocks, &node(Some(level_1), &[]))
     });
-    check("a subtree on the wrong side", NodeError::Order, &|blocks| {
-        let level_1 = leaf(blocks, &child(1));
-        put(blocks, &node(None, &[(&high, v, Some(level_1))]))
-    });
-    check("a subtree that comes twice", NodeError::Order, &|blocks| {
+    check(
+        "a subtree on the wrong side",
+        NodeError::Order,
+        &keys_between(&high, "b", 0),
+        &|blocks| {
+            let level_1 = leaf(blocks, &child(1));
+            put(blocks, &node(None, &[(&high, v, Some(level_1))]))
+        },
+    );
+    check("a subtree that comes twice", NodeError::Order, &keys_between("a", &low, 0), &|blocks| {
         let level_1 = leaf(blocks, &child(1));
         put(blocks, &node(Some(level_1), &[(&low, v, Some(level_1))]))
     });
-    check("a subtree below level 0", NodeError::Level, &|blocks| {
+    check("a subtree below level 0", NodeError::Level, &child(0), &|blocks| {
         let level_0 = leaf(blocks, &child(0));
         let above = put(blocks, &node(Some(level_0), &[(&child(0), v, None)]));
         let level_1 = put(blocks, &node(Some(above), &[]));
@@ -100,7 +105,7 @@ fn a_node_is_refused_for_each_rule_it_breaks_alone() {
         (
             "a raw record",
             raw_node(None, vec![entry(0, b"a/b", raw_link, None)]),
-            NodeError::Cbor(18),
+            NodeError::Cbor(19),
         ),
         ("not an entry", raw_node(None, vec![Ipld::Null]), NodeError::Cbor(4)),
         ("bytes behind", [entries(&[]), vec![0]].concat(), NodeError::Cbor(7)),
@@ -167,7 +172,7 @@ fn nodes_that_together_are_too_large_are_not_merged() {
     let between = between.unwrap();
     for (right, fits) in [(right, false), (&right[1..], true)] {
         let mut tree = Tree::new();
-        for key in left.iter().chain(right).chain([&between]) {
+        for key in [&between].into_iter().chain(left).chain(right) {
             tree.insert(&Blocks::new(), key, record(0)).unwrap();
         }
         let root = tree.flush().root;

@@ -1,0 +1,143 @@
+//! Reading is the inverse of writing, in one piece or many, and other people read and write the same.
+
+mod support;
+
+use iroh_car::{CarHeader, CarReader, CarWriter};
+use nacre_car::{CarError, Reader, Writer, header};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use support::{Blocks, DAG_CBOR, RAW, cid_of, read, read_in_pieces, write};
+
+fn block() -> impl Strategy<Value = (cid::Cid, Vec<u8>)> {
+    (any::<bool>(), vec(any::<u8>(), 0..200))
+        .prop_map(|(raw, bytes)| (cid_of(if raw { RAW } else { DAG_CBOR }, &bytes), bytes))
+}
+
+fn blocks() -> impl Strategy<Value = Blocks> {
+    vec(block(), 0..12)
+}
+
+fn roots() -> impl Strategy<Value = Vec<cid::Cid>> {
+    vec(block().prop_map(|(cid, _)| cid), 0..40)
+}
+
+fn pieces() -> impl Strategy<Value = Vec<usize>> {
+    vec(1_usize..100, 1..8)
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(roots in roots(), blocks in blocks(), pieces in pieces()) {
+        let file = write(&roots, &blocks);
+        let expected = Ok((roots, blocks));
+        prop_assert_eq!(&read(&file), &expected);
+        prop_assert_eq!(&read_in_pieces(&file, &pieces), &expected);
+    }
+
+    #[test]
+    fn a_file_taken_in_chunks_is_the_same_file(blocks in blocks(), take: bool) {
+        let root = cid_of(RAW, b"");
+        let mut writer = Writer::new(&root);
+        let mut file = Vec::new();
+        for (cid, bytes) in &blocks {
+            writer.block(cid, bytes);
+            if take {
+                file.extend(writer.take_chunk());
+            } else {
+                file.extend_from_slice(writer.as_bytes());
+                writer.clear();
+            }
+            prop_assert!(writer.is_empty());
+        }
+        file.extend(writer.finish());
+        prop_assert_eq!(file, if blocks.is_empty() { header(&[root]) } else { write(&[root], &blocks) });
+    }
+
+    #[test]
+    fn in_pieces_everything_is_as_in_one(
+        blocks in blocks(),
+        at: Index,
+        byte: u8,
+        cut in proptest::option::of(any::<Index>()),
+        pieces in pieces(),
+    ) {
+        let mut file = write(&[cid_of(RAW, b"")], &blocks);
+        let at = at.index(file.len());
+        file[at] = byte;
+        file.truncate(cut.map_or(file.len(), |cut| cut.index(file.len())));
+        prop_assert_eq!(read(&file), read_in_pieces(&file, &pieces));
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..300), with_header: bool, pieces in pieces()) {
+        let mut file = if with_header { header(&[cid_of(RAW, b"")]) } else { Vec::new() };
+        file.extend(bytes);
+        prop_assert_eq!(read(&file), read_in_pieces(&file, &pieces));
+    }
+
+    #[test]
+    fn any_change_to_a_file_is_noticed(blocks in vec(block(), 1..6), at: Index, flip in 1..=255_u8) {
+        let file = write(&[], &blocks);
+        let mut changed = file.clone();
+        let at = at.index(file.len());
+        changed[at] ^= flip;
+        // A changed codec names another block with the same bytes: that is for who looks for the first.
+        prop_assert_ne!(read(&changed), read(&file));
+    }
+
+    #[test]
+    fn a_file_that_is_cut_is_truncated_or_ends_at_a_block(blocks in blocks(), cut: Index) {
+        let file = write(&[cid_of(RAW, b"")], &blocks);
+        let cut = cut.index(file.len());
+        match read(&file[..cut]) {
+            Ok((roots, found)) => prop_assert_eq!(write(&roots, &found), &file[..cut]),
+            Err(error) => prop_assert_eq!(error, CarError::Truncated),
+        }
+    }
+
+    #[test]
+    fn nothing_follows_an_error(blocks in vec(block(), 2..6)) {
+        let mut file = write(&[], &blocks);
+        let start = header(&[]).len();
+        file[start + 10] ^= 1;
+        let mut reader = Reader::new(&file).unwrap();
+        prop_assert!(reader.next().unwrap().is_err());
+        prop_assert!(reader.next().is_none());
+        prop_assert!(Reader::new(&file).unwrap().without_hashing().all(|block| block.is_ok()));
+    }
+
+    #[test]
+    fn another_implementation_reads_what_we_write(roots in vec(block(), 1..4), blocks in blocks()) {
+        let roots: Vec<_> = roots.into_iter().map(|(cid, _)| cid).collect();
+        let file = write(&roots, &blocks);
+        let found = run(async {
+            let mut reader = CarReader::new(file.as_slice()).await.unwrap();
+            let mut found = Blocks::new();
+            while let Some((cid, bytes)) = reader.next_block().await.unwrap() {
+                found.push((cid, bytes));
+            }
+            (reader.header().roots().to_vec(), found)
+        });
+        prop_assert_eq!(found, (roots, blocks));
+    }
+
+    #[test]
+    fn another_implementation_writes_what_we_write(roots in vec(block(), 1..4), blocks in vec(block(), 1..6)) {
+        let roots: Vec<_> = roots.into_iter().map(|(cid, _)| cid).collect();
+        let file = run(async {
+            let mut file = Vec::new();
+            let mut writer = CarWriter::new(CarHeader::new_v1(roots.clone()), &mut file);
+            for (cid, bytes) in &blocks {
+                writer.write(*cid, bytes).await.unwrap();
+            }
+            writer.finish().await.unwrap();
+            file
+        });
+        prop_assert_eq!(file, write(&roots, &blocks));
+    }
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+}
