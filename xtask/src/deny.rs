@@ -14,13 +14,13 @@ pub(crate) fn run() -> Result<(), Error> {
         deny.args(["--workspace", "--all-features"]).args(arguments);
         deny
     };
-    process::run(&mut call(&["check", "licenses", "bans", "sources"]))?;
+    process::run(&mut call(&["check", "--hide-inclusion-graph", "licenses", "bans", "sources"]))?;
     // The list of advisories comes from a git server, which a build machine may not reach.
     if !succeeds(&mut call(&["fetch", "db"])) {
         say("NOT CHECKED: advisories, because their database cannot be fetched from here");
         return Ok(());
     }
-    process::run(&mut call(&["check", "--disable-fetch", "advisories"]))
+    process::run(&mut call(&["check", "advisories"]))
 }
 
 fn find_or_install() -> Result<PathBuf, Error> {
