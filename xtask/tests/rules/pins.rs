@@ -1,6 +1,16 @@
 //! Versions that must move together.
 
-use crate::read;
+use std::env;
+
+use crate::{printed_by, read};
+
+/// Cargo renews a lock file that lacks something, and what is built then is not what was meant.
+/// Only a build machine can tell: a developer may be adding a dependency.
+#[test]
+fn the_committed_lock_file_is_complete() {
+    let changed = printed_by("git", &["status", "--porcelain", "Cargo.lock"]);
+    assert!(changed.is_empty() || env::var_os("CI").is_none(), "cargo had to change Cargo.lock");
+}
 
 #[test]
 fn the_bundler_speaks_the_worker_s_version_of_wasm_bindgen() {
