@@ -90,13 +90,7 @@ impl Archive {
             None => (package.as_str(), String::new()),
         });
         let mut all: BTreeMap<_, _> = named.collect();
-        // 'address' name_version_arch.deb size checksum
-        for file in listing.lines().filter_map(|line| line.split(' ').nth(1)) {
-            let mut parts = file.split('_');
-            if let (Some(name), Some(version)) = (parts.next(), parts.next()) {
-                all.insert(name, format!("={}", version.replace("%3a", ":")));
-            }
-        }
+        all.extend(listing.lines().filter_map(listed));
         Ok(all.into_iter().map(|(name, version)| format!("{name}{version}")).collect())
     }
 
@@ -119,4 +113,25 @@ impl Archive {
 /// Returns whether a Debian `version` is `minimum` or newer.
 pub(crate) fn at_least(version: &str, minimum: &str) -> bool {
     succeeds(command("dpkg", paths::root()).args(["--compare-versions", version, "ge", minimum]))
+}
+
+/// Returns name and `=version` from a line of apt's list of files to fetch, which is
+/// `'address' name_version_architecture.deb size checksum`.
+fn listed(line: &str) -> Option<(&str, String)> {
+    let mut parts = line.split(' ').nth(1)?.split('_');
+    let (name, version) = (parts.next()?, parts.next()?);
+    Some((name, format!("={}", version.replace("%3a", ":"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::listed;
+
+    #[test]
+    fn a_file_to_fetch_names_its_package_and_version() {
+        let line = "'http://debian.example/lld-22_22.1%7edeb_amd64.deb' \
+                    lld-22_1%3a22.1~deb_amd64.deb 1487860 SHA256:00";
+        assert_eq!(listed(line), Some(("lld-22", "=1:22.1~deb".to_owned())));
+        assert_eq!(listed(""), None);
+    }
 }
