@@ -30,7 +30,7 @@ pub enum TreeError<E> {
     Node(Cid, #[source] NodeError),
     /// The source failed.
     #[error("the block source failed")]
-    Source(E),
+    Source(#[source] E),
 }
 
 /// A CID that is not version 1, DAG-CBOR and SHA-256, the only kind that a tree links to.

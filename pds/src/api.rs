@@ -8,7 +8,7 @@ pub(crate) mod repo;
 pub(crate) mod server;
 pub(crate) mod sync;
 
-use core::fmt::Display;
+use core::error::Error;
 use core::net::IpAddr;
 use std::borrow::Cow;
 
@@ -122,8 +122,7 @@ impl Call {
 
 impl<T: Serialize> Output for Json<T> {
     fn into_reply(self) -> Result<Reply, Failure> {
-        let body =
-            serde_json::to_vec(&self.0).map_err(|error| Failure::Fault(error.to_string()))?;
+        let body = serde_json::to_vec(&self.0).map_err(Failure::fault)?;
         Ok(Reply::Response(front::typed(StatusCode::OK, JSON, body.into())))
     }
 }
@@ -159,9 +158,16 @@ pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> XrpcError {
 }
 
 impl Failure {
-    /// A fault of ours, by what went wrong.
-    pub(crate) fn fault(cause: impl Display) -> Self {
-        Self::Fault(cause.to_string())
+    /// A fault of ours, by what went wrong and what that came from.
+    pub(crate) fn fault(error: impl Error) -> Self {
+        let mut cause = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            cause.push_str(": ");
+            cause.push_str(&error.to_string());
+            source = error.source();
+        }
+        Self::Fault(cause)
     }
 }
 
@@ -177,7 +183,7 @@ impl From<SqlError> for Failure {
     }
 }
 
-impl<E: core::error::Error + 'static> From<nacre_mst::TreeError<E>> for Failure {
+impl<E: Error + 'static> From<nacre_mst::TreeError<E>> for Failure {
     fn from(error: nacre_mst::TreeError<E>) -> Self {
         Self::fault(error)
     }

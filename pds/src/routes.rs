@@ -26,7 +26,7 @@ macro_rules! routes {
         static ROUTES: &[Route] = &[$(Route {
             nsid: $nsid,
             kind: Kind::$kind,
-            access: <access::$access as Access>::NAME,
+            access: stringify!($access),
         }),*];
 
         /// Calls the method `nsid`.

@@ -15,9 +15,6 @@ use crate::api::{Call, Failure};
 
 /// A rule of access.
 pub(crate) trait Access: Sized {
-    /// The rule's name in the route table.
-    const NAME: &'static str;
-
     /// Returns the caller's proof, or why there is none.
     fn admit(pds: &Pds, call: &Call) -> Result<Self, Failure>;
 }
@@ -55,16 +52,12 @@ pub(crate) struct AnyRefresh {
 }
 
 impl Access for Public {
-    const NAME: &'static str = "Public";
-
     fn admit(_: &Pds, call: &Call) -> Result<Self, Failure> {
         Ok(Self { peer: call.peer })
     }
 }
 
 impl Access for Visitor {
-    const NAME: &'static str = "Visitor";
-
     fn admit(pds: &Pds, call: &Call) -> Result<Self, Failure> {
         let is_owner = call.parts.headers.contains_key(header::AUTHORIZATION);
         if is_owner {
@@ -75,8 +68,6 @@ impl Access for Visitor {
 }
 
 impl Access for Owner {
-    const NAME: &'static str = "Owner";
-
     fn admit(pds: &Pds, call: &Call) -> Result<Self, Failure> {
         let token = bearer(call)?;
         if token.as_bytes().ct_eq(pds.config.auth_token.as_bytes()).into() {
@@ -96,8 +87,6 @@ impl Access for Owner {
 }
 
 impl Access for ActiveOwner {
-    const NAME: &'static str = "ActiveOwner";
-
     fn admit(pds: &Pds, call: &Call) -> Result<Self, Failure> {
         let owner = Owner::admit(pds, call)?;
         if pds.account()?.active {
@@ -120,8 +109,6 @@ impl ActiveOwner {
 }
 
 impl Access for Refresh {
-    const NAME: &'static str = "Refresh";
-
     fn admit(pds: &Pds, call: &Call) -> Result<Self, Failure> {
         let (claims, id) = refresh_token(pds, call)?;
         in_time(pds, &claims)?;
@@ -130,8 +117,6 @@ impl Access for Refresh {
 }
 
 impl Access for AnyRefresh {
-    const NAME: &'static str = "AnyRefresh";
-
     fn admit(pds: &Pds, call: &Call) -> Result<Self, Failure> {
         let (_, id) = refresh_token(pds, call)?;
         Ok(Self { id })

@@ -1,0 +1,225 @@
+//! A client of a server in memory.
+
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cid::Cid;
+use nacre_commit::verify_repo;
+use nacre_crypto::VerifyingKey;
+use nacre_mst::Entries;
+use nacre_pds::body::{Body, Request};
+use nacre_pds::config::Config;
+use nacre_pds::dev::{Memory, Sent, account, block_on};
+use nacre_pds::host::SocketId;
+use nacre_pds::{Pds, Reply};
+use nacre_syntax::Did;
+use serde_json::{Value, json};
+
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+pub(crate) const DID: &str = "did:web:pds.test";
+pub(crate) const POST: &str = "app.bsky.feed.post";
+
+/// A server in memory, with a session.
+pub(crate) struct Client {
+    pub(crate) host: Memory,
+    pub(crate) pds: Pds,
+    pub(crate) access: String,
+    pub(crate) refresh: String,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Client {
+    /// Starts a server and signs in.
+    pub(crate) fn new() -> Self {
+        let mut client = Self::signed_out();
+        client.sign_in();
+        client
+    }
+
+    pub(crate) fn signed_out() -> Self {
+        let host = Memory::new(7);
+        let config = account(&host, PASSWORD);
+        Self::with_config(host, config)
+    }
+
+    pub(crate) fn with_config(host: Memory, config: Config) -> Self {
+        let pds = Pds::open(host.host(), config).unwrap();
+        Self { host, pds, access: String::new(), refresh: String::new() }
+    }
+
+    pub(crate) fn sign_in(&mut self) {
+        let input = json!({ "identifier": "alice.test", "password": PASSWORD });
+        let answer = self.post_as(None, "com.atproto.server.createSession", &input);
+        let session = answer.json(200);
+        self.access = session["accessJwt"].as_str().unwrap().to_owned();
+        self.refresh = session["refreshJwt"].as_str().unwrap().to_owned();
+    }
+
+    pub(crate) fn send(&self, request: Request) -> Answer {
+        let peer = Some("192.0.2.1".parse().unwrap());
+        let Reply::Response(response) = block_on(self.pds.handle(request, peer)) else {
+            panic!("an upgrade where a response was expected")
+        };
+        let (parts, body) = response.into_parts();
+        let body = block_on(body.collect(usize::MAX)).unwrap().to_vec();
+        Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.send(request("GET", path, None, Body::Empty))
+    }
+
+    /// Calls a query; `params` is a query string.
+    pub(crate) fn query(&self, method: &str, params: &str) -> Answer {
+        self.get(&format!("/xrpc/{method}?{params}"))
+    }
+
+    pub(crate) fn post(&self, method: &str, input: &Value) -> Answer {
+        self.post_as(Some(&self.access), method, input)
+    }
+
+    pub(crate) fn post_as(&self, token: Option<&str>, method: &str, input: &Value) -> Answer {
+        let body = Body::from(input.to_string());
+        self.send(request("POST", &format!("/xrpc/{method}"), token, body))
+    }
+
+    pub(crate) fn post_nothing(&self, token: &str, method: &str) -> Answer {
+        self.send(request("POST", &format!("/xrpc/{method}"), Some(token), Body::Empty))
+    }
+
+    pub(crate) fn create(&self, collection: &str, rkey: &str, record: Value) -> Answer {
+        let input =
+            json!({ "repo": DID, "collection": collection, "rkey": rkey, "record": record });
+        self.post("com.atproto.repo.createRecord", &input)
+    }
+
+    pub(crate) fn delete(&self, collection: &str, rkey: &str) -> Answer {
+        let input = json!({ "repo": DID, "collection": collection, "rkey": rkey });
+        self.post("com.atproto.repo.deleteRecord", &input)
+    }
+
+    pub(crate) fn put(&self, collection: &str, rkey: &str, record: Value) -> Answer {
+        let input =
+            json!({ "repo": DID, "collection": collection, "rkey": rkey, "record": record });
+        self.post("com.atproto.repo.putRecord", &input)
+    }
+
+    /// Returns the present commit: its CID and rev.
+    pub(crate) fn head(&self) -> (String, String) {
+        let head = self.query("com.atproto.sync.getLatestCommit", &format!("did={DID}")).json(200);
+        (head["cid"].as_str().unwrap().to_owned(), head["rev"].as_str().unwrap().to_owned())
+    }
+
+    /// Returns the whole repository as a CAR.
+    pub(crate) fn export(&self) -> Vec<u8> {
+        let answer = self.query("com.atproto.sync.getRepo", &format!("did={DID}"));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body
+    }
+
+    /// Subscribes and runs the replay to its end.
+    pub(crate) fn subscribe(&self, params: &str) -> SocketId {
+        let path = format!("/xrpc/com.atproto.sync.subscribeRepos?{params}");
+        let request = request("GET", &path, None, Body::Empty);
+        let Reply::Upgrade(subscription) = block_on(self.pds.handle(request, None)) else {
+            panic!("a response where an upgrade was expected")
+        };
+        let socket = self.host.sockets().open();
+        block_on(self.pds.subscribe(socket, subscription));
+        socket
+    }
+
+    pub(crate) fn sent(&self, socket: SocketId) -> Sent {
+        self.host.sockets().sent(socket)
+    }
+
+    /// Counts the rows of every table.
+    pub(crate) fn row_counts(&self) -> BTreeMap<&'static str, i64> {
+        let mut counts = BTreeMap::new();
+        for (table, sql) in [
+            ("record", "select count(*) from record"),
+            ("node", "select count(*) from node"),
+            ("event", "select count(*) from event"),
+            ("account", "select count(*) from account"),
+        ] {
+            let count = |row: &dyn nacre_pds::host::Row| {
+                let nacre_pds::host::Value::Integer(count) = row.value(0) else { panic!() };
+                counts.insert(table, count);
+                Ok(())
+            };
+            let mut count = count;
+            self.host.sql().query(sql, &[], &mut count).unwrap();
+        }
+        counts
+    }
+}
+
+impl Answer {
+    /// Returns the JSON body of an answer that must have this status.
+    pub(crate) fn json(&self, status: u16) -> Value {
+        let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        assert_eq!(self.status, status, "{body}");
+        body
+    }
+
+    /// Makes sure of a refusal's three parts.
+    pub(crate) fn refuses(&self, status: u16, name: &str, message: &str) {
+        let body = self.json(status);
+        assert_eq!((body["error"].as_str(), body["message"].as_str()), (Some(name), Some(message)));
+    }
+}
+
+pub(crate) fn request(method: &str, path: &str, token: Option<&str>, body: Body) -> Request {
+    let mut request = http::Request::builder().method(method).uri(path);
+    if !matches!(body, Body::Empty) {
+        request = request.header("content-type", "application/json");
+    }
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    request.body(body).unwrap()
+}
+
+/// Returns the account's public key, from its DID document.
+pub(crate) fn key(client: &Client) -> VerifyingKey {
+    let document = client.get("/.well-known/did.json").json(200);
+    let key = document["verificationMethod"][0]["publicKeyMultibase"].as_str().unwrap();
+    VerifyingKey::parse_multikey(key).unwrap()
+}
+
+/// Checks everything about an export and returns the number of its records.
+pub(crate) fn verify(client: &Client) -> u64 {
+    let car = client.export();
+    let (root, blocks) = read_car(&car);
+    let count = blocks.len();
+    let did = Did::parse(DID).unwrap();
+    let repo = verify_repo(&blocks, root, &did, Some(&key(client))).unwrap();
+    assert_eq!(client.head(), (root.to_string(), repo.commit.rev.to_string()));
+    // Each node and each record is there once, and nothing else is.
+    let rows = client.row_counts();
+    assert_eq!(i64::try_from(repo.records).unwrap(), rows["record"]);
+    let contents: BTreeSet<_> =
+        Entries::new(&blocks, repo.commit.data).unwrap().map(|entry| entry.unwrap().1).collect();
+    assert_eq!(i64::try_from(count - 1 - contents.len()).unwrap(), rows["node"]);
+    repo.records
+}
+
+/// Returns the root and the blocks of a CAR.
+pub(crate) fn read_car(car: &[u8]) -> (Cid, BTreeMap<Cid, Vec<u8>>) {
+    let reader = nacre_car::Reader::new(car).unwrap();
+    let [root] = *reader.roots() else { panic!("one root") };
+    let blocks = reader.map(|block| block.map(|block| (block.cid, block.bytes.to_vec())).unwrap());
+    (root, blocks.collect())
+}
+
+pub(crate) fn a_post(text: &str) -> Value {
+    json!({ "$type": POST, "text": text, "createdAt": "2026-01-01T00:00:00.000Z" })
+}

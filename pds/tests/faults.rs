@@ -1,0 +1,139 @@
+//! Whatever the database does, a write is there whole or not at all.
+
+mod client;
+
+use std::collections::BTreeMap;
+
+use client::{Client, DID, PASSWORD, POST, a_post};
+use nacre_pds::Pds;
+use nacre_pds::dev::{Memory, account};
+use proptest::prelude::*;
+use serde_json::json;
+
+#[test]
+fn a_statement_that_fails_leaves_the_state_of_before() {
+    let client = Client::new();
+    for n in 0..20 {
+        client.create(POST, &format!("k{n:02}"), a_post("x")).json(200);
+    }
+    let post = |text: &str| a_post(text);
+    let writes: [(&str, &dyn Fn() -> client::Answer); 3] = [
+        ("create", &|| client.create(POST, "new", post("new"))),
+        ("update", &|| client.put(POST, "k05", post("changed"))),
+        ("delete", &|| client.delete(POST, "k10")),
+    ];
+    for (name, write) in writes {
+        let before = (client.head(), client.row_counts(), client.export());
+        let mut statements = 0;
+        loop {
+            client.host.fail_after(Some(statements));
+            let answer = write();
+            client.host.fail_after(None);
+            if answer.status == 200 {
+                break;
+            }
+            answer.refuses(500, "InternalServerError", "Internal Server Error");
+            let log = client.host.take_log();
+            assert!(log.len() == 1 && log[0].ends_with("database: a fault on demand"), "{log:?}");
+            let after = (client.head(), client.row_counts(), client.export());
+            assert_eq!(before, after, "{name} at statement {statements}");
+            statements += 1;
+        }
+        assert!(statements > 5, "{name} was tried at each of its statements");
+        client::verify(&client);
+    }
+}
+
+#[test]
+fn a_first_start_that_fails_starts_afresh() {
+    let mut statements = 0;
+    loop {
+        let host = Memory::new(3);
+        host.fail_after(Some(statements));
+        let opened = Pds::open(host.host(), account(&Memory::new(3), PASSWORD));
+        host.fail_after(None);
+        let failed = opened.is_err();
+        drop(opened);
+        let mut client = Client::with_config(host, account(&Memory::new(3), PASSWORD));
+        client.sign_in();
+        assert_eq!(client::verify(&client), 0);
+        assert_eq!(client.row_counts()["event"], 4, "after {statements} statements");
+        if !failed {
+            break;
+        }
+        statements += 1;
+    }
+    assert!(statements > 10, "the first start was tried at each of its statements");
+}
+
+#[test]
+fn health_says_when_the_database_does_not_work() {
+    let client = Client::new();
+    assert!(client.get("/xrpc/_health").json(200)["version"].is_string());
+    client.host.fail_after(Some(0));
+    let answer = client.get("/xrpc/_health").json(503);
+    assert_eq!(answer["error"], "Service Unavailable");
+}
+
+/// One operation of a random history.
+#[derive(Clone, Debug)]
+enum Step {
+    Create(u8, u8),
+    Put(u8, u8),
+    Delete(u8),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        (0..24_u8, any::<u8>()).prop_map(|(key, text)| Step::Create(key, text)),
+        (0..24_u8, 0..3_u8).prop_map(|(key, text)| Step::Put(key, text)),
+        (0..24_u8).prop_map(Step::Delete),
+    ];
+    prop::collection::vec(step, 1..40)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_random_history_equals_its_model(steps in steps()) {
+        let client = Client::new();
+        let mut model: BTreeMap<String, serde_json::Value> = BTreeMap::new();
+        for step in steps {
+            match step {
+                Step::Create(key, text) => {
+                    let (key, record) = (format!("key{key}"), a_post(&text.to_string()));
+                    let answer = client.create(POST, &key, record.clone());
+                    let expected = if model.contains_key(&key) { 400 } else { 200 };
+                    prop_assert_eq!(answer.status, expected);
+                    model.entry(key).or_insert(record);
+                }
+                Step::Put(key, text) => {
+                    let (key, record) = (format!("key{key}"), a_post(&text.to_string()));
+                    let answer = client.put(POST, &key, record.clone()).json(200);
+                    let same = model.insert(key, record.clone()) == Some(record);
+                    prop_assert_eq!(answer.get("commit").is_none(), same);
+                }
+                Step::Delete(key) => {
+                    let key = format!("key{key}");
+                    let answer = client.delete(POST, &key).json(200);
+                    prop_assert_eq!(answer.get("commit").is_some(), model.remove(&key).is_some());
+                }
+            }
+        }
+        prop_assert_eq!(client::verify(&client), u64::try_from(model.len()).unwrap());
+        let params = format!("repo={DID}&collection={POST}&limit=100&reverse=true");
+        let listed = client.query("com.atproto.repo.listRecords", &params).json(200);
+        let listed: Vec<_> = listed["records"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|record| json!([record["uri"], record["value"]]))
+            .collect();
+        let expected: Vec<_> = model
+            .iter()
+            .map(|(key, record)| json!([format!("at://{DID}/{POST}/{key}"), record]))
+            .collect();
+        prop_assert_eq!(listed, expected);
+    }
+}

@@ -1,0 +1,190 @@
+//! The event stream, as a subscriber sees it.
+
+mod client;
+
+use client::{Client, DID, PASSWORD, POST, a_post, key, read_car};
+use nacre_commit::{Action, Commit, Op, invert};
+use nacre_firehose::Frame;
+use nacre_pds::dev::{Memory, account};
+
+fn seqs(frames: &[Vec<u8>]) -> Vec<i64> {
+    frames.iter().map(|frame| Frame::decode(frame).unwrap().seq().unwrap()).collect()
+}
+
+#[test]
+fn a_new_account_tells_who_it_is_that_it_is_active_and_where_it_stands() {
+    let client = Client::new();
+    let sent = client.sent(client.subscribe("cursor=0"));
+    let frames: Vec<_> = sent.messages.iter().map(|m| Frame::decode(m).unwrap()).collect();
+    let [
+        Frame::Identity(identity),
+        Frame::Account(account),
+        Frame::Commit(commit),
+        Frame::Sync(sync),
+    ] = &frames[..]
+    else {
+        panic!("{frames:?}")
+    };
+    assert_eq!((identity.did, identity.handle), (DID, Some("alice.test")));
+    assert_eq!((account.did, account.active, account.status), (DID, true, None));
+    assert_eq!((commit.since, commit.prev_data, commit.ops.len()), (None, None, 0));
+    let (root, blocks) = read_car(sync.blocks);
+    assert_eq!((root.to_string(), blocks.len()), (client.head().0, 1));
+    assert_eq!(seqs(&sent.messages), [1, 2, 3, 4]);
+    assert_eq!(commit.time, "2026-01-01T00:00:00.000Z");
+}
+
+#[test]
+fn an_account_that_moves_in_tells_nothing_and_shows_nothing() {
+    let host = Memory::new(1);
+    let mut config = account(&host, PASSWORD);
+    config.initial_active = false;
+    let mut client = Client::with_config(host, config);
+    client.sign_in();
+    assert_eq!(client.sent(client.subscribe("cursor=0")).messages.len(), 0);
+    for method in ["getRepo", "getLatestCommit"] {
+        client.query(&format!("com.atproto.sync.{method}"), &format!("did={DID}")).refuses(
+            400,
+            "RepoDeactivated",
+            &format!("Repo has been deactivated: {DID}"),
+        );
+        let path = format!("/xrpc/com.atproto.sync.{method}?did={DID}");
+        let token = Some(client.access.as_str());
+        let body = nacre_pds::body::Body::Empty;
+        assert_eq!(client.send(client::request("GET", &path, token, body)).status, 200);
+    }
+    client.create(POST, "k", a_post("x")).refuses(
+        401,
+        "AccountDeactivated",
+        "Account is deactivated",
+    );
+    client.query("com.atproto.identity.resolveHandle", "handle=alice.test").refuses(
+        400,
+        "InvalidRequest",
+        "Unable to resolve handle",
+    );
+    let status = client.query("com.atproto.sync.getRepoStatus", &format!("did={DID}")).json(200);
+    assert_eq!(status, serde_json::json!({ "did": DID, "active": false, "status": "deactivated" }));
+}
+
+#[test]
+fn every_commit_verifies_and_undoes_to_the_one_before() {
+    let client = Client::new();
+    let socket = client.subscribe("");
+    let mut data = {
+        let sent = client.sent(client.subscribe("cursor=0"));
+        let Frame::Sync(sync) = Frame::decode(&sent.messages[3]).unwrap() else { panic!() };
+        let (root, blocks) = read_car(sync.blocks);
+        Commit::decode(&blocks[&root]).unwrap().data
+    };
+    for n in 0..60 {
+        client.create(POST, &format!("key{n}"), a_post(&n.to_string())).json(200);
+        if n % 3 == 0 {
+            client.put(POST, &format!("key{}", n / 2), a_post("changed")).json(200);
+        }
+        if n % 4 == 0 {
+            client.delete(POST, &format!("key{}", n / 3)).json(200);
+        }
+    }
+    let key = key(&client);
+    let mut rev = None;
+    let sent = client.sent(socket);
+    assert!(sent.messages.len() > 90);
+    for frame in &sent.messages {
+        let Frame::Commit(event) = Frame::decode(frame).unwrap() else { panic!() };
+        let (root, blocks) = read_car(event.blocks);
+        assert_eq!(root, event.commit);
+        let commit = Commit::decode(&blocks[&root]).unwrap();
+        commit.verify(&key).unwrap();
+        assert_eq!((commit.did.as_str(), commit.rev), (DID, event.rev));
+        assert!(rev.is_none_or(|rev| event.since == Some(rev) && rev < event.rev));
+        rev = Some(event.rev);
+        let ops: Vec<_> = event
+            .ops
+            .iter()
+            .map(|op| Op {
+                action: op.action,
+                path: op.path.to_owned(),
+                cid: op.cid,
+                prev: op.prev,
+            })
+            .collect();
+        for op in &ops {
+            assert_eq!(op.prev.is_none(), op.action == Action::Create);
+            assert!(op.cid.is_none_or(|cid| blocks.contains_key(&cid)));
+        }
+        assert_eq!(event.prev_data, Some(data));
+        assert_eq!(invert(&blocks, commit.data, &ops).unwrap(), data);
+        data = commit.data;
+    }
+}
+
+#[test]
+fn any_cursor_sees_every_later_event_once_and_in_order() {
+    let client = Client::new();
+    for n in 0..40 {
+        client.create(POST, &format!("early{n}"), a_post("x")).json(200);
+    }
+    let cursors = [0, 1, 3, 15, 16, 17, 31, 32, 43, 44];
+    let sockets = cursors.map(|cursor| client.subscribe(&format!("cursor={cursor}")));
+    let live = client.subscribe("");
+    for n in 0..5 {
+        client.create(POST, &format!("late{n}"), a_post("x")).json(200);
+    }
+    let all = client.sent(sockets[0]).messages;
+    for (socket, cursor) in sockets.iter().zip(cursors) {
+        let sent = client.sent(*socket);
+        assert_eq!(seqs(&sent.messages), (cursor + 1..=49).collect::<Vec<_>>());
+        assert_eq!(sent.messages[..], all[usize::try_from(cursor).unwrap()..]);
+        assert_eq!(sent.closed, None);
+    }
+    assert_eq!(seqs(&client.sent(live).messages), [45, 46, 47, 48, 49]);
+}
+
+#[test]
+fn a_cursor_in_the_future_is_told_so_and_closed() {
+    let client = Client::new();
+    let sent = client.sent(client.subscribe("cursor=5"));
+    let frame = Frame::decode(&sent.messages[0]).unwrap();
+    let Frame::Error(error) = frame else { panic!("{frame:?}") };
+    assert_eq!((error.error, error.message), ("FutureCursor", Some("Cursor in the future.")));
+    assert_eq!((sent.messages.len(), sent.closed), (1, Some(1008)));
+    assert_eq!(client.sent(client.subscribe("cursor=4")).closed, None);
+}
+
+#[test]
+fn a_cursor_older_than_the_log_is_told_so_and_served() {
+    let client = Client::new();
+    client.host.sql().query("delete from event where seq < 3", &[], &mut |_| Ok(())).unwrap();
+    let sent = client.sent(client.subscribe("cursor=1"));
+    let Frame::Info(info) = Frame::decode(&sent.messages[0]).unwrap() else { panic!() };
+    assert_eq!(info.name, "OutdatedCursor");
+    assert_eq!(seqs(&sent.messages[1..]), [3, 4]);
+    assert_eq!(seqs(&client.sent(client.subscribe("cursor=2")).messages), [3, 4]);
+}
+
+#[test]
+fn a_reader_that_stops_is_told_so_and_costs_the_others_nothing() {
+    let client = Client::new();
+    let (slow, quick) = (client.subscribe(""), client.subscribe(""));
+    client.host.sockets().stall(slow);
+    client.create(POST, "a", a_post("x")).json(200);
+    client.create(POST, "b", a_post("x")).json(200);
+    let sent = client.sent(slow);
+    let Frame::Error(error) = Frame::decode(&sent.messages[0]).unwrap() else { panic!() };
+    assert_eq!(error.error, "ConsumerTooSlow");
+    assert_eq!((sent.messages.len(), sent.closed), (1, Some(1008)));
+    assert_eq!(client.sent(quick).messages.len(), 2);
+}
+
+#[test]
+fn a_cursor_is_a_number_that_is_not_negative() {
+    let client = Client::new();
+    for (cursor, message) in
+        [("-1", "cursor can not be less than 0"), ("x", "cursor must be an integer")]
+    {
+        let method = "com.atproto.sync.subscribeRepos";
+        let answer = client.query(method, &format!("cursor={cursor}"));
+        answer.refuses(400, "InvalidRequest", message);
+    }
+}

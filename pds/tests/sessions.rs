@@ -1,0 +1,221 @@
+//! Sessions: signing in, staying in, signing out.
+
+mod client;
+
+use client::{Client, DID, PASSWORD};
+use nacre_pds::body::Body;
+use serde_json::json;
+
+const CREATE: &str = "com.atproto.server.createSession";
+const GET: &str = "/xrpc/com.atproto.server.getSession";
+const REFRESH: &str = "com.atproto.server.refreshSession";
+const DELETE: &str = "com.atproto.server.deleteSession";
+
+const HOURS: i64 = 3_600;
+const DAYS: i64 = 24 * HOURS;
+
+impl Client {
+    fn get_session(&self, token: Option<&str>) -> client::Answer {
+        self.send(client::request("GET", GET, token, Body::Empty))
+    }
+
+    fn get_session_with(&self, authorization: &str) -> client::Answer {
+        let mut request = client::request("GET", GET, None, Body::Empty);
+        request.headers_mut().insert("authorization", authorization.parse().unwrap());
+        self.send(request)
+    }
+}
+
+#[test]
+fn a_handle_or_a_did_in_any_letter_case_signs_in() {
+    let client = Client::signed_out();
+    for identifier in ["alice.test", "ALICE.test", "@alice.test", DID] {
+        let input = json!({ "identifier": identifier, "password": PASSWORD });
+        let session = client.post_as(None, CREATE, &input).json(200);
+        assert_eq!(session["did"], DID);
+        assert_eq!(session["handle"], "alice.test");
+        assert_eq!(session["active"], true);
+        assert_eq!(session["didDoc"]["id"], DID);
+        let token = session["accessJwt"].as_str().unwrap();
+        assert_eq!(client.get_session(Some(token)).json(200)["did"], DID);
+    }
+}
+
+#[test]
+fn a_stranger_and_a_wrong_password_look_alike() {
+    let client = Client::signed_out();
+    for (identifier, password) in
+        [("alice.test", "wrong"), ("bob.test", PASSWORD), ("", PASSWORD), (DID, "")]
+    {
+        let input = json!({ "identifier": identifier, "password": password });
+        client.post_as(None, CREATE, &input).refuses(
+            401,
+            "AuthenticationRequired",
+            "Invalid identifier or password",
+        );
+    }
+}
+
+#[test]
+fn a_password_of_512_bytes_is_looked_at_and_a_longer_one_is_not() {
+    let client = Client::signed_out();
+    for (length, message) in [
+        (512, "Invalid identifier or password"),
+        (513, "Password too long. Consider resetting your password."),
+    ] {
+        let input = json!({ "identifier": DID, "password": "x".repeat(length) });
+        client.post_as(None, CREATE, &input).refuses(401, "AuthenticationRequired", message);
+    }
+}
+
+#[test]
+fn the_thirty_first_attempt_in_five_minutes_is_refused_and_one_later_is_not() {
+    let client = Client::signed_out();
+    // Too long to be hashed, so that the attempts cost nothing.
+    let input = json!({ "identifier": DID, "password": "x".repeat(513) });
+    for _ in 0..30 {
+        assert_eq!(client.post_as(None, CREATE, &input).status, 401);
+    }
+    let right = json!({ "identifier": DID, "password": PASSWORD });
+    client.post_as(None, CREATE, &right).refuses(429, "RateLimitExceeded", "Rate Limit Exceeded");
+    client.host.move_clock(5 * 60);
+    assert_eq!(client.post_as(None, CREATE, &right).status, 200);
+}
+
+#[test]
+fn bad_credentials_are_refused_by_name() {
+    let client = Client::new();
+    client.get_session(None).refuses(401, "AuthMissing", "Authentication Required");
+    for (header, message) in [
+        ("Bearer", "Malformed authorization header"),
+        ("Bearer a b", "Malformed authorization header"),
+        ("Digest abc", "Unsupported authorization type: Digest"),
+        ("Basic abc", "Unexpected authorization type"),
+        ("DPoP abc", "Unexpected authorization type"),
+        ("Bearer abc", "Token could not be verified"),
+        ("Bearer a.b.c", "Token could not be verified"),
+    ] {
+        client.get_session_with(header).refuses(400, "InvalidToken", message);
+    }
+    let lower = format!("bearer {}", client.access);
+    assert_eq!(client.get_session_with(&lower).status, 200);
+}
+
+#[test]
+fn a_token_that_was_touched_anywhere_is_refused() {
+    let client = Client::new();
+    let token = client.access.clone();
+    for index in 0..token.len() {
+        let mut bytes = token.clone().into_bytes();
+        bytes[index] = if bytes[index] == b'A' { b'B' } else { b'A' };
+        let touched = String::from_utf8(bytes).unwrap();
+        let answer = client.get_session(Some(&touched));
+        // The last character of a part has bits that mean nothing; strict base64 refuses them too.
+        answer.refuses(400, "InvalidToken", "Token could not be verified");
+    }
+}
+
+#[test]
+fn the_two_kinds_of_tokens_do_not_pass_as_each_other() {
+    let client = Client::new();
+    for answer in [
+        client.get_session(Some(&client.refresh)),
+        client.post_nothing(&client.access, REFRESH),
+        client.post_nothing(&client.access, DELETE),
+    ] {
+        answer.refuses(400, "InvalidToken", "Token could not be verified");
+    }
+}
+
+#[test]
+fn an_access_token_lasts_two_hours_and_a_refresh_token_ninety_days() {
+    let client = Client::new();
+    client.host.move_clock(2 * HOURS - 1);
+    assert_eq!(client.get_session(Some(&client.access)).status, 200);
+    client.host.move_clock(1);
+    client.get_session(Some(&client.access)).refuses(400, "ExpiredToken", "Token has expired");
+
+    client.host.move_clock(90 * DAYS - 2 * HOURS - 1);
+    assert_eq!(client.post_nothing(&client.refresh, REFRESH).status, 200);
+    let client = Client::new();
+    client.host.move_clock(90 * DAYS);
+    client.post_nothing(&client.refresh, REFRESH).refuses(400, "ExpiredToken", "Token has expired");
+    assert_eq!(client.post_nothing(&client.refresh, DELETE).status, 200);
+}
+
+#[test]
+fn a_refresh_token_has_one_successor_for_two_hours_and_is_dead_after() {
+    let client = Client::new();
+    let first = client.post_nothing(&client.refresh, REFRESH).json(200);
+    client.host.move_clock(2 * HOURS - 1);
+    let again = client.post_nothing(&client.refresh, REFRESH).json(200);
+    let id = |tokens: &serde_json::Value| jti(tokens["refreshJwt"].as_str().unwrap());
+    assert_eq!(id(&first), id(&again));
+    assert_eq!(first["handle"], "alice.test");
+
+    client.host.move_clock(1);
+    client.post_nothing(&client.refresh, REFRESH).refuses(
+        400,
+        "ExpiredToken",
+        "Token has been revoked",
+    );
+    let next = first["refreshJwt"].as_str().unwrap();
+    assert_eq!(client.post_nothing(next, REFRESH).status, 200);
+}
+
+#[test]
+fn signing_out_ends_every_token_of_the_session_at_once_and_no_other_session() {
+    let mut client = Client::new();
+    let (access, refresh) = (client.access.clone(), client.refresh.clone());
+    client.sign_in();
+    let next = client.post_nothing(&refresh, REFRESH).json(200);
+    assert_eq!(client.post_nothing(&refresh, DELETE).status, 200);
+    for token in [&access, next["accessJwt"].as_str().unwrap()] {
+        client.get_session(Some(token)).refuses(400, "ExpiredToken", "Token has been revoked");
+    }
+    for token in [&refresh, next["refreshJwt"].as_str().unwrap()] {
+        client.post_nothing(token, REFRESH).refuses(400, "ExpiredToken", "Token has been revoked");
+    }
+    assert_eq!(client.get_session(Some(&client.access)).status, 200);
+    assert_eq!(client.post_nothing(&refresh, DELETE).status, 200);
+}
+
+#[test]
+fn a_body_where_none_is_expected_is_refused_but_not_an_empty_one() {
+    let client = Client::new();
+    let path = format!("/xrpc/{REFRESH}");
+    let token = Some(client.refresh.as_str());
+    client.send(client::request("POST", &path, token, Body::from("{}"))).refuses(
+        400,
+        "InvalidRequest",
+        "A request body was provided when none was expected",
+    );
+    let empty = client.send(client::request("POST", &path, token, Body::from("")));
+    assert_eq!(empty.status, 200);
+}
+
+#[test]
+fn answers_to_credentials_are_private() {
+    let client = Client::new();
+    for token in [client.access.as_str(), "nonsense"] {
+        let answer = client.get_session(Some(token));
+        assert_eq!(answer.headers["cache-control"], "private");
+        assert_eq!(answer.headers["vary"], "Authorization");
+    }
+}
+
+#[test]
+fn sessions_survive_the_memory_of_the_server() {
+    let mut client = Client::new();
+    let token = client.access.clone();
+    let config = nacre_pds::dev::account(&nacre_pds::dev::Memory::new(7), PASSWORD);
+    client = Client::with_config(client.host, config);
+    assert_eq!(client.get_session(Some(&token)).status, 200);
+}
+
+fn jti(token: &str) -> String {
+    let claims = token.split('.').nth(1).unwrap();
+    let claims = data_encoding::BASE64URL_NOPAD.decode(claims.as_bytes()).unwrap();
+    let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+    claims["jti"].as_str().unwrap().to_owned()
+}
