@@ -1,5 +1,6 @@
 //! The account of `pds dev`: made at the first start, kept in `pds.env`, read at every later one.
 
+use std::fs;
 use std::io::{self, Write as _};
 
 use nacre_pds::config::{Config, ConfigError, new_account};
@@ -97,6 +98,9 @@ impl Account {
     ) -> Result<Self, AccountError> {
         let mut vars = make(hostname, handle, password)?;
         vars.push(("PASSWORD", password.to_owned()));
+        // The folder is likely to lie in a working copy, where nobody wants to commit a key.
+        let ignore = folder.file(".gitignore");
+        fs::write(&ignore, "*\n").map_err(|error| VarsError::File { path: ignore, error })?;
         let vars = Vars::from_iter(vars);
         vars.write(&folder.file(FILE))?;
         Ok(Self { vars })

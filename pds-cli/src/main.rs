@@ -3,6 +3,8 @@
 extern crate alloc;
 
 use core::error::Error;
+use core::fmt;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -58,8 +60,6 @@ fn main() -> ExitCode {
 type Failure = Box<dyn Error>;
 
 /// Writes one line to standard error; one that is closed is no reason to stop serving.
-fn log(line: &dyn core::fmt::Display) {
-    use std::io::Write as _;
-
-    let _ = writeln!(std::io::stderr(), "pds: {line}");
+fn log(line: &dyn fmt::Display) {
+    let _ = writeln!(io::stderr(), "pds: {line}");
 }

@@ -1,5 +1,6 @@
 //! Bodies on their way between hyper and the server, piece by piece in both directions.
 
+use core::fmt;
 use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -23,13 +24,16 @@ pub(crate) fn incoming(body: Incoming) -> Body {
 pub(crate) struct Outgoing(pub(crate) Body);
 
 /// A request's body as the server reads it.
-struct Upload {
-    body: Incoming,
+struct Upload<B> {
+    body: B,
     /// Runs while the client lets us wait.
     patience: Option<Pin<Box<Sleep>>>,
 }
 
-impl Stream for Upload {
+impl<B> Stream for Upload<B>
+where
+    B: hyper::body::Body<Data = Bytes, Error: fmt::Display> + Unpin,
+{
     type Item = Result<Bytes, BodyError>;
 
     fn poll_next(
@@ -93,3 +97,47 @@ impl hyper::body::Body for Outgoing {
 
 /// How long an upload may stand still.
 const UPLOAD_PATIENCE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::VecDeque;
+    use core::convert::Infallible;
+
+    use http::HeaderMap;
+    use hyper::body::Body as _;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// A client that sends these frames and then nothing, not even the end.
+    struct Stalled(VecDeque<Frame<Bytes>>);
+
+    impl hyper::body::Body for Stalled {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _context: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            self.0.pop_front().map_or(Poll::Pending, |frame| Poll::Ready(Some(Ok(frame))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_that_stands_still_fails() {
+        let frames = [Frame::data("data".into()), Frame::trailers(HeaderMap::new())];
+        let upload = Upload { body: Stalled(frames.into()), patience: None };
+        let started = Instant::now();
+        let failed = Body::Stream(Box::pin(upload)).collect(4).await;
+        assert!(matches!(failed, Err(BodyError::Interrupted(_))), "{failed:?}");
+        assert!(started.elapsed() >= UPLOAD_PATIENCE);
+    }
+
+    #[test]
+    fn a_body_in_memory_has_a_known_length() {
+        assert_eq!(Outgoing(Body::from("four")).size_hint().exact(), Some(4));
+        assert_eq!(Outgoing(Body::Empty).size_hint().exact(), Some(0));
+        assert!(Outgoing(Body::Empty).is_end_stream());
+    }
+}

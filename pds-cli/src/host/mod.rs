@@ -53,7 +53,7 @@ pub(crate) async fn serve(
     let mut signals = Signals::new()?;
     ready();
     signals.next().await;
-    log(&"stopping; once more stops at once");
+    log(&"stopping; a second signal stops at once");
     accepting.shutdown().await;
     tokio::select! {
         () = server.drain() => {}

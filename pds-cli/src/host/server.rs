@@ -215,8 +215,138 @@ const MAX_HEADERS: usize = 100;
 const HEAD_PATIENCE: Duration = Duration::from_secs(30);
 /// How long to wait after the system refused to accept a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long requests may take to finish when the server stops.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
+/// How long requests may take to finish when the server stops; Docker waits for ten seconds.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(8);
 /// Close codes of <https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1>.
 const GOING_AWAY: u16 = 1001;
 const INTERNAL_ERROR: u16 = 1011;
+
+#[cfg(test)]
+mod tests {
+    use core::cell::Cell;
+
+    use nacre_pds::config::{Config, new_account};
+    use nacre_pds::host::{Clock, Host};
+    use nacre_pds::sqlite::Sqlite;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::task::{LocalSet, yield_now};
+
+    use super::super::sockets::MAX_SUBSCRIBERS;
+    use super::super::system::{SystemLog, SystemRng};
+    use super::*;
+
+    /// A clock that panics once it is broken.
+    #[derive(Default)]
+    struct FragileClock(Cell<bool>);
+
+    impl Clock for FragileClock {
+        fn now_micros(&self) -> u64 {
+            assert!(!self.0.get(), "the clock is broken");
+            1_800_000_000_000_000
+        }
+    }
+
+    struct Running {
+        server: Rc<Server>,
+        clock: Rc<FragileClock>,
+        listener: TcpListener,
+    }
+
+    async fn open() -> Running {
+        let vars = new_account("pds.test", "alice.test", "password", &SystemRng).unwrap();
+        let var = |name: &str| vars.iter().find(|var| var.0 == name).map(|var| var.1.clone());
+        let clock = Rc::new(FragileClock::default());
+        let sockets = Rc::new(Subscribers::default());
+        let host = Host {
+            sql: Rc::new(Sqlite::in_memory().unwrap()),
+            sockets: Rc::<Subscribers>::clone(&sockets),
+            clock: Rc::<FragileClock>::clone(&clock),
+            rng: Rc::new(SystemRng),
+            log: Rc::new(SystemLog),
+        };
+        let pds = Pds::open(host, Config::from_vars(var).unwrap()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Running { server: Rc::new(Server::new(Rc::new(pds), sockets)), clock, listener }
+    }
+
+    /// Sends a request on a connection of its own.
+    async fn send(address: core::net::SocketAddr, request: &str) -> TcpStream {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let request = request.replace('\n', "\r\n");
+        client.write_all(request.as_bytes()).await.unwrap();
+        client
+    }
+
+    async fn receive(mut client: TcpStream) -> String {
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    const LOGIN: &str = "POST /xrpc/com.atproto.server.createSession HTTP/1.1\nhost: localhost\n\
+        content-type: application/json\ncontent-length: 43\n\n\
+        {\"identifier\":\"bob.test\",\"password\":\"none\"}";
+    const HEALTH: &str = "GET /xrpc/_health HTTP/1.1\nhost: localhost\nconnection: close\n\n";
+    const SUBSCRIBE: &str = "GET /xrpc/com.atproto.sync.subscribeRepos HTTP/1.1\n\
+        host: localhost\nconnection: upgrade, close\nupgrade: websocket\n\
+        sec-websocket-version: 13\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\n\n";
+
+    #[tokio::test]
+    async fn a_panic_is_one_clients_error() {
+        let Running { server, clock, listener } = open().await;
+        let address = listener.local_addr().unwrap();
+        let clients = async {
+            clock.0.set(true);
+            let answer = receive(send(address, LOGIN).await).await;
+            assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+            assert!(answer.contains("connection: close"), "{answer}");
+            assert!(answer.contains(r#"{"error":"InternalServerError""#), "{answer}");
+            clock.0.set(false);
+            let answer = receive(send(address, HEALTH).await).await;
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        };
+        let serving = LocalSet::new();
+        serving.spawn_local(server.accept(listener));
+        serving.run_until(clients).await;
+    }
+
+    #[tokio::test]
+    async fn a_connection_waits_for_a_place() {
+        let Running { server, listener, .. } = open().await;
+        let address = listener.local_addr().unwrap();
+        let all = u32::from(MAX_CONNECTIONS);
+        let taken = Arc::clone(&server.places).acquire_many_owned(all).await.unwrap();
+        let clients = async {
+            let client = send(address, HEALTH).await;
+            for _ in 0..100 {
+                yield_now().await;
+            }
+            assert!(client.try_read(&mut [0]).is_err(), "there is no place yet");
+            drop(taken);
+            assert!(receive(client).await.starts_with("HTTP/1.1 200 "));
+        };
+        let serving = LocalSet::new();
+        serving.spawn_local(server.accept(listener));
+        serving.run_until(clients).await;
+    }
+
+    #[tokio::test]
+    async fn a_subscriber_too_many_is_told_to_come_back() {
+        let Running { server, listener, .. } = open().await;
+        let address = listener.local_addr().unwrap();
+        let subscribers = Rc::clone(&server.subscribers);
+        let clients = async {
+            let mut members: Vec<_> = (0..MAX_SUBSCRIBERS).map(|_| subscribers.join()).collect();
+            let answer = receive(send(address, SUBSCRIBE).await).await;
+            assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+            members.pop();
+            let mut client = send(address, SUBSCRIBE).await;
+            let mut answer = [0; 12];
+            client.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 101");
+        };
+        let serving = LocalSet::new();
+        serving.spawn_local(server.accept(listener));
+        serving.run_until(clients).await;
+    }
+}

@@ -1,0 +1,10 @@
+//! Starts the real program and talks to it over loopback.
+
+// Signals are how the program is stopped, and only Unix has them.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "all of this is test code")]
+
+mod client;
+mod commands;
+mod server;
+mod serving;
