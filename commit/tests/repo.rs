@@ -1,0 +1,85 @@
+//! A whole repository passes when it is right, and only then.
+
+mod support;
+
+use cid::Cid;
+use nacre_commit::{RepoError, UnsignedCommit, verify_repo};
+use nacre_crypto::{Curve, SigningKey, VerifyError};
+use nacre_mst::TreeError;
+use nacre_syntax::Did;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use support::{Blocks, Entries, KEY, PATHS, cid_of, did, record, rev, tree};
+
+/// Returns a repository with a record under each of these keys: its commit and all its blocks.
+fn repo(keys: &[&str]) -> (Cid, Blocks) {
+    let mut entries = Entries::new();
+    let mut records = Blocks::new();
+    for (number, key) in (0..).zip(keys) {
+        entries.insert((*key).to_owned(), record(number));
+        records.insert(record(number), vec![number]);
+    }
+    let (data, mut blocks) = tree(&entries);
+    blocks.append(&mut records);
+    let commit = UnsignedCommit { did: did(), data, rev: rev(0) }.sign(&KEY);
+    blocks.insert(commit.cid(), commit.encode());
+    (commit.cid(), blocks)
+}
+
+#[test]
+fn a_whole_repository_passes_with_its_key_or_without() {
+    let keys: Vec<_> = PATHS.iter().map(String::as_str).collect();
+    let (root, mut blocks) = repo(&keys);
+    blocks.insert(cid_of(b"not referred to"), b"not referred to".to_vec());
+    for key in [Some(KEY.verifying_key()), None] {
+        let verified = verify_repo(&blocks, root, &did(), key).unwrap();
+        assert_eq!(verified.records, u64::try_from(keys.len()).unwrap());
+        assert_eq!((verified.cid, verified.commit.rev), (root, rev(0)));
+    }
+}
+
+#[test]
+fn each_thing_that_can_be_wrong_has_its_error() {
+    let (root, blocks) = repo(&[&PATHS[0]]);
+    let other_key = SigningKey::from_bytes(Curve::K256, &[8; 32]).unwrap();
+    assert_eq!(
+        verify_repo(&blocks, root, &did(), Some(other_key.verifying_key())),
+        Err(RepoError::Signature(VerifyError::Mismatch)),
+    );
+    let someone = Did::parse("did:web:example.com").unwrap();
+    assert_eq!(verify_repo(&blocks, root, &someone, None), Err(RepoError::Did(did())));
+    assert!(matches!(verify_repo(&blocks, record(0), &did(), None), Err(RepoError::Commit(_)),));
+    // A key that a tree takes, but that is no path.
+    let (root, blocks) = repo(&["example/a"]);
+    assert!(matches!(
+        verify_repo(&blocks, root, &did(), None),
+        Err(RepoError::Path(cid, _)) if cid == record(0),
+    ));
+}
+
+proptest! {
+    #[test]
+    fn without_a_block_or_with_a_changed_one_it_does_not_pass(
+        count in 1_usize..PATHS.len(),
+        which: Index,
+        at: Index,
+        flip in 0..=255_u8,
+    ) {
+        let keys: Vec<_> = PATHS.iter().take(count).map(String::as_str).collect();
+        let (root, mut blocks) = repo(&keys);
+        let cid = *blocks.keys().nth(which.index(blocks.len())).unwrap();
+        let block = blocks.get_mut(&cid).unwrap();
+        let at = at.index(block.len());
+        block[at] ^= flip;
+        let expected = if flip == 0 {
+            blocks.remove(&cid);
+            TreeError::Missing(cid)
+        } else {
+            TreeError::Hash(cid)
+        };
+        let found = verify_repo(&blocks, root, &did(), Some(KEY.verifying_key()));
+        // A changed node may break a rule before it is hashed.
+        let is_node = matches!(found, Err(RepoError::Tree(TreeError::Node(node, _))) if node == cid);
+        prop_assert!(found == Err(RepoError::Tree(expected)) || (flip != 0 && is_node));
+    }
+}
