@@ -242,16 +242,15 @@ fn every_day_of_four_centuries_is_where_counting_puts_it() {
 }
 
 #[test]
-fn every_day_since_the_year_0_is_valid_and_no_other() {
+fn a_date_is_valid_if_and_only_if_the_calendar_has_it() {
     let valid: HashSet<_> = days_from(0).take_while(|&(year, ..)| year < 401).collect();
-    let mut count = 0;
     for year in 0..401 {
-        for (month, day) in (0..14).flat_map(|month| (0..33).map(move |day| (month, day))) {
-            let is_valid =
-                Datetime::parse(format!("{year:04}-{month:02}-{day:02}T12:00:00Z")).is_ok();
-            assert_eq!(is_valid, valid.contains(&(year, month, day)), "{year} {month} {day}");
-            count += usize::from(is_valid);
+        for (month, day) in
+            (0..14).flat_map(|month| [0, 1, 28, 29, 30, 31, 32].map(|day| (month, day)))
+        {
+            let text = format!("{year:04}-{month:02}-{day:02}T12:00:00Z");
+            let expected = valid.contains(&(year, month, day));
+            assert_eq!(Datetime::parse(text.as_str()).is_ok(), expected, "{text}");
         }
     }
-    assert_eq!(count, valid.len());
 }
