@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::Failure;
 use crate::account::{Account, AccountError, random_password};
 use crate::folder::Folder;
-use crate::host::SystemRng;
+use crate::host::{Clients, SystemRng};
 use crate::launch::{DEFAULT_PORT, Door, Launch};
 
 /// What `pds dev` is told.
@@ -43,7 +43,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     };
     let config = account.config(&folder)?;
     let password = account.password().map(str::to_owned);
-    Launch { folder, door, config, password, json: args.json }.run()
+    let clients = Clients::Direct;
+    Launch { folder, door, config, clients, password, json: args.json }.run()
 }
 
 impl Args {

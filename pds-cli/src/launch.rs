@@ -4,8 +4,10 @@ use alloc::rc::Rc;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::io::{self, Write as _};
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process;
 
+use nacre_pds::OpenError;
 use nacre_pds::config::Config;
 use nacre_pds::sqlite::Sqlite;
 use serde::Serialize;
@@ -14,7 +16,7 @@ use tokio::task::LocalSet;
 
 use crate::Failure;
 use crate::folder::Folder;
-use crate::host;
+use crate::host::{self, Clients};
 
 /// The port of a server that is told none.
 pub(crate) const DEFAULT_PORT: u16 = 2583;
@@ -27,6 +29,8 @@ pub(crate) struct Launch {
     pub(crate) door: Door,
     /// The account.
     pub(crate) config: Config,
+    /// How the server knows its clients apart.
+    pub(crate) clients: Clients,
     /// The account's password, where it is kept.
     pub(crate) password: Option<String>,
     /// Whether a program reads what is printed.
@@ -49,6 +53,14 @@ pub(crate) enum DoorError {
     Other { address: IpAddr, port: u16, error: io::Error },
 }
 
+/// Why the account's database cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {error}", path.display())]
+struct DatabaseError {
+    path: PathBuf,
+    error: OpenError,
+}
+
 /// What is printed once the server listens.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -67,15 +79,19 @@ impl Launch {
     pub(crate) fn run(mut self) -> Result<(), Failure> {
         let url = self.door.url();
         self.folder.announce(&url)?;
-        let sql = Rc::new(Sqlite::open(&self.folder.private_file("pds.sqlite")?)?);
         let card = self.card(&url)?;
+        let path = self.folder.private_file("pds.sqlite")?;
+        let server = Sqlite::open(&path)
+            .map_err(OpenError::from)
+            .and_then(|sql| host::open(self.config, Rc::new(sql), self.clients))
+            .map_err(|error| DatabaseError { path, error })?;
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let served = host::serve(self.config, sql, self.door.listeners, || {
+        let served = host::serve(server, self.door.listeners, || {
             // Whoever started the server may have stopped listening to it.
             let _ = io::stdout().write_all(card.as_bytes());
             let _ = io::stdout().flush();
         });
-        LocalSet::new().block_on(&runtime, served)
+        Ok(LocalSet::new().block_on(&runtime, served)?)
     }
 
     fn card(&self, url: &str) -> Result<String, Failure> {

@@ -8,6 +8,7 @@ use nacre_pds::config::{Config, ConfigError};
 
 use crate::Failure;
 use crate::folder::Folder;
+use crate::host::Clients;
 use crate::launch::{DEFAULT_PORT, Door, Launch};
 use crate::vars::Vars;
 
@@ -26,6 +27,10 @@ pub(crate) struct Args {
     /// File of NAME=value lines for variables that the environment does not set
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
+    /// Know clients by the address that a reverse proxy adds to X-Forwarded-For; without such a
+    /// proxy anybody can forge it
+    #[arg(long)]
+    behind_proxy: bool,
     /// Print one line of JSON for programs
     #[arg(long)]
     json: bool,
@@ -44,5 +49,6 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             .map_err(EnvironmentError)?;
     let folder = Folder::open(&args.dir)?;
     let door = Door::open(args.bind, args.port)?;
-    Launch { folder, door, config, password: None, json: args.json }.run()
+    let clients = if args.behind_proxy { Clients::Proxied } else { Clients::Direct };
+    Launch { folder, door, config, clients, password: None, json: args.json }.run()
 }

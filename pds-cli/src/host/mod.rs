@@ -5,6 +5,7 @@
 
 mod body;
 mod patience;
+mod peer;
 mod server;
 mod sockets;
 mod stop;
@@ -12,29 +13,28 @@ mod system;
 mod websocket;
 
 use alloc::rc::Rc;
+use std::io;
 use std::net::TcpListener;
 
-use nacre_pds::Pds;
 use nacre_pds::config::Config;
 use nacre_pds::host::{Host, Sql};
+use nacre_pds::{OpenError, Pds};
 use tokio::task::JoinSet;
 
+pub(crate) use self::peer::Clients;
 use self::server::Server;
 use self::sockets::Subscribers;
 use self::stop::Signals;
 pub(crate) use self::system::SystemRng;
 use self::system::{SystemClock, SystemLog};
-use crate::{Failure, log};
+use crate::log;
 
-/// Opens the account and serves it until the process is told to stop; calls `ready` in between.
-///
-/// Must run within a `LocalSet`.
-pub(crate) async fn serve(
+/// Opens the account.
+pub(crate) fn open(
     config: Config,
     sql: Rc<dyn Sql>,
-    listeners: Vec<TcpListener>,
-    ready: impl FnOnce(),
-) -> Result<(), Failure> {
+    clients: Clients,
+) -> Result<Server, OpenError> {
     let sockets = Rc::new(Subscribers::default());
     let host = Host {
         sql,
@@ -43,8 +43,18 @@ pub(crate) async fn serve(
         rng: Rc::new(SystemRng),
         log: Rc::new(SystemLog),
     };
-    let pds = Rc::new(Pds::open(host, config)?);
-    let server = Rc::new(Server::new(pds, sockets));
+    Ok(Server::new(Rc::new(Pds::open(host, config)?), sockets, clients))
+}
+
+/// Serves the account until the process is told to stop; calls `ready` once it is reached.
+///
+/// Must run within a `LocalSet`.
+pub(crate) async fn serve(
+    server: Server,
+    listeners: Vec<TcpListener>,
+    ready: impl FnOnce(),
+) -> io::Result<()> {
+    let server = Rc::new(server);
     let mut accepting = JoinSet::new();
     for listener in listeners {
         let listener = tokio::net::TcpListener::from_std(listener)?;

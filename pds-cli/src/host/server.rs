@@ -28,6 +28,7 @@ use tokio::time::{sleep, timeout};
 
 use super::body::{Outgoing, incoming};
 use super::patience::Patient;
+use super::peer::Clients;
 use super::sockets::{Membership, Subscribers};
 use super::websocket::{self, Handshake, HandshakeError};
 use crate::log;
@@ -36,6 +37,7 @@ use crate::log;
 pub(crate) struct Server {
     pds: Rc<Pds>,
     subscribers: Rc<Subscribers>,
+    clients: Clients,
     places: Arc<Semaphore>,
     stop: watch::Sender<bool>,
 }
@@ -45,9 +47,9 @@ pub(crate) struct Server {
 type Place = Rc<OwnedSemaphorePermit>;
 
 impl Server {
-    pub(crate) fn new(pds: Rc<Pds>, subscribers: Rc<Subscribers>) -> Self {
+    pub(crate) fn new(pds: Rc<Pds>, subscribers: Rc<Subscribers>, clients: Clients) -> Self {
         let places = Arc::new(Semaphore::new(usize::from(MAX_CONNECTIONS)));
-        Self { pds, subscribers, places, stop: watch::Sender::new(false) }
+        Self { pds, subscribers, clients, places, stop: watch::Sender::new(false) }
     }
 
     /// Accepts connections as long as there are places.
@@ -57,8 +59,7 @@ impl Server {
             let place = Rc::new(place.expect("nothing closes the semaphore"));
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    let peer = peer.ip().to_canonical();
-                    spawn_local(Rc::clone(&self).connection(stream, peer, place));
+                    spawn_local(Rc::clone(&self).connection(stream, peer.ip(), place));
                 }
                 Err(error) => {
                     // The process may be out of files, and is so until a connection ends.
@@ -111,13 +112,14 @@ impl Server {
     ) -> Response {
         let handshake = Handshake::read(&request);
         let upgraded = upgrade::on(&mut request);
+        let client = self.clients.address(peer, request.headers());
         let request = request.map(incoming);
         let (pds, held) = (Rc::clone(&self.pds), Rc::clone(&place));
         // A task of its own outlives a client that goes away, so that what has begun is finished,
         // and keeps a panic to itself.
         let answered = spawn_local(async move {
             let _held = held;
-            pds.handle(request, Some(peer)).await
+            pds.handle(request, Some(client)).await
         });
         match answered.await {
             Ok(Reply::Response(response)) => response,
@@ -204,8 +206,9 @@ fn set(response: &mut Response, name: HeaderName, value: &'static str) {
     response.headers_mut().insert(name, HeaderValue::from_static(value));
 }
 
-/// The most connections at a time; the next ones wait in the system's queue.
-const MAX_CONNECTIONS: u16 = 1024;
+/// The most connections at a time; the next ones wait in the system's queue. Many systems let a
+/// process have 1,024 open files.
+const MAX_CONNECTIONS: u16 = 512;
 /// The largest request line and headers together; hyper, which reads in growing steps, may take up
 /// to twice as much.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -266,7 +269,11 @@ mod tests {
         };
         let pds = Pds::open(host, Config::from_vars(var).unwrap()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Running { server: Rc::new(Server::new(Rc::new(pds), sockets)), clock, listener }
+        Running {
+            server: Rc::new(Server::new(Rc::new(pds), sockets, Clients::Direct)),
+            clock,
+            listener,
+        }
     }
 
     /// Sends a request on a connection of its own.

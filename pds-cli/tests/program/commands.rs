@@ -173,6 +173,14 @@ fn serve_reads_a_file_under_the_environment() {
 }
 
 #[test]
+fn serve_leaves_the_folder_of_another_account_alone() {
+    let folder = tempdir().unwrap();
+    assert_eq!(Server::dev(folder.path()).stop(), Some(0));
+    let said = failure(serve(folder.path()).envs(pairs(&vars())));
+    assert!(said.contains("pds.sqlite: the database belongs to did:web:localhost"), "{said}");
+}
+
+#[test]
 fn serve_names_an_env_file_that_is_not_there() {
     let folder = tempdir().unwrap();
     let said = failure(serve(folder.path()).args(["--env-file", "nowhere.env"]));
