@@ -1,5 +1,10 @@
 //! Benchmarks of reading and writing a CAR of ten thousand blocks.
-#![allow(missing_docs)]
+#![allow(
+    missing_docs,
+    clippy::std_instead_of_alloc,
+    clippy::std_instead_of_core,
+    clippy::unwrap_used
+)]
 
 use std::hint::black_box;
 

@@ -1,4 +1,5 @@
 //! Each limit from both sides, and each error by name.
+#![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Reading is the inverse of writing, in one piece or many, and other people read and write the same.
+#![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
 
 mod support;
 

@@ -1,5 +1,10 @@
 //! Benchmarks of commits in a repository of ten thousand records.
-#![allow(missing_docs)]
+#![allow(
+    missing_docs,
+    clippy::std_instead_of_alloc,
+    clippy::std_instead_of_core,
+    clippy::unwrap_used
+)]
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

@@ -1,4 +1,5 @@
 //! The block of a commit: one form, the same that another codec writes, and every error by name.
+#![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
 
 mod support;
 

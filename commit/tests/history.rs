@@ -1,4 +1,5 @@
 //! Whole histories of a repository: every commit holds, can be undone by others, and can be refused.
+#![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The vectors of the protocol's interoperability suite.
+#![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The tree against other people's: the same roots, blocks, retired blocks and proofs.
+#![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
 
 mod support;
 

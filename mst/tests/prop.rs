@@ -1,4 +1,5 @@
 //! The tree against a twin that is made anew from its entries each time.
+#![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Each rule of a tree broken by hand, and each limit from both sides.
+#![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
 
 mod support;
 
