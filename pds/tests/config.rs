@@ -1,0 +1,161 @@
+//! The variables: what each takes, and what is said of one that does not fit.
+
+use k256::elliptic_curve::sec1::ToSec1Point;
+use nacre_pds::config::{Config, DataLocation, new_account};
+use nacre_pds::dev::Memory;
+
+fn vars() -> Vec<(&'static str, String)> {
+    let host = Memory::new(1);
+    new_account("pds.test", "Alice.test", "password", &*host.host().rng).unwrap()
+}
+
+/// Reads a new account's variables with one of them changed.
+fn with(name: &str, value: Option<&str>) -> Result<Config, String> {
+    let vars = vars();
+    let var = |asked: &str| {
+        if asked == name {
+            return value.map(str::to_owned);
+        }
+        vars.iter().find(|(known, _)| *known == asked).map(|(_, value)| value.clone())
+    };
+    Config::from_vars(var).map_err(|error| error.to_string())
+}
+
+#[test]
+fn each_required_variable_is_named_when_it_is_missing_or_empty() {
+    for name in [
+        "PDS_HOSTNAME",
+        "DID",
+        "HANDLE",
+        "SIGNING_KEY_PUBLIC",
+        "SIGNING_KEY",
+        "JWT_SECRET",
+        "AUTH_TOKEN",
+        "PASSWORD_HASH",
+    ] {
+        for value in [None, Some("")] {
+            assert_eq!(with(name, value).unwrap_err(), format!("{name} is missing"));
+        }
+    }
+}
+
+#[test]
+fn each_malformed_variable_is_named_and_its_value_is_not_shown() {
+    for (name, values) in [
+        (
+            "PDS_HOSTNAME",
+            &["pds", "a..b", "-a.b", "a_b.c", "pds.test:443", "localhost:x", "https://pds.test"][..],
+        ),
+        ("DID", &["alice.test", "did:web", "did:web:a b"]),
+        ("HANDLE", &["alice", "@alice.test", "alice.test."]),
+        ("SIGNING_KEY_PUBLIC", &["zQ3shSecret", "did:key:zSecret"]),
+        ("SIGNING_KEY", &["5eC2e7", "{}", "{\"kty\":\"EC\",\"d\":\"5eC2e7\"}"]),
+        ("JWT_SECRET", &["fifteen letters"]),
+        ("AUTH_TOKEN", &["fifteen letters"]),
+        ("PASSWORD_HASH", &["password", "$2b$15$", "$argon2id$v=19$m=19456,t=2,p=1$c2VjcmV0"]),
+        ("INITIAL_ACTIVE", &["yes", "1", "TRUE"]),
+    ] {
+        for value in values {
+            let error = with(name, Some(value)).unwrap_err();
+            assert!(error.starts_with(&format!("{name} is ")), "{name}={value}: {error}");
+            assert!(!error.contains(value), "{name}={value}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_public_key_of_another_key_is_told_so() {
+    let other = new_account("pds.test", "b.test", "password", &*Memory::new(2).host().rng);
+    let (_, other) = other.unwrap().swap_remove(3);
+    let error = with("SIGNING_KEY_PUBLIC", Some(&other)).unwrap_err();
+    assert_eq!(error, "SIGNING_KEY_PUBLIC is not the public half of SIGNING_KEY");
+}
+
+#[test]
+fn a_bcrypt_hash_may_cost_from_4_to_14() {
+    let rest = "N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
+    for (hash, fits) in [
+        (format!("$2b$04${rest}"), true),
+        (format!("$2a$10${rest}"), true),
+        (format!("$2y$14${rest}"), true),
+        (format!("$2b$03${rest}"), false),
+        (format!("$2b$15${rest}"), false),
+        (format!("$2b$4${rest}"), false),
+        (format!("$2x$10${rest}"), false),
+        (format!("$2b$10${rest}."), false),
+        (format!("$2b$10${}!", &rest[1..]), false),
+    ] {
+        assert_eq!(with("PASSWORD_HASH", Some(&hash)).is_ok(), fits, "{hash}");
+    }
+}
+
+#[test]
+fn the_signing_key_may_be_a_jwk() {
+    let host = Memory::new(1);
+    let vars = new_account("pds.test", "alice.test", "password", &*host.host().rng).unwrap();
+    let var = |name: &str| vars.iter().find(|(known, _)| *known == name).unwrap().1.clone();
+    let bytes = data_encoding::HEXLOWER.decode(var("SIGNING_KEY").as_bytes()).unwrap();
+    let d = data_encoding::BASE64URL_NOPAD.encode(&bytes);
+    let key = nacre_crypto::VerifyingKey::parse_multikey(&var("SIGNING_KEY_PUBLIC")).unwrap();
+    let point = k256::PublicKey::from_sec1_bytes(&key.to_sec1()).unwrap().to_sec1_point(false);
+    let coordinate = |bytes: &[u8]| data_encoding::BASE64URL_NOPAD.encode(bytes);
+    let (x, y) = (coordinate(point.x().unwrap()), coordinate(point.y().unwrap()));
+    let jwk = format!(r#"{{"kty":"EC","crv":"secp256k1","d":"{d}","x":"{x}","y":"{y}"}}"#);
+    assert!(with("SIGNING_KEY", Some(&jwk)).is_ok());
+}
+
+#[test]
+fn names_are_kept_in_lower_case_and_the_origin_follows_from_the_host() {
+    let config = with("HANDLE", Some("Alice.TEST")).unwrap();
+    assert_eq!(config.identity.handle.as_str(), "alice.test");
+    for (hostname, origin, did) in [
+        ("PDS.test", "https://pds.test", "did:web:pds.test"),
+        ("localhost:2583", "http://localhost:2583", "did:web:localhost%3A2583"),
+        ("127.0.0.1:1", "http://127.0.0.1:1", "did:web:127.0.0.1%3A1"),
+    ] {
+        let config = with("PDS_HOSTNAME", Some(hostname)).unwrap();
+        assert_eq!(config.identity.origin(), origin);
+        assert_eq!(config.identity.service_did(), did);
+    }
+}
+
+#[test]
+fn an_account_starts_active_unless_told_otherwise() {
+    for (value, active) in
+        [(None, true), (Some(""), true), (Some("true"), true), (Some("false"), false)]
+    {
+        assert_eq!(with("INITIAL_ACTIVE", value).unwrap().initial_active, active);
+    }
+}
+
+#[test]
+fn a_new_account_has_a_password_of_at_most_72_bytes() {
+    let host = Memory::new(1).host();
+    for (length, fits) in [(0, false), (1, true), (72, true), (73, false)] {
+        let made = new_account("pds.test", "alice.test", &"x".repeat(length), &*host.rng);
+        assert_eq!(made.is_ok(), fits, "{length}");
+    }
+}
+
+#[test]
+fn a_location_is_one_that_exists() {
+    let read = |value: Option<&str>| DataLocation::from_vars(|_| value.map(str::to_owned));
+    assert_eq!(read(None), Ok(DataLocation::Auto));
+    assert_eq!(read(Some("auto")), Ok(DataLocation::Auto));
+    assert_eq!(read(Some("eu")), Ok(DataLocation::Jurisdiction("eu")));
+    assert_eq!(read(Some("weur")), Ok(DataLocation::Hint("weur")));
+    for value in ["EU", "europe", "we"] {
+        let error = read(Some(value)).unwrap_err().to_string();
+        assert_eq!(error, "DATA_LOCATION is not a location that exists");
+    }
+}
+
+#[test]
+fn nothing_that_is_printed_holds_a_secret() {
+    let config = with("", None).unwrap();
+    let printed = format!("{config:?}");
+    for (name, value) in vars() {
+        let public = ["PDS_HOSTNAME", "DID", "HANDLE", "SIGNING_KEY_PUBLIC"].contains(&name);
+        assert!(public || !printed.contains(&value), "{name}");
+    }
+}
