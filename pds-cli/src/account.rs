@@ -170,3 +170,24 @@ fn path(folder: &Folder) -> String {
 const FILE: &str = "pds.env";
 /// Letters and digits without those that are taken for one another.
 const PASSWORD_LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts up from a number.
+    struct Counter(u8);
+
+    impl Rng for Counter {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.iter_mut().zip(self.0..).for_each(|(byte, number)| *byte = number);
+        }
+    }
+
+    #[test]
+    fn a_random_password_has_four_groups_of_five_letters() {
+        assert_eq!(random_password(&Counter(0)), "abcde-fghij-kmnpq-rstuv");
+        assert_eq!(random_password(&Counter(20)), "wxyz2-34567-89abc-defgh");
+        assert_eq!(random_password(&Counter(52)), random_password(&Counter(20)));
+    }
+}
