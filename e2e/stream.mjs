@@ -8,6 +8,7 @@ import { within } from './hosts.mjs'
 /** A connection to `subscribeRepos` that keeps every frame. */
 export class Subscriber {
   /** The frames so far. @type {Buffer[]} */ frames = []
+  /** The same, decoded. @type {ReturnType<typeof decodeFrame>[]} */ events = []
   /** Resolves to the close code once the connection has ended. @type {Promise<number>} */ closed
 
   #server
@@ -36,13 +37,9 @@ export class Subscriber {
     socket.on('message', (frame, isBinary) => {
       if (!isBinary) throw new Error('a frame is text')
       this.frames.push(frame)
+      this.events.push(decodeFrame(frame))
       for (const look of this.#waiting) look()
     })
-  }
-
-  /** The frames so far, decoded. */
-  get events() {
-    return this.frames.map(decodeFrame)
   }
 
   /**
@@ -51,7 +48,7 @@ export class Subscriber {
    * @param {number} seq
    */
   async until(seq) {
-    await this.#see(() => this.frames.length > 0 && decodeFrame(this.frames.at(-1)).body.seq >= seq)
+    await this.#see(() => this.events.at(-1)?.body.seq >= seq)
     return this.events
   }
 
