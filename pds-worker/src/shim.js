@@ -16,7 +16,8 @@ import * as nacre from "./index.js";
 // every start of an instance increments `instanceId`.
 const state = nacre.__worker_init_state();
 
-// The objects of this isolate by their id, each with the instance that its Rust half lives in.
+// The objects of this isolate by their id: the context, the Rust half, the instance that this lives
+// in, and how many calls of it have not ended.
 const objects = new Map();
 
 // The instance that is in use; another number than the state's is one that was lost unseen.
@@ -37,29 +38,27 @@ export default {
 };
 
 export class AccountDurableObject extends DurableObject {
-	#rust;
+	#half;
 
 	constructor(context, env) {
 		super(context, env);
 		const id = context.id.toString();
-		this.#rust = enter(() => new nacre.AccountDurableObject(context, env));
+		const rust = enter(() => new nacre.AccountDurableObject(context, env));
+		this.#half = { context, rust, instance, calls: 0 };
 		const before = objects.get(id);
-		objects.set(id, { context, rust: this.#rust, instance });
-		if (before?.instance === instance) {
-			try {
-				before.rust.free();
-			} catch {
-				// A future of it has not ended; the garbage collector comes for it later.
-			}
+		objects.set(id, this.#half);
+		// One with a call that has not ended is in use, and left to the garbage collector.
+		if (before?.instance === instance && before.calls === 0) {
+			enter(() => before.rust.free());
 		}
 	}
 
 	fetch(request) {
-		return settled(() => this.#rust.fetch(request));
+		return settled(this.#half, (rust) => rust.fetch(request));
 	}
 
 	alarm() {
-		return settled(() => this.#rust.alarm());
+		return settled(this.#half, (rust) => rust.alarm());
 	}
 
 	webSocketMessage(socket, message) {
@@ -71,11 +70,11 @@ export class AccountDurableObject extends DurableObject {
 	}
 
 	webSocketClose(socket, code, reason, wasClean) {
-		return settled(() => this.#rust.webSocketClose(socket, code, reason, wasClean));
+		return settled(this.#half, (rust) => rust.webSocketClose(socket, code, reason, wasClean));
 	}
 
 	webSocketError(socket, error) {
-		return settled(() => this.#rust.webSocketError(socket, error));
+		return settled(this.#half, (rust) => rust.webSocketError(socket, error));
 	}
 }
 
@@ -101,14 +100,17 @@ function enter(call) {
 }
 
 // Calls into Rust and waits for it. Of rejections, only a trap is the end of the instance.
-async function settled(call) {
+async function settled(half, call) {
+	half.calls++;
 	try {
-		return await enter(call);
+		return await enter(() => call(half.rust));
 	} catch (error) {
 		if (error instanceof WebAssembly.RuntimeError) {
 			lose(error);
 		}
 		throw error;
+	} finally {
+		half.calls--;
 	}
 }
 
@@ -134,7 +136,7 @@ function failure(error) {
 	const [status, name, message] =
 		error?.retryable || error?.overloaded
 			? [503, "ServiceUnavailable", "the account is not available just now"]
-			: [500, "InternalServerError", "internal server error"];
+			: [500, "InternalServerError", "Internal Server Error"];
 	const headers = { "access-control-allow-origin": "*" };
 	return Response.json({ error: name, message }, { status, headers });
 }

@@ -33,7 +33,7 @@ impl Trouble {
             Self::Account(error) => (503, "AccountNotOpened", error.to_string()),
             Self::Config(error) => (503, "ServerNotConfigured", error.to_string()),
             Self::Request(problem) => (400, "InvalidRequest", (*problem).to_owned()),
-            Self::Runtime(_) => (500, "InternalServerError", "internal server error".to_owned()),
+            Self::Runtime(_) => (500, "InternalServerError", "Internal Server Error".to_owned()),
             Self::Upgrade => (426, "InvalidRequest", "this method is a WebSocket".to_owned()),
         };
         let body = json!({ "error": error, "message": message }).to_string();
