@@ -1,6 +1,6 @@
 //! Encoding and decoding one commit event of usual size.
 
-use std::hint::black_box;
+use core::hint::black_box;
 
 use cid::Cid;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

@@ -1,6 +1,6 @@
 //! One post, through each function of the crate.
 
-use std::hint::black_box;
+use core::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use nacre_lexicon::{blobs, check, cid_for, record_from_json, to_cbor, to_json};

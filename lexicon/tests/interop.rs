@@ -13,7 +13,7 @@ fn vectors(file: &str) -> Option<Vec<Value>> {
     );
     let path = folder.join("data-model").join(file);
     match fs::read_to_string(&path) {
-        Ok(text) => Some(serde_json::from_str(&text).unwrap()),
+        Ok(text) => Some(serde_json::from_str(&text).expect("vectors are JSON")),
         Err(error) if std::env::var_os("CI").is_some() => panic!("{}: {error}", path.display()),
         Err(error) => {
             println!("skipped, {}: {error}", path.display());

@@ -18,7 +18,7 @@ fn blob() -> Value {
 fn blob_with(key: &str, value: Value) -> Value {
     let mut blob = blob();
     if value.is_null() {
-        blob.as_object_mut().unwrap().remove(key);
+        blob.as_object_mut().expect("a blob is an object").remove(key);
     } else {
         blob[key] = value;
     }

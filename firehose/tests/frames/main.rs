@@ -1,5 +1,7 @@
 //! Frames, judged by a general DAG-CBOR codec.
 
+extern crate alloc;
+
 mod samples;
 mod strict;
 

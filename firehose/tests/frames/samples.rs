@@ -1,6 +1,6 @@
 //! Events, and what a general codec makes of them.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 
 use cid::Cid;
 use ipld_core::ipld::Ipld;
@@ -13,11 +13,11 @@ pub(crate) const DID: &str = "did:plc:ewvi7nxzyoun6zhxrhs64oiz";
 pub(crate) const TIME: &str = "2026-11-22T21:30:00.000Z";
 
 pub(crate) fn cid(seed: u8) -> Cid {
-    Cid::new_v1(0x71, Multihash::wrap(0x12, &[seed; 32]).unwrap())
+    Cid::new_v1(0x71, Multihash::wrap(0x12, &[seed; 32]).expect("32 bytes fit"))
 }
 
 pub(crate) fn op(action: Action, rkey: &str, seed: u8, with_prev: bool) -> Op {
-    let path = RepoPath::parse(format!("app.bsky.feed.post/{rkey}")).unwrap();
+    let path = RepoPath::parse(format!("app.bsky.feed.post/{rkey}")).expect("a path");
     let now = (action != Action::Delete).then(|| cid(seed));
     let before = (action != Action::Create && with_prev).then(|| cid(seed.wrapping_add(1)));
     Op { action, path, cid: now, prev: before }
@@ -115,8 +115,8 @@ pub(crate) fn header(kind: &str) -> Ipld {
 
 /// Has the judge make the frame.
 pub(crate) fn judged(header: &Ipld, body: &Ipld) -> Vec<u8> {
-    let mut frame = serde_ipld_dagcbor::to_vec(header).unwrap();
-    frame.extend(serde_ipld_dagcbor::to_vec(body).unwrap());
+    let mut frame = serde_ipld_dagcbor::to_vec(header).expect("Ipld encodes");
+    frame.extend(serde_ipld_dagcbor::to_vec(body).expect("Ipld encodes"));
     frame
 }
 

@@ -1,6 +1,6 @@
 //! What decoding ignores, what it refuses, and both sides of every limit.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 
 use ipld_core::ipld::Ipld;
 use nacre_firehose::{
