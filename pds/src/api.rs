@@ -8,9 +8,9 @@ pub(crate) mod repo;
 pub(crate) mod server;
 pub(crate) mod sync;
 
+use alloc::borrow::Cow;
 use core::error::Error;
 use core::net::IpAddr;
-use std::borrow::Cow;
 
 use http::request::Parts;
 use http::{HeaderName, StatusCode, header};

@@ -4,9 +4,9 @@
 //! and a host runs one [`Pds`](crate::Pds) on one thread. A *turn* is what runs between two awaits;
 //! within a turn nothing else of the account runs.
 
+use alloc::borrow::Cow;
+use alloc::rc::Rc;
 use core::fmt;
-use std::borrow::Cow;
-use std::rc::Rc;
 
 use futures_core::future::LocalBoxFuture;
 

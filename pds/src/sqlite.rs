@@ -1,6 +1,6 @@
 //! [`Sql`] on the SQLite library, for hosts that have an operating system.
 
-use std::borrow::Cow;
+use alloc::borrow::Cow;
 use std::path::Path;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};

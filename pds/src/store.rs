@@ -12,9 +12,9 @@ mod schema;
 mod sessions;
 mod tree;
 
+use alloc::borrow::Cow;
+use alloc::rc::Rc;
 use core::fmt;
-use std::borrow::Cow;
-use std::rc::Rc;
 
 use cid::Cid;
 

@@ -1,5 +1,7 @@
 //! The variables: what each takes, and what is said of one that does not fit.
 
+#![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
+
 use k256::elliptic_curve::sec1::ToSec1Point;
 use nacre_pds::config::{Config, DataLocation, new_account};
 use nacre_pds::dev::Memory;

@@ -1,5 +1,7 @@
 //! Whatever the database does, a write is there whole or not at all.
 
+#![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
+
 mod client;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,7 @@
 //! The event stream, as a subscriber sees it.
 
+#![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
+
 mod client;
 
 use client::{Client, DID, PASSWORD, POST, a_post, key, read_car};

@@ -1,5 +1,7 @@
 //! What is true of every answer.
 
+#![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
+
 mod client;
 
 use client::{Client, DID, POST, a_post, request};

@@ -1,5 +1,7 @@
 //! Sessions: signing in, staying in, signing out.
 
+#![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
+
 mod client;
 
 use client::{Client, DID, PASSWORD};

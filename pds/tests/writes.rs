@@ -1,5 +1,7 @@
 //! Writes of records, and reading them back.
 
+#![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
+
 mod client;
 
 use client::{Answer, Client, DID, POST, a_post};

@@ -111,7 +111,6 @@ fn decode(part: &str) -> Result<Vec<u8>, JwtError> {
     BASE64URL_NOPAD.decode(part.as_bytes()).map_err(|_| JwtError::Unverified)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn malformed(_: serde_json::Error) -> JwtError {
     JwtError::Malformed
 }

@@ -1,7 +1,7 @@
 //! The host, but for its sockets.
 
+use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
-use std::rc::Rc;
 
 use super::Recorder;
 use crate::config::{Config, new_account};

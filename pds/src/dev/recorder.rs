@@ -1,8 +1,8 @@
 //! Sockets that record what they are sent.
 
+use alloc::collections::BTreeMap;
 use core::cell::RefCell;
 use core::future::ready;
-use std::collections::BTreeMap;
 
 use futures_core::future::LocalBoxFuture;
 

@@ -1,6 +1,6 @@
 //! The frames that tell subscribers what happened.
 
-use std::collections::BTreeSet;
+use alloc::collections::BTreeSet;
 
 use cid::Cid;
 use nacre_car::Writer;

@@ -17,7 +17,7 @@ impl Store {
             &[text(key), integer(now_s)],
             |row| Ok((row.integer(0)?, row.integer(1)?)),
         )?;
-        let (before, ends_s) = found.unwrap_or((0, now_s.saturating_add(window_s)));
+        let (before, ends_s) = found.unwrap_or_else(|| (0, now_s.saturating_add(window_s)));
         if found.is_none() {
             self.run("delete from attempt where window_ends_s <= ?", &[integer(now_s)])?;
         }

@@ -1,6 +1,6 @@
 //! The tables, as numbered migrations. A database that newer code has opened is refused.
 
-use std::rc::Rc;
+use alloc::rc::Rc;
 
 use super::{Store, integer};
 use crate::OpenError;

@@ -1,7 +1,7 @@
 //! The nodes of the tree. Keys are unique in a tree, so no two nodes of it are alike, and a node
 //! dies with the commit that no longer has it.
 
-use std::borrow::Cow;
+use alloc::borrow::Cow;
 
 use cid::Cid;
 use nacre_mst::BlockSource;

@@ -171,7 +171,7 @@ fn expect_record(expected: Option<Option<String>>, current: Option<Cid>) -> Resu
     if expected.as_deref().map(repo::cid).transpose()? == current {
         return Ok(());
     }
-    let current = current.map_or("null".to_owned(), |cid| cid.to_string());
+    let current = current.map_or_else(|| "null".to_owned(), |cid| cid.to_string());
     Err(XrpcError::new(400, "InvalidSwap", format!("Record was at {current}")))
 }
 
