@@ -2,8 +2,8 @@
 //!
 //! usage: `nacre-xtask-bundle <compiled.wasm> <shim.js> <folder>`
 
+use core::error::Error;
 use std::env;
-use std::error::Error;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -39,9 +39,14 @@ fn bundle(module: &Path, shim: &Path, folder: &Path) -> Result<(), Box<dyn Error
     bindgen.reset_state_function(true).force_enable_abort_handler(true);
     bindgen.generate(folder)?;
 
-    // Of a `.wasm`, Cloudflare's plain import is what the standard's source import will be.
     let index = folder.join("index.js");
-    fs::write(&index, fs::read_to_string(&index)?.replace("import source ", "import "))?;
+    let text = fs::read_to_string(&index)?;
+    // What a dependency expects of a C library that is not there; it would fail when loaded.
+    if text.contains("from \"env\"") {
+        return Err("the module imports from \"env\": a dependency is not made for wasm".into());
+    }
+    // Of a `.wasm`, Cloudflare's plain import is what the standard's source import will be.
+    fs::write(&index, text.replace("import source ", "import "))?;
     fs::copy(shim, folder.join("shim.js")).map_err(|error| {
         io::Error::new(error.kind(), format!("cannot copy {}: {error}", shim.display()))
     })?;
