@@ -5,8 +5,10 @@
 //! it throws is a [`SqlError`].
 //!
 //! *Tricky bits.* Nothing here awaits: a turn is a transaction of its own, and an await would end
-//! it. An integer goes to JavaScript as a number, which SQLite takes for a REAL; columns must
-//! therefore have INTEGER affinity, which turns it back.
+//! it. A panic in the body of a transaction passes through the runtime, which undoes what was
+//! written, and through this code unseen: no wasm may catch a trap. An integer goes to JavaScript
+//! as a number, which SQLite takes for a REAL; columns must therefore have INTEGER affinity, which
+//! turns it back.
 
 use alloc::borrow::Cow;
 use core::cell::{Cell, RefCell};
@@ -76,12 +78,7 @@ impl Sql for WorkerSql {
         });
         match (result, outcome.get()) {
             (Ok(_), _) | (Err(_), Some(Outcome::Rollback)) => Ok(()),
-            (Err(thrown), Some(Outcome::Commit)) => Err(failed(&thrown)),
-            // The instance is lost, and nothing may run in it that could be taken for an answer.
-            (Err(thrown), None) if thrown.is_instance_of::<js_sys::WebAssembly::RuntimeError>() => {
-                panic!("the body of a transaction panicked")
-            }
-            (Err(thrown), None) => Err(failed(&thrown)),
+            (Err(thrown), _) => Err(failed(&thrown)),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `panic` | writes a row, then panics in the same turn |
 //! | `panic?transaction` | the same inside a transaction |
+//! | `panic?later` | answers, then panics in a future of its own |
 //! | `panic?count` | says how many of these rows were kept |
 //! | `abort` | evicts the object in a moment |
 //! | `sql` | says which rules of [`Sql`] are broken, one a line |
@@ -12,13 +13,14 @@
 //! | `send` | sends each socket its attachment, and says to how many |
 
 use alloc::borrow::Cow;
+use core::time::Duration;
 
 use js_sys::{Function, Reflect};
 use nacre_pds::OpenError;
 use nacre_pds::body::Response as Answer;
 use nacre_pds::host::{Host, Outcome, Sockets, Sql, SqlError, Value};
 use wasm_bindgen::prelude::*;
-use worker::{Response, State, WebSocketPair};
+use worker::{Delay, Response, State, WebSocketPair};
 
 use crate::http;
 use crate::object::switching_protocols;
@@ -43,6 +45,13 @@ pub(crate) fn answer(
     let uri = http::parts(request)?.uri;
     let text = match (uri.path().strip_prefix("/__test/"), uri.query()) {
         (Some("panic"), Some("count")) => rows(&*host.sql).map_err(OpenError::from)?.to_string(),
+        (Some("panic"), Some("later")) => {
+            state.wait_until(async {
+                Delay::from(Duration::from_millis(20)).await;
+                panic!("a test asked for it");
+            });
+            String::new()
+        }
         (Some("panic"), option) => {
             panic_after_write(&*host.sql, option == Some("transaction"))
                 .map_err(OpenError::from)?;
