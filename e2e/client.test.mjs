@@ -66,7 +66,9 @@ onEachHost('official client', (server) => {
 
   test('posts with facets, likes the post and deletes both', async () => {
     const agent = await signedIn()
-    const text = new RichText({ text: `hello @${server().handle} 🐚, see https://atproto.com #pds` })
+    const text = new RichText({
+      text: `hello @${server().handle} 🐚, see https://atproto.com #pds`,
+    })
     await text.detectFacets(agent)
     assert.equal(text.facets.length, 3)
     assert.equal(text.facets[0].features[0].did, server().did)

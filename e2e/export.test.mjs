@@ -145,7 +145,11 @@ function shell(random, $type) {
     list: Array.from({ length: random.below(4) }, () => random.below(10)),
     map: { b: null, aa: true, a: false, é: -1 },
     link: { $link: cid },
-    bytes: { $bytes: Buffer.alloc(random.below(8), random.below(256)).toString('base64').replaceAll('=', '') },
+    bytes: {
+      $bytes: Buffer.alloc(random.below(8), random.below(256))
+        .toString('base64')
+        .replaceAll('=', ''),
+    },
   }
 }
 

@@ -10,7 +10,7 @@ import { Firehose } from '@atproto/sync'
 import { onEachHost, within } from './hosts.mjs'
 import { resolver } from './loopback.mjs'
 import { verifyCommit } from './proofs.mjs'
-import { Subscriber } from './stream.mjs'
+import { Subscriber, lastSeq } from './stream.mjs'
 import { latestCommit, send, signIn, writer } from './xrpc.mjs'
 
 const COLLECTION = 'com.example.shell'
@@ -18,19 +18,8 @@ const COLLECTION = 'com.example.shell'
 onEachHost('event stream', (server) => {
   let session
 
-  async function records() {
-    session ??= await signIn(server())
-    return writer(server(), session)
-  }
-
-  /** Returns the number of the last event, which it makes. */
-  async function lastSeq() {
-    const subscriber = await Subscriber.open(server())
-    await (await records()).create(COLLECTION, { marks: 'the end' })
-    const [{ body }] = await subscriber.until(1)
-    await subscriber.close()
-    return body.seq
-  }
+  const signedIn = async () => (session ??= await signIn(server()))
+  const records = async () => writer(server(), await signedIn())
 
   test('begins with the identity, the account, the first commit and where it stands', async () => {
     const subscriber = await Subscriber.open(server(), 0)
@@ -87,7 +76,7 @@ onEachHost('event stream', (server) => {
   })
 
   test('tells the official consumer all there was, from the start', async () => {
-    const last = await lastSeq()
+    const last = await lastSeq(server(), await signedIn())
     const { events, firehose, until } = await follow(server(), 0)
     await until((event) => event.seq === last)
     await firehose.destroy()
@@ -103,7 +92,7 @@ onEachHost('event stream', (server) => {
 
   test('loses and repeats nothing where the replay meets the present', async () => {
     const { create } = await records()
-    const before = await lastSeq()
+    const before = await lastSeq(server(), await signedIn())
     const writes = 48
     const live = await Subscriber.open(server())
     const joining = []
@@ -117,12 +106,19 @@ onEachHost('event stream', (server) => {
     const expected = (await whole).map(({ body }) => body.seq)
     assert.deepEqual(expected, numbers(1, last))
     await live.until(last)
-    assert.deepEqual(live.events.map(({ body }) => body.seq), numbers(before + 1, last))
+    assert.deepEqual(
+      live.events.map(({ body }) => body.seq),
+      numbers(before + 1, last),
+    )
     for (const [index, opening] of joining.entries()) {
       const reader = await opening
       const events = await reader.until(last)
       const first = index % 2 ? before + 1 : 1
-      assert.deepEqual(events.map(({ body }) => body.seq), numbers(first, last), `reader ${index}`)
+      assert.deepEqual(
+        events.map(({ body }) => body.seq),
+        numbers(first, last),
+        `reader ${index}`,
+      )
       await reader.close()
     }
     await live.close()
@@ -130,20 +126,23 @@ onEachHost('event stream', (server) => {
 
   test('shows every reader the same bytes', async () => {
     const { create } = await records()
-    const before = await lastSeq()
+    const before = await lastSeq(server(), await signedIn())
     const readers = [await Subscriber.open(server()), await Subscriber.open(server(), before)]
     for (let number = 0; number < 5; number += 1) await create(COLLECTION, { again: number })
     readers.push(await Subscriber.open(server(), before))
     for (const reader of readers) {
       await reader.until(before + 5)
-      assert.equal(Buffer.compare(Buffer.concat(reader.frames), Buffer.concat(readers[0].frames)), 0)
+      assert.equal(
+        Buffer.compare(Buffer.concat(reader.frames), Buffer.concat(readers[0].frames)),
+        0,
+      )
       await reader.close()
     }
   })
 
   test('proves every commit by itself, and all of them make the repository', async () => {
     await churn(await records())
-    const last = await lastSeq()
+    const last = await lastSeq(server(), await signedIn())
     const subscriber = await Subscriber.open(server(), 0)
     const events = await subscriber.until(last)
     await subscriber.close()
@@ -178,7 +177,7 @@ onEachHost('event stream', (server) => {
   })
 
   test('takes the last event as a cursor and then tells only of what comes', async () => {
-    const last = await lastSeq()
+    const last = await lastSeq(server(), await signedIn())
     const subscriber = await Subscriber.open(server(), last)
     await (await records()).create(COLLECTION, { comes: 'next' })
     const [first] = await subscriber.until(last + 1)

@@ -22,7 +22,9 @@ export function resolver(server) {
     fetch: (input, init) => {
       const { hostname, pathname } = new URL(input)
       const ofHandle = hostname === server.handle && pathname === '/.well-known/atproto-did'
-      return ofHandle ? fetchAs(hostname, new URL(pathname, server.url)) : loopbackFetch(input, init)
+      return ofHandle
+        ? fetchAs(hostname, new URL(pathname, server.url))
+        : loopbackFetch(input, init)
     },
   })
   // Handles for tests have no DNS.

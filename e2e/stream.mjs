@@ -4,6 +4,7 @@ import { decodeAll } from '@atproto/lex-cbor'
 import WebSocket from 'ws'
 
 import { within } from './hosts.mjs'
+import { writer } from './xrpc.mjs'
 
 /** A connection to `subscribeRepos` that keeps every frame. */
 export class Subscriber {
@@ -84,6 +85,20 @@ export class Subscriber {
       this.#waiting.delete(look)
     }
   }
+}
+
+/**
+ * Makes a last event and returns its number.
+ *
+ * @param {import('./hosts.mjs').Server} server
+ * @param {{ accessJwt: string }} session
+ */
+export async function lastSeq(server, session) {
+  const subscriber = await Subscriber.open(server)
+  await writer(server, session).create('com.example.last', {})
+  const [{ body }] = await subscriber.until(1)
+  await subscriber.close()
+  return body.seq
 }
 
 /**
