@@ -1,127 +1,132 @@
-// What was acknowledged stays, however the server ends; and what was told to subscribers stays true.
+// What was acknowledged stays, however the server ends; what was told to subscribers stays true.
 
-import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import assert from "node:assert/strict";
+import { test } from "node:test";
 
-import { verifyRepoCar } from '@atproto/repo'
+import { verifyRepoCar } from "@atproto/repo";
 
-import { onEachHost } from './hosts.mjs'
-import { Subscriber, lastSeq } from './stream.mjs'
-import { exportRepo, latestCommit, procedure, query, signIn, writer } from './xrpc.mjs'
+import { onEachHost } from "./hosts.mjs";
+import { Subscriber, lastSeq } from "./stream.mjs";
+import { exportRepo, latestCommit, procedure, query, signIn, writer } from "./xrpc.mjs";
 
-const COLLECTION = 'com.example.burst'
+const COLLECTION = "com.example.burst";
 
-onEachHost('durability', (server) => {
-  /** The records that the server has acknowledged: key to CID. */
-  const acknowledged = new Map()
-  /** The frames that any subscriber has seen: number to bytes. */
-  const seen = new Map()
-  let session
+onEachHost("durability", (server) => {
+	/** The records that the server has acknowledged: key to CID. */
+	const acknowledged = new Map();
+	/** The frames that any subscriber has seen: number to bytes. */
+	const seen = new Map();
+	let session;
 
-  /**
-   * Writes with several writers at once and has the server ended after some acknowledgements, in
-   * the middle of the next writes.
-   *
-   * @param {string} name
-   * @param {number} writes
-   * @param {() => Promise<void>} end
-   */
-  async function burst(name, writes, end) {
-    const subscriber = await Subscriber.open(server())
-    const { create } = writer(server(), session)
-    let ended
-    let count = 0
-    const writeOn = async (id) => {
-      for (let number = 0; number < writes; number += 1) {
-        const key = `${name}-${id}-${number}`
-        try {
-          acknowledged.set(key, (await create(COLLECTION, { key }, key)).cid)
-        } catch (error) {
-          // Only the end of the server may keep it from answering.
-          if (!ended) throw error
-          return
-        }
-        count += 1
-        if (count === writes) ended = end()
-      }
-    }
-    await Promise.all([0, 1, 2].map(writeOn))
-    await ended
-    await subscriber.end()
-    subscriber.events.forEach(({ body }, index) => seen.set(body.seq, subscriber.frames[index]))
-  }
+	/**
+	 * Writes with several writers at once and has the server ended after some acknowledgements, in
+	 * the middle of the next writes.
+	 *
+	 * @param {string} name
+	 * @param {number} writes
+	 * @param {() => Promise<void>} end
+	 */
+	async function burst(name, writes, end) {
+		const subscriber = await Subscriber.open(server());
+		const { create } = writer(server(), session);
+		let ended;
+		let count = 0;
+		const writeOn = async (id) => {
+			for (let number = 0; number < writes; number += 1) {
+				const key = `${name}-${id}-${number}`;
+				try {
+					acknowledged.set(key, (await create(COLLECTION, { key }, key)).cid);
+				} catch (error) {
+					// Only the end of the server may keep it from answering.
+					if (!ended) throw error;
+					return;
+				}
+				count += 1;
+				if (count === writes) ended = end();
+			}
+		};
+		await Promise.all([0, 1, 2].map(writeOn));
+		await ended;
+		await subscriber.end();
+		subscriber.events.forEach(({ body }, index) => seen.set(body.seq, subscriber.frames[index]));
+	}
 
-  /** Checks that all that was said before is still so. */
-  async function check() {
-    const { did, publicKey } = server()
-    const { creates, commit } = await verifyRepoCar(await exportRepo(server()), did, publicKey)
-    assert.deepEqual({ cid: String(commit.cid), rev: commit.rev }, await latestCommit(server()))
-    const kept = new Map(creates.map(({ rkey, cid }) => [rkey, String(cid)]))
-    for (const [key, cid] of acknowledged) assert.equal(kept.get(key), cid, key)
+	/** Checks that all that was said before is still so. */
+	async function check() {
+		const { did, publicKey } = server();
+		const { creates, commit } = await verifyRepoCar(await exportRepo(server()), did, publicKey);
+		assert.deepEqual({ cid: String(commit.cid), rev: commit.rev }, await latestCommit(server()));
+		const kept = new Map(creates.map(({ rkey, cid }) => [rkey, String(cid)]));
+		for (const [key, cid] of acknowledged) assert.equal(kept.get(key), cid, key);
 
-    const last = await lastSeq(server(), session)
-    const subscriber = await Subscriber.open(server(), 0)
-    await subscriber.until(last)
-    await subscriber.close()
-    subscriber.events.forEach(({ body }, index) => {
-      assert.equal(body.seq, index + 1)
-      const before = seen.get(body.seq)
-      if (before) assert.equal(Buffer.compare(before, subscriber.frames[index]), 0)
-    })
-    assert.ok(subscriber.frames.length >= Math.max(0, ...seen.keys()))
-  }
+		const last = await lastSeq(server(), session);
+		const subscriber = await Subscriber.open(server(), 0);
+		await subscriber.until(last);
+		await subscriber.close();
+		subscriber.events.forEach(({ body }, index) => {
+			assert.equal(body.seq, index + 1);
+			const before = seen.get(body.seq);
+			if (before) assert.equal(Buffer.compare(before, subscriber.frames[index]), 0);
+		});
+		assert.ok(subscriber.frames.length >= Math.max(0, ...seen.keys()));
+	}
 
-  test('keeps what it acknowledged when it is killed, time after time', async () => {
-    session = await signIn(server())
-    for (const [round, writes] of [7, 30, 1, 18].entries()) {
-      await burst(`killed${round}`, writes, () => server().kill())
-      await server().start()
-      await check()
-    }
-    assert.ok(acknowledged.size >= 7 + 30 + 1 + 18)
-  })
+	test("keeps what it acknowledged when it is killed, time after time", async () => {
+		session = await signIn(server());
+		for (const [round, writes] of [7, 30, 1, 18].entries()) {
+			await burst(`killed${round}`, writes, () => server().kill());
+			await server().start();
+			await check();
+		}
+		assert.ok(acknowledged.size >= 7 + 30 + 1 + 18);
+	});
 
-  test('keeps what it acknowledged when it is stopped', async () => {
-    await burst('stopped', 25, () => server().stop())
-    await server().start()
-    await check()
-  })
+	test("keeps what it acknowledged when it is stopped", async () => {
+		await burst("stopped", 25, () => server().stop());
+		await server().start();
+		await check();
+	});
 
-  test('is the same after a restart: identity, head, sessions', async () => {
-    const { did, handle, password, publicKey, url } = server()
-    const head = await latestCommit(server())
-    await server().stop()
-    await server().start()
-    assert.deepEqual(
-      [server().did, server().handle, server().password, server().publicKey, server().url],
-      [did, handle, password, publicKey, url],
-    )
-    assert.deepEqual(await latestCommit(server()), head)
-    const who = await query(server(), 'com.atproto.server.getSession', {}, session.accessJwt)
-    assert.equal(who.expect().did, did)
-    const { refreshJwt } = session
-    const next = await procedure(
-      server(),
-      'com.atproto.server.refreshSession',
-      undefined,
-      refreshJwt,
-    )
-    session = next.expect()
-    await writer(server(), session).create(COLLECTION, { written: 'with the new token' })
-  })
+	test("is the same after a restart: identity, head, sessions", async () => {
+		const { did, handle, password, publicKey, url } = server();
+		const head = await latestCommit(server());
+		await server().stop();
+		await server().start();
+		assert.deepEqual(
+			[server().did, server().handle, server().password, server().publicKey, server().url],
+			[did, handle, password, publicKey, url],
+		);
+		assert.deepEqual(await latestCommit(server()), head);
+		const who = await query(server(), "com.atproto.server.getSession", {}, session.accessJwt);
+		assert.equal(who.expect().did, did);
+		const { refreshJwt } = session;
+		const next = await procedure(
+			server(),
+			"com.atproto.server.refreshSession",
+			undefined,
+			refreshJwt,
+		);
+		session = next.expect();
+		await writer(server(), session).create(COLLECTION, { written: "with the new token" });
+	});
 
-  test('has forgotten no sign-out', async () => {
-    const { accessJwt, refreshJwt } = session
-    const out = await procedure(server(), 'com.atproto.server.deleteSession', undefined, refreshJwt)
-    assert.equal(out.status, 200)
-    await server().kill()
-    await server().start()
-    for (const answer of [
-      await query(server(), 'com.atproto.server.getSession', {}, accessJwt),
-      await procedure(server(), 'com.atproto.server.refreshSession', undefined, refreshJwt),
-    ]) {
-      assert.equal(answer.status, 400)
-      assert.equal(answer.json.error, 'ExpiredToken')
-    }
-  })
-})
+	test("has forgotten no sign-out", async () => {
+		const { accessJwt, refreshJwt } = session;
+		const out = await procedure(
+			server(),
+			"com.atproto.server.deleteSession",
+			undefined,
+			refreshJwt,
+		);
+		assert.equal(out.status, 200);
+		await server().kill();
+		await server().start();
+		for (const answer of [
+			await query(server(), "com.atproto.server.getSession", {}, accessJwt),
+			await procedure(server(), "com.atproto.server.refreshSession", undefined, refreshJwt),
+		]) {
+			assert.equal(answer.status, 400);
+			assert.equal(answer.json.error, "ExpiredToken");
+		}
+	});
+});

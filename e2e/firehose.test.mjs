@@ -1,202 +1,202 @@
 // The official consumer follows the event stream, with every signature checked; and the frames are
 // what the specification says, byte by byte.
 
-import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import assert from "node:assert/strict";
+import { test } from "node:test";
 
-import { MemoryBlockstore, Repo, readCar, verifyDiffCar } from '@atproto/repo'
-import { Firehose } from '@atproto/sync'
+import { MemoryBlockstore, Repo, readCar, verifyDiffCar } from "@atproto/repo";
+import { Firehose } from "@atproto/sync";
 
-import { onEachHost, within } from './hosts.mjs'
-import { resolver } from './loopback.mjs'
-import { verifyCommit } from './proofs.mjs'
-import { Subscriber, lastSeq } from './stream.mjs'
-import { latestCommit, send, signIn, writer } from './xrpc.mjs'
+import { onEachHost, within } from "./hosts.mjs";
+import { resolver } from "./loopback.mjs";
+import { verifyCommit } from "./proofs.mjs";
+import { Subscriber, lastSeq } from "./stream.mjs";
+import { latestCommit, send, signIn, writer } from "./xrpc.mjs";
 
-const COLLECTION = 'com.example.shell'
+const COLLECTION = "com.example.shell";
 
-onEachHost('event stream', (server) => {
-  let session
+onEachHost("event stream", (server) => {
+	let session;
 
-  const signedIn = async () => (session ??= await signIn(server()))
-  const records = async () => writer(server(), await signedIn())
+	const signedIn = async () => (session ??= await signIn(server()));
+	const records = async () => writer(server(), await signedIn());
 
-  test('begins with the identity, the account, the first commit and where it stands', async () => {
-    const subscriber = await Subscriber.open(server(), 0)
-    const events = (await subscriber.until(4)).slice(0, 4)
-    await subscriber.close()
-    assert.deepEqual(
-      events.map(({ header, body }) => [header.op, header.t, body.seq]),
-      [
-        [1, '#identity', 1],
-        [1, '#account', 2],
-        [1, '#commit', 3],
-        [1, '#sync', 4],
-      ],
-    )
-    const [identity, account, commit, sync] = events.map(({ body }) => body)
-    const { did, handle } = server()
-    assert.deepEqual([identity.did, identity.handle], [did, handle])
-    assert.deepEqual([account.did, account.active, account.status], [did, true, undefined])
-    assert.deepEqual([commit.repo, commit.since, commit.ops, commit.blobs], [did, null, [], []])
-    await verifyCommit(server(), commit)
-    assert.deepEqual([sync.did, sync.rev], [did, commit.rev])
-    const { blocks } = await readCar(sync.blocks)
-    assert.deepEqual(blocks.cids().map(String), [String(commit.commit)])
-  })
+	test("begins with the identity, the account, the first commit and where it stands", async () => {
+		const subscriber = await Subscriber.open(server(), 0);
+		const events = (await subscriber.until(4)).slice(0, 4);
+		await subscriber.close();
+		assert.deepEqual(
+			events.map(({ header, body }) => [header.op, header.t, body.seq]),
+			[
+				[1, "#identity", 1],
+				[1, "#account", 2],
+				[1, "#commit", 3],
+				[1, "#sync", 4],
+			],
+		);
+		const [identity, account, commit, sync] = events.map(({ body }) => body);
+		const { did, handle } = server();
+		assert.deepEqual([identity.did, identity.handle], [did, handle]);
+		assert.deepEqual([account.did, account.active, account.status], [did, true, undefined]);
+		assert.deepEqual([commit.repo, commit.since, commit.ops, commit.blobs], [did, null, [], []]);
+		await verifyCommit(server(), commit);
+		assert.deepEqual([sync.did, sync.rev], [did, commit.rev]);
+		const { blocks } = await readCar(sync.blocks);
+		assert.deepEqual(blocks.cids().map(String), [String(commit.commit)]);
+	});
 
-  test('tells the official consumer of each write, live', async () => {
-    const { create, put, delete: remove } = await records()
-    const { events, firehose, until } = await follow(server())
-    // Until the consumer has connected it hears of nothing.
-    for (let tries = 0; events.length === 0 && tries < 500; tries += 1) {
-      await create('com.example.hello', { tries })
-    }
-    const created = await create(COLLECTION, { colour: 'white' }, 'one')
-    const updated = await put(COLLECTION, 'one', { colour: 'black' })
-    const second = await put(COLLECTION, 'two', { colour: 'pink' })
-    await remove(COLLECTION, 'one')
-    await until((event) => event.event === 'delete')
-    await firehose.destroy()
+	test("tells the official consumer of each write, live", async () => {
+		const { create, put, delete: remove } = await records();
+		const { events, firehose, until } = await follow(server());
+		// Until the consumer has connected it hears of nothing.
+		for (let tries = 0; events.length === 0 && tries < 500; tries += 1) {
+			await create("com.example.hello", { tries });
+		}
+		const created = await create(COLLECTION, { colour: "white" }, "one");
+		const updated = await put(COLLECTION, "one", { colour: "black" });
+		const second = await put(COLLECTION, "two", { colour: "pink" });
+		await remove(COLLECTION, "one");
+		await until((event) => event.event === "delete");
+		await firehose.destroy();
 
-    const told = events.filter(({ collection }) => collection === COLLECTION)
-    const seen = told.map(({ event, rkey, cid, record }) => [event, rkey, cid?.toString(), record])
-    assert.deepEqual(seen, [
-      ['create', 'one', created.cid, { $type: COLLECTION, colour: 'white' }],
-      ['update', 'one', updated.cid, { $type: COLLECTION, colour: 'black' }],
-      ['create', 'two', second.cid, { $type: COLLECTION, colour: 'pink' }],
-      ['delete', 'one', undefined, undefined],
-    ])
-    assert.ok(told.every((event) => event.did === server().did))
-    const commits = [created, updated, second].map(({ commit }) => [commit.cid, commit.rev])
-    assert.deepEqual(
-      told.slice(0, 3).map(({ commit, rev }) => [commit.toString(), rev]),
-      commits,
-    )
-  })
+		const told = events.filter(({ collection }) => collection === COLLECTION);
+		const seen = told.map(({ event, rkey, cid, record }) => [event, rkey, cid?.toString(), record]);
+		assert.deepEqual(seen, [
+			["create", "one", created.cid, { $type: COLLECTION, colour: "white" }],
+			["update", "one", updated.cid, { $type: COLLECTION, colour: "black" }],
+			["create", "two", second.cid, { $type: COLLECTION, colour: "pink" }],
+			["delete", "one", undefined, undefined],
+		]);
+		assert.ok(told.every((event) => event.did === server().did));
+		const commits = [created, updated, second].map(({ commit }) => [commit.cid, commit.rev]);
+		assert.deepEqual(
+			told.slice(0, 3).map(({ commit, rev }) => [commit.toString(), rev]),
+			commits,
+		);
+	});
 
-  test('tells the official consumer all there was, from the start', async () => {
-    const last = await lastSeq(server(), await signedIn())
-    const { events, firehose, until } = await follow(server(), 0)
-    await until((event) => event.seq === last)
-    await firehose.destroy()
-    assert.deepEqual(
-      events.map(({ seq }) => seq),
-      // The first commit has no operation to tell of.
-      numbers(1, last).filter((seq) => seq !== 3),
-    )
-    const [identity] = events
-    assert.equal(identity.handle, server().handle)
-    assert.equal(identity.didDocument.id, server().did)
-  })
+	test("tells the official consumer all there was, from the start", async () => {
+		const last = await lastSeq(server(), await signedIn());
+		const { events, firehose, until } = await follow(server(), 0);
+		await until((event) => event.seq === last);
+		await firehose.destroy();
+		assert.deepEqual(
+			events.map(({ seq }) => seq),
+			// The first commit has no operation to tell of.
+			numbers(1, last).filter((seq) => seq !== 3),
+		);
+		const [identity] = events;
+		assert.equal(identity.handle, server().handle);
+		assert.equal(identity.didDocument.id, server().did);
+	});
 
-  test('loses and repeats nothing where the replay meets the present', async () => {
-    const { create } = await records()
-    const before = await lastSeq(server(), await signedIn())
-    const writes = 48
-    const live = await Subscriber.open(server())
-    const joining = []
-    for (let number = 0; number < writes; number += 1) {
-      // Every reader starts at another moment of the writing, and none is waited for.
-      if (number % 6 === 0) joining.push(Subscriber.open(server(), (number / 6) % 2 ? before : 0))
-      await create(COLLECTION, { number })
-    }
-    const last = before + writes
-    const whole = (await Subscriber.open(server(), 0)).until(last)
-    const expected = (await whole).map(({ body }) => body.seq)
-    assert.deepEqual(expected, numbers(1, last))
-    await live.until(last)
-    assert.deepEqual(
-      live.events.map(({ body }) => body.seq),
-      numbers(before + 1, last),
-    )
-    for (const [index, opening] of joining.entries()) {
-      const reader = await opening
-      const events = await reader.until(last)
-      const first = index % 2 ? before + 1 : 1
-      assert.deepEqual(
-        events.map(({ body }) => body.seq),
-        numbers(first, last),
-        `reader ${index}`,
-      )
-      await reader.close()
-    }
-    await live.close()
-  })
+	test("loses and repeats nothing where the replay meets the present", async () => {
+		const { create } = await records();
+		const before = await lastSeq(server(), await signedIn());
+		const writes = 48;
+		const live = await Subscriber.open(server());
+		const joining = [];
+		for (let number = 0; number < writes; number += 1) {
+			// Every reader starts at another moment of the writing, and none is waited for.
+			if (number % 6 === 0) joining.push(Subscriber.open(server(), (number / 6) % 2 ? before : 0));
+			await create(COLLECTION, { number });
+		}
+		const last = before + writes;
+		const whole = (await Subscriber.open(server(), 0)).until(last);
+		const expected = (await whole).map(({ body }) => body.seq);
+		assert.deepEqual(expected, numbers(1, last));
+		await live.until(last);
+		assert.deepEqual(
+			live.events.map(({ body }) => body.seq),
+			numbers(before + 1, last),
+		);
+		for (const [index, opening] of joining.entries()) {
+			const reader = await opening;
+			const events = await reader.until(last);
+			const first = index % 2 ? before + 1 : 1;
+			assert.deepEqual(
+				events.map(({ body }) => body.seq),
+				numbers(first, last),
+				`reader ${index}`,
+			);
+			await reader.close();
+		}
+		await live.close();
+	});
 
-  test('shows every reader the same bytes', async () => {
-    const { create } = await records()
-    const before = await lastSeq(server(), await signedIn())
-    const readers = [await Subscriber.open(server()), await Subscriber.open(server(), before)]
-    for (let number = 0; number < 5; number += 1) await create(COLLECTION, { again: number })
-    readers.push(await Subscriber.open(server(), before))
-    for (const reader of readers) {
-      await reader.until(before + 5)
-      assert.equal(
-        Buffer.compare(Buffer.concat(reader.frames), Buffer.concat(readers[0].frames)),
-        0,
-      )
-      await reader.close()
-    }
-  })
+	test("shows every reader the same bytes", async () => {
+		const { create } = await records();
+		const before = await lastSeq(server(), await signedIn());
+		const readers = [await Subscriber.open(server()), await Subscriber.open(server(), before)];
+		for (let number = 0; number < 5; number += 1) await create(COLLECTION, { again: number });
+		readers.push(await Subscriber.open(server(), before));
+		for (const reader of readers) {
+			await reader.until(before + 5);
+			assert.equal(
+				Buffer.compare(Buffer.concat(reader.frames), Buffer.concat(readers[0].frames)),
+				0,
+			);
+			await reader.close();
+		}
+	});
 
-  test('proves every commit by itself, and all of them make the repository', async () => {
-    await churn(await records())
-    const last = await lastSeq(server(), await signedIn())
-    const subscriber = await Subscriber.open(server(), 0)
-    const events = await subscriber.until(last)
-    await subscriber.close()
-    const commits = events.filter(({ header }) => header.t === '#commit').map(({ body }) => body)
+	test("proves every commit by itself, and all of them make the repository", async () => {
+		await churn(await records());
+		const last = await lastSeq(server(), await signedIn());
+		const subscriber = await Subscriber.open(server(), 0);
+		const events = await subscriber.until(last);
+		await subscriber.close();
+		const commits = events.filter(({ header }) => header.t === "#commit").map(({ body }) => body);
 
-    const storage = new MemoryBlockstore()
-    let repo = null
-    for (const commit of commits) {
-      assert.deepEqual([commit.tooBig, commit.rebase, commit.blobs], [false, false, []])
-      assert.equal(commit.repo, server().did)
-      assert.equal(commit.since, repo?.commit.rev ?? null)
-      assert.equal(String(commit.prevData ?? null), String(repo?.commit.data ?? null))
-      await verifyCommit(server(), commit)
-      const { did, publicKey } = server()
-      const diff = await verifyDiffCar(repo, commit.blocks, did, publicKey)
-      assert.deepEqual(diff.writes.map(found), commit.ops.map(told))
-      await storage.applyCommit(diff.commit)
-      repo = await Repo.load(storage)
-    }
-    assert.deepEqual({ cid: String(repo.cid), rev: repo.commit.rev }, await latestCommit(server()))
-  })
+		const storage = new MemoryBlockstore();
+		let repo = null;
+		for (const commit of commits) {
+			assert.deepEqual([commit.tooBig, commit.rebase, commit.blobs], [false, false, []]);
+			assert.equal(commit.repo, server().did);
+			assert.equal(commit.since, repo?.commit.rev ?? null);
+			assert.equal(String(commit.prevData ?? null), String(repo?.commit.data ?? null));
+			await verifyCommit(server(), commit);
+			const { did, publicKey } = server();
+			const diff = await verifyDiffCar(repo, commit.blocks, did, publicKey);
+			assert.deepEqual(diff.writes.map(found), commit.ops.map(told));
+			await storage.applyCommit(diff.commit);
+			repo = await Repo.load(storage);
+		}
+		assert.deepEqual({ cid: String(repo.cid), rev: repo.commit.rev }, await latestCommit(server()));
+	});
 
-  test('refuses a cursor from the future', async () => {
-    const subscriber = await Subscriber.open(server(), 1_000_000)
-    assert.equal(await subscriber.end(), 1008)
-    assert.deepEqual(subscriber.events, [
-      {
-        header: { op: -1 },
-        body: { error: 'FutureCursor', message: 'Cursor in the future.' },
-      },
-    ])
-  })
+	test("refuses a cursor from the future", async () => {
+		const subscriber = await Subscriber.open(server(), 1_000_000);
+		assert.equal(await subscriber.end(), 1008);
+		assert.deepEqual(subscriber.events, [
+			{
+				header: { op: -1 },
+				body: { error: "FutureCursor", message: "Cursor in the future." },
+			},
+		]);
+	});
 
-  test('takes the last event as a cursor and then tells only of what comes', async () => {
-    const last = await lastSeq(server(), await signedIn())
-    const subscriber = await Subscriber.open(server(), last)
-    await (await records()).create(COLLECTION, { comes: 'next' })
-    const [first] = await subscriber.until(last + 1)
-    await subscriber.close()
-    assert.equal(first.body.seq, last + 1)
-    assert.equal(subscriber.frames.length, 1)
-  })
+	test("takes the last event as a cursor and then tells only of what comes", async () => {
+		const last = await lastSeq(server(), await signedIn());
+		const subscriber = await Subscriber.open(server(), last);
+		await (await records()).create(COLLECTION, { comes: "next" });
+		const [first] = await subscriber.until(last + 1);
+		await subscriber.close();
+		assert.equal(first.body.seq, last + 1);
+		assert.equal(subscriber.frames.length, 1);
+	});
 
-  test('is a WebSocket and says so', async () => {
-    const path = '/xrpc/com.atproto.sync.subscribeRepos'
-    const plain = await send(server(), path)
-    assert.equal(plain.status, 426)
-    for (const cursor of ['abc', '-1', '1.5', '']) {
-      const answer = await send(server(), `${path}?cursor=${cursor}`)
-      assert.equal(answer.status, 400, `cursor=${cursor}`)
-      assert.equal(answer.json.error, 'InvalidRequest')
-    }
-  })
-})
+	test("is a WebSocket and says so", async () => {
+		const path = "/xrpc/com.atproto.sync.subscribeRepos";
+		const plain = await send(server(), path);
+		assert.equal(plain.status, 426);
+		for (const cursor of ["abc", "-1", "1.5", ""]) {
+			const answer = await send(server(), `${path}?cursor=${cursor}`);
+			assert.equal(answer.status, 400, `cursor=${cursor}`);
+			assert.equal(answer.json.error, "InvalidRequest");
+		}
+	});
+});
 
 /**
  * Runs the official consumer.
@@ -205,60 +205,60 @@ onEachHost('event stream', (server) => {
  * @param {number} [cursor]
  */
 async function follow(server, cursor) {
-  const events = []
-  const waiting = new Set()
-  let fail
-  const failed = new Promise((_, reject) => (fail = reject))
-  failed.catch(() => {})
-  const firehose = new Firehose({
-    service: server.url.replace('http:', 'ws:'),
-    idResolver: resolver(server),
-    handleEvent: (event) => {
-      events.push(event)
-      for (const look of waiting) look()
-    },
-    onError: (error) => fail(error),
-    getCursor: () => cursor,
-  })
-  firehose.start()
-  const until = async (wanted) => {
-    const seen = new Promise((resolve) => {
-      const look = () => events.some(wanted) && resolve()
-      waiting.add(look)
-      look()
-    })
-    await within(20_000, 'the event did not come', Promise.race([seen, failed]), server)
-  }
-  return { events, firehose, until }
+	const events = [];
+	const waiting = new Set();
+	let fail;
+	const failed = new Promise((_, reject) => (fail = reject));
+	failed.catch(() => {});
+	const firehose = new Firehose({
+		service: server.url.replace("http:", "ws:"),
+		idResolver: resolver(server),
+		handleEvent: (event) => {
+			events.push(event);
+			for (const look of waiting) look();
+		},
+		onError: (error) => fail(error),
+		getCursor: () => cursor,
+	});
+	firehose.start();
+	const until = async (wanted) => {
+		const seen = new Promise((resolve) => {
+			const look = () => events.some(wanted) && resolve();
+			waiting.add(look);
+			look();
+		});
+		await within(20_000, "the event did not come", Promise.race([seen, failed]), server);
+	};
+	return { events, firehose, until };
 }
 
 /** Writes, overwrites and deletes, so that trees of several levels come and go. */
 async function churn({ create, put, delete: remove }) {
-  for (let number = 0; number < CHURNED; number += 1) {
-    await create('com.example.churn', { number }, `key${number}`)
-  }
-  for (let number = 0; number < CHURNED; number += 3) {
-    await put('com.example.churn', `key${number}`, { number, again: true })
-  }
-  for (let number = CHURNED - 1; number >= 0; number -= 2) {
-    await remove('com.example.churn', `key${number}`)
-  }
+	for (let number = 0; number < CHURNED; number += 1) {
+		await create("com.example.churn", { number }, `key${number}`);
+	}
+	for (let number = 0; number < CHURNED; number += 3) {
+		await put("com.example.churn", `key${number}`, { number, again: true });
+	}
+	for (let number = CHURNED - 1; number >= 0; number -= 2) {
+		await remove("com.example.churn", `key${number}`);
+	}
 }
 
 /** Returns what a write did, of those that `@atproto/repo` finds by comparing two trees. */
 function found({ action, collection, rkey, cid }) {
-  return [action, `${collection}/${rkey}`, action === 'delete' ? null : String(cid)]
+	return [action, `${collection}/${rkey}`, action === "delete" ? null : String(cid)];
 }
 
 /** Returns what a write did, of those that an event lists. */
 function told({ action, path, cid }) {
-  return [action, path, cid && String(cid)]
+	return [action, path, cid && String(cid)];
 }
 
 /** Returns the integers from `first` to `last`. */
 function numbers(first, last) {
-  return Array.from({ length: last - first + 1 }, (_, index) => first + index)
+	return Array.from({ length: last - first + 1 }, (_, index) => first + index);
 }
 
 /** Enough records for a tree of some levels. */
-const CHURNED = 24
+const CHURNED = 24;

@@ -1,105 +1,105 @@
 // The servers under test. Each is a program that is started as its user would start it, in a folder
 // of its own, and that is stopped with all that it has started.
 
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { after, afterEach, before, describe } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { after, afterEach, before, describe } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /** @typedef {'native' | 'workerd'} Host */
 
 /** The hosts that are asked for. @type {Host[]} */
-export const hosts = (process.env.NACRE_E2E_HOSTS ?? 'native').split(/[\s,]+/).filter(Boolean)
+export const hosts = (process.env.NACRE_E2E_HOSTS ?? "native").split(/[\s,]+/).filter(Boolean);
 
 /** A server, its account and its folder. */
 export class Server {
-  /** @type {Host} */ host
-  /** The folder of the account, which survives a restart. */ folder
-  /** Where it listens, such as `http://localhost:2583`. */ url
-  /** @type {string} */ did
-  /** @type {string} */ handle
-  /** @type {string} */ password
-  /** The did:key that commits are verified with. @type {string} */ publicKey
+	/** @type {Host} */ host;
+	/** The folder of the account, which survives a restart. */ folder;
+	/** Where it listens, such as `http://localhost:2583`. */ url;
+	/** @type {string} */ did;
+	/** @type {string} */ handle;
+	/** @type {string} */ password;
+	/** The did:key that commits are verified with. @type {string} */ publicKey;
 
-  #process
-  #flags
-  #said = ''
+	#process;
+	#flags;
+	#said = "";
 
-  /**
-   * Starts a server with a new account on a free port.
-   *
-   * @param {Host} host
-   * @param {string[]} flags
-   */
-  static async start(host, flags = []) {
-    const server = new Server()
-    server.host = host
-    server.folder = await mkdtemp(join(tmpdir(), 'nacre-e2e-'))
-    server.#flags = flags
-    try {
-      await server.start('0')
-    } catch (error) {
-      await server.remove()
-      throw error
-    }
-    return server
-  }
+	/**
+	 * Starts a server with a new account on a free port.
+	 *
+	 * @param {Host} host
+	 * @param {string[]} flags
+	 */
+	static async start(host, flags = []) {
+		const server = new Server();
+		server.host = host;
+		server.folder = await mkdtemp(join(tmpdir(), "nacre-e2e-"));
+		server.#flags = flags;
+		try {
+			await server.start("0");
+		} catch (error) {
+			await server.remove();
+			throw error;
+		}
+		return server;
+	}
 
-  /** Starts the stopped server again; its folder says on which port. */
-  async start(port = new URL(this.url).port) {
-    const { command, patienceMs } = programs[this.host]
-    const [program, ...first] = command
-    const flags = [...first, '--json', '--dir', this.folder, '--port', port, ...this.#flags]
-    // A process group of its own takes a signal as a whole.
-    const child = spawn(program, flags, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
-    this.#process = child
-    running.add(child)
-    child.once('close', () => running.delete(child))
-    child.stderr.setEncoding('utf8').on('data', (text) => this.#hear(text))
-    const card = await within(patienceMs, `${program} did not start`, firstCard(child), this)
-    Object.assign(this, card)
-  }
+	/** Starts the stopped server again; its folder says on which port. */
+	async start(port = new URL(this.url).port) {
+		const { command, patienceMs } = programs[this.host];
+		const [program, ...first] = command;
+		const flags = [...first, "--json", "--dir", this.folder, "--port", port, ...this.#flags];
+		// A process group of its own takes a signal as a whole.
+		const child = spawn(program, flags, { detached: true, stdio: ["ignore", "pipe", "pipe"] });
+		this.#process = child;
+		running.add(child);
+		child.once("close", () => running.delete(child));
+		child.stderr.setEncoding("utf8").on("data", (text) => this.#hear(text));
+		const card = await within(patienceMs, `${program} did not start`, firstCard(child), this);
+		Object.assign(this, card);
+	}
 
-  /** Stops the server as a user does, and waits for its end. */
-  async stop() {
-    await this.#end('SIGTERM')
-  }
+	/** Stops the server as a user does, and waits for its end. */
+	async stop() {
+		await this.#end("SIGTERM");
+	}
 
-  /** Ends the server and all its processes without a warning. */
-  async kill() {
-    await this.#end('SIGKILL')
-  }
+	/** Ends the server and all its processes without a warning. */
+	async kill() {
+		await this.#end("SIGKILL");
+	}
 
-  /** Stops the server if it runs, and deletes its folder. */
-  async remove() {
-    try {
-      await this.stop()
-    } finally {
-      await this.kill()
-      await rm(this.folder, { recursive: true, force: true })
-    }
-  }
+	/** Stops the server if it runs, and deletes its folder. */
+	async remove() {
+		try {
+			await this.stop();
+		} finally {
+			await this.kill();
+			await rm(this.folder, { recursive: true, force: true });
+		}
+	}
 
-  /** What the server has said on standard error, or the end of it. */
-  log() {
-    return this.#said
-  }
+	/** What the server has said on standard error, or the end of it. */
+	log() {
+		return this.#said;
+	}
 
-  async #end(signal) {
-    const child = this.#process
-    if (!child || !running.has(child)) return
-    const closed = once(child, 'close')
-    process.kill(-child.pid, signal)
-    await within(STOP_MS, `the server did not stop on ${signal}`, closed, this)
-  }
+	async #end(signal) {
+		const child = this.#process;
+		if (!child || !running.has(child)) return;
+		const closed = once(child, "close");
+		process.kill(-child.pid, signal);
+		await within(STOP_MS, `the server did not stop on ${signal}`, closed, this);
+	}
 
-  #hear(text) {
-    this.#said = (this.#said + text).slice(-MAX_LOG_CHARS)
-  }
+	#hear(text) {
+		this.#said = (this.#said + text).slice(-MAX_LOG_CHARS);
+	}
 }
 
 /**
@@ -110,20 +110,20 @@ export class Server {
  * @param {{ only?: Host, flags?: string[] }} options
  */
 export function onEachHost(title, body, { only, flags } = {}) {
-  for (const host of hosts.filter((host) => !only || host === only)) {
-    describe(`${title} (${host})`, () => {
-      /** @type {Server | undefined} */
-      let server
-      before(async () => {
-        server = await Server.start(host, flags)
-      })
-      afterEach((test) => {
-        if (!test.passed) console.error(`--- ${host} said:\n${server?.log()}---`)
-      })
-      after(() => server?.remove())
-      body(() => server)
-    })
-  }
+	for (const host of hosts.filter((host) => !only || host === only)) {
+		describe(`${title} (${host})`, () => {
+			/** @type {Server | undefined} */
+			let server;
+			before(async () => {
+				server = await Server.start(host, flags);
+			});
+			afterEach((test) => {
+				if (!test.passed) console.error(`--- ${host} said:\n${server?.log()}---`);
+			});
+			after(() => server?.remove());
+			body(() => server);
+		});
+	}
 }
 
 /**
@@ -137,52 +137,52 @@ export function onEachHost(title, body, { only, flags } = {}) {
  * @returns {Promise<T>}
  */
 export async function within(ms, problem, promise, server) {
-  const cancel = new AbortController()
-  const late = sleep(ms, undefined, { signal: cancel.signal }).then(() => {
-    throw new Error(`${problem} within ${ms} ms${server ? `; it said:\n${server.log()}` : ''}`)
-  })
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    cancel.abort()
-    late.catch(() => {})
-  }
+	const cancel = new AbortController();
+	const late = sleep(ms, undefined, { signal: cancel.signal }).then(() => {
+		throw new Error(`${problem} within ${ms} ms${server ? `; it said:\n${server.log()}` : ""}`);
+	});
+	try {
+		return await Promise.race([promise, late]);
+	} finally {
+		cancel.abort();
+		late.catch(() => {});
+	}
 }
 
 /** Returns the line of JSON that a host prints once it listens. */
 async function firstCard(child) {
-  const ended = once(child, 'close').then(([code, signal]) => {
-    throw new Error(`it ended with ${code ?? signal}`)
-  })
-  const printed = new Promise((resolve) => {
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      if (line.startsWith('{')) resolve(JSON.parse(line))
-    })
-  })
-  return Promise.race([printed, ended])
+	const ended = once(child, "close").then(([code, signal]) => {
+		throw new Error(`it ended with ${code ?? signal}`);
+	});
+	const printed = new Promise((resolve) => {
+		createInterface({ input: child.stdout }).on("line", (line) => {
+			if (line.startsWith("{")) resolve(JSON.parse(line));
+		});
+	});
+	return Promise.race([printed, ended]);
 }
 
 /** How each host is started, and how long it may take, which for one includes building it. */
 const programs = {
-  native: {
-    command: process.env.NACRE_PDS
-      ? [process.env.NACRE_PDS, 'dev']
-      : ['cargo', 'run', '--quiet', '--package', 'nacre-pds-cli', '--', 'dev'],
-    patienceMs: process.env.NACRE_PDS ? 20_000 : 600_000,
-  },
-  workerd: {
-    command: [
-      ...(process.env.NACRE_XTASK ? [process.env.NACRE_XTASK] : ['cargo', 'xtask']),
-      'dev',
-      '--test-routes',
-    ],
-    patienceMs: 600_000,
-  },
-}
+	native: {
+		command: process.env.NACRE_PDS
+			? [process.env.NACRE_PDS, "dev"]
+			: ["cargo", "run", "--quiet", "--package", "nacre-pds-cli", "--", "dev"],
+		patienceMs: process.env.NACRE_PDS ? 20_000 : 600_000,
+	},
+	workerd: {
+		command: [
+			...(process.env.NACRE_XTASK ? [process.env.NACRE_XTASK] : ["cargo", "xtask"]),
+			"dev",
+			"--test-routes",
+		],
+		patienceMs: 600_000,
+	},
+};
 
 /** The processes that must not outlive this one. */
-const running = new Set()
-process.once('exit', () => running.forEach((child) => process.kill(-child.pid, 'SIGKILL')))
+const running = new Set();
+process.once("exit", () => running.forEach((child) => process.kill(-child.pid, "SIGKILL")));
 
-const STOP_MS = 15_000
-const MAX_LOG_CHARS = 20_000
+const STOP_MS = 15_000;
+const MAX_LOG_CHARS = 20_000;

@@ -1,14 +1,14 @@
 // Keeps the client libraries on this machine: no test may reach for the network.
 
-import http from 'node:http'
+import http from "node:http";
 
-import { IdResolver } from '@atproto/identity'
+import { IdResolver } from "@atproto/identity";
 
 /** A `fetch` that refuses every host but this machine. @type {typeof fetch} */
 export async function loopbackFetch(input, init) {
-  const { hostname } = new URL(input instanceof Request ? input.url : input)
-  if (hostname !== 'localhost') throw new Error(`a test reached for ${hostname}`)
-  return fetch(input, init)
+	const { hostname } = new URL(input instanceof Request ? input.url : input);
+	if (hostname !== "localhost") throw new Error(`a test reached for ${hostname}`);
+	return fetch(input, init);
 }
 
 /**
@@ -17,19 +17,19 @@ export async function loopbackFetch(input, init) {
  * @param {import('./hosts.mjs').Server} server
  */
 export function resolver(server) {
-  const identities = new IdResolver({
-    plcUrl: CLOSED_PORT,
-    fetch: (input, init) => {
-      const { hostname, pathname } = new URL(input)
-      const ofHandle = hostname === server.handle && pathname === '/.well-known/atproto-did'
-      return ofHandle
-        ? fetchAs(hostname, new URL(pathname, server.url))
-        : loopbackFetch(input, init)
-    },
-  })
-  // Handles for tests have no DNS.
-  identities.handle.resolveDns = async () => undefined
-  return identities
+	const identities = new IdResolver({
+		plcUrl: CLOSED_PORT,
+		fetch: (input, init) => {
+			const { hostname, pathname } = new URL(input);
+			const ofHandle = hostname === server.handle && pathname === "/.well-known/atproto-did";
+			return ofHandle
+				? fetchAs(hostname, new URL(pathname, server.url))
+				: loopbackFetch(input, init);
+		},
+	});
+	// Handles for tests have no DNS.
+	identities.handle.resolveDns = async () => undefined;
+	return identities;
 }
 
 /**
@@ -40,14 +40,14 @@ export function resolver(server) {
  * @returns {Promise<Response>}
  */
 export function fetchAs(host, url) {
-  return new Promise((resolve, reject) => {
-    const request = http.get(url, { headers: { host } }, async (incoming) => {
-      const pieces = await incoming.toArray()
-      resolve(new Response(Buffer.concat(pieces), { status: incoming.statusCode }))
-    })
-    request.once('error', reject)
-  })
+	return new Promise((resolve, reject) => {
+		const request = http.get(url, { headers: { host } }, async (incoming) => {
+			const pieces = await incoming.toArray();
+			resolve(new Response(Buffer.concat(pieces), { status: incoming.statusCode }));
+		});
+		request.once("error", reject);
+	});
 }
 
 /** Nothing listens on port 1. */
-const CLOSED_PORT = 'http://localhost:1'
+const CLOSED_PORT = "http://localhost:1";

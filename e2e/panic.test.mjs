@@ -1,75 +1,75 @@
 // A panic on the real runtime costs one request and keeps nothing; the routes that break the object
 // are those of `pds-worker/src/test_routes.rs`.
 
-import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import assert from "node:assert/strict";
+import { test } from "node:test";
 
-import { onEachHost, within } from './hosts.mjs'
-import { Subscriber, lastSeq } from './stream.mjs'
-import { exportRepo, latestCommit, query, send, signIn, writer } from './xrpc.mjs'
+import { onEachHost, within } from "./hosts.mjs";
+import { Subscriber, lastSeq } from "./stream.mjs";
+import { exportRepo, latestCommit, query, send, signIn, writer } from "./xrpc.mjs";
 
 onEachHost(
-  'panic',
-  (server) => {
-    const routes = { 'in a bare turn': 'panic', 'in a transaction': 'panic?transaction' }
-    const text = ({ bytes }) => new TextDecoder().decode(bytes)
-    let session
+	"panic",
+	(server) => {
+		const routes = { "in a bare turn": "panic", "in a transaction": "panic?transaction" };
+		const text = ({ bytes }) => new TextDecoder().decode(bytes);
+		let session;
 
-    for (const [where, route] of Object.entries(routes)) {
-      test(`${where} is a 500 at once, keeps nothing, and the next request is served`, async () => {
-        session ??= await signIn(server())
-        const head = await latestCommit(server())
-        for (let time = 0; time < 3; time += 1) {
-          const panicking = send(server(), `/__test/${route}`)
-          const answer = await within(5_000, 'the panic was not answered', panicking, server())
-          assert.equal(answer.status, 500)
-          assert.deepEqual(answer.json, {
-            error: 'InternalServerError',
-            message: 'Internal Server Error',
-          })
-          assert.equal(text(await send(server(), '/__test/panic?count')), '0')
-        }
-        assert.deepEqual(await latestCommit(server()), head)
-        const { commit } = await writer(server(), session).create('com.example.after', { where })
-        assert.deepEqual(await latestCommit(server()), commit)
-      })
-    }
+		for (const [where, route] of Object.entries(routes)) {
+			test(`${where} is a 500 at once, keeps nothing, and the next request is served`, async () => {
+				session ??= await signIn(server());
+				const head = await latestCommit(server());
+				for (let time = 0; time < 3; time += 1) {
+					const panicking = send(server(), `/__test/${route}`);
+					const answer = await within(5_000, "the panic was not answered", panicking, server());
+					assert.equal(answer.status, 500);
+					assert.deepEqual(answer.json, {
+						error: "InternalServerError",
+						message: "Internal Server Error",
+					});
+					assert.equal(text(await send(server(), "/__test/panic?count")), "0");
+				}
+				assert.deepEqual(await latestCommit(server()), head);
+				const { commit } = await writer(server(), session).create("com.example.after", { where });
+				assert.deepEqual(await latestCommit(server()), commit);
+			});
+		}
 
-    test('fails the requests in flight, and none hangs', async () => {
-      const calls = Array.from({ length: 12 }, (_, index) =>
-        index === 6
-          ? send(server(), '/__test/panic')
-          : exportRepo(server()).catch((error) => error),
-      )
-      await within(10_000, 'a request hung', Promise.all(calls), server())
-      await query(server(), 'com.atproto.server.describeServer').then((answer) => answer.expect())
-    })
+		test("fails the requests in flight, and none hangs", async () => {
+			const calls = Array.from({ length: 12 }, (_, index) =>
+				index === 6
+					? send(server(), "/__test/panic")
+					: exportRepo(server()).catch((error) => error),
+			);
+			await within(10_000, "a request hung", Promise.all(calls), server());
+			await query(server(), "com.atproto.server.describeServer").then((answer) => answer.expect());
+		});
 
-    test('ends the connections of subscribers, who lose nothing by it', async () => {
-      session ??= await signIn(server())
-      const last = await lastSeq(server(), session)
-      const reader = await Subscriber.open(server(), 0)
-      await reader.until(last)
-      await send(server(), '/__test/panic')
-      await reader.end()
-      await writer(server(), session).create('com.example.after', { the: 'panic' })
-      const again = await Subscriber.open(server(), last)
-      const [next] = await again.until(last + 1)
-      assert.equal(next.body.seq, last + 1)
-      await again.close()
-    })
+		test("ends the connections of subscribers, who lose nothing by it", async () => {
+			session ??= await signIn(server());
+			const last = await lastSeq(server(), session);
+			const reader = await Subscriber.open(server(), 0);
+			await reader.until(last);
+			await send(server(), "/__test/panic");
+			await reader.end();
+			await writer(server(), session).create("com.example.after", { the: "panic" });
+			const again = await Subscriber.open(server(), last);
+			const [next] = await again.until(last + 1);
+			assert.equal(next.body.seq, last + 1);
+			await again.close();
+		});
 
-    test('does not outlast an eviction, and neither does anything else', async () => {
-      const head = await latestCommit(server())
-      await send(server(), '/__test/abort')
-      assert.deepEqual(await latestCommit(server()), head)
-    })
+		test("does not outlast an eviction, and neither does anything else", async () => {
+			const head = await latestCommit(server());
+			await send(server(), "/__test/abort");
+			assert.deepEqual(await latestCommit(server()), head);
+		});
 
-    test('the database keeps its rules on this runtime', async () => {
-      const answer = await send(server(), '/__test/sql')
-      assert.equal(answer.status, 200)
-      assert.equal(text(answer), '')
-    })
-  },
-  { only: 'workerd' },
-)
+		test("the database keeps its rules on this runtime", async () => {
+			const answer = await send(server(), "/__test/sql");
+			assert.equal(answer.status, 200);
+			assert.equal(text(answer), "");
+		});
+	},
+	{ only: "workerd" },
+);

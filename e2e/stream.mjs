@@ -1,90 +1,90 @@
 // The event stream as it comes off the wire.
 
-import { decodeAll } from '@atproto/lex-cbor'
-import WebSocket from 'ws'
+import { decodeAll } from "@atproto/lex-cbor";
+import WebSocket from "ws";
 
-import { within } from './hosts.mjs'
-import { writer } from './xrpc.mjs'
+import { within } from "./hosts.mjs";
+import { writer } from "./xrpc.mjs";
 
 /** A connection to `subscribeRepos` that keeps every frame. */
 export class Subscriber {
-  /** The frames so far. @type {Buffer[]} */ frames = []
-  /** The same, decoded. @type {ReturnType<typeof decodeFrame>[]} */ events = []
-  /** Resolves to the close code once the connection has ended. @type {Promise<number>} */ closed
+	/** The frames so far. @type {Buffer[]} */ frames = [];
+	/** The same, decoded. @type {ReturnType<typeof decodeFrame>[]} */ events = [];
+	/** Resolves to the close code once the connection has ended. @type {Promise<number>} */ closed;
 
-  #server
-  #socket
-  #waiting = new Set()
+	#server;
+	#socket;
+	#waiting = new Set();
 
-  /**
-   * Connects; it is done once the server has accepted.
-   *
-   * @param {import('./hosts.mjs').Server} server
-   * @param {number} [cursor]
-   */
-  static async open(server, cursor) {
-    const query = cursor === undefined ? '' : `?cursor=${cursor}`
-    const url = new URL(`/xrpc/com.atproto.sync.subscribeRepos${query}`, server.url)
-    url.protocol = 'ws:'
-    const subscriber = new Subscriber(server, new WebSocket(url))
-    await within(WAIT_MS, 'the socket did not open', subscriber.#opened(), server)
-    return subscriber
-  }
+	/**
+	 * Connects; it is done once the server has accepted.
+	 *
+	 * @param {import('./hosts.mjs').Server} server
+	 * @param {number} [cursor]
+	 */
+	static async open(server, cursor) {
+		const query = cursor === undefined ? "" : `?cursor=${cursor}`;
+		const url = new URL(`/xrpc/com.atproto.sync.subscribeRepos${query}`, server.url);
+		url.protocol = "ws:";
+		const subscriber = new Subscriber(server, new WebSocket(url));
+		await within(WAIT_MS, "the socket did not open", subscriber.#opened(), server);
+		return subscriber;
+	}
 
-  constructor(server, socket) {
-    this.#server = server
-    this.#socket = socket
-    this.closed = new Promise((resolve) => socket.once('close', resolve))
-    socket.on('message', (frame, isBinary) => {
-      if (!isBinary) throw new Error('a frame is text')
-      this.frames.push(frame)
-      this.events.push(decodeFrame(frame))
-      for (const look of this.#waiting) look()
-    })
-  }
+	constructor(server, socket) {
+		this.#server = server;
+		this.#socket = socket;
+		this.closed = new Promise((resolve) => socket.once("close", resolve));
+		socket.on("message", (frame, isBinary) => {
+			if (!isBinary) throw new Error("a frame is text");
+			this.frames.push(frame);
+			this.events.push(decodeFrame(frame));
+			for (const look of this.#waiting) look();
+		});
+	}
 
-  /**
-   * Waits until there is an event of this number or a later one, and returns all of them.
-   *
-   * @param {number} seq
-   */
-  async until(seq) {
-    await this.#see(() => this.events.at(-1)?.body.seq >= seq)
-    return this.events
-  }
+	/**
+	 * Waits until there is an event of this number or a later one, and returns all of them.
+	 *
+	 * @param {number} seq
+	 */
+	async until(seq) {
+		await this.#see(() => this.events.at(-1)?.body.seq >= seq);
+		return this.events;
+	}
 
-  /** Waits for the server to close the connection, and returns the code. */
-  async end() {
-    return within(WAIT_MS, 'the server did not close the socket', this.closed, this.#server)
-  }
+	/** Waits for the server to close the connection, and returns the code. */
+	async end() {
+		return within(WAIT_MS, "the server did not close the socket", this.closed, this.#server);
+	}
 
-  /** Closes the connection from this side. */
-  async close() {
-    this.#socket.close()
-    await this.end()
-  }
+	/** Closes the connection from this side. */
+	async close() {
+		this.#socket.close();
+		await this.end();
+	}
 
-  async #opened() {
-    await new Promise((resolve, reject) => {
-      this.#socket.once('open', resolve)
-      this.#socket.once('error', reject)
-    })
-  }
+	async #opened() {
+		await new Promise((resolve, reject) => {
+			this.#socket.once("open", resolve);
+			this.#socket.once("error", reject);
+		});
+	}
 
-  async #see(isThere) {
-    if (isThere()) return
-    let look
-    const seen = new Promise((resolve, reject) => {
-      look = () => isThere() && resolve()
-      this.closed.then((code) => reject(new Error(`the stream was closed with ${code}`)))
-    })
-    this.#waiting.add(look)
-    try {
-      await within(WAIT_MS, 'the event did not come', seen, this.#server)
-    } finally {
-      this.#waiting.delete(look)
-    }
-  }
+	async #see(isThere) {
+		if (isThere()) return;
+		let look;
+		const seen = new Promise((resolve, reject) => {
+			look = () => isThere() && resolve();
+			this.closed.then((code) => reject(new Error(`the stream was closed with ${code}`)));
+		});
+		this.#waiting.add(look);
+		try {
+			await within(WAIT_MS, "the event did not come", seen, this.#server);
+		} finally {
+			this.#waiting.delete(look);
+		}
+	}
 }
 
 /**
@@ -94,11 +94,11 @@ export class Subscriber {
  * @param {{ accessJwt: string }} session
  */
 export async function lastSeq(server, session) {
-  const subscriber = await Subscriber.open(server)
-  await writer(server, session).create('com.example.last', {})
-  const [{ body }] = await subscriber.until(1)
-  await subscriber.close()
-  return body.seq
+	const subscriber = await Subscriber.open(server);
+	await writer(server, session).create("com.example.last", {});
+	const [{ body }] = await subscriber.until(1);
+	await subscriber.close();
+	return body.seq;
 }
 
 /**
@@ -108,9 +108,9 @@ export async function lastSeq(server, session) {
  * @returns {{ header: { op: number, t?: string }, body: any }}
  */
 export function decodeFrame(frame) {
-  const [header, body, ...more] = decodeAll(frame)
-  if (body === undefined || more.length > 0) throw new Error('a frame is not two objects')
-  return { header, body }
+	const [header, body, ...more] = decodeAll(frame);
+	if (body === undefined || more.length > 0) throw new Error("a frame is not two objects");
+	return { header, body };
 }
 
-const WAIT_MS = 20_000
+const WAIT_MS = 20_000;

@@ -4,22 +4,22 @@
 
 /** A response that has been read. */
 export class Answer {
-  /** @type {number} */ status
-  /** @type {Headers} */ headers
-  /** @type {Uint8Array} */ bytes
+	/** @type {number} */ status;
+	/** @type {Headers} */ headers;
+	/** @type {Uint8Array} */ bytes;
 
-  /** The body as JSON. */
-  get json() {
-    return JSON.parse(new TextDecoder().decode(this.bytes))
-  }
+	/** The body as JSON. */
+	get json() {
+		return JSON.parse(new TextDecoder().decode(this.bytes));
+	}
 
-  /** Returns the JSON body of a success; throws on anything else. */
-  expect() {
-    if (this.status !== 200) {
-      throw new Error(`status ${this.status}: ${new TextDecoder().decode(this.bytes)}`)
-    }
-    return this.bytes.length > 0 ? this.json : undefined
-  }
+	/** Returns the JSON body of a success; throws on anything else. */
+	expect() {
+		if (this.status !== 200) {
+			throw new Error(`status ${this.status}: ${new TextDecoder().decode(this.bytes)}`);
+		}
+		return this.bytes.length > 0 ? this.json : undefined;
+	}
 }
 
 /**
@@ -30,12 +30,12 @@ export class Answer {
  * @param {RequestInit} init
  */
 export async function send(server, path, init = {}) {
-  const response = await fetch(new URL(path, server.url), { redirect: 'error', ...init })
-  const answer = new Answer()
-  answer.status = response.status
-  answer.headers = response.headers
-  answer.bytes = new Uint8Array(await response.arrayBuffer())
-  return answer
+	const response = await fetch(new URL(path, server.url), { redirect: "error", ...init });
+	const answer = new Answer();
+	answer.status = response.status;
+	answer.headers = response.headers;
+	answer.bytes = new Uint8Array(await response.arrayBuffer());
+	return answer;
 }
 
 /**
@@ -47,8 +47,8 @@ export async function send(server, path, init = {}) {
  * @param {string} [token]
  */
 export function query(server, nsid, params = {}, token) {
-  const text = new URLSearchParams(params).toString()
-  return send(server, `/xrpc/${nsid}${text ? `?${text}` : ''}`, { headers: bearer(token) })
+	const text = new URLSearchParams(params).toString();
+	return send(server, `/xrpc/${nsid}${text ? `?${text}` : ""}`, { headers: bearer(token) });
 }
 
 /**
@@ -60,20 +60,20 @@ export function query(server, nsid, params = {}, token) {
  * @param {string} [token]
  */
 export function procedure(server, nsid, input, token) {
-  const headers = bearer(token)
-  if (input === undefined) return send(server, `/xrpc/${nsid}`, { method: 'POST', headers })
-  headers['content-type'] = 'application/json'
-  return send(server, `/xrpc/${nsid}`, { method: 'POST', headers, body: JSON.stringify(input) })
+	const headers = bearer(token);
+	if (input === undefined) return send(server, `/xrpc/${nsid}`, { method: "POST", headers });
+	headers["content-type"] = "application/json";
+	return send(server, `/xrpc/${nsid}`, { method: "POST", headers, body: JSON.stringify(input) });
 }
 
 /** Opens a session and returns it. @param {Server} server */
 export async function signIn(server) {
-  const { did: identifier, password } = server
-  const answer = await procedure(server, 'com.atproto.server.createSession', {
-    identifier,
-    password,
-  })
-  return answer.expect()
+	const { did: identifier, password } = server;
+	const answer = await procedure(server, "com.atproto.server.createSession", {
+		identifier,
+		password,
+	});
+	return answer.expect();
 }
 
 /**
@@ -83,21 +83,21 @@ export async function signIn(server) {
  * @param {{ accessJwt: string }} session
  */
 export function writer(server, { accessJwt }) {
-  const write = async (verb, input) => {
-    const nsid = `com.atproto.repo.${verb}Record`
-    return (await procedure(server, nsid, { repo: server.did, ...input }, accessJwt)).expect()
-  }
-  return {
-    create: (collection, record, rkey) => write('create', { collection, rkey, record }),
-    put: (collection, rkey, record) => write('put', { collection, rkey, record }),
-    delete: (collection, rkey) => write('delete', { collection, rkey }),
-  }
+	const write = async (verb, input) => {
+		const nsid = `com.atproto.repo.${verb}Record`;
+		return (await procedure(server, nsid, { repo: server.did, ...input }, accessJwt)).expect();
+	};
+	return {
+		create: (collection, record, rkey) => write("create", { collection, rkey, record }),
+		put: (collection, rkey, record) => write("put", { collection, rkey, record }),
+		delete: (collection, rkey) => write("delete", { collection, rkey }),
+	};
 }
 
 /** Returns the head of the repository. @param {Server} server */
 export async function latestCommit(server) {
-  const answer = await query(server, 'com.atproto.sync.getLatestCommit', { did: server.did })
-  return answer.expect()
+	const answer = await query(server, "com.atproto.sync.getLatestCommit", { did: server.did });
+	return answer.expect();
 }
 
 /**
@@ -107,13 +107,13 @@ export async function latestCommit(server) {
  * @param {string} [since]
  */
 export async function exportRepo(server, since) {
-  const params = since ? { did: server.did, since } : { did: server.did }
-  const answer = await query(server, 'com.atproto.sync.getRepo', params)
-  if (answer.status !== 200) answer.expect()
-  return answer.bytes
+	const params = since ? { did: server.did, since } : { did: server.did };
+	const answer = await query(server, "com.atproto.sync.getRepo", params);
+	if (answer.status !== 200) answer.expect();
+	return answer.bytes;
 }
 
 /** @returns {Record<string, string>} */
 function bearer(token) {
-  return token ? { authorization: `Bearer ${token}` } : {}
+	return token ? { authorization: `Bearer ${token}` } : {};
 }
