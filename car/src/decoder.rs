@@ -23,8 +23,8 @@ pub enum Step<'a> {
 /// A reader of a CAR that arrives in pieces of any size.
 ///
 /// It keeps what was pushed and not yet stepped over: if [`step`](Self::step) is called until
-/// [`Step::NeedMore`] after each piece, that is one unfinished block and the piece. How many bytes and
-/// blocks there may be in all is for the caller to limit.
+/// [`Step::NeedMore`] after each piece, that is one unfinished block and the piece. How many bytes
+/// and blocks there may be in all is for the caller to limit.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     buffer: Vec<u8>,

@@ -8,10 +8,11 @@ use crate::frame::{DAG_CBOR, HEADER_END, HEADER_START, RAW, SHA_256};
 
 /// A CAR that is being written.
 ///
-/// It can be taken in pieces: send [`as_bytes`](Self::as_bytes) and [`clear`](Self::clear) to reuse the
-/// memory, or [`take_chunk`](Self::take_chunk) to own each piece. The order of blocks is the caller's: a
-/// CAR that is to be read as a stream has the commit first and the tree in pre-order. Nothing is checked:
-/// a block over the limit, or another kind of CID, is written as it is and refused by the readers.
+/// It can be taken in pieces: send [`as_bytes`](Self::as_bytes) and [`clear`](Self::clear) to reuse
+/// the memory, or [`take_chunk`](Self::take_chunk) to own each piece. The order of blocks is the
+/// caller's: a CAR that is to be read as a stream has the commit first and the tree in pre-order.
+/// Nothing is checked: a block over the limit, or another kind of CID, is written as it is and
+/// refused by the readers.
 #[derive(Clone, Debug)]
 pub struct Writer {
     buffer: Vec<u8>,

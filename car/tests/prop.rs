@@ -1,4 +1,5 @@
-//! Reading is the inverse of writing, in one piece or many, and other people read and write the same.
+//! Reading is the inverse of writing, in one piece or many, and other people read and write the
+//! same.
 #![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
 
 mod support;
@@ -52,7 +53,8 @@ proptest! {
             prop_assert!(writer.is_empty());
         }
         file.extend(writer.finish());
-        prop_assert_eq!(file, if blocks.is_empty() { header(&[root]) } else { write(&[root], &blocks) });
+        prop_assert!(file.starts_with(&header(&[root])));
+        prop_assert_eq!(file, write(&[root], &blocks));
     }
 
     #[test]
@@ -71,19 +73,28 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..300), with_header: bool, pieces in pieces()) {
+    fn arbitrary_bytes_never_panic(
+        bytes in vec(any::<u8>(), 0..300),
+        with_header: bool,
+        pieces in pieces(),
+    ) {
         let mut file = if with_header { header(&[cid_of(RAW, b"")]) } else { Vec::new() };
         file.extend(bytes);
         prop_assert_eq!(read(&file), read_in_pieces(&file, &pieces));
     }
 
     #[test]
-    fn any_change_to_a_file_is_noticed(blocks in vec(block(), 1..6), at: Index, flip in 1..=255_u8) {
+    fn any_change_to_a_file_is_noticed(
+        blocks in vec(block(), 1..6),
+        at: Index,
+        flip in 1..=255_u8,
+    ) {
         let file = write(&[], &blocks);
         let mut changed = file.clone();
         let at = at.index(file.len());
         changed[at] ^= flip;
-        // A changed codec names another block with the same bytes: that is for who looks for the first.
+        // A changed codec names another block with the same bytes: that is for who looks for the
+        // first.
         prop_assert_ne!(read(&changed), read(&file));
     }
 
@@ -124,7 +135,10 @@ proptest! {
     }
 
     #[test]
-    fn another_implementation_writes_what_we_write(roots in vec(block(), 1..4), blocks in vec(block(), 1..6)) {
+    fn another_implementation_writes_what_we_write(
+        roots in vec(block(), 1..4),
+        blocks in vec(block(), 1..6),
+    ) {
         let roots: Vec<_> = roots.into_iter().map(|(cid, _)| cid).collect();
         let file = run(async {
             let mut file = Vec::new();

@@ -54,8 +54,8 @@ pub enum Version {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The block is not the canonical DAG-CBOR of a commit with exactly its fields; something else stands
-    /// within the field that begins at this offset.
+    /// The block is not the canonical DAG-CBOR of a commit with exactly its fields; something else
+    /// stands within the field that begins at this offset.
     #[error("not the canonical encoding of a commit at byte {0}")]
     Cbor(usize),
     /// The DID is not one.

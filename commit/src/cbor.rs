@@ -31,8 +31,8 @@ pub(crate) fn write_small(out: &mut Vec<u8>, value: u8) {
     out.push(value);
 }
 
-/// Writes a link. Commits link to trees and commits, so the CID is DAG-CBOR and SHA-256 when it was read
-/// or made here; any other is written as it is and refused by readers.
+/// Writes a link. Commits link to trees and commits, so the CID is DAG-CBOR and SHA-256 when it was
+/// read or made here; any other is written as it is and refused by readers.
 pub(crate) fn write_link(out: &mut Vec<u8>, cid: Option<&Cid>) {
     let Some(cid) = cid else {
         out.push(NULL);

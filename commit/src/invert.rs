@@ -30,8 +30,8 @@ pub enum InvertError<E> {
 
 /// Undoes `ops` in the tree at `data` and returns the root of the tree before.
 ///
-/// The source needs to hold only the covering proof of the paths. The commit is right if the result is
-/// the root that came before it, `prev_data`.
+/// The source needs to hold only the covering proof of the paths. The commit is right if the result
+/// is the root that came before it, `prev_data`.
 ///
 /// # Errors
 ///

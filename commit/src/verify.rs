@@ -42,11 +42,12 @@ pub enum RepoError<E> {
     Tree(#[from] TreeError<E>),
 }
 
-/// Checks the whole repository of `did` whose commit is `root`: the signature if there is a key, the tree
-/// with every rule that it has, each key, and the hash of every block, records included.
+/// Checks the whole repository of `did` whose commit is `root`: the signature if there is a key,
+/// the tree with every rule that it has, each key, and the hash of every block, records included.
 ///
-/// Of the blocks in a CAR, whatever is not reached from the root is not looked at. How many blocks there
-/// may be is for the caller to limit, who has to hold them. The bytes of records are not read.
+/// Of the blocks in a CAR, whatever is not reached from the root is not looked at. How many blocks
+/// there may be is for the caller to limit, who has to hold them. The bytes of records are not
+/// read.
 ///
 /// # Errors
 ///

@@ -130,12 +130,13 @@ pub enum CommitError<E> {
 
 /// Applies `writes` to the repository at `head`, all or none, and signs the result.
 ///
-/// Without a head this is the first commit. No writes are fine: the tree stays and is signed again. The
-/// source supplies the tree's nodes; the records themselves are not looked at.
+/// Without a head this is the first commit. No writes are fine: the tree stays and is signed again.
+/// The source supplies the tree's nodes; the records themselves are not looked at.
 ///
 /// # Errors
 ///
-/// [`CommitError`] if the writes do not fit the repository or each other, or the tree cannot be read.
+/// [`CommitError`] if the writes do not fit the repository or each other, or the tree cannot be
+/// read.
 pub fn commit<S: BlockSource>(
     source: &S,
     did: &Did,

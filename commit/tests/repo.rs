@@ -80,7 +80,8 @@ proptest! {
         };
         let found = verify_repo(&blocks, root, &did(), Some(KEY.verifying_key()));
         // A changed node may break a rule before it is hashed.
-        let is_node = matches!(found, Err(RepoError::Tree(TreeError::Node(node, _))) if node == cid);
+        let is_node =
+            matches!(found, Err(RepoError::Tree(TreeError::Node(node, _))) if node == cid);
         prop_assert!(found == Err(RepoError::Tree(expected)) || (flip != 0 && is_node));
     }
 }

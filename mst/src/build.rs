@@ -34,7 +34,8 @@ pub enum BuildError<E = Infallible> {
 
 /// Builds the tree of `entries`, which ascend by key, and returns its root.
 ///
-/// Each node is given to `sink` once, after the nodes below it. Costs one hash a key and one a node.
+/// Each node is given to `sink` once, after the nodes below it. Costs one hash a key and one a
+/// node.
 ///
 /// # Errors
 ///
@@ -70,8 +71,8 @@ impl<E, F: FnMut(Cid, Vec<u8>) -> Result<(), E>> Builder<F> {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] if the entry cannot follow the ones before, or when the sink fails. After an error
-    /// the tree is not to be used.
+    /// [`BuildError`] if the entry cannot follow the ones before, or when the sink fails. After an
+    /// error the tree is not to be used.
     pub fn push(&mut self, key: &str, value: Cid) -> Result<(), BuildError<E>> {
         let key = key.as_bytes();
         let level = level_index(key_level(key)?);

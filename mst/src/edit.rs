@@ -16,8 +16,9 @@ impl Tree {
     ///
     /// # Errors
     ///
-    /// [`TreeError`] if `key` is not a key, `value` not a record's CID, a block that the change touches
-    /// is missing or not a node, or a node would grow over its limit. The tree is then as it was.
+    /// [`TreeError`] if `key` is not a key, `value` not a record's CID, a block that the change
+    /// touches is missing or not a node, or a node would grow over its limit. The tree is then as
+    /// it was.
     pub fn insert<S: BlockSource>(
         &mut self,
         source: &S,
@@ -57,8 +58,8 @@ impl Tree {
     ///
     /// # Errors
     ///
-    /// [`TreeError`] if `key` is not a key, a block that the change touches is missing or not a node, or
-    /// a node would grow over its limit. The tree is then as it was.
+    /// [`TreeError`] if `key` is not a key, a block that the change touches is missing or not a
+    /// node, or a node would grow over its limit. The tree is then as it was.
     pub fn remove<S: BlockSource>(
         &mut self,
         source: &S,

@@ -22,7 +22,8 @@ pub enum TreeError<E> {
     /// The argument is a CID that a tree cannot link to.
     #[error(transparent)]
     Link(#[from] LinkError),
-    /// The source does not hold this block. Fetch it and repeat the call, where blocks come from afar.
+    /// The source does not hold this block. Fetch it and repeat the call, where blocks come from
+    /// afar.
     #[error("block {0} is missing")]
     Missing(Cid),
     /// This block is not a node, or not one that belongs where it stands.

@@ -22,8 +22,8 @@ pub struct Changes {
 }
 
 impl Tree {
-    /// Encodes and hashes each node that changed since the last flush, once, and says what is new and
-    /// what is no longer needed. A node that was changed and changed back is neither.
+    /// Encodes and hashes each node that changed since the last flush, once, and says what is new
+    /// and what is no longer needed. A node that was changed and changed back is neither.
     pub fn flush(&mut self) -> Changes {
         let mut new_blocks = Vec::new();
         for id in self.changed_nodes().into_iter().rev() {

@@ -4,10 +4,12 @@
 
 use sha2::{Digest as _, Sha256};
 
-/// The longest key in bytes. The longest repo path is 830: an NSID of 317, a slash, a record key of 512.
+/// The longest key in bytes. The longest repo path is 830: an NSID of 317, a slash, a record key of
+/// 512.
 pub const MAX_KEY_BYTES: usize = 1024;
 
-/// The highest level of a node. Finding a key above it takes 2^130 hashes, so no real tree comes near.
+/// The highest level of a node. Finding a key above it takes 2^130 hashes, so no real tree comes
+/// near.
 pub const MAX_LEVEL: u32 = 64;
 
 /// What is wrong with a key.
@@ -28,7 +30,8 @@ pub enum KeyError {
     Parts,
 }
 
-/// Returns the height of a key: half the number of zero bits, rounded down, that its SHA-256 begins with.
+/// Returns the height of a key: half the number of zero bits, rounded down, that its SHA-256 begins
+/// with.
 ///
 /// Any bytes have a height, keys of a tree or not.
 #[must_use]
@@ -47,7 +50,8 @@ pub(crate) fn level_index(level: u32) -> usize {
     usize::try_from(level).expect("levels are at most 64")
 }
 
-/// Checks length, characters and the one slash. NSID and record key syntax are the caller's business.
+/// Checks length, characters and the one slash. NSID and record key syntax are the caller's
+/// business.
 pub(crate) fn check_key(key: &[u8]) -> Result<(), KeyError> {
     if key.len() > MAX_KEY_BYTES {
         return Err(KeyError::Length);
@@ -88,7 +92,10 @@ fn digest_height(digest: &[u8; 32]) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use alloc::format;
+    use std::path::PathBuf;
 
     use super::*;
 
@@ -127,6 +134,22 @@ mod tests {
         }
         for (key, at) in [("a/ b", 2), ("é/b", 0), ("a/b\0", 3), ("a/b@", 3), ("a/%20", 2)] {
             assert_eq!(check_key(key.as_bytes()), Err(KeyError::Byte(at)), "{key}");
+        }
+    }
+
+    #[test]
+    fn shared_prefixes_are_those_of_the_interoperability_suite() {
+        let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/interop");
+        let suite = std::env::var_os("NACRE_INTEROP").map_or_else(beside, PathBuf::from);
+        let Ok(json) = std::fs::read_to_string(suite.join("mst/common_prefix.json")) else {
+            assert!(std::env::var_os("CI").is_none(), "the suite is absent");
+            return;
+        };
+        let cases: serde_json::Value = serde_json::from_str(&json).unwrap();
+        for case in cases.as_array().unwrap() {
+            let [left, right] =
+                ["left", "right"].map(|side| case[side].as_str().unwrap().as_bytes());
+            assert_eq!(serde_json::Value::from(common_prefix(left, right)), case["len"], "{case}");
         }
     }
 }

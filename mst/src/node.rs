@@ -1,9 +1,9 @@
 //! The strict reader of node blocks, which copies nothing.
 //!
-//! A node is the DAG-CBOR map `{"e": [entries], "l": link or null}`, an entry the map
-//! `{"k": key bytes after the prefix, "p": prefix length, "t": link or null, "v": link}`.
-//! The prefix is what a key shares with the key before it in the same node, so keys can be compared in
-//! place: an entry that shares more with its predecessor than the sought key does lies on the same side.
+//! A node is the DAG-CBOR map `{"e": [entries], "l": link or null}`, an entry the map `{"k": key
+//! bytes after the prefix, "p": prefix length, "t": link or null, "v": link}`. The prefix is what a
+//! key shares with the key before it in the same node, so keys can be compared in place: an entry
+//! that shares more with its predecessor than the sought key does lies on the same side.
 //!
 //! Specification: <https://atproto.com/specs/repository#mst-structure>
 
@@ -18,7 +18,8 @@ use crate::key::{KeyError, MAX_KEY_BYTES, check_key, common_prefix, key_height, 
 pub const MAX_NODE_BYTES: usize = 1024 * 1024;
 
 /// The most entries in one node. Four is the mean, and 200 in a row happens to nobody by chance
-/// (one in 10^25), but keys can be mined. With the longest keys so many still fit [`MAX_NODE_BYTES`].
+/// (one in 10^25), but keys can be mined. With the longest keys so many still fit
+/// [`MAX_NODE_BYTES`].
 pub const MAX_NODE_ENTRIES: usize = 900;
 
 const _: () = assert!(MAX_NODE_ENTRIES * (MAX_KEY_BYTES + 97) + 56 <= MAX_NODE_BYTES);
@@ -93,8 +94,8 @@ pub(crate) struct Place<'a> {
 }
 
 impl<'a> NodeRef<'a> {
-    /// Reads a node and checks all that can be seen in the block alone: encoding, kinds of CID, keys,
-    /// their order and compression, and the limits.
+    /// Reads a node and checks all that can be seen in the block alone: encoding, kinds of CID,
+    /// keys, their order and compression, and the limits.
     ///
     /// # Errors
     ///
@@ -144,7 +145,8 @@ impl<'a> NodeRef<'a> {
         self.count
     }
 
-    /// Returns whether there is neither an entry nor a subtree, as only in the root of an empty tree.
+    /// Returns whether there is neither an entry nor a subtree, as only in the root of an empty
+    /// tree.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.count == 0 && self.left.is_none()
@@ -369,7 +371,8 @@ pub(crate) const NULL: u8 = 0xf6;
 /// The head of a node's map and its first key.
 pub(crate) const MAP_E: [u8; 3] = [0xa2, 0x61, b'e'];
 
-/// All of a link but its digest: tag 42, 37 bytes, identity multibase, CIDv1, DAG-CBOR, SHA-256, 32 bytes.
+/// All of a link but its digest: tag 42, 37 bytes, identity multibase, CIDv1, DAG-CBOR, SHA-256, 32
+/// bytes.
 pub(crate) const LINK: [u8; 9] = [0xd8, 0x2a, 0x58, 0x25, 0x00, 0x01, 0x71, 0x12, 0x20];
 
 /// The map keys, encoded.

@@ -9,8 +9,9 @@ use cid::Cid;
 
 /// Supplies blocks to a tree; how they are stored is the caller's business.
 ///
-/// The tree checks what a block says but does not hash it again: bytes from a stranger must have been
-/// compared with their CID on the way in. [`verify`](crate::verify) is the exception and hashes all.
+/// The tree checks what a block says but does not hash it again: bytes from a stranger must have
+/// been compared with their CID on the way in. [`verify`](crate::verify) is the exception and
+/// hashes all.
 pub trait BlockSource {
     /// What a failing store reports; an absent block is not a failure.
     type Error;

@@ -4,9 +4,9 @@
 //! *slots* for links to subtrees: slot 0 is left of the first entry, slot i right of entry i - 1. A
 //! node is *clean* while it is what its block says. A link to a node not read yet is its digest.
 //!
-//! *Tricky bits.* Every operation first reads all that it will touch and only then changes anything, so
-//! that a missing block or a failing source leaves the tree as it was. A clean node has only clean nodes
-//! below it: whoever changes a node makes all the nodes above dirty too.
+//! *Tricky bits.* Every operation first reads all that it will touch and only then changes
+//! anything, so that a missing block or a failing source leaves the tree as it was. A clean node
+//! has only clean nodes below it: whoever changes a node makes all the nodes above dirty too.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -142,7 +142,8 @@ impl Tree {
         Self { root, nodes: Vec::new(), unused: Vec::new(), keys: Vec::new(), retired: Vec::new() }
     }
 
-    /// Returns the node of a link, having read it if need be and checked it against its surroundings.
+    /// Returns the node of a link, having read it if need be and checked it against its
+    /// surroundings.
     fn loaded<S: BlockSource>(
         &mut self,
         source: &S,

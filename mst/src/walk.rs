@@ -22,7 +22,8 @@ pub enum Visit<'w> {
         /// The record.
         value: Cid,
     },
-    /// A node. The subtree left of its first entry follows, then each entry and the subtree on its right.
+    /// A node. The subtree left of its first entry follows, then each entry and the subtree on its
+    /// right.
     Node {
         /// The block's CID.
         cid: Cid,
@@ -36,7 +37,8 @@ pub enum Visit<'w> {
 /// A walk over a tree in pre-order, the order of blocks in a CAR that can be read as a stream.
 ///
 /// Entries come in key order. Memory is one block for each level; the depth is at most
-/// [`MAX_LEVEL`](crate::MAX_LEVEL) + 1. Everything is checked that a valid tree has to obey but the hashes.
+/// [`MAX_LEVEL`](crate::MAX_LEVEL) + 1. Everything is checked that a valid tree has to obey but the
+/// hashes.
 #[derive(Debug)]
 pub struct Walk<'s, S> {
     source: &'s S,
@@ -114,7 +116,8 @@ impl<'s, S: BlockSource> Walk<'s, S> {
         Ok(None)
     }
 
-    /// Reads a node and makes it the top of the stack, at its beginning or where the walk shall begin.
+    /// Reads a node and makes it the top of the stack, at its beginning or where the walk shall
+    /// begin.
     fn enter(&mut self, digest: Digest, parent: Option<u32>) -> Result<(), TreeError<S::Error>> {
         let block = fetch(self.source, digest)?;
         let (node, level) = read(digest, &block, parent)?;
@@ -190,9 +193,10 @@ impl<S: BlockSource> Iterator for Entries<'_, S> {
 
 /// Checks a whole tree and returns the number of its entries.
 ///
-/// Every node is hashed and held against all the rules: canonical encoding, ascending keys, the height of
-/// each key, no level left out, no empty node, a root that begins at the highest key, the limits. What
-/// passes is the one tree of its entries, so building it anew would give the same root.
+/// Every node is hashed and held against all the rules: canonical encoding, ascending keys, the
+/// height of each key, no level left out, no empty node, a root that begins at the highest key, the
+/// limits. What passes is the one tree of its entries, so building it anew would give the same
+/// root.
 ///
 /// # Errors
 ///

@@ -173,7 +173,11 @@ proptest! {
     }
 
     #[test]
-    fn entries_come_in_order_from_any_key(entries in entries(80), from in key(), cut in 0_usize..16) {
+    fn entries_come_in_order_from_any_key(
+        entries in entries(80),
+        from in key(),
+        cut in 0_usize..16,
+    ) {
         let (root, blocks) = twin(&entries);
         let from = &from[..cut.min(from.len())];
         let tree = || TreeEntries::new(&blocks, root).unwrap();
@@ -189,7 +193,10 @@ proptest! {
     }
 
     #[test]
-    fn a_proof_shows_what_is_there_and_what_is_not(entries in entries(80), keys in vec(key(), 1..4)) {
+    fn a_proof_shows_what_is_there_and_what_is_not(
+        entries in entries(80),
+        keys in vec(key(), 1..4),
+    ) {
         let (root, blocks) = twin(&entries);
         let proof = covering_proof(&blocks, root, &keys).unwrap();
         prop_assert_eq!(proof[0].0, root);
@@ -223,7 +230,8 @@ proptest! {
         let (root, blocks) = twin(&after);
         prop_assert_eq!(tree.flush().root, root);
 
-        let proof: Blocks = covering_proof(&blocks, root, writes.keys()).unwrap().into_iter().collect();
+        let proof = covering_proof(&blocks, root, writes.keys()).unwrap();
+        let proof: Blocks = proof.into_iter().collect();
         let mut undone: Vec<_> = writes.keys().zip(order).collect();
         undone.sort_by_key(|(_, order)| *order);
         let mut tree = Tree::load(root).unwrap();
@@ -320,7 +328,10 @@ proptest! {
     }
 
     #[test]
-    fn of_all_entries_only_ascending_ones_are_built(keys in subsequence(KEYS.clone(), 2..6), swap: Index) {
+    fn of_all_entries_only_ascending_ones_are_built(
+        keys in subsequence(KEYS.clone(), 2..6),
+        swap: Index,
+    ) {
         let mut keys: Vec<_> = keys.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
         let at = swap.index(keys.len() - 1);
         keys.swap(at, at + 1);

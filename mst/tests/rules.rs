@@ -3,13 +3,15 @@
 
 mod support;
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::convert::Infallible;
 
 use cid::Cid;
 use ipld_core::ipld::Ipld;
 use nacre_mst::{
-    BuildError, KeyError, LinkError, MAX_KEY_BYTES, MAX_NODE_BYTES, MAX_NODE_ENTRIES, NodeError,
-    NodeRef, Tree, TreeError, build, covering_proof, key_height, verify,
+    BlockSource, BuildError, KeyError, LinkError, MAX_KEY_BYTES, MAX_NODE_BYTES, MAX_NODE_ENTRIES,
+    NodeError, NodeRef, Tree, TreeError, build, covering_proof, key_height, verify,
 };
 use support::{Blocks, Entries, KEYS, entry, node, put, raw_node, record, twin};
 
@@ -268,4 +270,21 @@ fn setting_a_record_to_what_it_is_changes_nothing() {
     assert_eq!(tree.insert(&blocks, &key(0, 0), record(0)), Ok(Some(record(0))));
     let changes = tree.flush();
     assert_eq!((changes.root, changes.new_blocks.len(), changes.retired.len()), (root, 0, 0));
+}
+
+#[test]
+fn a_proof_of_many_keys_reads_each_node_once() {
+    struct Counting(Blocks, Cell<usize>);
+    impl BlockSource for Counting {
+        type Error = Infallible;
+
+        fn block(&self, cid: &Cid) -> Result<Option<Cow<'_, [u8]>>, Infallible> {
+            self.1.set(self.1.get() + 1);
+            self.0.block(cid)
+        }
+    }
+    let (root, blocks) = twin(&KEYS.iter().map(|key| (key.clone(), record(0))).collect());
+    let source = Counting(blocks, Cell::new(0));
+    let proof = covering_proof(&source, root, KEYS.iter()).unwrap();
+    assert_eq!((proof.len(), source.1.get()), (source.0.len(), source.0.len()));
 }

@@ -1,4 +1,5 @@
-//! What the tests share: keys of every height, records, and a twin of the tree that is obviously right.
+//! What the tests share: keys of every height, records, and a twin of the tree that is obviously
+//! right.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
 use std::collections::BTreeMap;
@@ -91,7 +92,8 @@ pub fn put(blocks: &mut Blocks, block: &[u8]) -> Cid {
     cid
 }
 
-/// Returns a folder of the interoperability suite, or `None` where it is absent and need not be there.
+/// Returns a folder of the interoperability suite, or `None` where it is absent and need not be
+/// there.
 pub fn interop(folder: &str) -> Option<PathBuf> {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/interop");
     let root = std::env::var_os("NACRE_INTEROP").map_or_else(beside, PathBuf::from);
