@@ -26,10 +26,11 @@ pub(crate) enum FolderError {
 }
 
 impl Folder {
-    /// Makes the folder where there is none, and locks it.
+    /// Makes the folder where there is none, with one for blobs in it, and locks it.
     pub(crate) fn open(path: &Path) -> Result<Self, FolderError> {
         let failed = |error| FolderError::File { path: path.to_owned(), error };
         make(path).map_err(failed)?;
+        make(&path.join("blobs")).map_err(failed)?;
         let mut lock = File::options()
             .read(true)
             .write(true)
