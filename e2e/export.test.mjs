@@ -169,7 +169,7 @@ function plain(value) {
 }
 
 const SEED = 20_260_801;
-const STEPS = 420;
+const STEPS = 360;
 const KEYS = 200;
 const COLLECTIONS = ["com.example.shell", "com.example.sand", "app.example.a.b.c"];
 /** At how many records the export is compared. */
