@@ -59,6 +59,17 @@ onEachHost(
 			await again.close();
 		});
 
+		test("after the answer harms nobody who asks later", async () => {
+			session ??= await signIn(server());
+			const head = await latestCommit(server());
+			const reader = await Subscriber.open(server());
+			assert.equal((await send(server(), "/__test/panic?later")).status, 200);
+			// That the connection ends is how the panic shows.
+			await reader.end();
+			assert.deepEqual(await latestCommit(server()), head);
+			await writer(server(), session).create("com.example.after", { panic: "later" });
+		});
+
 		test("does not outlast an eviction, and neither does anything else", async () => {
 			const head = await latestCommit(server());
 			await send(server(), "/__test/abort");
