@@ -56,8 +56,26 @@ impl WasmToolchain {
     pub(crate) fn cargo(&self, subcommand: &str) -> Result<Command, Error> {
         let mut cargo = process::cargo();
         self.enter(&mut cargo)?;
-        cargo.env("CARGO_TARGET_DIR", target_folder()?).args([subcommand, "--target", TARGET]);
+        let folder = target_folder()?;
+        self.claim(&folder)?;
+        cargo.env("CARGO_TARGET_DIR", folder).args([subcommand, "--target", TARGET]);
         Ok(cargo)
+    }
+
+    /// Empties the target folder if it was filled with another standard library. Cargo looks at the
+    /// version of the compiler alone, and two libraries that were built of one version do not mix.
+    fn claim(&self, folder: &Path) -> Result<(), Error> {
+        let identity = match &self.unpacked {
+            Some(unpacked) => unpacked.identity()?,
+            None => "active".to_owned(),
+        };
+        let stamp = folder.join("toolchain");
+        if fs::read_to_string(&stamp).is_ok_and(|filled_with| filled_with == identity) {
+            return Ok(());
+        }
+        remove(folder)?;
+        fs::create_dir_all(folder).context(format_args!("cannot make {}", folder.display()))?;
+        fs::write(&stamp, identity).context(format_args!("cannot write {}", stamp.display()))
     }
 
     fn links(&self) -> bool {
@@ -108,6 +126,14 @@ impl Unpacked {
         let folders = names(&folder).into_iter().map(|name| folder.join(name));
         let found = folders.into_iter().find(holds_compiler);
         found.ok_or_else(|| Error::new(format!("no compiler lies in {}", folder.display())))
+    }
+
+    /// Tells this toolchain from any other, one made in the same place at another time included.
+    fn identity(&self) -> Result<String, Error> {
+        let library = self.root.join("usr/lib/rustlib").join(TARGET).join("lib");
+        let made = fs::metadata(&library).and_then(|folder| folder.modified());
+        let made = made.context(format_args!("cannot look at {}", library.display()))?;
+        Ok(format!("{} {made:?}", library.display()))
     }
 
     fn rustc(&self) -> Result<Command, Error> {
