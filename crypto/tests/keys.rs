@@ -318,7 +318,10 @@ proptest! {
         text in prop_oneof![
             any::<String>(),
             "did:key:z[1-9A-HJ-NP-Za-km-z]{0,60}",
-            r#"\{"kty":"EC","crv":"(P-256|secp256k1)","x":"[A-Z]{42,44}","y":"[A-Z]{43}"(,"d":"A")?\}"#,
+            concat!(
+                r#"\{"kty":"EC","crv":"(P-256|secp256k1)","x":"[A-Z]{42,44}","#,
+                r#""y":"[A-Z]{43}"(,"d":"A")?\}"#,
+            ),
         ],
         bytes in prop::collection::vec(any::<u8>(), 0..70),
         signature in prop::collection::vec(any::<u8>(), 64),

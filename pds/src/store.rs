@@ -2,7 +2,8 @@
 //!
 //! One write of a client is one transaction, and nothing in a transaction waits. A record is one
 //! row, which is both its index entry and its block; a node of the tree is one row; the finished
-//! frame of an event is one row; everything that changes with each commit is in the one `account` row.
+//! frame of an event is one row; everything that changes with each commit is in the one `account`
+//! row.
 
 mod account;
 mod attempts;

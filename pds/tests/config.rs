@@ -46,7 +46,7 @@ fn each_malformed_variable_is_named_and_its_value_is_not_shown() {
     for (name, values) in [
         (
             "PDS_HOSTNAME",
-            &["pds", "a..b", "-a.b", "a_b.c", "pds.test:443", "localhost:x", "https://pds.test"][..],
+            &["pds", "a..b", "-a.b", "a_b.c", "b.test:443", "localhost:x", "https://pds.test"][..],
         ),
         ("DID", &["alice.test", "did:web", "did:web:a b"]),
         ("HANDLE", &["alice", "@alice.test", "alice.test."]),

@@ -124,7 +124,10 @@ proptest! {
 
     #[test]
     fn languages_of_few_subtags_repeat_as_the_twin_says(
-        subtags in prop::collection::vec(select(vec!["a", "b", "foo", "1901", "ROZAJ", "rozaj"]), 0..7),
+        subtags in prop::collection::vec(
+            select(vec!["a", "b", "foo", "1901", "ROZAJ", "rozaj"]),
+            0..7,
+        ),
     ) {
         let text = ["en"].into_iter().chain(subtags).collect::<Vec<_>>().join("-");
         let expected = matches(LANGUAGE, &text) && !repeats(&text);
@@ -205,9 +208,12 @@ proptest! {
             prop_oneof![any::<u64>(), 0..5_u64, Just(TidClock::END_MICROS - 1)], 1..50),
     ) {
         let last = last.map(|(micros, id)| Tid::from_micros(micros, id));
-        let mut clock = last
-            .map_or_else(|| TidClock::new(clock_id), |last| TidClock::resuming_after(last, clock_id));
-        let tids: Vec<Tid> = last.into_iter().chain(times.iter().map(|&time| clock.next(time))).collect();
+        let mut clock = last.map_or_else(
+            || TidClock::new(clock_id),
+            |last| TidClock::resuming_after(last, clock_id),
+        );
+        let next = times.iter().map(|&time| clock.next(time));
+        let tids: Vec<Tid> = last.into_iter().chain(next).collect();
         prop_assert!(tids.is_sorted_by(|a, b| a < b));
         prop_assert!(tids.iter().skip(1).all(|tid| tid.clock_id() == clock_id & Tid::MAX_CLOCK_ID));
     }
