@@ -38,9 +38,9 @@ pub(crate) fn run(args: Vec<String>) -> Result<(), Error> {
         signal_hook::flag::register(signal, Arc::clone(&stop)).context("cannot take signals")?;
     }
     let folder = Folder::open(&options.dir)?;
+    let account = Account::open(&folder, &options)?;
     node::npm_ci(&paths::e2e())?;
     let modules = worker::build(options.routes)?;
-    let account = Account::open(&folder, &options)?;
     let mut server = Server::start(&folder, &account, &modules)?;
     server.wait_until_ready(account.port, &stop)?;
     if !stop.load(Ordering::Relaxed) {

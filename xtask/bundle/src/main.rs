@@ -55,6 +55,7 @@ fn bundle(module: &Path, shim: &Path, folder: &Path) -> Result<(), Box<dyn Error
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     gzip.write_all(&bytes)?;
     let compressed = gzip.finish()?.len();
-    println!("{}: {} bytes of wasm, {compressed} with gzip", folder.display(), bytes.len());
+    // On the error stream, as whoever builds on the way to something else has its own output.
+    eprintln!("{}: {} bytes of wasm, {compressed} with gzip", folder.display(), bytes.len());
     Ok(())
 }
