@@ -60,8 +60,8 @@ export class Server {
 		running.add(child);
 		child.once("close", () => running.delete(child));
 		child.stderr.setEncoding("utf8").on("data", (text) => this.#hear(text));
-		const card = await within(patienceMs, `${program} did not start`, firstCard(child), this);
-		Object.assign(this, card);
+		const started = firstCard(child, () => this.log());
+		Object.assign(this, await within(patienceMs, `${program} did not start`, started, this));
 	}
 
 	/** Stops the server as a user does, and waits for its end. */
@@ -149,10 +149,10 @@ export async function within(ms, problem, promise, server) {
 	}
 }
 
-/** Returns the line of JSON that a host prints once it listens. */
-async function firstCard(child) {
+/** Returns what a host prints in JSON once it listens. */
+async function firstCard(child, log) {
 	const ended = once(child, "close").then(([code, signal]) => {
-		throw new Error(`it ended with ${code ?? signal}`);
+		throw new Error(`the server ended with ${code ?? signal}; it said:\n${log()}`);
 	});
 	const printed = new Promise((resolve) => {
 		createInterface({ input: child.stdout }).on("line", (line) => {
