@@ -3,6 +3,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -57,7 +58,7 @@ export class Server {
 		// A process group of its own takes a signal as a whole.
 		const child = spawn(program, flags, { detached: true, stdio: ["ignore", "pipe", "pipe"] });
 		this.#process = child;
-		running.add(child);
+		running.set(child, this.folder);
 		child.once("close", () => running.delete(child));
 		child.stderr.setEncoding("utf8").on("data", (text) => this.#hear(text));
 		const started = firstCard(child, () => this.log());
@@ -93,7 +94,7 @@ export class Server {
 		const child = this.#process;
 		if (!child || !running.has(child)) return;
 		const closed = once(child, "close");
-		process.kill(-child.pid, signal);
+		signalAll(child, signal);
 		await within(STOP_MS, `the server did not stop on ${signal}`, closed, this);
 	}
 
@@ -149,6 +150,16 @@ export async function within(ms, problem, promise, server) {
 	}
 }
 
+/** Sends a signal to a process and all that it has started. */
+function signalAll(child, signal) {
+	try {
+		process.kill(-child.pid, signal);
+	} catch (error) {
+		// It may have ended just now.
+		if (error.code !== "ESRCH") throw error;
+	}
+}
+
 /** Returns what a host prints in JSON once it listens. */
 async function firstCard(child, log) {
 	const ended = once(child, "close").then(([code, signal]) => {
@@ -180,9 +191,15 @@ const programs = {
 	},
 };
 
-/** The processes that must not outlive this one. */
-const running = new Set();
-process.once("exit", () => running.forEach((child) => process.kill(-child.pid, "SIGKILL")));
+/** The processes that must not outlive this one, and their folders. */
+const running = new Map();
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+process.once("exit", () => {
+	for (const [child, folder] of running) {
+		signalAll(child, "SIGKILL");
+		rmSync(folder, { recursive: true, force: true });
+	}
+});
 
 const STOP_MS = 15_000;
 const MAX_LOG_CHARS = 20_000;
