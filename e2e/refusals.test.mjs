@@ -168,10 +168,15 @@ onEachHost("refusals", (server) => {
 			"A request body was provided when none was expected",
 		],
 		["no JSON", () => asker.body(CREATE, '{"repo":'), /^Invalid input: /],
-		["not UTF-8", () => asker.body(CREATE, Buffer.from([0x22, 0xff, 0x22])), /^Invalid input: /],
-		["no object", () => asker.body(CREATE, "[]"), /^Invalid input: /],
+		["not UTF-8", () => asker.body(CREATE, Buffer.from('{"\xff"', "latin1")), /^Invalid input: /],
+		["no object", () => asker.body(CREATE, "[]"), "Input must be an object"],
+		[
+			"the fields of an object in an array",
+			() => asker.body(CREATE, `["${server().did}","${COLLECTION}",null,null,{},null]`),
+			"Input must be an object",
+		],
 		["nothing in it", () => asker.body(CREATE, "{}"), /repo/],
-		["brackets without end", () => asker.body(CREATE, "[".repeat(100_000)), /^Invalid input: /],
+		["braces without end", () => asker.body(CREATE, '{"a":'.repeat(100_000)), /^Invalid input: /],
 		[
 			"over 1,000,000 bytes",
 			() => asker.body(CREATE, record(1_000_001)),

@@ -90,6 +90,10 @@ impl<T: JsonInput> Input for Json<T> {
     async fn read(call: Call) -> Result<Self, Failure> {
         nacre_xrpc::expect_json(call.body_state()?, call.header(&header::CONTENT_TYPE))?;
         let body = call.body.collect(T::MAX_BYTES).await?;
+        // Derived parsers take an array for the fields of an object, in order.
+        if body.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+            return Err(invalid("Input must be an object").into());
+        }
         let parsed = serde_json::from_slice(&body);
         parsed.map(Self).map_err(|error| invalid(format!("Invalid input: {error}")).into())
     }

@@ -132,6 +132,13 @@ fn what_is_refused_changes_nothing() {
         let request = client::request("POST", &path, Some(&client.access), body.to_owned().into());
         assert_eq!(client.send(request).json(400)["error"], "InvalidRequest", "{body}");
     }
+    let fields = json!([DID, POST, "k", null, {}, null]);
+    invalid(client.post(CREATE, &fields), "Input must be an object");
+    invalid(client.post(CREATE, &json!("text")), "Input must be an object");
+    let long = "!".repeat(900_000);
+    let cut = &long[..128];
+    invalid(with("rkey", long.clone().into()), &format!("Invalid record key: {cut}"));
+    invalid(with("swapCommit", long.clone().into()), &format!("Invalid CID: {cut}"));
     let duplicate =
         format!(r#"{{"repo":"{DID}","collection":"{POST}","rkey":"k","record":{{"a":1,"a":2}}}}"#);
     let path = format!("/xrpc/{CREATE}");

@@ -123,8 +123,9 @@ fn escape(text: &str, json: &mut String) {
     }
 }
 
-/// Cuts what a caller sent to a length that a message may repeat.
-pub(crate) fn shown(text: &str) -> String {
+/// Cuts what a caller sent to its first 128 characters, which a message may repeat.
+#[must_use]
+pub fn shown(text: &str) -> String {
     text.chars().take(MAX_SHOWN_CHARS).collect()
 }
 

@@ -11,7 +11,7 @@ mod proxy;
 
 pub use authorization::Authorization;
 pub use body::{Body, content_length, expect_json, expect_no_body, expect_type};
-pub use error::XrpcError;
+pub use error::{XrpcError, shown};
 pub use method::{Kind, method};
 pub use params::{FromParam, Params};
 pub use proxy::ProxyTarget;

@@ -3,7 +3,7 @@
 use cid::Cid;
 use nacre_lexicon::Record;
 use nacre_syntax::{Nsid, RecordKey, RepoPath};
-use nacre_xrpc::XrpcError;
+use nacre_xrpc::{XrpcError, shown};
 
 use crate::api::invalid;
 
@@ -57,12 +57,12 @@ pub(crate) fn record(json: &str, collection: &Nsid) -> Result<Record, XrpcError>
 
 /// Returns the path of a record.
 pub(crate) fn path(collection: &Nsid, rkey: &str) -> Result<RepoPath, XrpcError> {
-    let rkey =
-        RecordKey::parse(rkey).map_err(|_| invalid(format!("Invalid record key: {rkey}")))?;
+    let rkey = RecordKey::parse(rkey)
+        .map_err(|_| invalid(format!("Invalid record key: {}", shown(rkey))))?;
     Ok(RepoPath::from_parts(collection, &rkey))
 }
 
 /// Reads a CID.
 pub(crate) fn cid(text: &str) -> Result<Cid, XrpcError> {
-    Cid::try_from(text).map_err(|_| invalid(format!("Invalid CID: {text}")))
+    Cid::try_from(text).map_err(|_| invalid(format!("Invalid CID: {}", shown(text))))
 }
