@@ -10,11 +10,12 @@ pub(crate) mod sync;
 
 use alloc::borrow::Cow;
 use core::error::Error;
+use core::mem::take;
 use core::net::IpAddr;
 
 use http::request::Parts;
-use http::{HeaderName, StatusCode, header};
-use nacre_xrpc::{Body as BodyState, Params, XrpcError};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use nacre_xrpc::{Body as BodyState, Params, XrpcError, shown};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -43,7 +44,7 @@ pub(crate) enum Failure {
 /// What a handler reads of a call.
 pub(crate) trait Input: Sized {
     /// Reads it, the body last.
-    async fn read(call: Call) -> Result<Self, Failure>;
+    async fn read(call: &mut Call) -> Result<Self, Failure>;
 }
 
 /// What a handler answers with.
@@ -59,6 +60,10 @@ pub(crate) struct Query<T>(pub(crate) T);
 /// A JSON body, parsed; or an answer that is sent as one.
 #[derive(Debug)]
 pub(crate) struct Json<T>(pub(crate) T);
+
+/// An answer that nothing between us and the client may keep.
+#[derive(Debug)]
+pub(crate) struct Secret<T>(pub(crate) T);
 
 /// A CAR that is sent.
 #[derive(Debug)]
@@ -80,29 +85,31 @@ pub(crate) trait JsonInput: DeserializeOwned {
 }
 
 impl<T: FromParams> Input for Query<T> {
-    async fn read(call: Call) -> Result<Self, Failure> {
+    async fn read(call: &mut Call) -> Result<Self, Failure> {
         let params = Params::parse(call.parts.uri.query().unwrap_or_default())?;
         Ok(Self(T::from_params(&params)?))
     }
 }
 
 impl<T: JsonInput> Input for Json<T> {
-    async fn read(call: Call) -> Result<Self, Failure> {
+    async fn read(call: &mut Call) -> Result<Self, Failure> {
         nacre_xrpc::expect_json(call.body_state()?, call.header(&header::CONTENT_TYPE))?;
-        let body = call.body.collect(T::MAX_BYTES).await?;
+        let body = take(&mut call.body).collect(T::MAX_BYTES).await?;
         // Derived parsers take an array for the fields of an object, in order.
         if body.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
             return Err(invalid("Input must be an object").into());
         }
         let parsed = serde_json::from_slice(&body);
-        parsed.map(Self).map_err(|error| invalid(format!("Invalid input: {error}")).into())
+        parsed.map(Self).map_err(|error| {
+            invalid(format!("Invalid input: {}", shown(&error.to_string()))).into()
+        })
     }
 }
 
 impl Input for Nothing {
-    async fn read(call: Call) -> Result<Self, Failure> {
+    async fn read(call: &mut Call) -> Result<Self, Failure> {
         // A body whose length is not known beforehand may be an empty one.
-        let is_empty = call.body.collect(0).await.is_ok();
+        let is_empty = take(&mut call.body).collect(0).await.is_ok();
         nacre_xrpc::expect_no_body(if is_empty { BodyState::Empty } else { BodyState::Present })?;
         Ok(Self)
     }
@@ -128,6 +135,18 @@ impl<T: Serialize> Output for Json<T> {
     fn into_reply(self) -> Result<Reply, Failure> {
         let body = serde_json::to_vec(&self.0).map_err(Failure::fault)?;
         Ok(Reply::Response(front::typed(StatusCode::OK, JSON, body.into())))
+    }
+}
+
+impl<T: Output> Output for Secret<T> {
+    fn into_reply(self) -> Result<Reply, Failure> {
+        let mut reply = self.0.into_reply()?;
+        if let Reply::Response(response) = &mut reply {
+            let headers = response.headers_mut();
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+        }
+        Ok(reply)
     }
 }
 
@@ -196,9 +215,7 @@ impl<E: Error + 'static> From<nacre_mst::TreeError<E>> for Failure {
 impl From<BodyError> for Failure {
     fn from(error: BodyError) -> Self {
         match error {
-            BodyError::TooLarge(_) => {
-                XrpcError::new(413, "PayloadTooLargeError", "request entity too large").into()
-            }
+            BodyError::TooLarge(_) => XrpcError::payload_too_large().into(),
             BodyError::Interrupted(_) => invalid("The request body ended early").into(),
         }
     }

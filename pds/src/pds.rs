@@ -97,7 +97,8 @@ impl Pds {
         let Reply::Response(mut response) = reply else { return reply };
         if has_credentials {
             let headers = response.headers_mut();
-            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+            let kept_by_none = HeaderValue::from_static("private");
+            headers.entry(header::CACHE_CONTROL).or_insert(kept_by_none);
             headers.append(header::VARY, HeaderValue::from_static("Authorization"));
         }
         front::open_to_all(&mut response);
@@ -105,12 +106,7 @@ impl Pds {
     }
 
     /// Returns the account; there is one once the server is open.
-    pub(crate) fn account(&self) -> Result<Account, Failure> {
-        Ok(self.account_row()?)
-    }
-
-    /// Returns the account; there is one once the server is open.
-    pub(crate) fn account_row(&self) -> Result<Account, SqlError> {
+    pub(crate) fn account(&self) -> Result<Account, SqlError> {
         self.store.account()?.ok_or_else(|| SqlError("the account has no row".to_owned()))
     }
 
@@ -168,7 +164,7 @@ impl From<WriteError> for OpenError {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::Database(error) => Self::Database(error),
-            other => Self::FirstCommit(format!("{other:?}")),
+            other => Self::FirstCommit(other.to_string()),
         }
     }
 }

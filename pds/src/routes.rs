@@ -68,11 +68,13 @@ routes! {
 /// Authorises, reads the input, acts, answers.
 async fn serve<A: Access, I: Input, O: Output>(
     pds: &Pds,
-    call: Call,
+    mut call: Call,
     handler: impl AsyncFn(&Pds, A, I) -> Result<O, Failure>,
 ) -> Result<Reply, Failure> {
+    A::admit(pds, &call)?;
+    let input = I::read(&mut call).await?;
+    // While the body came in, the session may have ended.
     let caller = A::admit(pds, &call)?;
-    let input = I::read(call).await?;
     handler(pds, caller, input).await?.into_reply()
 }
 

@@ -36,7 +36,7 @@ impl Pds {
         let sockets = &self.host.sockets;
         let Subscription { mut after, requested } = subscription;
         if let Some(cursor) = requested {
-            let last = self.account_row()?.seq;
+            let last = self.account()?.seq;
             if cursor > last {
                 let frame =
                     ErrorFrame { error: "FutureCursor", message: Some("Cursor in the future.") };
@@ -53,17 +53,18 @@ impl Pds {
             }
         }
         loop {
-            let events = self.store.events_after(after, SLICE_EVENTS)?;
-            if events.is_empty() {
-                sockets.set_attachment(socket, LIVE);
-                return Ok(());
-            }
-            for event in events {
+            let mut sent_bytes = 0;
+            while sent_bytes < SLICE_BYTES {
+                let Some(event) = self.store.event_after(after)? else {
+                    sockets.set_attachment(socket, LIVE);
+                    return Ok(());
+                };
                 if !sockets.send(&[socket], &event.frame).is_empty() {
                     self.drop_slow(socket);
                     return Ok(());
                 }
                 after = event.seq;
+                sent_bytes += event.frame.len();
             }
             sockets.ready(socket).await;
             if sockets.attachment(socket).is_none() {
@@ -81,8 +82,8 @@ impl Pds {
 
 /// What is kept with a socket that is live; nothing is kept with one that is behind.
 const LIVE: &[u8] = b"live";
-/// How many events a replay sends before others have their turn; each has at most 2 MB.
-const SLICE_EVENTS: i64 = 16;
+/// How much a replay sends before others have their turn; the last event may go beyond it.
+const SLICE_BYTES: usize = 256 * 1024;
 /// Close codes of WebSockets, RFC 6455 section 7.4.1.
 const POLICY_VIOLATION: u16 = 1008;
 const INTERNAL_ERROR: u16 = 1011;

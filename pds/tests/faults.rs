@@ -13,22 +13,27 @@ use proptest::prelude::*;
 use serde_json::json;
 
 #[test]
-fn a_statement_that_fails_leaves_the_state_of_before() {
+fn a_step_that_fails_leaves_the_state_of_before() {
     let client = Client::new();
     for n in 0..20 {
         client.create(POST, &format!("k{n:02}"), a_post("x")).json(200);
     }
     let post = |text: &str| a_post(text);
+    let subscriber = client.subscribe("");
     let writes: [(&str, &dyn Fn() -> client::Answer); 3] = [
         ("create", &|| client.create(POST, "new", post("new"))),
         ("update", &|| client.put(POST, "k05", post("changed"))),
         ("delete", &|| client.delete(POST, "k10")),
     ];
     for (name, write) in writes {
-        let before = (client.head(), client.row_counts(), client.export());
-        let mut statements = 0;
+        let state = || {
+            let told = client.sent(subscriber).messages.len();
+            (client.head(), client.row_counts(), client.export(), told)
+        };
+        let before = state();
+        let mut steps = 0;
         loop {
-            client.host.fail_after(Some(statements));
+            client.host.fail_after(Some(steps));
             let answer = write();
             client.host.fail_after(None);
             if answer.status == 200 {
@@ -37,21 +42,21 @@ fn a_statement_that_fails_leaves_the_state_of_before() {
             answer.refuses(500, "InternalServerError", "Internal Server Error");
             let log = client.host.take_log();
             assert!(log.len() == 1 && log[0].ends_with("database: a fault on demand"), "{log:?}");
-            let after = (client.head(), client.row_counts(), client.export());
-            assert_eq!(before, after, "{name} at statement {statements}");
-            statements += 1;
+            assert_eq!(before, state(), "{name} at step {steps}");
+            steps += 1;
         }
-        assert!(statements > 5, "{name} was tried at each of its statements");
+        assert!(steps > 5, "{name} was tried at each of its steps");
+        assert_eq!(client.sent(subscriber).messages.len(), before.3 + 1);
         client::verify(&client);
     }
 }
 
 #[test]
 fn a_first_start_that_fails_starts_afresh() {
-    let mut statements = 0;
+    let mut steps = 0;
     loop {
         let host = Memory::new(3);
-        host.fail_after(Some(statements));
+        host.fail_after(Some(steps));
         let opened = Pds::open(host.host(), account(&Memory::new(3), PASSWORD));
         host.fail_after(None);
         let failed = opened.is_err();
@@ -59,13 +64,13 @@ fn a_first_start_that_fails_starts_afresh() {
         let mut client = Client::with_config(host, account(&Memory::new(3), PASSWORD));
         client.sign_in();
         assert_eq!(client::verify(&client), 0);
-        assert_eq!(client.row_counts()["event"], 4, "after {statements} statements");
+        assert_eq!(client.row_counts()["event"], 4, "after {steps} steps");
         if !failed {
             break;
         }
-        statements += 1;
+        steps += 1;
     }
-    assert!(statements > 10, "the first start was tried at each of its statements");
+    assert!(steps > 10, "the first start was tried at each of its steps");
 }
 
 #[test]

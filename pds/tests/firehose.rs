@@ -8,6 +8,7 @@ use client::{Client, DID, PASSWORD, POST, a_post, key, read_car};
 use nacre_commit::{Action, Commit, Op, invert};
 use nacre_firehose::Frame;
 use nacre_pds::dev::{Memory, account};
+use nacre_pds::host::Sockets;
 
 fn seqs(frames: &[Vec<u8>]) -> Vec<i64> {
     frames.iter().map(|frame| Frame::decode(frame).unwrap().seq().unwrap()).collect()
@@ -62,7 +63,7 @@ fn an_account_that_moves_in_tells_nothing_and_shows_nothing() {
     );
     client.query("com.atproto.identity.resolveHandle", "handle=alice.test").refuses(
         400,
-        "InvalidRequest",
+        "HandleNotFound",
         "Unable to resolve handle",
     );
     let status = client.query("com.atproto.sync.getRepoStatus", &format!("did={DID}")).json(200);
@@ -141,6 +142,70 @@ fn any_cursor_sees_every_later_event_once_and_in_order() {
         assert_eq!(sent.closed, None);
     }
     assert_eq!(seqs(&client.sent(live).messages), [45, 46, 47, 48, 49]);
+}
+
+#[test]
+fn what_is_written_during_a_replay_and_before_it_is_not_lost_nor_sent_twice() {
+    let client = Client::new();
+    let big = "x".repeat(100_000);
+    let write = |n: usize| {
+        client.create(POST, &format!("k{n}"), a_post(&big)).json(200);
+    };
+    (0..30).for_each(write);
+    for params in ["cursor=0", ""] {
+        let subscription = client.ask(params);
+        // Between the answer and the first turn of the subscription, and in each of its pauses.
+        let mut written = usize::try_from(client.row_counts()["record"]).unwrap();
+        let first = if params.is_empty() { i64::try_from(written).unwrap() + 5 } else { 1 };
+        write(written);
+        written += 1;
+        let socket = client.host.sockets().open();
+        let mut replay = core::pin::pin!(client.pds.subscribe(socket, subscription));
+        let mut context = core::task::Context::from_waker(core::task::Waker::noop());
+        let mut pauses = 0;
+        while replay.as_mut().poll(&mut context).is_pending() {
+            pauses += 1;
+            if pauses < 8 {
+                write(written);
+                written += 1;
+            }
+        }
+        assert_eq!(pauses > 8, !params.is_empty());
+        write(written);
+        written += 1;
+        let last = i64::try_from(written).unwrap() + 4;
+        assert_eq!(seqs(&client.sent(socket).messages), (first..=last).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_replay_of_large_events_goes_a_few_at_a_time() {
+    let client = Client::new();
+    for n in 0..6 {
+        client.create(POST, &format!("k{n}"), a_post(&"x".repeat(900_000))).json(200);
+    }
+    let subscription = client.ask("cursor=4");
+    let socket = client.host.sockets().open();
+    let mut replay = core::pin::pin!(client.pds.subscribe(socket, subscription));
+    let mut context = core::task::Context::from_waker(core::task::Waker::noop());
+    for turn in 1..=6 {
+        assert!(replay.as_mut().poll(&mut context).is_pending());
+        assert_eq!(client.sent(socket).messages.len(), turn);
+    }
+    assert!(replay.as_mut().poll(&mut context).is_ready());
+}
+
+#[test]
+fn the_hundred_and_twenty_ninth_subscriber_is_refused() {
+    let client = Client::new();
+    let sockets: Vec<_> = (0..128).map(|_| client.subscribe("")).collect();
+    client.query("com.atproto.sync.subscribeRepos", "").refuses(
+        503,
+        "TooManySubscribers",
+        "as many subscribers as there may be are here",
+    );
+    client.host.sockets().close(sockets[0], None, 1000);
+    client.subscribe("");
 }
 
 #[test]

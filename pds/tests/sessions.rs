@@ -4,8 +4,14 @@
 
 mod client;
 
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::rc::Rc;
+
+use bytes::Bytes;
 use client::{Client, DID, PASSWORD};
-use nacre_pds::body::Body;
+use futures_core::Stream;
+use nacre_pds::body::{Body, BodyError};
 use serde_json::json;
 
 const CREATE: &str = "com.atproto.server.createSession";
@@ -29,7 +35,7 @@ impl Client {
 }
 
 #[test]
-fn a_handle_or_a_did_in_any_letter_case_signs_in() {
+fn a_did_or_a_handle_in_any_letter_case_signs_in() {
     let client = Client::signed_out();
     for identifier in ["alice.test", "ALICE.test", "@alice.test", DID] {
         let input = json!({ "identifier": identifier, "password": PASSWORD });
@@ -203,6 +209,88 @@ fn answers_to_credentials_are_private() {
         let answer = client.get_session(Some(token));
         assert_eq!(answer.headers["cache-control"], "private");
         assert_eq!(answer.headers["vary"], "Authorization");
+    }
+}
+
+#[test]
+fn tokens_are_kept_by_no_cache() {
+    let client = Client::new();
+    let input = json!({ "identifier": DID, "password": PASSWORD });
+    for answer in
+        [client.post_as(None, CREATE, &input), client.post_nothing(&client.refresh, REFRESH)]
+    {
+        answer.json(200);
+        assert_eq!(answer.headers["cache-control"], "no-store");
+        assert_eq!(answer.headers["pragma"], "no-cache");
+    }
+}
+
+#[test]
+fn attempts_are_limited_by_the_day_by_address_and_in_all() {
+    let input = json!({ "identifier": DID, "password": "x".repeat(513) });
+    let attempts = |client: &Client, from: &mut dyn FnMut(usize) -> String| {
+        (0..1_000).position(|n| client.post_from(&from(n), CREATE, &input).status == 429)
+    };
+    // A fresh address each time, but one network of IPv6.
+    let client = Client::signed_out();
+    assert_eq!(attempts(&client, &mut |n| format!("2001:db8::{n:x}")), Some(30));
+    assert_eq!(attempts(&client, &mut |n| format!("2001:db8:0:1::{n:x}")), Some(30));
+    // As many networks as it takes.
+    let client = Client::signed_out();
+    assert_eq!(attempts(&client, &mut |n| format!("2001:db8:0:{n:x}::1")), Some(100));
+    // Patience.
+    let client = Client::signed_out();
+    let slowly = attempts(&client, &mut |_| {
+        client.host.move_clock(60);
+        "192.0.2.1".to_owned()
+    });
+    assert_eq!(slowly, Some(300));
+}
+
+#[test]
+fn the_five_hundred_and_first_session_ends_the_one_that_would_expire_first() {
+    let mut client = Client::new();
+    let first = client.access.clone();
+    let sql = "insert into session (id, expires_s) values (?, 4102444800)";
+    let fill = |name: &str| {
+        let value = nacre_pds::host::Value::Text(name.into());
+        client.host.sql().query(sql, &[value], &mut |_| Ok(())).unwrap();
+    };
+    (0..498).for_each(|n| fill(&n.to_string()));
+    client.host.move_clock(1);
+    client.sign_in();
+    assert_eq!(client.get_session(Some(&first)).status, 200);
+    client.sign_in();
+    client.get_session(Some(&first)).refuses(400, "ExpiredToken", "Token has been revoked");
+    assert_eq!(client.get_session(Some(&client.access)).status, 200);
+}
+
+#[test]
+fn a_session_that_ends_while_a_write_comes_in_ends_the_write() {
+    let client = Rc::new(Client::new());
+    let input = json!({ "repo": DID, "collection": "com.example.a", "record": {} });
+    let signs_out = {
+        let client = client.clone();
+        Late(Some(move || {
+            assert_eq!(client.post_nothing(&client.refresh, DELETE).status, 200);
+            input.to_string().into()
+        }))
+    };
+    let body = Body::Stream(Box::pin(signs_out));
+    let path = "/xrpc/com.atproto.repo.createRecord";
+    let answer = client.send(client::request("POST", path, Some(&client.access), body));
+    answer.refuses(400, "ExpiredToken", "Token has been revoked");
+    assert_eq!(client.row_counts()["record"], 0);
+}
+
+/// A body that does something else before it arrives.
+struct Late<F>(Option<F>);
+
+impl<F: FnOnce() -> Bytes + Unpin> Stream for Late<F> {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.take().map(|bytes| Ok(bytes())))
     }
 }
 

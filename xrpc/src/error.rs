@@ -74,7 +74,7 @@ impl XrpcError {
     /// 413: the body is over the limit.
     #[must_use]
     pub fn payload_too_large() -> Self {
-        Self::new(413, "PayloadTooLarge", "request entity too large")
+        Self::new(413, "PayloadTooLargeError", "request entity too large")
     }
 
     /// 429: too many requests.

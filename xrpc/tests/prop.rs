@@ -170,7 +170,7 @@ fn constructors_have_the_names_of_the_protocol() {
             "Method Not Implemented",
         ),
         (XrpcError::not_found("x"), 404, "NotFound", "x"),
-        (XrpcError::payload_too_large(), 413, "PayloadTooLarge", "request entity too large"),
+        (XrpcError::payload_too_large(), 413, "PayloadTooLargeError", "request entity too large"),
         (XrpcError::rate_limit_exceeded(), 429, "RateLimitExceeded", "Rate Limit Exceeded"),
         (XrpcError::upstream_failure("x"), 502, "UpstreamFailure", "x"),
     ] {

@@ -4,7 +4,7 @@ use nacre_syntax::Handle;
 use nacre_xrpc::{Params, XrpcError};
 use serde::Serialize;
 
-use super::{Failure, FromParams, Json, Query, invalid};
+use super::{Failure, FromParams, Json, Query};
 use crate::Pds;
 use crate::auth::access::Public;
 
@@ -24,8 +24,11 @@ pub(crate) async fn resolve_handle(
     Query(input): Query<ResolveHandle>,
 ) -> Result<Json<Resolved>, Failure> {
     let identity = &pds.config.identity;
-    if input.handle != identity.handle || !pds.account()?.active {
-        return Err(invalid("Unable to resolve handle").into());
+    if input.handle != identity.handle {
+        return Err(XrpcError::invalid_request(UNRESOLVED).into());
+    }
+    if !pds.account()?.active {
+        return Err(XrpcError::new(400, "HandleNotFound", UNRESOLVED).into());
     }
     Ok(Json(Resolved { did: identity.did.as_str().to_owned() }))
 }
@@ -36,3 +39,5 @@ impl FromParams for ResolveHandle {
         Ok(Self { handle: handle.to_normalized() })
     }
 }
+
+const UNRESOLVED: &str = "Unable to resolve handle";

@@ -26,7 +26,7 @@ impl FromParams for Repo {
 /// Returns the account of `did` if it is here.
 fn known(pds: &Pds, did: &Did) -> Result<Account, Failure> {
     if *did == pds.config.identity.did {
-        return pds.account();
+        return Ok(pds.account()?);
     }
     let message = format!("Could not find repo for DID: {}", did.as_str());
     Err(XrpcError::new(400, "RepoNotFound", message).into())

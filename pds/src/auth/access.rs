@@ -128,8 +128,8 @@ fn bearer(call: &Call) -> Result<&str, XrpcError> {
     let mut headers = call.parts.headers.get_all(header::AUTHORIZATION).iter();
     let header = match (headers.next(), headers.next()) {
         (None, _) => None,
-        (Some(value), None) => Some(value.to_str().map_err(|_| two_headers())?),
-        (Some(_), Some(_)) => return Err(two_headers()),
+        (Some(value), None) => Some(value.to_str().map_err(|_| malformed_header())?),
+        (Some(_), Some(_)) => return Err(malformed_header()),
     };
     Authorization::parse(header)?.bearer()
 }
@@ -175,6 +175,6 @@ fn malformed() -> XrpcError {
     XrpcError::invalid_token("Malformed token")
 }
 
-fn two_headers() -> XrpcError {
+fn malformed_header() -> XrpcError {
     XrpcError::invalid_token("Malformed authorization header")
 }

@@ -28,6 +28,8 @@ pub(crate) fn open(pds: &Pds) -> Result<Tokens, Failure> {
             pds.store.remove_session(&oldest)?;
         }
         pds.store.insert_session(&session, expires_s, now_s)?;
+        // Here, where no stranger can make us read them all.
+        pds.store.forget_attempts(now_s)?;
         pds.store.insert_refresh_token(&refresh_id, &session, expires_s)
     })?;
     Ok(tokens(pds, &session, &refresh_id, now_s))
@@ -50,6 +52,7 @@ pub(crate) fn refresh(pds: &Pds, id: &str) -> Result<Tokens, Failure> {
             pds.store.use_refresh_token(id, next_id, grace_ends_s)?;
             pds.store.insert_refresh_token(next_id, &token.session, expires_s)?;
             pds.store.extend_session(&token.session, expires_s)?;
+            pds.store.forget_refresh_tokens(now_s)?;
         }
         Ok(Some((token.session, next_id.to_owned())))
     });

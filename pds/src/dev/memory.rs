@@ -18,9 +18,8 @@ pub struct Memory {
 #[derive(Debug)]
 struct Parts {
     sqlite: Sqlite,
-    /// How many statements still succeed; `None` for all of them.
-    statements_left: Cell<Option<u64>>,
-    statements_run: Cell<u64>,
+    /// How many steps of the database still succeed; `None` for all of them.
+    steps_left: Cell<Option<u64>>,
     now_micros: Cell<u64>,
     random: Cell<u64>,
     log: RefCell<Vec<String>>,
@@ -36,8 +35,7 @@ impl Memory {
     pub fn new(seed: u64) -> Self {
         let parts = Parts {
             sqlite: Sqlite::in_memory().expect("a database in memory can be opened"),
-            statements_left: Cell::new(None),
-            statements_run: Cell::new(0),
+            steps_left: Cell::new(None),
             now_micros: Cell::new(START_MICROS),
             random: Cell::new(seed),
             log: RefCell::default(),
@@ -69,15 +67,10 @@ impl Memory {
         self.parts.now_micros.set(now.saturating_add_signed(seconds.saturating_mul(1_000_000)));
     }
 
-    /// Lets `statements` more succeed and fails those after them; `None` ends that.
-    pub fn fail_after(&self, statements: Option<u64>) {
-        self.parts.statements_left.set(statements);
-    }
-
-    /// Returns how many statements have been run.
-    #[must_use]
-    pub fn statements_run(&self) -> u64 {
-        self.parts.statements_run.get()
+    /// Lets `steps` more of the database succeed and fails those after them; `None` ends that. A
+    /// step is a statement, the beginning of a transaction or its commit.
+    pub fn fail_after(&self, steps: Option<u64>) {
+        self.parts.steps_left.set(steps);
     }
 
     /// Returns what has been logged, and empties the log.
@@ -114,18 +107,48 @@ impl Sql for Parts {
         params: &[Value<'_>],
         row: &mut dyn FnMut(&dyn Row) -> Result<(), SqlError>,
     ) -> Result<(), SqlError> {
-        if let Some(left) = self.statements_left.get() {
-            let Some(left) = left.checked_sub(1) else {
-                return Err(SqlError("a fault on demand".to_owned()));
-            };
-            self.statements_left.set(Some(left));
+        self.step()?;
+        // The limits of the strictest host.
+        if params.len() > 100 || params.iter().any(is_too_large) {
+            return Err(SqlError("a parameter is over the limits".to_owned()));
         }
-        self.statements_run.set(self.statements_run.get() + 1);
         self.sqlite.query(sql, params, row)
     }
 
+    /// Beginning and committing can fail like statements.
     fn transaction(&self, body: &mut dyn FnMut() -> Outcome) -> Result<(), SqlError> {
-        self.sqlite.transaction(body)
+        self.step()?;
+        let mut committing = Ok(());
+        self.sqlite.transaction(&mut || {
+            if body() == Outcome::Rollback {
+                return Outcome::Rollback;
+            }
+            committing = self.step();
+            if committing.is_ok() { Outcome::Commit } else { Outcome::Rollback }
+        })?;
+        committing
+    }
+}
+
+impl Parts {
+    /// Counts a step of the database, or fails it if its time has come.
+    fn step(&self) -> Result<(), SqlError> {
+        if let Some(left) = self.steps_left.get() {
+            let Some(left) = left.checked_sub(1) else {
+                return Err(SqlError("a fault on demand".to_owned()));
+            };
+            self.steps_left.set(Some(left));
+        }
+        Ok(())
+    }
+}
+
+fn is_too_large(value: &Value<'_>) -> bool {
+    match value {
+        Value::Blob(bytes) => bytes.len() > 2_000_000,
+        Value::Integer(number) => number.unsigned_abs() > 1 << 53,
+        Value::Null => false,
+        Value::Text(text) => text.len() > 2_000_000,
     }
 }
 

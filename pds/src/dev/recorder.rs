@@ -2,7 +2,8 @@
 
 use alloc::collections::BTreeMap;
 use core::cell::RefCell;
-use core::future::ready;
+use core::future::poll_fn;
+use core::task::Poll;
 
 use futures_core::future::LocalBoxFuture;
 
@@ -75,7 +76,15 @@ impl Sockets for Recorder {
     }
 
     fn ready(&self, _: SocketId) -> LocalBoxFuture<'static, ()> {
-        Box::pin(ready(()))
+        // In a later turn, as the trait says: pending once.
+        let mut waited = false;
+        Box::pin(poll_fn(move |_| {
+            if waited {
+                return Poll::Ready(());
+            }
+            waited = true;
+            Poll::Pending
+        }))
     }
 
     fn close(&self, socket: SocketId, last: Option<&[u8]>, code: u16) {

@@ -19,15 +19,19 @@ pub(crate) struct Applied {
 }
 
 /// Why a write was refused; nothing of it was kept.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum WriteError {
     /// The writes do not fit the repository, or each other.
-    Commit(CommitError<SqlError>),
+    #[error(transparent)]
+    Commit(#[from] CommitError<SqlError>),
     /// The database failed.
-    Database(SqlError),
+    #[error(transparent)]
+    Database(#[from] SqlError),
     /// The event would be larger than subscribers take.
+    #[error("the event is too large")]
     EventTooLarge,
     /// The head is not the one that the client expects.
+    #[error("the head is {head}")]
     Swap { head: Cid },
 }
 
@@ -45,16 +49,12 @@ impl Pds {
 
     /// Refuses if the head is not the one that a client expects.
     pub(crate) fn expect_commit(&self, expected: Option<Cid>) -> Result<(), WriteError> {
-        let head = self.account_row()?.commit();
-        match expected {
-            Some(expected) if expected != head => Err(WriteError::Swap { head }),
-            _ => Ok(()),
-        }
+        expect_commit(expected, self.account()?.commit())
     }
 
     /// Returns a record key for a record that comes without one.
     pub(crate) fn next_tid(&self) -> Result<Tid, SqlError> {
-        Ok(self.tid_after(Some(self.account_row()?.rev())))
+        Ok(self.tid_after(Some(self.account()?.rev())))
     }
 
     /// Makes the empty repository of a new account and tells of it: who it is, that it is active,
@@ -80,17 +80,14 @@ impl Pds {
             }
             let time = self.now_text();
             let car = events::commit_car(&diff, &[]);
-            let frames = [
-                events::identity(1, did.as_str(), identity.handle.as_str(), &time),
-                events::active_account(2, did.as_str(), &time),
-                events::commit(3, &diff, &car, &time),
-                events::sync(4, &diff, &time),
-            ];
-            for (seq, frame) in (1..).zip(&frames) {
-                self.store.put_event(seq, frame)?;
-                self.store.set_seq(seq)?;
-            }
-            Ok(())
+            self.store.put_event(
+                1,
+                &events::identity(1, did.as_str(), identity.handle.as_str(), &time),
+            )?;
+            self.store.put_event(2, &events::active_account(2, did.as_str(), &time))?;
+            self.store.put_event(3, &events::commit(3, &diff, &car, &time))?;
+            self.store.put_event(4, &events::sync(4, &diff, &time))?;
+            Ok(self.store.set_seq(4)?)
         })
     }
 
@@ -100,20 +97,20 @@ impl Pds {
         writes: &[PreparedWrite],
         swap_commit: Option<Cid>,
     ) -> Result<(Applied, Vec<u8>), WriteError> {
-        self.expect_commit(swap_commit)?;
-        let account = self.account_row()?;
+        let account = self.account()?;
+        expect_commit(swap_commit, account.commit())?;
         let did = &self.config.identity.did;
         let rev = self.tid_after(Some(account.rev()));
         let plain: Vec<_> = writes.iter().map(PreparedWrite::as_write).collect();
         let key = &self.config.signing_key;
         let diff = nacre_commit::commit(&self.store, did, Some(&account.head), &plain, rev, key)?;
 
+        let seq = account.seq + 1;
         let car = events::commit_car(&diff, writes);
-        if car.len() > MAX_EVENT_BLOCKS_BYTES {
+        let frame = events::commit(seq, &diff, &car, &self.now_text());
+        if frame.len() > MAX_FRAME_BYTES {
             return Err(WriteError::EventTooLarge);
         }
-        let seq = account.seq + 1;
-        let frame = events::commit(seq, &diff, &car, &self.now_text());
 
         self.keep_nodes(&diff)?;
         for write in writes {
@@ -153,20 +150,15 @@ impl Pds {
     }
 }
 
+fn expect_commit(expected: Option<Cid>, head: Cid) -> Result<(), WriteError> {
+    match expected {
+        Some(expected) if expected != head => Err(WriteError::Swap { head }),
+        _ => Ok(()),
+    }
+}
+
 fn head_of(diff: &CommitDiff, did: &Did) -> Head {
     Head { did: did.clone(), cid: diff.cid, data: diff.commit.data, rev: diff.commit.rev }
-}
-
-impl From<SqlError> for WriteError {
-    fn from(error: SqlError) -> Self {
-        Self::Database(error)
-    }
-}
-
-impl From<CommitError<SqlError>> for WriteError {
-    fn from(error: CommitError<SqlError>) -> Self {
-        Self::Commit(error)
-    }
 }
 
 impl From<WriteError> for Failure {
@@ -197,5 +189,5 @@ impl From<WriteError> for Failure {
 
 /// A single writer needs no clock id of its own.
 const CLOCK_ID: u16 = 0;
-/// The largest CAR in a `#commit` that the specification lets subscribers refuse to exceed.
-const MAX_EVENT_BLOCKS_BYTES: usize = 2_000_000;
+/// As many bytes as the blocks of a `#commit` may have, and as a row of the database.
+const MAX_FRAME_BYTES: usize = 2_000_000;

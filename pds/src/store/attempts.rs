@@ -4,27 +4,34 @@ use super::{Store, integer, text};
 use crate::host::SqlError;
 
 impl Store {
-    /// Counts one more attempt under `key`; returns how many there were before it in this window.
-    /// A window opens with its first attempt.
+    /// Counts one more attempt under `key`, unless there have been `limit` of them in this window;
+    /// returns whether it did. A window opens with its first attempt.
     pub(crate) fn count_attempt(
         &self,
         key: &str,
+        limit: i64,
         window_s: i64,
         now_s: i64,
-    ) -> Result<i64, SqlError> {
+    ) -> Result<bool, SqlError> {
         let found = self.first(
-            "select count, window_ends_s from attempt where key = ? and window_ends_s > ?",
-            &[text(key), integer(now_s)],
+            "select count, window_ends_s from attempt where key = ?",
+            &[text(key)],
             |row| Ok((row.integer(0)?, row.integer(1)?)),
         )?;
-        let (before, ends_s) = found.unwrap_or_else(|| (0, now_s.saturating_add(window_s)));
-        if found.is_none() {
-            self.run("delete from attempt where window_ends_s <= ?", &[integer(now_s)])?;
+        let open = found.filter(|(_, ends_s)| *ends_s > now_s);
+        let (count, ends_s) = open.unwrap_or_else(|| (0, now_s.saturating_add(window_s)));
+        if count >= limit {
+            return Ok(false);
         }
         self.run(
             "insert or replace into attempt (key, count, window_ends_s) values (?, ?, ?)",
-            &[text(key), integer(before.saturating_add(1)), integer(ends_s)],
+            &[text(key), integer(count + 1), integer(ends_s)],
         )?;
-        Ok(before)
+        Ok(true)
+    }
+
+    /// Forgets the windows that have ended. It reads them all.
+    pub(crate) fn forget_attempts(&self, now_s: i64) -> Result<(), SqlError> {
+        self.run("delete from attempt where window_ends_s <= ?", &[integer(now_s)])
     }
 }

@@ -16,11 +16,11 @@ impl Store {
         self.run("insert into event (seq, frame) values (?, ?)", &[integer(seq), blob(frame)])
     }
 
-    /// Returns up to `limit` events after `cursor`, in order.
-    pub(crate) fn events_after(&self, cursor: i64, limit: i64) -> Result<Vec<Event>, SqlError> {
-        self.all(
-            "select seq, frame from event where seq > ? order by seq limit ?",
-            &[integer(cursor), integer(limit)],
+    /// Returns the first event after `cursor`.
+    pub(crate) fn event_after(&self, cursor: i64) -> Result<Option<Event>, SqlError> {
+        self.first(
+            "select seq, frame from event where seq > ? order by seq limit 1",
+            &[integer(cursor)],
             |row| Ok(Event { seq: row.integer(0)?, frame: row.blob(1)? }),
         )
     }

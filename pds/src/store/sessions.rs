@@ -22,7 +22,7 @@ impl Store {
         now_s: i64,
     ) -> Result<(), SqlError> {
         self.run("delete from session where expires_s <= ?", &[integer(now_s)])?;
-        self.run("delete from refresh_token where expires_s <= ?", &[integer(now_s)])?;
+        self.forget_refresh_tokens(now_s)?;
         self.run(
             "insert into session (id, expires_s) values (?, ?)",
             &[text(id), integer(expires_s)],
@@ -57,6 +57,11 @@ impl Store {
     pub(crate) fn remove_session(&self, id: &str) -> Result<(), SqlError> {
         self.run("delete from session where id = ?", &[text(id)])?;
         self.run("delete from refresh_token where session = ?", &[text(id)])
+    }
+
+    /// Forgets the refresh tokens that have expired.
+    pub(crate) fn forget_refresh_tokens(&self, now_s: i64) -> Result<(), SqlError> {
+        self.run("delete from refresh_token where expires_s <= ?", &[integer(now_s)])
     }
 
     /// Returns a refresh token.

@@ -12,7 +12,7 @@ use nacre_pds::body::{Body, Request};
 use nacre_pds::config::Config;
 use nacre_pds::dev::{Memory, Sent, account, block_on};
 use nacre_pds::host::SocketId;
-use nacre_pds::{Pds, Reply};
+use nacre_pds::{Pds, Reply, Subscription};
 use nacre_syntax::Did;
 use serde_json::{Value, json};
 
@@ -64,7 +64,16 @@ impl Client {
     }
 
     pub(crate) fn send(&self, request: Request) -> Answer {
-        let peer = Some("192.0.2.1".parse().unwrap());
+        self.send_from("192.0.2.1", request)
+    }
+
+    pub(crate) fn post_from(&self, peer: &str, method: &str, input: &Value) -> Answer {
+        let body = Body::from(input.to_string());
+        self.send_from(peer, request("POST", &format!("/xrpc/{method}"), None, body))
+    }
+
+    fn send_from(&self, peer: &str, request: Request) -> Answer {
+        let peer = Some(peer.parse().unwrap());
         let Reply::Response(response) = block_on(self.pds.handle(request, peer)) else {
             panic!("an upgrade where a response was expected")
         };
@@ -125,13 +134,19 @@ impl Client {
         answer.body
     }
 
-    /// Subscribes and runs the replay to its end.
-    pub(crate) fn subscribe(&self, params: &str) -> SocketId {
+    /// Asks for a subscription.
+    pub(crate) fn ask(&self, params: &str) -> Subscription {
         let path = format!("/xrpc/com.atproto.sync.subscribeRepos?{params}");
         let request = request("GET", &path, None, Body::Empty);
-        let Reply::Upgrade(subscription) = block_on(self.pds.handle(request, None)) else {
-            panic!("a response where an upgrade was expected")
-        };
+        match block_on(self.pds.handle(request, None)) {
+            Reply::Upgrade(subscription) => subscription,
+            Reply::Response(response) => panic!("no upgrade: {response:?}"),
+        }
+    }
+
+    /// Subscribes and runs the replay to its end.
+    pub(crate) fn subscribe(&self, params: &str) -> SocketId {
+        let subscription = self.ask(params);
         let socket = self.host.sockets().open();
         block_on(self.pds.subscribe(socket, subscription));
         socket

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Pds;
-use crate::api::{Failure, Json, JsonInput, Nothing};
+use crate::api::{Failure, Json, JsonInput, Nothing, Secret};
 use crate::auth::access::{AnyRefresh, Owner, Public, Refresh};
 use crate::auth::session::{self, Tokens};
 use crate::auth::{limits, password};
@@ -41,7 +41,7 @@ pub(crate) async fn create_session(
     pds: &Pds,
     caller: Public,
     Json(input): Json<CreateSession>,
-) -> Result<Json<Session>, Failure> {
+) -> Result<Secret<Json<Session>>, Failure> {
     let identifier = AtIdentifier::parse(input.identifier.trim_start_matches('@')).ok();
     let known = identifier.is_some_and(|identifier| pds.is_ours(&identifier));
     limits::sign_in(pds, if known { "owner" } else { "unknown" }, caller.peer)?;
@@ -54,7 +54,7 @@ pub(crate) async fn create_session(
         return Err(refused("Invalid identifier or password").into());
     }
     let account = pds.account()?;
-    Ok(Json(describe(pds, &account, Some(session::open(pds)?))))
+    Ok(Secret(Json(describe(pds, &account, Some(session::open(pds)?)))))
 }
 
 /// `com.atproto.server.getSession`: who the caller is.
@@ -67,9 +67,9 @@ pub(crate) async fn refresh_session(
     pds: &Pds,
     caller: Refresh,
     _: Nothing,
-) -> Result<Json<Session>, Failure> {
+) -> Result<Secret<Json<Session>>, Failure> {
     let tokens = session::refresh(pds, &caller.id)?;
-    Ok(Json(describe(pds, &pds.account()?, Some(tokens))))
+    Ok(Secret(Json(describe(pds, &pds.account()?, Some(tokens)))))
 }
 
 /// `com.atproto.server.deleteSession`: signs out.

@@ -17,6 +17,10 @@ pub(crate) async fn subscribe_repos(
     _: Public,
     Query(input): Query<SubscribeRepos>,
 ) -> Result<Subscription, Failure> {
+    if pds.host.sockets.list().len() >= MAX_SUBSCRIBERS {
+        let message = "as many subscribers as there may be are here";
+        return Err(XrpcError::new(503, "TooManySubscribers", message).into());
+    }
     // What happens until the socket is accepted is not lost on one that asked for no replay.
     let after = match input.cursor {
         Some(cursor) => cursor,
@@ -30,3 +34,6 @@ impl FromParams for SubscribeRepos {
         Ok(Self { cursor: params.integer("cursor", 0..=nacre_lexicon::MAX_INTEGER)? })
     }
 }
+
+/// A relay needs one; each costs memory that a reader who does not read can fill.
+const MAX_SUBSCRIBERS: usize = 128;
