@@ -4,7 +4,7 @@
 //! It never awaits. The shim waits for the object, so a wasm instance that is lost takes no request
 //! with it that it has already passed on.
 
-use core::cell::{Cell, OnceCell};
+use core::cell::{OnceCell, RefCell};
 
 use js_sys::{Object, Reflect};
 use nacre_pds::config::{DataLocation, Identity};
@@ -64,8 +64,12 @@ fn account(env: &JsValue) -> Result<worker_sys::DurableObject, Trouble> {
 }
 
 fn log_once(trouble: &Trouble) {
-    if !matches!(trouble, Trouble::Request(_)) && !LOGGED.replace(true) {
-        worker::console_error!("{trouble}");
+    if matches!(trouble, Trouble::Request(_)) {
+        return;
+    }
+    let text = trouble.to_string();
+    if LOGGED.replace(text.clone()) != text {
+        worker::console_error!("{text}");
     }
 }
 
@@ -81,7 +85,8 @@ extern "C" {
 thread_local! {
     /// The variables of an isolate never change, and a key takes a while to read.
     static IDENTITY: OnceCell<Identity> = const { OnceCell::new() };
-    static LOGGED: Cell<bool> = const { Cell::new(false) };
+    /// The last trouble in the log, which is not noted again at every request.
+    static LOGGED: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
 /// The binding of the objects' namespace.

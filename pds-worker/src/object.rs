@@ -2,7 +2,7 @@
 //! account's.
 
 use alloc::rc::Rc;
-use core::cell::{Cell, OnceCell};
+use core::cell::{OnceCell, RefCell};
 
 use nacre_pds::config::Config;
 use nacre_pds::host::Host;
@@ -29,14 +29,15 @@ pub struct AccountDurableObject {
     env: Env,
     sockets: Rc<WorkerSockets>,
     pds: OnceCell<Rc<Pds>>,
-    logged: Cell<bool>,
+    /// The last trouble in the log, which is not noted again at every request.
+    logged: RefCell<String>,
 }
 
 impl DurableObject for AccountDurableObject {
     fn new(state: State, env: Env) -> Self {
         let state = Rc::new(state);
         let sockets = Rc::new(WorkerSockets::new(Rc::clone(&state)));
-        Self { state, env, sockets, pds: OnceCell::new(), logged: Cell::new(false) }
+        Self { state, env, sockets, pds: OnceCell::new(), logged: RefCell::default() }
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
@@ -128,9 +129,12 @@ impl AccountDurableObject {
     }
 
     fn log_once(&self, trouble: &Trouble) {
-        if !matches!(trouble, Trouble::Request(_) | Trouble::Upgrade) && !self.logged.replace(true)
-        {
-            worker::console_error!("{trouble}");
+        if matches!(trouble, Trouble::Request(_) | Trouble::Upgrade) {
+            return;
+        }
+        let text = trouble.to_string();
+        if self.logged.replace(text.clone()) != text {
+            worker::console_error!("{text}");
         }
     }
 }
