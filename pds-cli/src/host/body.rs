@@ -10,14 +10,14 @@ use bytes::Bytes;
 use futures_core::Stream;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use nacre_pds::body::{Body, BodyError};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 /// Takes a request's body from hyper.
 pub(crate) fn incoming(body: Incoming) -> Body {
     if body.is_end_stream() {
         return Body::Empty;
     }
-    Body::Stream(Box::pin(Upload { body, patience: None }))
+    Body::Stream(Box::pin(Upload::new(body)))
 }
 
 /// A response's body as hyper sends it.
@@ -27,7 +27,29 @@ pub(crate) struct Outgoing(pub(crate) Body);
 struct Upload<B> {
     body: B,
     /// Runs while the client lets us wait.
-    patience: Option<Pin<Box<Sleep>>>,
+    wait: Option<Wait>,
+    /// How long it may still let us wait; it earns more by what it sends.
+    patience: Duration,
+}
+
+struct Wait {
+    since: Instant,
+    end: Pin<Box<Sleep>>,
+}
+
+impl<B> Upload<B> {
+    fn new(body: B) -> Self {
+        Self { body, wait: None, patience: UPLOAD_PATIENCE }
+    }
+
+    /// Settles the account with a client that has sent this many bytes.
+    fn earn(&mut self, bytes: usize) {
+        let waited = self.wait.take().map(|wait| wait.since.elapsed()).unwrap_or_default();
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let earned = PATIENCE_PER_BYTE.saturating_mul(bytes);
+        let left = self.patience.saturating_sub(waited);
+        self.patience = left.saturating_add(earned).min(UPLOAD_PATIENCE);
+    }
 }
 
 impl<B> Stream for Upload<B>
@@ -43,17 +65,22 @@ where
         let failed = |text: String| Poll::Ready(Some(Err(BodyError::Interrupted(text))));
         // At most one frame, the trailers, carries no data.
         while let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
-            self.patience = None;
             match frame.map(|frame| frame.map(Frame::into_data)) {
-                Some(Ok(Ok(data))) => return Poll::Ready(Some(Ok(data))),
-                Some(Ok(Err(_))) => {}
+                Some(Ok(Ok(data))) => {
+                    self.earn(data.len());
+                    return Poll::Ready(Some(Ok(data)));
+                }
+                Some(Ok(Err(_))) => self.earn(0),
                 Some(Err(error)) => return failed(error.to_string()),
                 None => return Poll::Ready(None),
             }
         }
-        let patience = self.patience.get_or_insert_with(|| Box::pin(sleep(UPLOAD_PATIENCE)));
-        match patience.as_mut().poll(context) {
-            Poll::Ready(()) => failed("nothing came for too long".to_owned()),
+        let patience = self.patience;
+        let wait = self
+            .wait
+            .get_or_insert_with(|| Wait { since: Instant::now(), end: Box::pin(sleep(patience)) });
+        match wait.end.as_mut().poll(context) {
+            Poll::Ready(()) => failed("it came too slowly".to_owned()),
             Poll::Pending => Poll::Pending,
         }
     }
@@ -97,17 +124,17 @@ impl hyper::body::Body for Outgoing {
 
 /// How long an upload may stand still.
 const UPLOAD_PATIENCE: Duration = Duration::from_secs(60);
+/// An upload of 1,000 bytes a second goes on for ever, a slower one runs out of patience: else one
+/// byte a minute would hold a connection for good.
+const PATIENCE_PER_BYTE: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
 mod tests {
     use alloc::collections::VecDeque;
     use core::convert::Infallible;
 
-    use http::HeaderMap;
-    use hyper::body::Body as _;
-    use tokio::time::Instant;
-
     use super::*;
+    use http::HeaderMap;
 
     /// A client that sends these frames and then nothing, not even the end.
     struct Stalled(VecDeque<Frame<Bytes>>);
@@ -127,11 +154,44 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_upload_that_stands_still_fails() {
         let frames = [Frame::data("data".into()), Frame::trailers(HeaderMap::new())];
-        let upload = Upload { body: Stalled(frames.into()), patience: None };
+        let upload = Upload::new(Stalled(frames.into()));
         let started = Instant::now();
         let failed = Body::Stream(Box::pin(upload)).collect(4).await;
         assert!(matches!(failed, Err(BodyError::Interrupted(_))), "{failed:?}");
         assert!(started.elapsed() >= UPLOAD_PATIENCE);
+    }
+
+    /// A client that sends a kilobyte, pauses, and so on for ever.
+    struct Slow {
+        pause: Duration,
+        next: Pin<Box<Sleep>>,
+    }
+
+    impl hyper::body::Body for Slow {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            if self.next.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            self.next = Box::pin(sleep(self.pause));
+            Poll::Ready(Some(Ok(Frame::data(vec![0; 1_000].into()))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_that_is_too_slow_fails_and_one_that_is_just_quick_enough_does_not() {
+        for (pause_ms, succeeds) in [(1_000, true), (1_100, false)] {
+            let pause = Duration::from_millis(pause_ms);
+            let slow = Slow { pause, next: Box::pin(sleep(pause)) };
+            let body = Body::Stream(Box::pin(Upload::new(slow)));
+            let ended = body.collect(1_000_000).await;
+            assert_eq!(matches!(ended, Err(BodyError::TooLarge(_))), succeeds, "{pause_ms} ms");
+        }
     }
 
     #[test]
