@@ -2,7 +2,6 @@
 
 extern crate alloc;
 
-mod chromium;
 mod debian;
 mod deny;
 mod dev;
@@ -68,5 +67,4 @@ usage: cargo xtask <command>
 
 environment
   NACRE_CACHE             where tools are kept (else $XDG_CACHE_HOME/nacre or ~/.cache/nacre)
-  NACRE_CHROMIUM          the browser of the end-to-end tests (else the one on PATH)
   RUSTUP_AUTO_INSTALL=0   never ask rustup for the wasm target";

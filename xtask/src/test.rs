@@ -1,13 +1,12 @@
 //! `cargo xtask test`: every check of the project, in the order of what fails soonest.
 
 use core::time::Duration;
-use std::env;
 use std::time::Instant;
 
 use crate::error::{Context, Error};
 use crate::process::{self, cargo, command, say, succeeds};
 use crate::wasm_toolchain::WasmToolchain;
-use crate::{chromium, deny, no_std_proof, node, paths, worker};
+use crate::{deny, no_std_proof, node, paths, worker};
 
 /// Runs the steps one after another and stops at the first that fails. The arguments are
 /// `--quick` and the names of steps, should it be only those.
@@ -142,20 +141,26 @@ fn worker(_: Scope) -> Result<(), Error> {
 
 /// Runs `npm test` in `e2e/`. What the tests need to know is in the environment:
 /// `NACRE_E2E_HOSTS`, the hosts to test, one word each; `NACRE_PDS`, the native host's program;
-/// `NACRE_XTASK`, this program, whose `dev` starts the other host; `NACRE_CHROMIUM`, a browser.
+/// `NACRE_XTASK`, this program, whose `dev` starts the other host.
 fn end_to_end(scope: Scope) -> Result<(), Error> {
-    process::run(cargo().args(["build", "--package", "nacre-pds-cli"]))?;
+    // This program too: a step before may have put another build of it where it was started from.
+    process::run(cargo().args([
+        "build",
+        "--package",
+        "nacre-pds-cli",
+        "--package",
+        "nacre-xtask",
+    ]))?;
     let e2e = paths::e2e();
     node::npm_ci(&e2e)?;
-    let (hosts, browser) = match scope {
-        Scope::Full => ("native workerd", Some(chromium::find_or_install()?)),
-        Scope::Quick => ("native", chromium::find()),
+    let hosts = match scope {
+        Scope::Full => "native workerd",
+        Scope::Quick => "native",
     };
-    let this = env::current_exe().context("cannot tell where this program lies")?;
+    let programs = paths::target()?.join("debug");
     let mut test = command("npm", &e2e);
     test.arg("test").env("PATH", node::path_with_node()?).env("NACRE_E2E_HOSTS", hosts);
-    test.env("NACRE_PDS", paths::target()?.join("debug/pds")).env("NACRE_XTASK", this);
-    test.envs(browser.map(|path| ("NACRE_CHROMIUM", path)));
+    test.env("NACRE_PDS", programs.join("pds")).env("NACRE_XTASK", programs.join("xtask"));
     process::run(&mut test)
 }
 

@@ -1,0 +1,185 @@
+// What a Worker says that was deployed with a variable or secret missing or malformed. It runs on
+// the bare runtime, as `cargo xtask dev` would make an account that is well configured.
+
+import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+import { hosts, within } from "./hosts.mjs";
+
+if (hosts.includes("workerd")) {
+	describe("configuration (workerd)", () => {
+		/** @type {Map<string, string>} */ let good;
+		let folder;
+		before(async () => {
+			folder = await mkdtemp(join(tmpdir(), "nacre-e2e-"));
+			good = await newAccount();
+		});
+		after(() => rm(folder, { recursive: true, force: true }));
+
+		const refused = [
+			["DID", undefined, "DID is missing"],
+			["HANDLE", "alice", "HANDLE is not a handle"],
+			["SIGNING_KEY_PUBLIC", "zNone", "SIGNING_KEY_PUBLIC is neither a multikey nor a did:key"],
+			["SIGNING_KEY", undefined, "SIGNING_KEY is missing"],
+			[
+				"SIGNING_KEY",
+				"5ec2e7",
+				"SIGNING_KEY is neither 64 hexadecimal digits nor a JWK of a secp256k1 key",
+			],
+			[
+				"SIGNING_KEY",
+				"0".repeat(63) + "1",
+				"SIGNING_KEY_PUBLIC is not the public half of SIGNING_KEY",
+			],
+			["JWT_SECRET", "short", "JWT_SECRET is shorter than 16 characters"],
+			["AUTH_TOKEN", undefined, "AUTH_TOKEN is missing"],
+			["PASSWORD_HASH", "password", "PASSWORD_HASH is not a bcrypt hash of a cost from 4 to 14"],
+			["INITIAL_ACTIVE", "yes", "INITIAL_ACTIVE is neither true nor false"],
+			["DATA_LOCATION", "moon", "DATA_LOCATION is not a location that exists"],
+		];
+		for (const [name, value, message] of refused) {
+			test(`${message}, it says to every request`, async () => {
+				const vars = new Map(good).set(name, value);
+				await onWorkerd(join(folder, "refused"), vars, async (url) => {
+					for (let time = 0; time < 2; time += 1) {
+						const answer = await fetch(`${url}/xrpc/com.atproto.server.describeServer`);
+						assert.equal(answer.status, 503);
+						assert.deepEqual(await answer.json(), { error: "ServerNotConfigured", message });
+					}
+				});
+			});
+		}
+
+		test("a Worker that is mended serves, and does not serve another account", async () => {
+			const mended = join(folder, "mended");
+			const health = (vars) =>
+				onWorkerd(mended, vars, async (url) => {
+					const answer = await fetch(`${url}/xrpc/_health`);
+					return [answer.status, (await answer.json()).message];
+				});
+			const broken = new Map(good).set("JWT_SECRET", undefined);
+			assert.deepEqual(await health(broken), [503, "JWT_SECRET is missing"]);
+			assert.deepEqual(await health(good), [200, undefined]);
+			const other = new Map(good).set("DID", "did:web:other.example.com");
+			assert.deepEqual(await health(other), [
+				503,
+				`the database belongs to ${good.get("DID")}, which is not the configured DID`,
+			]);
+		});
+	});
+}
+
+/** Returns the variables of a new account, as the program prints them. */
+async function newAccount() {
+	const flags = ["--hostname", "pds.example.com", "--handle", "a.example.com", "--password", "-"];
+	const printed = promisify(execFile)(process.env.NACRE_PDS ?? "pds", ["vars", ...flags]);
+	printed.child.stdin.end("password\n");
+	const { stdout } = await printed;
+	return new Map(
+		stdout
+			.trim()
+			.split("\n")
+			.map((line) => line.split(/=(.*)/s).slice(0, 2)),
+	);
+}
+
+/** Runs the Worker with these variables on workerd itself while `use` lasts. */
+async function onWorkerd(folder, vars, use) {
+	await mkdir(join(folder, "state"), { recursive: true });
+	const port = await freePort();
+	const config = join(folder, "workerd.capnp");
+	await writeFile(config, await capnp(folder, port, vars));
+	const flags = ["serve", "--experimental", config];
+	const child = spawn("workerd", flags, { stdio: ["ignore", "ignore", "pipe"] });
+	const ended = new Promise((resolve) => child.once("close", resolve));
+	const server = new Said(child.stderr);
+	try {
+		const url = `http://127.0.0.1:${port}`;
+		await within(10_000, "workerd did not listen", listening(url), server);
+		return await within(10_000, "no answer", use(url), server);
+	} finally {
+		child.kill("SIGKILL");
+		await ended;
+	}
+}
+
+async function capnp(folder, port, vars) {
+	const files = await readdir(BUILD, { recursive: true });
+	const modules = files
+		.filter((file) => /\.(js|wasm)$/.test(file))
+		// The first one is the entry.
+		.sort((a, b) => (b === "shim.js") - (a === "shim.js"))
+		.map((file) => {
+			const kind = file.endsWith(".js") ? "esModule" : "wasm";
+			return `(name = ${text(file)}, ${kind} = embed ${text(relative(folder, join(BUILD, file)))})`;
+		});
+	const bindings = [...vars]
+		.filter(([, value]) => value !== undefined)
+		.map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
+	return `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+	services = [
+		(name = "main", worker = .worker),
+		(name = "state", disk = (path = ${text(join(folder, "state"))}, writable = true)),
+	],
+	sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
+);
+const worker :Workerd.Worker = (
+	compatibilityDate = "2026-09-01",
+	modules = [${modules.join(", ")}],
+	durableObjectNamespaces = [
+		(className = "AccountDurableObject", uniqueKey = "account", enableSql = true),
+	],
+	durableObjectStorage = (localDisk = "state"),
+	bindings = [
+		(name = "ACCOUNT", durableObjectNamespace = "AccountDurableObject"),
+		${bindings.join(",\n\t\t")}
+	],
+);
+`;
+}
+
+/** What a program has said on standard error. */
+class Said {
+	#text = "";
+
+	constructor(stream) {
+		stream.setEncoding("utf8").on("data", (text) => (this.#text += text));
+	}
+
+	log() {
+		return this.#text;
+	}
+}
+
+/** Waits until something answers. */
+async function listening(url) {
+	for (;;) {
+		try {
+			return await fetch(`${url}/robots.txt`);
+		} catch {
+			await sleep(20);
+		}
+	}
+}
+
+async function freePort() {
+	const server = createServer();
+	await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+	const { port } = server.address();
+	await new Promise((resolve) => server.close(resolve));
+	return port;
+}
+
+const text = (value) => JSON.stringify(value);
+
+/** Where `cargo xtask worker --test-routes` puts the Worker. */
+const BUILD = fileURLToPath(new URL("../pds-worker/build-test", import.meta.url));
