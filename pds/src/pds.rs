@@ -97,8 +97,8 @@ impl Pds {
         let Reply::Response(mut response) = reply else { return reply };
         if has_credentials {
             let headers = response.headers_mut();
-            let kept_by_none = HeaderValue::from_static("private");
-            headers.entry(header::CACHE_CONTROL).or_insert(kept_by_none);
+            let private = HeaderValue::from_static("private");
+            headers.entry(header::CACHE_CONTROL).or_insert(private);
             headers.append(header::VARY, HeaderValue::from_static("Authorization"));
         }
         front::open_to_all(&mut response);
