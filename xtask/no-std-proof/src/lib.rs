@@ -12,6 +12,7 @@ use nacre_crypto as _;
 use nacre_firehose as _;
 use nacre_lexicon as _;
 use nacre_mst as _;
+use nacre_sha256 as _;
 use nacre_syntax as _;
 use nacre_xrpc as _;
 
