@@ -5,6 +5,7 @@ extern crate alloc;
 mod base58;
 mod curve;
 mod jwk;
+mod k256_key;
 mod key_error;
 mod signature;
 mod signing_key;

@@ -46,6 +46,16 @@ impl Signature {
             Curve::P256 => s <= P256_HALF_ORDER.as_slice(),
         }
     }
+
+    /// Reports whether r and s are above zero and below the order of the curve.
+    pub(crate) fn is_in_range(&self, curve: Curve) -> bool {
+        let (r, s) = self.0.split_at(32);
+        let order = match curve {
+            Curve::K256 => K256_ORDER.as_slice(),
+            Curve::P256 => P256_ORDER.as_slice(),
+        };
+        [r, s].into_iter().all(|number| number != [0; 32] && number < order)
+    }
 }
 
 impl AsRef<[u8]> for Signature {
@@ -65,7 +75,15 @@ impl fmt::Debug for Signature {
 #[error("a signature has {} bytes", Signature::LEN)]
 pub struct SignatureError;
 
-// Half of the order n of each curve, rounded down, from SEC 2.
+// The order n of each curve, from SEC 2, and half of it, rounded down.
+const K256_ORDER: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe,
+    0xba, 0xae, 0xdc, 0xe6, 0xaf, 0x48, 0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41,
+];
+const P256_ORDER: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+];
 const K256_HALF_ORDER: [u8; 32] = [
     0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
     0x5d, 0x57, 0x6e, 0x73, 0x57, 0xa4, 0x50, 0x1d, 0xdf, 0xe9, 0x2f, 0x46, 0x68, 0x1b, 0x20, 0xa0,
@@ -95,6 +113,22 @@ mod tests {
             assert!(Signature::from_bytes(bytes).is_low_s(curve));
             bytes[63] += 1;
             assert!(!Signature::from_bytes(bytes).is_low_s(curve));
+        }
+    }
+
+    #[test]
+    fn both_numbers_are_from_one_to_below_the_order() {
+        for (curve, order) in [(Curve::K256, K256_ORDER), (Curve::P256, P256_ORDER)] {
+            let [zero, mut one] = [[0; 32]; 2];
+            one[31] = 1;
+            let mut last = order;
+            last[31] -= 1;
+            for (number, allowed) in [(zero, false), (one, true), (last, true), (order, false)] {
+                for [r, s] in [[number, one], [one, number]] {
+                    let signature = Signature::from_slice(&[r, s].concat()).unwrap();
+                    assert_eq!(signature.is_in_range(curve), allowed, "{signature:?}");
+                }
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::jwk::Jwk;
+use crate::k256_key;
 use crate::verifying_key::Public;
 use crate::{Curve, JwkError, KeyError, Signature, VerifyingKey};
 
@@ -31,7 +32,7 @@ impl SigningKey {
         };
         let secret = secret.map_err(|_| KeyError::Scalar)?;
         let public = match &secret {
-            Secret::K256(key) => Public::K256(*key.verifying_key()),
+            Secret::K256(key) => Public::K256(k256_key::PublicKey::of(key)),
             Secret::P256(key) => Public::P256(*key.verifying_key()),
         };
         Ok(Self { secret, public: VerifyingKey(public) })
@@ -149,3 +150,19 @@ enum Secret {
 const HEX_LEN: usize = 64;
 /// How often [`SigningKey::generate`] draws before it takes the source for broken.
 const MAX_ATTEMPTS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use zeroize::ZeroizeOnDrop;
+
+    use super::*;
+
+    #[test]
+    fn private_numbers_are_overwritten_when_dropped() {
+        fn check<T: ZeroizeOnDrop>() {}
+
+        check::<k256::ecdsa::SigningKey>();
+        check::<p256::ecdsa::SigningKey>();
+        check::<Zeroizing<[u8; 32]>>();
+    }
+}

@@ -3,10 +3,11 @@
 use alloc::string::String;
 use core::fmt;
 
-use k256::ecdsa::signature::hazmat::PrehashVerifier;
+use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use sha2::{Digest, Sha256};
 
 use crate::jwk::Jwk;
+use crate::k256_key;
 use crate::{Curve, JwkError, KeyError, Signature, base58};
 
 /// A public key, which verifies.
@@ -66,10 +67,10 @@ impl VerifyingKey {
             _ => return Err(KeyError::Length),
         }
         let public = match curve {
-            Curve::K256 => k256::ecdsa::VerifyingKey::from_sec1_bytes(bytes).map(Public::K256),
-            Curve::P256 => p256::ecdsa::VerifyingKey::from_sec1_bytes(bytes).map(Public::P256),
+            Curve::K256 => k256_key::PublicKey::from_sec1(bytes).map(Public::K256),
+            Curve::P256 => p256::ecdsa::VerifyingKey::from_sec1_bytes(bytes).map(Public::P256).ok(),
         };
-        public.map(Self).map_err(|_| KeyError::Point)
+        public.map(Self).ok_or(KeyError::Point)
     }
 
     /// Parses a public JWK: `kty`, `crv`, `x` and `y`; other members but `d` are ignored.
@@ -98,17 +99,12 @@ impl VerifyingKey {
     }
 
     /// Returns the compressed point.
-    ///
-    /// # Panics
-    ///
-    /// Never: compressed points have this length.
     #[must_use]
     pub fn to_sec1(&self) -> [u8; Self::SEC1_LEN] {
-        let point = match &self.0 {
-            Public::K256(key) => k256::CompressedPoint::from(key).as_slice().try_into(),
-            Public::P256(key) => p256::CompressedPoint::from(key).as_slice().try_into(),
-        };
-        point.expect("a compressed point has 33 bytes")
+        match &self.0 {
+            Public::K256(key) => key.to_sec1(),
+            Public::P256(key) => p256::CompressedPoint::from(key).into(),
+        }
     }
 
     /// Returns the curve.
@@ -157,21 +153,16 @@ impl VerifyingKey {
     }
 
     fn verify_any_s(&self, digest: &[u8; 32], signature: &Signature) -> Result<(), VerifyError> {
-        let bytes = signature.as_bytes();
-        // The implementation of K-256 refuses high-S by itself, hence the normalising.
-        let verified = match &self.0 {
-            Public::K256(key) => {
-                let signature = k256::ecdsa::Signature::from_slice(bytes)
-                    .map_err(|_| VerifyError::OutOfRange)?;
-                key.verify_prehash(digest, &signature.normalize_s())
-            }
-            Public::P256(key) => {
-                let signature = p256::ecdsa::Signature::from_slice(bytes)
-                    .map_err(|_| VerifyError::OutOfRange)?;
-                key.verify_prehash(digest, &signature.normalize_s())
-            }
+        if !signature.is_in_range(self.curve()) {
+            return Err(VerifyError::OutOfRange);
+        }
+        let verifies = match &self.0 {
+            Public::K256(key) => key.verifies(digest, signature),
+            Public::P256(key) => p256::ecdsa::Signature::from_slice(signature.as_bytes())
+                .and_then(|signature| key.verify_prehash(digest, &signature))
+                .is_ok(),
         };
-        verified.map_err(|_| VerifyError::Mismatch)
+        if verifies { Ok(()) } else { Err(VerifyError::Mismatch) }
     }
 
     fn to_text(&self, prefix: &str) -> String {
@@ -209,7 +200,7 @@ pub enum VerifyError {
 
 #[derive(Clone, Eq, PartialEq)]
 pub(crate) enum Public {
-    K256(k256::ecdsa::VerifyingKey),
+    K256(k256_key::PublicKey),
     P256(p256::ecdsa::VerifyingKey),
 }
 

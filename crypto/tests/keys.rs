@@ -7,6 +7,11 @@ use proptest::prelude::*;
 const CURVES: [Curve; 2] = [Curve::K256, Curve::P256];
 const K256_ORDER: &str = "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141";
 const P256_ORDER: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+/// The generator of K-256, uncompressed, without and with a multicodec.
+const UNCOMPRESSED: &str =
+    "zPucSdUxwL4xHpPiAWbia7uCeAxyFeqQEUrwAmm9ypvGFMEVVbmU3qgBWDcZTosuNbjh8zXqL2sMXBabFzS1DF5x3";
+const UNCOMPRESSED_MULTIKEY: &str = "z7r8oqutWQUGn3udyrtgbiPq7iwR4eQ7KpuETSbXCUPR7xSeBFtzXVdHU4wdmD\
+                                     YERasmfLi74YAVvnURw93za9UQMZbod";
 
 fn order(curve: Curve) -> [u8; 32] {
     let hex = if curve == Curve::K256 { K256_ORDER } else { P256_ORDER };
@@ -108,9 +113,24 @@ fn generating_draws_again_until_the_number_is_in_range() {
 }
 
 #[test]
+fn generating_takes_the_eighth_draw() {
+    let mut draws = 0;
+    let generated = SigningKey::generate(Curve::P256, |bytes| {
+        draws += 1;
+        bytes.fill(if draws < 8 { 0 } else { 1 });
+    });
+    assert_eq!(generated.verifying_key(), key(Curve::P256, 1).verifying_key());
+}
+
+#[test]
 #[should_panic(expected = "the source of randomness works")]
-fn generating_gives_up_on_a_broken_source() {
-    SigningKey::generate(Curve::P256, |bytes| bytes.fill(0));
+fn generating_gives_up_after_eight_draws() {
+    let mut draws = 0;
+    SigningKey::generate(Curve::P256, |bytes| {
+        draws += 1;
+        assert!(draws <= 8, "a ninth draw");
+        bytes.fill(0);
+    });
 }
 
 #[test]
@@ -127,6 +147,8 @@ fn public_key_texts_name_what_is_wrong() {
         ("did:key:z6DtMvZaUc4AfirYpDJ3n3pQUv2MW2yyZ81wzXNDnmg68m3M", KeyError::Length),
         ("did:key:z2kjgm75zxW4H8jmTQdGHvUnPDE7iKFcttuUzKveLhrDUKpVeVd", KeyError::Length),
         (&format!("did:key:z{}", "2".repeat(90)), KeyError::Base58),
+        // The generator of K-256, uncompressed.
+        (&format!("did:key:{UNCOMPRESSED_MULTIKEY}"), KeyError::Base58),
         ("did:key:z", KeyError::Length),
         ("did:key:z2", KeyError::Length),
         // An Ed25519 key.
@@ -136,6 +158,17 @@ fn public_key_texts_name_what_is_wrong() {
         assert_eq!(VerifyingKey::parse_did_key(text), Err(error), "{text}");
     }
     assert_eq!(VerifyingKey::parse_multikey(&did_key), Err(KeyError::Prefix));
+}
+
+#[test]
+fn the_methods_of_2019_may_hold_uncompressed_points() {
+    let mut one = [0; 32];
+    one[31] = 1;
+    let key = SigningKey::from_bytes(Curve::K256, &one).ok().unwrap();
+    let parsed = VerifyingKey::parse_multibase(Curve::K256, UNCOMPRESSED);
+    assert_eq!(parsed.as_ref(), Ok(key.verifying_key()));
+    assert_eq!(VerifyingKey::parse_multibase(Curve::P256, UNCOMPRESSED), Err(KeyError::Point));
+    assert_eq!(VerifyingKey::parse_multikey(UNCOMPRESSED_MULTIKEY), Err(KeyError::Base58));
 }
 
 #[test]
@@ -158,6 +191,10 @@ fn points_are_compressed_or_uncompressed_and_on_the_curve() {
         let mut beyond = [0xff; 33];
         beyond[0] = 2;
         assert_eq!(parse(&beyond), Some(KeyError::Point));
+        // On neither curve is there a point whose x is 7.
+        let mut absent = [0; 33];
+        (absent[0], absent[32]) = (2, 7);
+        assert_eq!(parse(&absent), Some(KeyError::Point));
     }
 }
 
@@ -226,6 +263,31 @@ fn numbers_out_of_range_are_no_signature() {
         let lenient = key.verifying_key().verify_lenient(b"", &signature);
         assert_eq!(lenient, Err(VerifyError::OutOfRange));
     }
+}
+
+/// Asks whether a type has a trait: the type's own constant, where there is one, hides this one.
+trait Lacks {
+    const IT: bool = false;
+}
+
+impl<T> Lacks for T {}
+
+struct Prints<T>(core::marker::PhantomData<T>);
+
+impl<T: core::fmt::Debug> Prints<T> {
+    const IT: bool = true;
+}
+
+struct Copies<T>(core::marker::PhantomData<T>);
+
+impl<T: Clone> Copies<T> {
+    const IT: bool = true;
+}
+
+#[test]
+fn private_keys_are_neither_printed_nor_cloned() {
+    const { assert!(Prints::<VerifyingKey>::IT && Copies::<VerifyingKey>::IT) };
+    const { assert!(!Prints::<SigningKey>::IT && !Copies::<SigningKey>::IT) };
 }
 
 #[test]
