@@ -11,7 +11,8 @@ pub(crate) use c::PublicKey;
 #[cfg(not(feature = "secp256k1"))]
 pub(crate) use pure::PublicKey;
 
-#[cfg(all(test, feature = "secp256k1"))]
+#[cfg(test)]
+#[cfg(feature = "secp256k1")]
 mod tests {
     use alloc::vec::Vec;
 

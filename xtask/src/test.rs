@@ -76,6 +76,7 @@ const STEPS: &[Step] = &[
     Step::full("clippy-wasm", "lints of the Worker", clippy_for_wasm),
     Step::quick("doc", "documentation without a warning", documentation),
     Step::quick("tests", "unit and property tests", tests),
+    Step::full("curves", "the curves, with the words that the Worker has them use", curves),
     Step::quick("doctests", "the examples in the documentation", documentation_tests),
     Step::quick("benches", "every benchmark, once", benchmarks),
     Step::quick("no-std", "the protocol crates link without std", |_| no_std_proof::link()),
@@ -122,6 +123,13 @@ fn tests(_: Scope) -> Result<(), Error> {
     let nextest = succeeds(cargo().args(["nextest", "--version"]));
     let runner: &[&str] = if nextest { &["nextest", "run"] } else { &["test"] };
     process::run(cargo().args(runner).args(["--all-features", "--lib", "--bins", "--tests"]))
+}
+
+/// Elsewhere the tests run with words of 64 bits and with every feature.
+fn curves(_: Scope) -> Result<(), Error> {
+    let mut test = cargo();
+    test.args(["test", "--package", "nacre-crypto", "--lib", "--tests"]);
+    process::run(test.env("RUSTFLAGS", "--cfg cpubits=\"32\""))
 }
 
 fn documentation_tests(_: Scope) -> Result<(), Error> {
