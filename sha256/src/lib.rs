@@ -1,16 +1,42 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 
-use sha2::{Digest, Sha256};
+mod blocks;
+mod lanes;
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "vendor intrinsics")]
+mod sha_ni;
+
+use sha2::block_api::compress256;
+
+use crate::blocks::{BLANK, START, digest_of, split};
 
 /// Returns the SHA-256 of `message`.
 #[must_use]
 pub fn digest(message: &[u8]) -> [u8; 32] {
-    Sha256::digest(message).into()
+    // For short messages, cheaper than the hasher that could be fed bit by bit.
+    let mut tail = BLANK;
+    let (body, first) = split(message, &mut tail);
+    let mut state = START;
+    compress256(&mut state, body);
+    compress256(&mut state, &tail[first..]);
+    digest_of(&state)
 }
 
 /// Hashes many messages; calls `each` with a message's index and its digest, in no promised order.
 pub fn digest_each<'m>(
+    messages: impl IntoIterator<Item = &'m [u8]>,
+    each: impl FnMut(usize, [u8; 32]),
+) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(kernel) = sha_ni::ShaNi::detect() {
+        return lanes::digest_each(kernel, messages, each);
+    }
+    digest_one_by_one(messages, each);
+}
+
+/// What [`digest_each`] is where nothing better is known.
+fn digest_one_by_one<'m>(
     messages: impl IntoIterator<Item = &'m [u8]>,
     mut each: impl FnMut(usize, [u8; 32]),
 ) {
@@ -18,3 +44,6 @@ pub fn digest_each<'m>(
         each(index, digest(message));
     }
 }
+
+#[cfg(test)]
+mod tests;
