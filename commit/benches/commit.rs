@@ -26,10 +26,10 @@ fn tree() -> (Cid, Blocks) {
     let mut blocks = Blocks::new();
     let keys = (0..10_000).map(|n| format!("app.bsky.feed.post/3l{:011}", n * 7_919_u64));
     let root = nacre_mst::build(keys.map(|key| (key, record())), |cid, block| {
-        blocks.insert(cid, block);
+        blocks.insert(cid, block.to_vec());
         Ok::<_, Infallible>(())
     });
-    (root.unwrap(), blocks)
+    (root.unwrap().root(), blocks)
 }
 
 fn all(c: &mut Criterion) {
@@ -47,7 +47,8 @@ fn all(c: &mut Criterion) {
         let write = || commit(&blocks, &did, Some(&head), &writes[..count], rev, &key).unwrap();
         c.bench_function(&format!("commit/create/{name}"), |b| b.iter(write));
         let diff = write();
-        let proof: Blocks = diff.proof.into_iter().collect();
+        let new = diff.new_nodes().map(|(cid, bytes)| (cid, bytes.to_vec()));
+        let proof: Blocks = new.chain(diff.proof.iter().cloned()).collect();
         c.bench_function(&format!("commit/invert/{name}"), |b| {
             b.iter(|| invert(&proof, diff.commit.data, &diff.ops).unwrap());
         });

@@ -2,10 +2,10 @@
 //!
 //! Specification: <https://atproto.com/specs/sync#commit-validation-mst-operation-inversion>
 
-use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 
 use cid::Cid;
-use nacre_mst::{BlockSource, Tree, TreeError};
+use nacre_mst::{BlockSource, Edit, Tree, TreeError};
 use nacre_syntax::RepoPath;
 
 use crate::write::{Action, MAX_WRITES, Op};
@@ -44,28 +44,31 @@ pub fn invert<S: BlockSource>(
     if ops.len() > MAX_WRITES {
         return Err(InvertError::TooManyOps(ops.len()));
     }
-    let mut seen = BTreeSet::new();
-    if let Some(op) = ops.iter().find(|op| !seen.insert(op.path.as_str())) {
-        return Err(InvertError::RepeatedPath(op.path.clone()));
+    let mut order: Vec<_> = ops.iter().collect();
+    order.sort_unstable_by_key(|op| &op.path);
+    if let Some(pair) = order.windows(2).find(|pair| pair[0].path == pair[1].path) {
+        return Err(InvertError::RepeatedPath(pair[0].path.clone()));
     }
-    let mut tree = Tree::load(data).map_err(TreeError::from)?;
-    for op in ops.iter().rev() {
-        undo(&mut tree, source, op)?;
+    if let Some(op) = order.iter().find(|op| !op.agrees()) {
+        return Err(InvertError::Op(op.path.clone()));
     }
-    Ok(tree.flush().root)
+    let edits: Vec<_> =
+        order.iter().map(|op| Edit { key: op.path.as_str(), value: op.prev }).collect();
+    let changes = Tree::load(data).map_err(TreeError::from)?.apply(source, &edits)?;
+    match order.iter().zip(&changes.previous).find(|(op, found)| op.cid != **found) {
+        Some((op, _)) => Err(InvertError::Op(op.path.clone())),
+        None => Ok(changes.root()),
+    }
 }
 
-fn undo<S: BlockSource>(tree: &mut Tree, source: &S, op: &Op) -> Result<(), InvertError<S::Error>> {
-    let agrees = match op.action {
-        Action::Create => op.cid.is_some() && op.prev.is_none(),
-        Action::Delete => op.cid.is_none() && op.prev.is_some(),
-        Action::Update => op.cid.is_some() && op.prev.is_some(),
-    };
-    let path = op.path.as_str();
-    let found = match op.prev {
-        _ if !agrees => return Err(InvertError::Op(op.path.clone())),
-        Some(prev) => tree.insert(source, path, prev)?,
-        None => tree.remove(source, path)?,
-    };
-    if found == op.cid { Ok(()) } else { Err(InvertError::Op(op.path.clone())) }
+impl Op {
+    /// Returns whether the action goes with the records.
+    fn agrees(&self) -> bool {
+        let expected = match self.action {
+            Action::Create => (false, true),
+            Action::Delete => (true, false),
+            Action::Update => (true, true),
+        };
+        (self.prev.is_some(), self.cid.is_some()) == expected
+    }
 }

@@ -2,7 +2,7 @@
 
 use cid::Cid;
 use nacre_crypto::{VerifyError, VerifyingKey};
-use nacre_mst::{BlockSource, TreeError, Visit, Walk};
+use nacre_mst::{BlockSource, Tree, TreeError, Visit, Walk};
 use nacre_syntax::{Did, RepoPath, RepoPathError};
 
 use crate::block::{Commit, DecodeError};
@@ -52,7 +52,7 @@ pub enum RepoError<E> {
 /// # Errors
 ///
 /// [`RepoError`] names the first thing that is wrong.
-pub fn verify_repo<S: BlockSource, D: AsRef<str>>(
+pub fn verify_blocks<S: BlockSource, D: AsRef<str>>(
     source: &S,
     root: Cid,
     did: &Did<D>,
@@ -65,7 +65,7 @@ pub fn verify_repo<S: BlockSource, D: AsRef<str>>(
     if let Some(key) = key {
         commit.verify(key)?;
     }
-    let mut walk = Walk::new(source, commit.data)?;
+    let mut walk = Walk::new(source, Tree::load(commit.data).map_err(TreeError::from)?);
     let mut records = 0;
     while let Some(visit) = walk.step() {
         match visit? {

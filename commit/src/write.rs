@@ -2,12 +2,11 @@
 //!
 //! Specification: <https://atproto.com/specs/sync#firehose>
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use cid::Cid;
 use nacre_crypto::SigningKey;
-use nacre_mst::{Block, BlockSource, Overlay, Tree, TreeError, covering_proof};
+use nacre_mst::{BlockSource, Changes, EMPTY_NODE, Edit, Overlay, Tree, TreeError, covering_proof};
 use nacre_syntax::{Did, RepoPath, Tid};
 
 use crate::block::{Commit, UnsignedCommit};
@@ -66,15 +65,28 @@ pub struct CommitDiff {
     pub since: Option<Tid>,
     /// The root of the tree before; `None` for the first commit.
     pub prev_data: Option<Cid>,
-    /// The tree nodes to keep, each before the nodes below it.
-    pub new_nodes: Vec<Block>,
-    /// The tree nodes that are not needed any more.
-    pub retired: Vec<Cid>,
     /// What was done, in the order of the writes.
     pub ops: Vec<Op>,
-    /// The tree nodes with which others can undo the operations and arrive at `prev_data`, the root
-    /// first: the covering proof of all paths in the new tree.
-    pub proof: Vec<Block>,
+    /// The nodes that, with the new ones, are the covering proof of all paths in the new tree: what
+    /// others need to undo the operations and arrive at `prev_data`.
+    pub proof: Vec<(Cid, Vec<u8>)>,
+    changes: Changes,
+}
+
+impl CommitDiff {
+    /// Returns the tree nodes to keep, each before the nodes below it, the root first.
+    pub fn new_nodes(&self) -> impl Iterator<Item = (Cid, &[u8])> {
+        let root = self.commit.data;
+        let is_empty = self.prev_data.is_none() && root == Tree::EMPTY.root();
+        let empty = is_empty.then_some((root, &EMPTY_NODE[..]));
+        empty.into_iter().chain(self.changes.new_blocks())
+    }
+
+    /// Returns the tree nodes that are not needed any more.
+    pub fn retired(&self) -> impl Iterator<Item = Cid> {
+        // Before the first commit there was not even the empty tree.
+        self.changes.retired().filter(|_| self.prev_data.is_some())
+    }
 }
 
 /// What a commit did to one record.
@@ -146,18 +158,27 @@ pub fn commit<S: BlockSource>(
     key: &SigningKey,
 ) -> Result<CommitDiff, CommitError<S::Error>> {
     check(did, head, writes, rev)?;
-    let mut tree = match head {
+    let order = order(writes)?;
+    let edits: Vec<_> = order.iter().map(|index| writes[*index].edit()).collect();
+    let tree = match head {
         Some(head) => Tree::load(head.data).map_err(TreeError::from)?,
-        None => Tree::new(),
+        None => Tree::EMPTY,
     };
-    let ops = writes
-        .iter()
-        .map(|write| apply(&mut tree, source, write))
-        .collect::<Result<Vec<_>, _>>()?;
-    let changes = tree.flush();
-    let overlay = Overlay::new(&changes.new_blocks, source);
-    let proof = covering_proof(&overlay, changes.root, ops.iter().map(|op| &op.path))?;
-    let commit = UnsignedCommit { did: did.clone(), data: changes.root, rev }.sign(key);
+    let changes = tree.apply(source, &edits)?;
+    let mut previous: Vec<_> = writes.iter().map(|_| None).collect();
+    for (index, prev) in order.into_iter().zip(&changes.previous) {
+        previous[index] = *prev;
+    }
+    let ops = writes.iter().zip(previous).map(|(write, prev)| write.done(prev));
+    let ops = ops.collect::<Result<Vec<_>, _>>()?;
+    let overlay = Overlay::new(&changes, source);
+    let root = changes.root();
+    let proof = covering_proof(&overlay, root, ops.iter().map(|op| &op.path))?
+        .into_iter()
+        .filter(|(cid, _)| !overlay.is_new(cid) && (head.is_some() || *cid != root))
+        .map(|(cid, bytes)| (cid, bytes.into_owned()))
+        .collect();
+    let commit = UnsignedCommit { did: did.clone(), data: root, rev }.sign(key);
     let bytes = commit.encode();
     Ok(CommitDiff {
         commit,
@@ -165,10 +186,9 @@ pub fn commit<S: BlockSource>(
         bytes,
         since: head.map(|head| head.rev),
         prev_data: head.map(|head| head.data),
-        new_nodes: changes.new_blocks,
-        retired: changes.retired,
         ops,
         proof,
+        changes,
     })
 }
 
@@ -178,6 +198,32 @@ impl<'a> Write<'a> {
     pub fn path(&self) -> RepoPath<&'a str> {
         match self {
             Self::Create { path, .. } | Self::Delete { path } | Self::Update { path, .. } => *path,
+        }
+    }
+
+    fn cid(&self) -> Option<Cid> {
+        match *self {
+            Self::Create { cid, .. } | Self::Update { cid, .. } => Some(cid),
+            Self::Delete { .. } => None,
+        }
+    }
+
+    fn edit(&self) -> Edit<'a> {
+        Edit { key: self.path().into_inner(), value: self.cid() }
+    }
+
+    /// Returns what was done, or why not, if there was this record before.
+    fn done<E>(&self, prev: Option<Cid>) -> Result<Op, CommitError<E>> {
+        let path = self.path().to_owned();
+        let action = match self {
+            Self::Create { .. } => Action::Create,
+            Self::Delete { .. } => Action::Delete,
+            Self::Update { .. } => Action::Update,
+        };
+        match (action, prev) {
+            (Action::Create, Some(_)) => Err(CommitError::AlreadyExists(path)),
+            (Action::Delete | Action::Update, None) => Err(CommitError::NotFound(path)),
+            _ => Ok(Op { action, path, cid: self.cid(), prev }),
         }
     }
 }
@@ -200,31 +246,16 @@ fn check<E>(
             return Err(CommitError::RevNotNewer(head.rev));
         }
     }
-    let mut seen = BTreeSet::new();
-    match writes.iter().map(Write::path).find(|path| !seen.insert(*path)) {
-        Some(path) => Err(CommitError::RepeatedPath(path.to_owned())),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
-fn apply<S: BlockSource>(
-    tree: &mut Tree,
-    source: &S,
-    write: &Write<'_>,
-) -> Result<Op, CommitError<S::Error>> {
-    let (action, cid) = match *write {
-        Write::Create { cid, .. } => (Action::Create, Some(cid)),
-        Write::Delete { .. } => (Action::Delete, None),
-        Write::Update { cid, .. } => (Action::Update, Some(cid)),
-    };
-    let path = write.path().to_owned();
-    let prev = match cid {
-        Some(cid) => tree.insert(source, path.as_str(), cid)?,
-        None => tree.remove(source, path.as_str())?,
-    };
-    match (action, prev) {
-        (Action::Create, Some(_)) => Err(CommitError::AlreadyExists(path)),
-        (Action::Delete | Action::Update, None) => Err(CommitError::NotFound(path)),
-        _ => Ok(Op { action, path, cid, prev }),
+/// Returns the indices of the writes in the order of their paths.
+fn order<E>(writes: &[Write<'_>]) -> Result<Vec<usize>, CommitError<E>> {
+    let path = |index: &usize| writes[*index].path();
+    let mut order: Vec<_> = (0..writes.len()).collect();
+    order.sort_unstable_by_key(path);
+    match order.windows(2).find(|pair| path(&pair[0]) == path(&pair[1])) {
+        Some(pair) => Err(CommitError::RepeatedPath(path(&pair[0]).to_owned())),
+        None => Ok(order),
     }
 }

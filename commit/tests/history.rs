@@ -11,12 +11,12 @@ use nacre_commit::{
     Action, Commit, CommitDiff, CommitError, Head, InvertError, MAX_WRITES, Op, Write, commit,
     invert,
 };
-use nacre_mst::{KeyError, TreeError};
+use nacre_mst::{EMPTY_NODE, KeyError, Tree, TreeError};
 use nacre_syntax::Did;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::Index;
-use support::{Blocks, Entries, KEY, PATHS, did, head, path, record, rev, tree};
+use support::{Blocks, Entries, KEY, PATHS, did, head, new_nodes, path, proof, record, rev, tree};
 
 fn batch() -> impl Strategy<Value = BTreeMap<String, Option<u8>>> {
     let path = any::<Index>().prop_map(|index| index.get(&PATHS).clone());
@@ -71,18 +71,20 @@ proptest! {
                 };
             }
             prop_assert_eq!(diff.ops.len(), writes.len());
-            for cid in &diff.retired {
-                prop_assert!(blocks.remove(cid).is_some());
+            for cid in diff.retired() {
+                prop_assert!(blocks.remove(&cid).is_some());
             }
-            blocks.extend(diff.new_nodes.iter().cloned());
+            for (cid, bytes) in new_nodes(&diff) {
+                prop_assert!(blocks.insert(cid, bytes).is_none());
+            }
             prop_assert_eq!((diff.commit.data, blocks.clone()), tree(&entries));
 
             // Others have the proof alone, and undo in an order of their own.
-            let proof: Blocks = diff.proof.iter().cloned().collect();
+            let proof = proof(&diff);
             let mut ops: Vec<_> = diff.ops.iter().cloned().zip(&order).collect();
             ops.sort_by_key(|(_, order)| *order);
             let ops: Vec<_> = ops.into_iter().map(|(op, _)| op).collect();
-            prop_assert_eq!(diff.proof[0].0, diff.commit.data);
+            prop_assert!(proof.contains_key(&diff.commit.data));
             prop_assert_eq!(invert(&proof, diff.commit.data, &ops).unwrap(), tree(&before).0);
             last = Some(head(&diff));
         }
@@ -97,7 +99,7 @@ proptest! {
         let writes = writes(&batch, &start);
         prop_assume!(!writes.is_empty());
         let diff = commit(&blocks, &did(), Some(&last), &writes, rev(1), &KEY).unwrap();
-        let proof: Blocks = diff.proof.iter().cloned().collect();
+        let proof = proof(&diff);
         let said = diff.ops;
         let mut ops = said.clone();
         let at = which.index(ops.len());
@@ -128,25 +130,27 @@ fn is_silent(write: &Write<'_>, start: &Entries) -> bool {
 fn the_first_commit_may_be_empty_and_shows_its_root() {
     let diff = first(&Blocks::new(), &[]);
     assert_eq!((diff.since, diff.prev_data, diff.ops.len()), (None, None, 0));
-    assert_eq!(diff.new_nodes.len(), 1);
-    assert_eq!(diff.proof, diff.new_nodes);
+    let root = [(Tree::EMPTY.root(), &EMPTY_NODE[..])];
+    assert_eq!(diff.new_nodes().collect::<Vec<_>>(), root);
+    assert_eq!((diff.retired().count(), diff.proof), (0, Vec::new()));
 }
 
 #[test]
 fn an_empty_commit_signs_the_same_tree_again() {
     let diff = first(&Blocks::new(), &[]);
-    let blocks: Blocks = diff.new_nodes.iter().cloned().collect();
+    let blocks = new_nodes(&diff);
     let again = commit(&blocks, &did(), Some(&head(&diff)), &[], rev(1), &KEY).unwrap();
     assert_eq!(again.commit.data, diff.commit.data);
     assert_ne!(again.cid, diff.cid);
-    assert_eq!((again.new_nodes, again.retired), (Vec::new(), Vec::new()));
+    assert_eq!((again.new_nodes().count(), again.retired().count()), (0, 0));
+    assert_eq!(again.proof, [(Tree::EMPTY.root(), EMPTY_NODE.to_vec())]);
 }
 
 #[test]
 fn writes_that_do_not_fit_are_refused_by_name() {
     let (a, b) = (PATHS[0].as_str(), PATHS[20].as_str());
     let diff = first(&Blocks::new(), &[Write::Create { path: path(a), cid: record(0) }]);
-    let blocks: Blocks = diff.new_nodes.iter().cloned().collect();
+    let blocks = new_nodes(&diff);
     let last = head(&diff);
     let try_at = |writes: &[Write<'_>], rev| {
         commit(&blocks, &did(), Some(&last), writes, rev, &KEY).unwrap_err()
@@ -195,7 +199,7 @@ fn a_commit_has_so_many_writes_and_no_more() {
         commit(&Blocks::new(), &did(), None, &writes, rev(0), &KEY),
         Err(CommitError::TooManyWrites(MAX_WRITES + 1)),
     );
-    let proof: Blocks = diff.proof.into_iter().collect();
+    let proof = proof(&diff);
     let mut ops = diff.ops;
     assert_eq!(invert(&proof, diff.commit.data, &ops), Ok(tree(&Entries::new()).0));
     ops.push(ops[0].clone());
@@ -218,7 +222,7 @@ fn undoing_needs_the_blocks_of_the_proof_and_what_is_said_of_each_path() {
         invert(&Blocks::new(), data, &diff.ops),
         Err(InvertError::Tree(TreeError::Missing(data))),
     );
-    let proof: Blocks = diff.proof.into_iter().collect();
+    let proof = proof(&diff);
     let op = diff.ops[0].clone();
     let wrong = Err(InvertError::Op(op.path.clone()));
     for op in [

@@ -4,7 +4,7 @@
 mod support;
 
 use cid::Cid;
-use nacre_commit::{RepoError, UnsignedCommit, verify_repo};
+use nacre_commit::{RepoError, UnsignedCommit, verify_blocks};
 use nacre_crypto::{Curve, SigningKey, VerifyError};
 use nacre_mst::TreeError;
 use nacre_syntax::Did;
@@ -33,7 +33,7 @@ fn a_whole_repository_passes_with_its_key_or_without() {
     let (root, mut blocks) = repo(&keys);
     blocks.insert(cid_of(b"not referred to"), b"not referred to".to_vec());
     for key in [Some(KEY.verifying_key()), None] {
-        let verified = verify_repo(&blocks, root, &did(), key).unwrap();
+        let verified = verify_blocks(&blocks, root, &did(), key).unwrap();
         assert_eq!(verified.records, u64::try_from(keys.len()).unwrap());
         assert_eq!((verified.cid, verified.commit.rev), (root, rev(0)));
     }
@@ -44,16 +44,16 @@ fn each_thing_that_can_be_wrong_has_its_error() {
     let (root, blocks) = repo(&[&PATHS[0]]);
     let other_key = SigningKey::from_bytes(Curve::K256, &[8; 32]).unwrap();
     assert_eq!(
-        verify_repo(&blocks, root, &did(), Some(other_key.verifying_key())),
+        verify_blocks(&blocks, root, &did(), Some(other_key.verifying_key())),
         Err(RepoError::Signature(VerifyError::Mismatch)),
     );
     let someone = Did::parse("did:web:example.com").unwrap();
-    assert_eq!(verify_repo(&blocks, root, &someone, None), Err(RepoError::Did(did())));
-    assert!(matches!(verify_repo(&blocks, record(0), &did(), None), Err(RepoError::Commit(_)),));
+    assert_eq!(verify_blocks(&blocks, root, &someone, None), Err(RepoError::Did(did())));
+    assert!(matches!(verify_blocks(&blocks, record(0), &did(), None), Err(RepoError::Commit(_)),));
     // A key that a tree takes, but that is no path.
     let (root, blocks) = repo(&["example/a"]);
     assert!(matches!(
-        verify_repo(&blocks, root, &did(), None),
+        verify_blocks(&blocks, root, &did(), None),
         Err(RepoError::Path(cid, _)) if cid == record(0),
     ));
 }
@@ -78,7 +78,7 @@ proptest! {
         } else {
             TreeError::Hash(cid)
         };
-        let found = verify_repo(&blocks, root, &did(), Some(KEY.verifying_key()));
+        let found = verify_blocks(&blocks, root, &did(), Some(KEY.verifying_key()));
         // A changed node may break a rule before it is hashed.
         let is_node =
             matches!(found, Err(RepoError::Tree(TreeError::Node(node, _))) if node == cid);

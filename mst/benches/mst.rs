@@ -6,119 +6,113 @@
     clippy::unwrap_used
 )]
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::hint::black_box;
 
 use cid::Cid;
 use cid::multihash::Multihash;
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use nacre_mst::{BuildError, Tree, Walk, covering_proof, key_height, verify};
+use criterion::{Criterion, criterion_group, criterion_main};
+use nacre_mst::{
+    Blocks, Edit, Entries, Overlay, Tree, Walk, build, covering_proof, diff, key_height, verify,
+};
 
-type Blocks = BTreeMap<Cid, Vec<u8>>;
+const SIZES: [(&str, u32); 3] = [("1k", 1_000), ("10k", 10_000), ("100k", 100_000)];
 
-const SIZE: u32 = 10_000;
-
-/// Returns entries as in a repository: a few collections, keys that ascend with time.
-fn entries() -> BTreeMap<String, Cid> {
+/// Returns the entries of a repository, sorted: a few collections, keys that ascend with time.
+fn entries(size: u32) -> Vec<(String, Cid)> {
     let collections = ["feed.like", "feed.like", "feed.post", "feed.repost", "graph.follow"];
     let entry = |(number, collection): (u32, _)| {
         let key = format!("app.bsky.{collection}/3l{:011}", u64::from(number) * 7_919);
-        let mut digest = [0; 32];
-        digest[..4].copy_from_slice(&number.to_be_bytes());
-        (key, Cid::new_v1(0x71, Multihash::wrap(0x12, &digest).unwrap()))
+        (key, record(number))
     };
-    (0..SIZE).zip(collections.into_iter().cycle()).map(entry).collect()
+    let mut entries: Vec<_> = (0..size).zip(collections.into_iter().cycle()).map(entry).collect();
+    entries.sort();
+    entries
 }
 
-fn tree(entries: &BTreeMap<String, Cid>) -> (Cid, Blocks) {
+fn record(number: u32) -> Cid {
+    let mut digest = [0; 32];
+    digest[..4].copy_from_slice(&number.to_be_bytes());
+    Cid::new_v1(0x71, Multihash::wrap(0x12, &digest).unwrap())
+}
+
+fn tree(entries: &[(String, Cid)]) -> (Tree, Blocks) {
     let mut blocks = Blocks::new();
-    let root = build(entries, |cid, block| {
-        blocks.insert(cid, block);
-        Ok::<_, Infallible>(())
-    });
-    (root.unwrap(), blocks)
-}
-
-fn build<'a>(
-    entries: &'a BTreeMap<String, Cid>,
-    sink: impl FnMut(Cid, Vec<u8>) -> Result<(), Infallible> + 'a,
-) -> Result<Cid, BuildError> {
-    nacre_mst::build(entries.iter().map(|(key, cid)| (key, *cid)), sink)
+    let entries = entries.iter().map(|(key, cid)| (key, *cid));
+    let tree = build(entries, |cid, block| blocks.insert(cid, block));
+    (tree.unwrap(), blocks)
 }
 
 fn whole(c: &mut Criterion) {
-    let entries = entries();
-    let (root, blocks) = tree(&entries);
-    c.bench_function("mst/build/10k", |b| {
-        b.iter(|| {
-            build(&entries, |cid, block| {
-                black_box((cid, block));
-                Ok(())
-            })
-            .unwrap()
+    for (name, size) in SIZES {
+        let entries = entries(size);
+        let (tree, blocks) = tree(&entries);
+        c.bench_function(&format!("mst/build/{name}"), |b| {
+            b.iter(|| {
+                let entries = entries.iter().map(|(key, cid)| (key, *cid));
+                build(entries, |cid, block| {
+                    black_box((cid, block));
+                    Ok::<_, Infallible>(())
+                })
+                .unwrap()
+            });
         });
-    });
-    c.bench_function("mst/insert_all/10k", |b| {
-        b.iter(|| {
-            let mut tree = Tree::new();
-            for (key, value) in &entries {
-                tree.insert(&Blocks::new(), key, *value).unwrap();
-            }
-            tree.flush()
+        let edits: Vec<_> = entries.iter().map(|(key, cid)| Edit::set(key, *cid)).collect();
+        c.bench_function(&format!("mst/apply_to_empty/{name}"), |b| {
+            b.iter(|| Tree::EMPTY.apply(&Blocks::new(), &edits).unwrap());
         });
-    });
-    c.bench_function("mst/walk/10k", |b| {
-        b.iter(|| {
-            let mut walk = Walk::new(&blocks, root).unwrap();
-            while let Some(visit) = walk.step() {
-                black_box(visit.unwrap());
-            }
+        c.bench_function(&format!("mst/walk/{name}"), |b| {
+            b.iter(|| {
+                let mut walk = Walk::new(&blocks, tree);
+                while let Some(visit) = walk.step() {
+                    black_box(visit.unwrap());
+                }
+            });
         });
-    });
-    c.bench_function("mst/verify/10k", |b| b.iter(|| verify(&blocks, root).unwrap()));
+        c.bench_function(&format!("mst/entries/{name}"), |b| {
+            b.iter(|| Entries::new(&blocks, tree).count());
+        });
+        c.bench_function(&format!("mst/verify/{name}"), |b| {
+            b.iter(|| verify(&blocks, tree).unwrap());
+        });
+    }
 }
 
 fn single(c: &mut Criterion) {
-    let entries = entries();
-    let (root, blocks) = tree(&entries);
-    let value = *entries.values().next().unwrap();
-    let present: Vec<_> = entries.keys().step_by(97).cloned().collect();
-    let absent: Vec<_> = present.iter().map(|key| format!("{key}x")).collect();
-    let mut turn = (0..present.len()).cycle();
-    let mut next = move || turn.next().unwrap();
     c.bench_function("mst/key_height/1", |b| {
-        b.iter(|| key_height(black_box(absent[0].as_bytes())))
+        b.iter(|| key_height(black_box(b"app.bsky.feed.post/3jqfcqzm3fo2j")));
     });
-    c.bench_function("mst/get/10k", |b| {
-        let tree = Tree::load(root).unwrap();
-        b.iter(|| tree.get(&blocks, &present[next()]).unwrap());
-    });
-    c.bench_function("mst/lazy_insert/10k", |b| {
-        let fresh = || Tree::load(root).unwrap();
-        b.iter_batched(
-            fresh,
-            |mut tree| {
-                tree.insert(&blocks, &absent[next()], value).unwrap();
-                tree.flush()
-            },
-            BatchSize::SmallInput,
-        );
-    });
-    c.bench_function("mst/lazy_remove/10k", |b| {
-        let fresh = || Tree::load(root).unwrap();
-        b.iter_batched(
-            fresh,
-            |mut tree| {
-                tree.remove(&blocks, &present[next()]).unwrap();
-                tree.flush()
-            },
-            BatchSize::SmallInput,
-        );
-    });
-    c.bench_function("mst/covering_proof/10k", |b| {
-        b.iter(|| covering_proof(&blocks, root, [&present[next()]]).unwrap());
-    });
+    for (name, size) in SIZES {
+        let entries = entries(size);
+        let (tree, blocks) = tree(&entries);
+        let present: Vec<_> = entries.iter().step_by(97).map(|(key, _)| key.clone()).collect();
+        let absent: Vec<_> = present.iter().map(|key| format!("{key}x")).collect();
+        let mut turn = (0..present.len()).cycle();
+        let mut next = move || turn.next().unwrap();
+        c.bench_function(&format!("mst/get/{name}"), |b| {
+            b.iter(|| tree.get(&blocks, &present[next()]).unwrap());
+        });
+        c.bench_function(&format!("mst/insert/{name}"), |b| {
+            b.iter(|| tree.insert(&blocks, &absent[next()], record(0)).unwrap());
+        });
+        c.bench_function(&format!("mst/remove/{name}"), |b| {
+            b.iter(|| tree.remove(&blocks, &present[next()]).unwrap());
+        });
+        c.bench_function(&format!("mst/covering_proof/{name}"), |b| {
+            b.iter(|| covering_proof(&blocks, tree.root(), [&present[next()]]).unwrap());
+        });
+        let step = present.len().div_ceil(100);
+        let edits: Vec<_> =
+            absent.iter().step_by(step).map(|key| Edit::set(key, record(0))).collect();
+        c.bench_function(&format!("mst/apply_100/{name}"), |b| {
+            b.iter(|| tree.apply(&blocks, &edits).unwrap());
+        });
+        let changes = tree.apply(&blocks, &edits).unwrap();
+        let after = Overlay::new(&changes, &blocks);
+        c.bench_function(&format!("mst/diff_100/{name}"), |b| {
+            b.iter(|| diff((&blocks, tree), (&after, changes.tree)).count());
+        });
+    }
 }
 
 criterion_group!(benches, whole, single);

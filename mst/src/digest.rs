@@ -4,16 +4,15 @@ use core::fmt;
 
 use cid::Cid;
 use cid::multihash::Multihash;
-use sha2::{Digest as _, Sha256};
 
 /// The SHA-256 of a DAG-CBOR block: a CID without the four bytes that are always the same.
-#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Digest(pub(crate) [u8; 32]);
 
 impl Digest {
     /// Returns the digest of a block.
     pub(crate) fn of(block: &[u8]) -> Self {
-        Self(Sha256::digest(block).into())
+        Self(nacre_sha256::digest(block))
     }
 
     /// Returns the digest in a CIDv1 of DAG-CBOR and SHA-256, or `None` for any other CID.
@@ -24,6 +23,13 @@ impl Digest {
         }
         hash.digest().try_into().ok().map(Self)
     }
+
+    /// The root of the empty tree: the hash of [`EMPTY_NODE`].
+    pub(crate) const EMPTY: Self = Self([
+        0x9d, 0xfe, 0xfe, 0x61, 0xdd, 0x76, 0xea, 0x3d, 0xca, 0xe5, 0x02, 0x38, 0x80, 0xb0, 0x83,
+        0x79, 0xd5, 0x7a, 0xdf, 0x20, 0x48, 0x2d, 0x6f, 0xdb, 0xe2, 0x75, 0x92, 0x89, 0xf6, 0x47,
+        0x67, 0x7b,
+    ]);
 
     pub(crate) fn to_cid(self) -> Cid {
         let hash = Multihash::wrap(SHA_256, &self.0).expect("a multihash holds up to 64 bytes");
@@ -37,6 +43,9 @@ impl fmt::Debug for Digest {
     }
 }
 
+/// The block of the empty tree.
+pub const EMPTY_NODE: [u8; 7] = [0xa2, 0x61, b'e', 0x80, 0x61, b'l', 0xf6];
+
 const DAG_CBOR: u64 = 0x71;
 const SHA_256: u64 = 0x12;
 
@@ -48,6 +57,11 @@ mod tests {
     fn a_digest_survives_the_way_through_a_cid() {
         let digest = Digest::of(b"block");
         assert_eq!(Digest::from_cid(&digest.to_cid()), Some(digest));
+    }
+
+    #[test]
+    fn the_empty_tree_has_the_hash_of_its_block() {
+        assert_eq!(Digest::of(&EMPTY_NODE), Digest::EMPTY);
     }
 
     #[test]

@@ -1,271 +1,218 @@
-//! Changes to a tree: setting and removing a key, with the splits and merges that follow.
+//! Edits: one pass from the root down over all that they touch, and up again with the new nodes.
 
+mod cut;
+mod make;
+
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use cid::Cid;
 
-use crate::digest::Digest;
+use crate::changes::{Changes, NewBlocks};
+use crate::digest::{Digest, EMPTY_NODE};
 use crate::error::TreeError;
-use crate::key::{key_level, level_index};
-use crate::node::MAX_NODE_ENTRIES;
-use crate::source::BlockSource;
-use crate::tree::{Bounds, Entry, KeyRange, Link, Node, NodeId, Path, Step, Tree};
+use crate::key::{KeyError, MAX_LEVEL, check_key, digest_height, level_index};
+use crate::node::NodeRef;
+use crate::open::{Bounds, OpenNodes, Span};
+use crate::source::{BlockSource, fetch};
+use crate::tree::Tree;
 
-impl Tree {
-    /// Sets the record under `key` and returns the one that was there.
-    ///
-    /// # Errors
-    ///
-    /// [`TreeError`] if `key` is not a key, `value` not a record's CID, a block that the change
-    /// touches is missing or not a node, or a node would grow over its limit. The tree is then as
-    /// it was.
-    pub fn insert<S: BlockSource>(
-        &mut self,
-        source: &S,
-        key: &str,
-        value: Cid,
-    ) -> Result<Option<Cid>, TreeError<S::Error>> {
-        let key = key.as_bytes();
-        let level = key_level(key)?;
-        let value = Digest::try_from(value)?;
-        let path = self.descend(source, key)?;
-        if path.found {
-            return Ok(Some(self.replace(&path, value).to_cid()));
-        }
-        let Step { node: root, .. } = path.steps[0];
-        let root_level = self.node(root).level;
-        if self.node(root).entries.is_empty() {
-            self.touch(root).level = level;
-            let key = self.keep_key(key);
-            self.node_mut(root).entries.push(Entry { key, value, right: None });
-        } else if let Some(depth) = root_level.checked_sub(level) {
-            let depth = level_index(depth);
-            if let Some(step) = path.steps.get(depth)
-                && self.node(step.node).entries.len() >= MAX_NODE_ENTRIES
-            {
-                return Err(TreeError::Full);
-            }
-            let key = self.keep_key(key);
-            self.insert_below(&path.steps, depth, Entry { key, value, right: None });
-        } else {
-            let key = self.keep_key(key);
-            self.insert_above(&path.steps, level, Entry { key, value, right: None });
-        }
-        Ok(None)
+/// A change to one key of a tree.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Edit<'a> {
+    /// The key.
+    pub key: &'a str,
+    /// The record that shall be there, or `None` for no record.
+    pub value: Option<Cid>,
+}
+
+impl<'a> Edit<'a> {
+    /// Returns the edit that sets the record under a key.
+    #[must_use]
+    pub fn set(key: &'a str, value: Cid) -> Self {
+        Self { key, value: Some(value) }
     }
 
-    /// Removes `key` and returns its record, or `None` if it was not in the tree.
-    ///
-    /// # Errors
-    ///
-    /// [`TreeError`] if `key` is not a key, a block that the change touches is missing or not a
-    /// node, or a node would grow over its limit. The tree is then as it was.
-    pub fn remove<S: BlockSource>(
-        &mut self,
-        source: &S,
-        key: &str,
-    ) -> Result<Option<Cid>, TreeError<S::Error>> {
-        let key = key.as_bytes();
-        key_level(key)?;
-        let path = self.descend(source, key)?;
-        let Some(&Step { node, slot }) = path.steps.last().filter(|_| path.found) else {
-            return Ok(None);
-        };
-        let key = self.node(node).entries[slot].key.clone();
-        let seam = self.load_seam(source, &path, key)?;
-        if seam.is_empty() && path.steps.len() == 1 && self.node(node).entries.len() == 1 {
-            self.load_next_root(source, node)?;
+    /// Returns the edit that removes the record under a key.
+    #[must_use]
+    pub fn remove(key: &'a str) -> Self {
+        Self { key, value: None }
+    }
+}
+
+pub(crate) fn apply<S: BlockSource>(
+    source: &S,
+    root: Digest,
+    edits: &[Edit<'_>],
+) -> Result<Changes, TreeError<S::Error>> {
+    let mut editor = Editor::new(source, edits)?;
+    let mut tallest = editor.edits.iter().filter(|edit| edit.value.is_some());
+    let mut level = tallest.by_ref().map(|edit| edit.height).max();
+    if root != Digest::EMPTY && !edits.is_empty() {
+        let block = fetch(source, root)?;
+        let root_level = NodeRef::root_level(&block).map_err(|error| error.of(root))?;
+        editor.stash.push((root, block));
+        editor.pieces.push(Piece { digest: root, level: root_level, bounds: Bounds::default() });
+        level = level.max(Some(root_level));
+    }
+    let Some(level) = level else { return Ok(editor.finish(root, root)) };
+    let part = Part {
+        pieces: 0..editor.pieces.len(),
+        edits: 0..edits.len(),
+        bounds: Bounds::default(),
+        is_top: true,
+    };
+    let made = match editor.make(level, &part)? {
+        Some(digest) => digest,
+        None => editor.empty_node(),
+    };
+    Ok(editor.finish(root, made))
+}
+
+struct Editor<'s, S> {
+    source: &'s S,
+    edits: Vec<PlannedEdit>,
+    nodes: OpenNodes,
+    /// A stack: the pieces of each gap that is being made, the innermost last.
+    pieces: Vec<Piece>,
+    /// A stack: the entries of each node that is being made, the innermost last.
+    entries: Vec<NewEntry>,
+    /// Blocks that will be needed once more.
+    stash: Vec<(Digest, Cow<'s, [u8]>)>,
+    written: Vec<u8>,
+    blocks: Vec<NewBlock>,
+    /// The nodes in whose place there are others. Some of them twice.
+    replaced: Vec<Digest>,
+    /// Nodes that were in danger of it, but stayed.
+    kept: Vec<Digest>,
+}
+
+struct PlannedEdit {
+    key: Span,
+    height: u32,
+    value: Option<Digest>,
+    previous: Option<Digest>,
+}
+
+/// A subtree of the old tree, and the keys between which it lies there.
+#[derive(Clone, Copy)]
+struct Piece {
+    digest: Digest,
+    level: u32,
+    bounds: Bounds,
+}
+
+/// What a node is made of. The bounds cut off what the pieces have outside of them.
+struct Part {
+    pieces: Range<usize>,
+    edits: Range<usize>,
+    bounds: Bounds,
+    /// Whether this is the top of the tree, which has an entry or is not there.
+    is_top: bool,
+}
+
+/// An entry of a new node.
+struct NewEntry {
+    key: Span,
+    value: Digest,
+    right: Option<Digest>,
+}
+
+struct NewBlock {
+    digest: Digest,
+    at: Range<usize>,
+    level: u32,
+    /// How many new blocks lie below it.
+    below: usize,
+}
+
+impl<'s, S: BlockSource> Editor<'s, S> {
+    fn new(source: &'s S, edits: &[Edit<'_>]) -> Result<Self, TreeError<S::Error>> {
+        if edits.windows(2).any(|pair| pair[0].key >= pair[1].key) {
+            return Err(TreeError::Order);
         }
-        for step in &path.steps {
-            self.touch(step.node);
+        let mut nodes = OpenNodes::default();
+        let mut planned = Vec::with_capacity(edits.len());
+        for edit in edits {
+            let key = edit.key.as_bytes();
+            check_key(key)?;
+            let value = edit.value.map(Digest::try_from).transpose()?;
+            planned.push(PlannedEdit { key: nodes.keep(key), height: 0, value, previous: None });
         }
-        let merged = self.merge(seam);
-        let target = self.node_mut(node);
-        let outer = target.link(slot).or_else(|| target.link(slot + 1));
-        let entry = target.entries.remove(slot);
-        target.set_link(slot, merged.or(outer));
-        self.prune(&path.steps);
-        self.trim();
-        Ok(Some(entry.value.to_cid()))
+        let mut highest = 0;
+        let keys = edits.iter().map(|edit| edit.key.as_bytes());
+        nacre_sha256::digest_each(keys, |index, digest| {
+            planned[index].height = digest_height(&digest);
+            highest = highest.max(planned[index].height);
+        });
+        if highest > MAX_LEVEL {
+            return Err(KeyError::Height.into());
+        }
+        Ok(Self {
+            source,
+            edits: planned,
+            nodes,
+            pieces: Vec::new(),
+            entries: Vec::new(),
+            stash: Vec::new(),
+            written: Vec::new(),
+            blocks: Vec::new(),
+            replaced: Vec::new(),
+            kept: Vec::new(),
+        })
     }
 
-    fn replace(&mut self, path: &Path, value: Digest) -> Digest {
-        let Step { node, slot } = *path.steps.last().expect("a path has at least the root");
-        let previous = self.node(node).entries[slot].value;
-        if previous != value {
-            for step in &path.steps {
-                self.touch(step.node);
-            }
-            self.node_mut(node).entries[slot].value = value;
-        }
-        previous
+    fn empty_node(&mut self) -> Digest {
+        self.written.extend_from_slice(&EMPTY_NODE);
+        self.seal(0, 0, 0)
     }
 
-    /// Inserts an entry `depth` levels below the root, in a node that is there or in a new one.
-    fn insert_below(&mut self, steps: &[Step], depth: usize, mut entry: Entry) {
-        let reached = steps.len().min(depth + 1);
-        for step in &steps[..reached] {
-            self.touch(step.node);
-        }
-        if let Some(&Step { node, slot }) = steps.get(depth) {
-            let (left, right) = self.split(&steps[depth + 1..]);
-            entry.right = right;
-            let target = self.node_mut(node);
-            target.set_link(slot, left);
-            target.entries.insert(slot, entry);
-            return;
-        }
-        let Step { node, slot } = *steps.last().expect("a path has at least the root");
-        let above = self.node(node).level;
-        let missing = depth + 1 - steps.len();
-        let level = above - u32::try_from(missing).expect("levels are small numbers");
-        let leaf = Node { entries: Vec::from([entry]), ..Node::new(level, None) };
-        let leaf = Link::Loaded(self.add(leaf));
-        let link = self.raise(Some(leaf), level, above - 1);
-        self.node_mut(node).set_link(slot, link);
+    /// Hashes what was written since `start` and keeps it as a new block.
+    fn seal(&mut self, start: usize, level: u32, blocks_start: usize) -> Digest {
+        let at = start..self.written.len();
+        let digest = Digest::of(&self.written[at.clone()]);
+        let below = self.blocks.len() - blocks_start;
+        self.blocks.push(NewBlock { digest, at, level, below });
+        digest
     }
 
-    /// Makes a new root for an entry above the present one.
-    fn insert_above(&mut self, steps: &[Step], level: u32, mut entry: Entry) {
-        let old_level = self.node(steps[0].node).level;
-        let (left, right) = self.split(steps);
-        let left = self.raise(left, old_level, level - 1);
-        entry.right = self.raise(right, old_level, level - 1);
-        let root = Node { entries: Vec::from([entry]), ..Node::new(level, left) };
-        self.root = Link::Loaded(self.add(root));
-    }
-
-    /// Puts nodes without entries above a subtree until it has the level `to`.
-    fn raise(&mut self, mut link: Option<Link>, from: u32, to: u32) -> Option<Link> {
-        if link.is_some() {
-            for level in from + 1..=to {
-                link = Some(Link::Loaded(self.add(Node::new(level, link))));
-            }
-        }
-        link
-    }
-
-    /// Cuts the subtree along a path into what is left and what is right of it, bottom up.
-    fn split(&mut self, steps: &[Step]) -> (Option<Link>, Option<Link>) {
-        let mut parts = (None, None);
-        for &Step { node: id, slot } in steps.iter().rev() {
-            let (left, right) = parts;
-            let count = self.node(id).entries.len();
-            // A side that keeps everything is the old node, so it stays clean.
-            parts = if slot == 0 && left.is_none() {
-                (None, Some(Link::Loaded(id)))
-            } else if slot == count && right.is_none() {
-                (Some(Link::Loaded(id)), None)
-            } else {
-                let node = self.touch(id);
-                let entries = node.entries.split_off(slot);
-                node.set_link(slot, left);
-                let level = node.level;
-                let new = self.add(Node { entries, ..Node::new(level, right) });
-                (Some(Link::Loaded(id)), Some(Link::Loaded(new)))
-            };
-        }
-        parts
-    }
-
-    /// Reads the pairs of nodes that meet, level by level, when a key between them goes away.
-    fn load_seam<S: BlockSource>(
-        &mut self,
-        source: &S,
-        path: &Path,
-        key: KeyRange,
-    ) -> Result<Vec<(NodeId, NodeId)>, TreeError<S::Error>> {
-        let Step { node, slot } = *path.steps.last().expect("a path has at least the root");
-        let mut left_at = Step { node, slot };
-        let mut right_at = Step { node, slot: slot + 1 };
-        let mut left_bounds = Bounds { low: path.bounds.low.clone(), high: Some(key.clone()) };
-        let mut right_bounds = Bounds { low: Some(key), high: path.bounds.high.clone() };
-        let mut seam = Vec::new();
-        loop {
-            let both = self.node(left_at.node).link(left_at.slot).is_some()
-                && self.node(right_at.node).link(right_at.slot).is_some();
-            if !both {
-                return Ok(seam);
-            }
-            let left = self.child(source, left_at.node, left_at.slot, &left_bounds)?;
-            let right = self.child(source, right_at.node, right_at.slot, &right_bounds)?;
-            let (left, right) = left.zip(right).expect("both slots have a link");
-            let (before, after) = (&self.node(left).entries, &self.node(right).entries);
-            if before.len() + after.len() > MAX_NODE_ENTRIES {
-                return Err(TreeError::Full);
-            }
-            if let Some(last) = before.last() {
-                left_bounds.low = Some(last.key.clone());
-            }
-            if let Some(first) = after.first() {
-                right_bounds.high = Some(first.key.clone());
-            }
-            left_at = Step { node: left, slot: before.len() };
-            right_at = Step { node: right, slot: 0 };
-            seam.push((left, right));
+    fn take_block(&mut self, digest: Digest) -> Result<Cow<'s, [u8]>, TreeError<S::Error>> {
+        match self.stash.iter().rposition(|(stashed, _)| *stashed == digest) {
+            Some(index) => Ok(self.stash.swap_remove(index).1),
+            None => fetch(self.source, digest),
         }
     }
 
-    /// Joins the pairs of a seam, bottom up, into the nodes on its left.
-    fn merge(&mut self, seam: Vec<(NodeId, NodeId)>) -> Option<Link> {
-        let mut below = None;
-        for (left, right) in seam.into_iter().rev() {
-            let right = self.discard(right);
-            let node = self.touch(left);
-            let slot = node.last_slot();
-            let link = below.or_else(|| node.link(slot)).or(right.left);
-            node.set_link(slot, link);
-            node.entries.extend(right.entries);
-            below = Some(Link::Loaded(left));
+    /// Tells what was done to the tree at `before`.
+    fn finish(self, before: Digest, after: Digest) -> Changes {
+        let Self { edits, written, blocks, mut replaced, mut kept, .. } = self;
+        let mut list: Vec<_> = blocks.iter().map(|_| (Digest::EMPTY, 0..0)).collect();
+        let top = blocks.last().map_or(0, |root| root.level);
+        for (index, block) in blocks.into_iter().enumerate() {
+            // The blocks were made in post-order: those before the ones below it are left of this
+            // block. In pre-order only the ones above it come before it too.
+            let above = level_index(top - block.level);
+            list[index - block.below + above] = (block.digest, block.at);
         }
-        below
-    }
-
-    /// Takes out the nodes at the end of a path that have become empty.
-    fn prune(&mut self, steps: &[Step]) {
-        for pair in steps.windows(2).rev() {
-            let [above, Step { node, .. }] = *pair else { return };
-            let node_ref = self.node(node);
-            if !node_ref.entries.is_empty() || node_ref.left.is_some() {
-                return;
-            }
-            self.discard(node);
-            self.node_mut(above.node).set_link(above.slot, None);
+        if before == Digest::EMPTY && after != before {
+            replaced.push(before);
         }
-    }
-
-    /// Lets the tree begin at its highest key again.
-    fn trim(&mut self) {
-        while let Link::Loaded(id) = self.root
-            && self.node(id).entries.is_empty()
-        {
-            let Some(link) = self.node(id).left else {
-                self.node_mut(id).level = 0;
-                return;
-            };
-            self.discard(id);
-            self.root = link;
+        replaced.sort_unstable();
+        replaced.dedup();
+        kept.sort_unstable();
+        replaced.retain(|digest| kept.binary_search(digest).is_err());
+        // A node that was changed and changed back.
+        let restored: Vec<_> = list.iter().map(|(digest, _)| *digest).collect();
+        list.retain(|(digest, _)| replaced.binary_search(digest).is_err());
+        if list.len() < restored.len() {
+            replaced.retain(|digest| !restored.contains(digest));
         }
-    }
-
-    /// Reads on from a root that will lose its only entry to the node that will be the root.
-    fn load_next_root<S: BlockSource>(
-        &mut self,
-        source: &S,
-        root: NodeId,
-    ) -> Result<(), TreeError<S::Error>> {
-        let key = self.node(root).entries[0].key.clone();
-        let slot = usize::from(self.node(root).left.is_none());
-        let mut bounds = Bounds::default();
-        if slot == 0 {
-            bounds.high = Some(key);
-        } else {
-            bounds.low = Some(key);
+        Changes {
+            tree: Tree { root: after },
+            previous: edits.iter().map(|edit| edit.previous.map(Digest::to_cid)).collect(),
+            blocks: NewBlocks { bytes: written, list },
+            retired: replaced,
         }
-        let mut next = self.child(source, root, slot, &bounds)?;
-        while let Some(id) = next.filter(|&id| self.node(id).entries.is_empty()) {
-            next = self.child(source, id, 0, &bounds)?;
-        }
-        Ok(())
     }
 }

@@ -6,56 +6,41 @@ use alloc::vec::Vec;
 
 use crate::digest::Digest;
 use crate::key::common_prefix;
-use crate::node::{BYTES, LINK, MAP_E, NULL, UINT, field};
+use crate::node::{ARRAY, BYTES, ENTRY_K, LINK, MAP_E, NULL, UINT, field};
 
-/// Collects the entries of one node and closes them into its block.
-#[derive(Debug, Default)]
-pub(crate) struct NodeEncoder {
-    body: Vec<u8>,
-    count: usize,
-    last_key: Vec<u8>,
+/// Writes all of a node before its entries.
+pub(crate) fn write_start(out: &mut Vec<u8>, count: usize) {
+    out.extend_from_slice(&MAP_E);
+    write_head(out, ARRAY, count);
 }
 
-impl NodeEncoder {
-    /// Appends an entry. Keys must ascend.
-    pub(crate) fn push(&mut self, key: &[u8], value: Digest, right: Option<Digest>) {
-        let prefix = common_prefix(&self.last_key, key);
-        let suffix = &key[prefix..];
-        let body = &mut self.body;
-        body.push(0xa4);
-        body.extend_from_slice(&field::K);
-        write_head(body, BYTES, suffix.len());
-        body.extend_from_slice(suffix);
-        body.extend_from_slice(&field::P);
-        write_head(body, UINT, prefix);
-        body.extend_from_slice(&field::T);
-        write_link(body, right);
-        body.extend_from_slice(&field::V);
-        write_link(body, Some(value));
-        self.count += 1;
-        self.last_key.truncate(prefix);
-        self.last_key.extend_from_slice(suffix);
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.count
-    }
-
-    /// Returns the block and is empty again.
-    pub(crate) fn finish(&mut self, left: Option<Digest>) -> Vec<u8> {
-        let mut block = Vec::with_capacity(self.body.len() + 56);
-        block.extend_from_slice(&MAP_E);
-        write_head(&mut block, crate::node::ARRAY, self.count);
-        block.append(&mut self.body);
-        block.extend_from_slice(&field::L);
-        write_link(&mut block, left);
-        self.count = 0;
-        self.last_key.clear();
-        block
-    }
+/// Writes the first part of an entry that follows the one with `last_key` in its node, or with no
+/// bytes the first. [`write_links`] ends it.
+pub(crate) fn write_key(out: &mut Vec<u8>, last_key: &[u8], key: &[u8]) {
+    let prefix = common_prefix(last_key, key);
+    let suffix = key.get(prefix..).unwrap_or_default();
+    out.extend_from_slice(&ENTRY_K);
+    write_head(out, BYTES, suffix.len());
+    out.extend_from_slice(suffix);
+    out.extend_from_slice(&field::P);
+    write_head(out, UINT, prefix);
+    out.extend_from_slice(&field::T);
 }
 
-fn write_link(out: &mut Vec<u8>, link: Option<Digest>) {
+/// Writes the second part of an entry.
+pub(crate) fn write_links(out: &mut Vec<u8>, right: Option<Digest>, value: Digest) {
+    write_link(out, right);
+    out.extend_from_slice(&field::V);
+    write_link(out, Some(value));
+}
+
+/// Writes all of a node after its entries.
+pub(crate) fn write_end(out: &mut Vec<u8>, left: Option<Digest>) {
+    out.extend_from_slice(&field::L);
+    write_link(out, left);
+}
+
+pub(crate) fn write_link(out: &mut Vec<u8>, link: Option<Digest>) {
     match link {
         Some(digest) => {
             out.extend_from_slice(&LINK);

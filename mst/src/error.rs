@@ -6,7 +6,7 @@ use crate::digest::Digest;
 use crate::key::KeyError;
 use crate::node::NodeError;
 
-/// Why a tree could not be read or changed. An operation that fails leaves the tree as it was.
+/// Why a tree could not be read or changed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TreeError<E> {
@@ -29,6 +29,9 @@ pub enum TreeError<E> {
     /// This block is not a node, or not one that belongs where it stands.
     #[error("block {0} is not a valid node")]
     Node(Cid, #[source] NodeError),
+    /// The edits do not ascend by key, or there are two for one.
+    #[error("the edits do not ascend by key")]
+    Order,
     /// The source failed.
     #[error("the block source failed")]
     Source(#[source] E),

@@ -2,8 +2,6 @@
 //!
 //! Specification: <https://atproto.com/specs/repository#mst-structure>
 
-use sha2::{Digest as _, Sha256};
-
 /// The longest key in bytes. The longest repo path is 830: an NSID of 317, a slash, a record key of
 /// 512.
 pub const MAX_KEY_BYTES: usize = 1024;
@@ -36,7 +34,7 @@ pub enum KeyError {
 /// Any bytes have a height, keys of a tree or not.
 #[must_use]
 pub fn key_height(key: &[u8]) -> u32 {
-    digest_height(&Sha256::digest(key).into())
+    digest_height(&nacre_sha256::digest(key))
 }
 
 /// Returns the level of the node that holds `key`, having checked that it may be a key at all.
@@ -53,17 +51,35 @@ pub(crate) fn level_index(level: u32) -> usize {
 /// Checks length, characters and the one slash. NSID and record key syntax are the caller's
 /// business.
 pub(crate) fn check_key(key: &[u8]) -> Result<(), KeyError> {
-    if key.len() > MAX_KEY_BYTES {
+    check_suffix(0, 0, key).map(|_| ())
+}
+
+/// Checks a key that begins with the first `prefix_len` bytes of a checked one, whose slash is at
+/// `slash`, and goes on with `suffix`. Returns where its own slash is.
+pub(crate) fn check_suffix(
+    slash: usize,
+    prefix_len: usize,
+    suffix: &[u8],
+) -> Result<usize, KeyError> {
+    let length = prefix_len + suffix.len();
+    if length > MAX_KEY_BYTES {
         return Err(KeyError::Length);
     }
-    if let Some(at) = key.iter().position(|&byte| byte != b'/' && !is_path_byte(byte)) {
-        return Err(KeyError::Byte(at));
+    // In one sum, the number of slashes and, far above it, of bytes that are not allowed.
+    let found = suffix.iter().fold(0, |sum, &byte| sum + COST[usize::from(byte)]);
+    if found >= REFUSED {
+        let at = suffix.iter().position(|&byte| COST[usize::from(byte)] == REFUSED);
+        return Err(KeyError::Byte(prefix_len + at.unwrap_or_default()));
     }
-    let mut parts = key.split(|&byte| byte == b'/');
-    match (parts.next(), parts.next(), parts.next()) {
-        (Some([_, ..]), Some([_, ..]), None) => Ok(()),
-        _ => Err(KeyError::Parts),
-    }
+    let slash = match (slash < prefix_len, found) {
+        (true, 0) => slash,
+        (false, SLASH) => {
+            let at = suffix.iter().position(|&byte| byte == b'/');
+            prefix_len + at.unwrap_or_default()
+        }
+        _ => return Err(KeyError::Parts),
+    };
+    if slash == 0 || slash + 1 == length { Err(KeyError::Parts) } else { Ok(slash) }
 }
 
 /// Returns how many bytes two keys share at the start.
@@ -71,15 +87,11 @@ pub(crate) fn common_prefix(left: &[u8], right: &[u8]) -> usize {
     left.iter().zip(right).take_while(|(a, b)| a == b).count()
 }
 
-fn is_path_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"._:~-".contains(&byte)
-}
-
 fn check_height(height: u32) -> Result<u32, KeyError> {
     if height > MAX_LEVEL { Err(KeyError::Height) } else { Ok(height) }
 }
 
-fn digest_height(digest: &[u8; 32]) -> u32 {
+pub(crate) fn digest_height(digest: &[u8; 32]) -> u32 {
     let mut bits = 0;
     for byte in digest {
         bits += byte.leading_zeros();
@@ -89,6 +101,26 @@ fn digest_height(digest: &[u8; 32]) -> u32 {
     }
     bits / 2
 }
+
+/// What a byte of a key adds to the sum of [`check_suffix`].
+const COST: [u32; 256] = {
+    let mut cost = [REFUSED; 256];
+    let mut byte = 0_u8;
+    let mut at = 0;
+    while at < 128 {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'~' | b'-') {
+            cost[at] = 0;
+        } else if byte == b'/' {
+            cost[at] = SLASH;
+        }
+        byte += 1;
+        at += 1;
+    }
+    cost
+};
+const SLASH: u32 = 1;
+/// More than the slashes of the longest suffix together.
+const REFUSED: u32 = 0x1_0000;
 
 #[cfg(test)]
 mod tests {

@@ -3,24 +3,31 @@
 extern crate alloc;
 
 mod build;
+mod changes;
+mod diff;
 mod digest;
 mod edit;
 mod encode;
+mod entries;
 mod error;
-mod flush;
 mod key;
 mod node;
+mod open;
 mod proof;
 mod source;
 mod tree;
 mod walk;
 
 pub use build::{BuildError, Builder, build};
+pub use changes::Changes;
+pub use diff::{Diff, Difference, diff};
+pub use digest::EMPTY_NODE;
+pub use edit::Edit;
+pub use entries::{Entries, ReverseEntries};
 pub use error::{LinkError, TreeError};
-pub use flush::Changes;
 pub use key::{KeyError, MAX_KEY_BYTES, MAX_LEVEL, key_height};
 pub use node::{EntryRef, MAX_NODE_BYTES, MAX_NODE_ENTRIES, NodeEntries, NodeError, NodeRef};
 pub use proof::covering_proof;
-pub use source::{Block, BlockSource, Overlay};
+pub use source::{Block, BlockSource, Blocks, Overlay};
 pub use tree::Tree;
-pub use walk::{Entries, Visit, Walk, verify};
+pub use walk::{Steps, Visit, Walk, verify};

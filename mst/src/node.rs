@@ -1,18 +1,19 @@
-//! The strict reader of node blocks, which copies nothing.
+//! The strict reader of node blocks.
 //!
 //! A node is the DAG-CBOR map `{"e": [entries], "l": link or null}`, an entry the map `{"k": key
 //! bytes after the prefix, "p": prefix length, "t": link or null, "v": link}`. The prefix is what a
-//! key shares with the key before it in the same node, so keys can be compared in place: an entry
-//! that shares more with its predecessor than the sought key does lies on the same side.
+//! key shares with the key before it in the same node.
 //!
 //! Specification: <https://atproto.com/specs/repository#mst-structure>
 
 use alloc::vec::Vec;
+use core::cmp::Ordering;
+use core::ops::Range;
 
 use cid::Cid;
 
 use crate::digest::Digest;
-use crate::key::{KeyError, MAX_KEY_BYTES, check_key, common_prefix, key_height, key_level};
+use crate::key::{KeyError, MAX_KEY_BYTES, MAX_LEVEL, check_suffix, key_height};
 
 /// The largest block that is read as a node.
 pub const MAX_NODE_BYTES: usize = 1024 * 1024;
@@ -63,11 +64,10 @@ pub enum NodeError {
 /// A node, read in place.
 #[derive(Clone, Copy, Debug)]
 pub struct NodeRef<'a> {
-    block: &'a [u8],
-    body_start: usize,
-    body_end: usize,
+    /// The encoded entries, one after the other.
+    body: &'a [u8],
     count: usize,
-    left: Option<Digest>,
+    left: Option<&'a [u8; 32]>,
 }
 
 /// An entry of a node, read in place.
@@ -77,66 +77,70 @@ pub struct EntryRef<'a> {
     pub prefix_len: usize,
     /// The rest of the key.
     pub suffix: &'a [u8],
-    pub(crate) value: Digest,
-    pub(crate) right: Option<Digest>,
-}
-
-/// Where a key stands in a node.
-pub(crate) struct Place<'a> {
-    /// The subtree before the key.
-    pub(crate) before: Option<Digest>,
-    /// The key's own entry, if the node has it.
-    pub(crate) entry: Option<EntryRef<'a>>,
-    /// Where in the block the first entry begins that is not below the key.
-    pub(crate) at: usize,
-    /// How many bytes of the key the entry before that one begins with.
-    pub(crate) shared: usize,
+    value: &'a [u8; 32],
+    right: Option<&'a [u8; 32]>,
 }
 
 impl<'a> NodeRef<'a> {
     /// Reads a node and checks all that can be seen in the block alone: encoding, kinds of CID,
-    /// keys, their order and compression, and the limits.
+    /// keys, their order and compression, and the limits. Not the heights of the keys: of what
+    /// level a node is, is seen from above.
     ///
     /// # Errors
     ///
     /// [`NodeError`] names the first rule broken.
     pub fn parse(block: &'a [u8]) -> Result<Self, NodeError> {
+        Self::parse_into(block, &mut Vec::new(), |_, _, _| {})
+    }
+
+    /// Reads a node as [`Self::parse`] does and appends its keys to `keys`. `each` gets an entry,
+    /// where its key lies, and where in the block the entry ends.
+    ///
+    /// An entry of 51 bytes can spell out a key of 1,024, so `keys` grows by at most 21 times the
+    /// length of the block.
+    pub(crate) fn parse_into(
+        block: &'a [u8],
+        keys: &mut Vec<u8>,
+        mut each: impl FnMut(&EntryRef<'a>, Range<usize>, usize),
+    ) -> Result<Self, NodeError> {
         if block.len() > MAX_NODE_BYTES {
             return Err(NodeError::Size);
         }
-        let mut input = Input { bytes: block, at: 0 };
-        input.literal(&MAP_E)?;
-        let count = input.head(ARRAY)?;
+        let mut input = Input { rest: block };
+        let offset = |input: &Input<'_>| block.len() - input.rest.len();
+        let broken = |input: &Input<'_>| NodeError::Cbor(offset(input));
+        let count = input.node_head().ok_or_else(|| broken(&input))?;
         if count > MAX_NODE_ENTRIES {
             return Err(NodeError::Count);
         }
-        let body_start = input.at;
-        let mut key = Vec::new();
+        let start = offset(&input);
+        let mut last = keys.len()..keys.len();
+        let mut slash = 0;
         for _ in 0..count {
-            let entry = input.entry()?;
-            entry.check_after(&key)?;
-            entry.extend_key(&mut key);
-            check_key(&key)?;
+            let entry = input.entry().ok_or_else(|| broken(&input))?;
+            entry.check_after(&keys[last.clone()])?;
+            slash = check_suffix(slash, entry.prefix_len, entry.suffix)?;
+            let key = keys.len();
+            keys.extend_from_within(last.start..last.start + entry.prefix_len);
+            keys.extend_from_slice(entry.suffix);
+            last = key..keys.len();
+            each(&entry, last.clone(), offset(&input));
         }
-        let body_end = input.at;
-        input.literal(&field::L)?;
-        let left = input.link_or_null()?;
-        if input.at != block.len() {
-            return Err(NodeError::Cbor(input.at));
-        }
-        Ok(Self { block, body_start, body_end, count, left })
+        let body = &block[start..offset(&input)];
+        let left = input.node_tail().ok_or_else(|| broken(&input))?;
+        Ok(Self { body, count, left })
     }
 
     /// Returns the subtree before the first entry.
     #[must_use]
     pub fn left(&self) -> Option<Cid> {
-        self.left.map(Digest::to_cid)
+        self.left_digest().map(Digest::to_cid)
     }
 
     /// Returns the entries in key order.
     #[must_use]
     pub fn entries(&self) -> NodeEntries<'a> {
-        NodeEntries { input: Input { bytes: &self.block[..self.body_end], at: self.body_start } }
+        NodeEntries { input: Input { rest: self.body } }
     }
 
     /// Returns the number of entries.
@@ -152,85 +156,38 @@ impl<'a> NodeRef<'a> {
         self.count == 0 && self.left.is_none()
     }
 
-    pub(crate) fn left_digest(&self) -> Option<Digest> {
-        self.left
-    }
-
-    /// Returns where in the block the entries begin and end.
-    pub(crate) fn body(&self) -> (usize, usize) {
-        (self.body_start, self.body_end)
-    }
-
-    /// Checks that this may be a root, and returns its level.
-    pub(crate) fn check_root(&self) -> Result<u32, NodeError> {
-        let Some(first) = self.entries().next() else {
-            return if self.left.is_none() { Ok(0) } else { Err(NodeError::Untrimmed) };
+    /// Returns the level that the first key of a root gives it. Only that much of it is read.
+    pub(crate) fn root_level(block: &'a [u8]) -> Result<u32, NodeError> {
+        let mut input = Input { rest: block };
+        let first = match input.node_head() {
+            Some(1..) => input.entry(),
+            _ => None,
         };
-        let level = key_level(first.suffix)?;
-        self.check_level(level)?;
-        Ok(level)
+        let Some(first) = first else {
+            let node = Self::parse(block)?;
+            let left = node.left.is_some();
+            return Err(if left { NodeError::Untrimmed } else { NodeError::Empty });
+        };
+        let height = key_height(first.suffix);
+        if height > MAX_LEVEL { Err(KeyError::Height.into()) } else { Ok(height) }
     }
 
-    /// Checks that this may be a node at `level` below the root.
-    pub(crate) fn check_level(&self, level: u32) -> Result<(), NodeError> {
-        if self.is_empty() {
-            return Err(NodeError::Empty);
-        }
-        if level == 0 && (self.left.is_some() || self.entries().any(|e| e.right.is_some())) {
-            return Err(NodeError::Level);
-        }
-        let mut key = Vec::new();
-        for entry in self.entries() {
-            entry.extend_key(&mut key);
-            if key_height(&key) != level {
-                return Err(NodeError::Height);
-            }
-        }
-        Ok(())
-    }
-
-    /// Finds where `key` is or would be, without building the keys.
-    pub(crate) fn find(&self, key: &[u8]) -> Place<'a> {
-        let mut entries = self.entries();
-        let mut before = self.left;
-        // How many bytes `key` shares with the entry before the current one, which is below it.
-        let mut shared = 0;
-        loop {
-            let at = entries.input.at;
-            let Some(entry) = entries.next() else {
-                return Place { before, entry: None, at, shared };
-            };
-            if entry.prefix_len < shared {
-                return Place { before, entry: None, at, shared };
-            }
-            if entry.prefix_len == shared {
-                let rest = key.get(shared..).unwrap_or_default();
-                match entry.suffix.cmp(rest) {
-                    core::cmp::Ordering::Less => shared += common_prefix(entry.suffix, rest),
-                    core::cmp::Ordering::Equal => {
-                        return Place { before, entry: Some(entry), at, shared };
-                    }
-                    core::cmp::Ordering::Greater => {
-                        return Place { before, entry: None, at, shared };
-                    }
-                }
-            }
-            before = entry.right;
-        }
+    pub(crate) fn left_digest(&self) -> Option<Digest> {
+        self.left.copied().map(Digest)
     }
 }
 
-impl EntryRef<'_> {
+impl<'a> EntryRef<'a> {
     /// Returns the record.
     #[must_use]
     pub fn value(&self) -> Cid {
-        self.value.to_cid()
+        self.value_digest().to_cid()
     }
 
     /// Returns the subtree between this entry and the next.
     #[must_use]
     pub fn right(&self) -> Option<Cid> {
-        self.right.map(Digest::to_cid)
+        self.right_digest().map(Digest::to_cid)
     }
 
     /// Turns the previous key of the node into this one; begin with an empty `key`.
@@ -239,40 +196,48 @@ impl EntryRef<'_> {
         key.extend_from_slice(self.suffix);
     }
 
+    pub(crate) fn value_digest(&self) -> Digest {
+        Digest(*self.value)
+    }
+
+    pub(crate) fn right_digest(&self) -> Option<Digest> {
+        self.right.copied().map(Digest)
+    }
+
     /// Checks order and compression against the key before.
     fn check_after(&self, last: &[u8]) -> Result<(), NodeError> {
         if self.prefix_len > last.len() {
             return Err(NodeError::Prefix);
         }
         match (self.suffix.first(), last.get(self.prefix_len)) {
-            (None, Some(_)) => Err(NodeError::Order),
             (None, None) if last.is_empty() => Err(NodeError::Key(KeyError::Parts)),
-            (None, None) => Err(NodeError::Order),
+            (None, _) => Err(NodeError::Order),
             (Some(_), None) => Ok(()),
             (Some(next), Some(previous)) => match next.cmp(previous) {
-                core::cmp::Ordering::Less => Err(NodeError::Order),
-                core::cmp::Ordering::Equal => Err(NodeError::Prefix),
-                core::cmp::Ordering::Greater => Ok(()),
+                Ordering::Less => Err(NodeError::Order),
+                Ordering::Equal => Err(NodeError::Prefix),
+                Ordering::Greater => Ok(()),
             },
         }
     }
 }
 
 /// The entries of one node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct NodeEntries<'a> {
     input: Input<'a>,
 }
 
 impl<'a> NodeEntries<'a> {
-    /// Goes on reading at `at` in a block that [`NodeRef::parse`] has accepted.
-    pub(crate) fn resume(block: &'a [u8], at: usize, end: usize) -> Self {
-        Self { input: Input { bytes: block.get(..end).unwrap_or(block), at } }
+    /// Goes on reading at `at` in a block that [`NodeRef::parse`] has accepted. What follows the
+    /// entries ends them.
+    pub(crate) fn resume(block: &'a [u8], at: usize) -> Self {
+        Self { input: Input { rest: block.get(at..).unwrap_or_default() } }
     }
 
-    /// Returns where in the block the next entry begins.
-    pub(crate) fn offset(&self) -> usize {
-        self.input.at
+    /// Returns how much of the block is left.
+    pub(crate) fn remaining(&self) -> usize {
+        self.input.rest.len()
     }
 }
 
@@ -280,87 +245,112 @@ impl<'a> Iterator for NodeEntries<'a> {
     type Item = EntryRef<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // The block was read once before, so the only error left is its end.
-        self.input.entry().ok()
+        // The block was read once before, so there is nothing else than entries and their end.
+        self.input.entry()
     }
 }
 
-/// A cursor over the bytes of a block.
-#[derive(Clone, Debug)]
+/// A cursor over the bytes of a block. What cannot be read is not taken.
+#[derive(Clone, Copy, Debug)]
 struct Input<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    rest: &'a [u8],
 }
 
 impl<'a> Input<'a> {
-    fn entry(&mut self) -> Result<EntryRef<'a>, NodeError> {
-        self.literal(&[0xa4])?;
-        self.literal(&field::K)?;
+    fn node_head(&mut self) -> Option<usize> {
+        self.literal(&MAP_E)?;
+        self.head(ARRAY)
+    }
+
+    fn node_tail(&mut self) -> Option<Option<&'a [u8; 32]>> {
+        self.literal(&field::L)?;
+        let left = self.link_or_null()?;
+        self.rest.is_empty().then_some(left)
+    }
+
+    fn entry(&mut self) -> Option<EntryRef<'a>> {
+        self.literal(&ENTRY_K)?;
         let length = self.head(BYTES)?;
-        let suffix = self.take(length)?;
+        let suffix = self.rest.split_off(..length)?;
         self.literal(&field::P)?;
         let prefix_len = self.head(UINT)?;
         self.literal(&field::T)?;
         let right = self.link_or_null()?;
         self.literal(&field::V)?;
         let value = self.link()?;
-        Ok(EntryRef { prefix_len, suffix, value, right })
+        Some(EntryRef { prefix_len, suffix, value, right })
     }
 
-    fn link_or_null(&mut self) -> Result<Option<Digest>, NodeError> {
-        if self.bytes.get(self.at) == Some(&NULL) {
-            self.at += 1;
-            return Ok(None);
+    fn link_or_null(&mut self) -> Option<Option<&'a [u8; 32]>> {
+        if let [NULL, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Some(None);
         }
         self.link().map(Some)
     }
 
-    fn link(&mut self) -> Result<Digest, NodeError> {
-        self.literal(&LINK)?;
-        let at = self.at;
-        let digest = self.take(32)?;
-        digest.try_into().map(Digest).map_err(|_| NodeError::Cbor(at))
+    fn link(&mut self) -> Option<&'a [u8; 32]> {
+        let (start, rest) = self.rest.split_first_chunk()?;
+        let (digest, rest) = rest.split_first_chunk()?;
+        if *start != LINK {
+            return None;
+        }
+        self.rest = rest;
+        Some(digest)
     }
 
-    fn literal(&mut self, expected: &[u8]) -> Result<(), NodeError> {
-        let at = self.at;
-        if self.take(expected.len())? == expected { Ok(()) } else { Err(NodeError::Cbor(at)) }
+    fn literal<const N: usize>(&mut self, expected: &[u8; N]) -> Option<()> {
+        let (found, rest) = self.rest.split_first_chunk()?;
+        if found != expected {
+            return None;
+        }
+        self.rest = rest;
+        Some(())
     }
 
     /// Reads the head of a value of this major type in its shortest form, up to 16 bits.
-    fn head(&mut self, major: u8) -> Result<usize, NodeError> {
-        let at = self.at;
-        let first = self.byte()?;
-        if first & 0xe0 != major {
-            return Err(NodeError::Cbor(at));
-        }
-        let (value, shortest) = match first & 0x1f {
-            small @ 0..=23 => (u16::from(small), true),
-            24 => {
-                let value = u16::from(self.byte()?);
-                (value, value > 23)
+    fn head(&mut self, major: u8) -> Option<usize> {
+        let (value, rest) = match *self.rest {
+            [first, ref rest @ ..] if (first ^ major) < 24 => (u16::from(first ^ major), rest),
+            [first, value @ 24..=255, ref rest @ ..] if first ^ major == 24 => {
+                (u16::from(value), rest)
             }
-            25 => {
-                let value = u16::from_be_bytes([self.byte()?, self.byte()?]);
-                (value, value > 255)
+            [first, high @ 1..=255, low, ref rest @ ..] if first ^ major == 25 => {
+                (u16::from_be_bytes([high, low]), rest)
             }
-            _ => return Err(NodeError::Cbor(at)),
+            _ => return None,
         };
-        if shortest { Ok(usize::from(value)) } else { Err(NodeError::Cbor(at)) }
+        self.rest = rest;
+        Some(usize::from(value))
     }
+}
 
-    fn byte(&mut self) -> Result<u8, NodeError> {
-        let byte = *self.bytes.get(self.at).ok_or(NodeError::Cbor(self.at))?;
-        self.at += 1;
-        Ok(byte)
-    }
+/// Returns where in a block of a node the first of so many entries begins.
+pub(crate) fn entries_at(count: usize) -> usize {
+    let head = match count {
+        0..24 => 1,
+        24..256 => 2,
+        _ => 3,
+    };
+    MAP_E.len() + head
+}
 
-    fn take(&mut self, length: usize) -> Result<&'a [u8], NodeError> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let taken = rest.get(..length).ok_or(NodeError::Cbor(self.at))?;
-        self.at += length;
-        Ok(taken)
-    }
+/// Returns where in a block of a node the link to the subtree before all entries is encoded.
+pub(crate) fn left_link_range(block_len: usize, linked: bool) -> Range<usize> {
+    block_len - if linked { LINK_BYTES } else { 1 }..block_len
+}
+
+/// Returns where in a block the link to the right of an entry is encoded, by where the entry ends
+/// and whether it has one.
+pub(crate) fn right_link_range(entry_end: usize, linked: bool) -> Range<usize> {
+    let end = entry_end - LINK_BYTES - field::V.len();
+    end - if linked { LINK_BYTES } else { 1 }..end
+}
+
+/// Returns the digest of the link that ends here in a block.
+pub(crate) fn digest_before(block: &[u8], end: usize) -> Digest {
+    let digest = block.get(..end).and_then(<[u8]>::last_chunk);
+    Digest(*digest.expect("a link ends where the parser found it"))
 }
 
 pub(crate) const UINT: u8 = 0x00;
@@ -371,13 +361,18 @@ pub(crate) const NULL: u8 = 0xf6;
 /// The head of a node's map and its first key.
 pub(crate) const MAP_E: [u8; 3] = [0xa2, 0x61, b'e'];
 
+/// The head of an entry's map and its first key.
+pub(crate) const ENTRY_K: [u8; 3] = [0xa4, 0x61, b'k'];
+
 /// All of a link but its digest: tag 42, 37 bytes, identity multibase, CIDv1, DAG-CBOR, SHA-256, 32
 /// bytes.
 pub(crate) const LINK: [u8; 9] = [0xd8, 0x2a, 0x58, 0x25, 0x00, 0x01, 0x71, 0x12, 0x20];
 
-/// The map keys, encoded.
+/// The length of a link.
+pub(crate) const LINK_BYTES: usize = LINK.len() + 32;
+
+/// The other map keys, encoded.
 pub(crate) mod field {
-    pub(crate) const K: [u8; 2] = [0x61, b'k'];
     pub(crate) const L: [u8; 2] = [0x61, b'l'];
     pub(crate) const P: [u8; 2] = [0x61, b'p'];
     pub(crate) const T: [u8; 2] = [0x61, b't'];

@@ -3,20 +3,20 @@
 //! Specification: <https://atproto.com/specs/sync#commit-validation-mst-operation-inversion>
 
 use alloc::borrow::Cow;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use cid::Cid;
 
-use crate::digest::Digest;
+use crate::digest::{Digest, EMPTY_NODE};
 use crate::error::TreeError;
 use crate::key::key_level;
+use crate::open::{Bounds, OpenNode, OpenNodes, Span};
 use crate::source::{Block, BlockSource};
-use crate::tree::{fetch, read};
 
 /// Returns the nodes of the tree at `root` that prove for each key what is there, a record or
-/// nothing, and with which an operation on it can be inverted. Each node is read once and comes
-/// after the one above it, the root first and always.
+/// nothing, and with which an operation on it can be inverted. They come in pre-order, the root
+/// first and always, and each is read once.
 ///
 /// That is the whole search path of the key, to the bottom where it is absent; and where it is
 /// present also the edges of the two subtrees beside it, because they meet when the key is removed.
@@ -30,81 +30,119 @@ pub fn covering_proof<S: BlockSource, K: AsRef<str>>(
     source: &S,
     root: Cid,
     keys: impl IntoIterator<Item = K>,
-) -> Result<Vec<Block>, TreeError<S::Error>> {
+) -> Result<Vec<Block<'_>>, TreeError<S::Error>> {
     let root = Digest::try_from(root)?;
-    let mut proof = Proof { source, positions: BTreeMap::new(), blocks: Vec::new() };
-    proof.visit(root, None, b"")?;
-    for key in keys {
-        proof.cover(root, key.as_ref().as_bytes())?;
+    let mut proof = Vec::new();
+    let mut cover = Cover::new(root, keys)?;
+    while let Some(subtree) = cover.subtrees.pop() {
+        let cid = subtree.digest.to_cid();
+        let block = cover.read(source, &subtree)?.ok_or(TreeError::Missing(cid))?;
+        proof.push((cid, block));
     }
-    Ok(proof.blocks)
+    Ok(proof)
 }
 
-struct Proof<'s, S> {
-    source: &'s S,
-    blocks: Vec<Block>,
-    /// Where in `blocks` each node is, so that none is read twice.
-    positions: BTreeMap<Digest, usize>,
-}
-
-impl<S: BlockSource> Proof<'_, S> {
-    fn cover(&mut self, root: Digest, key: &[u8]) -> Result<(), TreeError<S::Error>> {
-        key_level(key)?;
-        let Some(found) = self.descend(Some(root), None, key)? else { return Ok(()) };
-        // In the subtree before a key its place is at the right edge, in the one after it at the
-        // left.
-        self.descend(found.before, Some(found.level), key)?;
-        self.descend(found.after, Some(found.level), key)?;
-        Ok(())
-    }
-
-    /// Takes in the nodes from a subtree's top towards `key`, to its entry or to the bottom.
-    fn descend(
-        &mut self,
-        top: Option<Digest>,
-        mut parent_level: Option<u32>,
-        key: &[u8],
-    ) -> Result<Option<Beside>, TreeError<S::Error>> {
-        let mut next = top;
-        while let Some(digest) = next {
-            let (place, present) = self.visit(digest, parent_level, key)?;
-            if present {
-                return Ok(Some(place));
-            }
-            parent_level = Some(place.level);
-            next = place.before;
+/// Returns the next blocks that [`covering_proof`] needs and the source does not hold.
+pub(crate) fn needs<S: BlockSource, K: AsRef<str>>(
+    source: &S,
+    root: Digest,
+    keys: impl IntoIterator<Item = K>,
+) -> Result<Vec<Cid>, TreeError<S::Error>> {
+    let mut missing = Vec::new();
+    let mut cover = Cover::new(root, keys)?;
+    while let Some(subtree) = cover.subtrees.pop() {
+        if cover.read(source, &subtree)?.is_none() {
+            missing.push(subtree.digest.to_cid());
         }
-        Ok(None)
+    }
+    Ok(missing)
+}
+
+/// A way through all of a tree that covers some keys.
+struct Cover {
+    nodes: OpenNodes,
+    /// In order, each once.
+    keys: Vec<Span>,
+    /// Where the way goes on, the next subtree last.
+    subtrees: Vec<Subtree>,
+}
+
+struct Subtree {
+    digest: Digest,
+    level: Option<u32>,
+    bounds: Bounds,
+    /// The keys to cover that lie in the subtree or are the entries beside it.
+    keys: Range<usize>,
+}
+
+impl Cover {
+    fn new<K: AsRef<str>, E>(
+        root: Digest,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<Self, TreeError<E>> {
+        let mut nodes = OpenNodes::default();
+        let mut spans = Vec::new();
+        for key in keys {
+            let key = key.as_ref().as_bytes();
+            key_level(key)?;
+            spans.push(nodes.keep(key));
+        }
+        spans.sort_unstable_by(|left, right| nodes.key(*left).cmp(nodes.key(*right)));
+        spans.dedup_by(|left, right| nodes.key(*left) == nodes.key(*right));
+        let (bounds, keys) = (Bounds::default(), 0..spans.len());
+        let subtrees = Vec::from([Subtree { digest: root, level: None, bounds, keys }]);
+        Ok(Self { nodes, keys: spans, subtrees })
     }
 
-    /// Takes in one node; returns where the key is or would be in it, and whether it is there.
-    fn visit(
+    /// Reads the top of a subtree, if it is there, and goes on with the subtrees below.
+    fn read<'s, S: BlockSource>(
         &mut self,
-        digest: Digest,
-        parent_level: Option<u32>,
-        key: &[u8],
-    ) -> Result<(Beside, bool), TreeError<S::Error>> {
-        let known = self.positions.get(&digest).and_then(|&position| self.blocks.get(position));
-        let block = match known {
-            Some((_, bytes)) => Cow::Borrowed(bytes.as_slice()),
-            None => fetch(self.source, digest)?,
+        source: &'s S,
+        subtree: &Subtree,
+    ) -> Result<Option<Cow<'s, [u8]>>, TreeError<S::Error>> {
+        let digest = subtree.digest;
+        if digest == Digest::EMPTY && subtree.level.is_none() {
+            return Ok(Some(Cow::Borrowed(&EMPTY_NODE)));
+        }
+        let Some(block) = source.block(&digest.to_cid()).map_err(TreeError::Source)? else {
+            return Ok(None);
         };
-        let (node, level) = read(digest, &block, parent_level)?;
-        let place = node.find(key);
-        let (before, after) = (place.before, place.entry.and_then(|entry| entry.right));
-        let present = place.entry.is_some();
-        if known.is_none() {
-            let block = block.into_owned();
-            self.positions.insert(digest, self.blocks.len());
-            self.blocks.push((digest.to_cid(), block));
-        }
-        Ok((Beside { before, after, level }, present))
+        // Never closed: the keys are the bounds of what is below. They take a part of the memory
+        // that the proof itself does.
+        let node = self.nodes.open(&block, subtree.level, subtree.bounds);
+        let node = node.map_err(|error| error.of(digest))?;
+        self.descend(subtree, &node, &block);
+        Ok(Some(block))
     }
-}
 
-/// The subtrees beside a key, and the level of the node that holds it.
-struct Beside {
-    before: Option<Digest>,
-    after: Option<Digest>,
-    level: u32,
+    fn descend(&mut self, subtree: &Subtree, node: &OpenNode, block: &[u8]) {
+        let first_below = self.subtrees.len();
+        let Some(level) = node.level.checked_sub(1) else { return };
+        let mut keys = subtree.keys.start..subtree.keys.start;
+        for slot in 0..=node.len() {
+            let high = self.nodes.entries(node).get(slot).map(|entry| self.nodes.key(entry.key));
+            let mut rest = self.keys[keys.end..subtree.keys.end].iter();
+            let end = match high {
+                Some(high) => rest.position(|key| self.nodes.key(*key) > high),
+                None => None,
+            };
+            keys.end = end.map_or(subtree.keys.end, |count| keys.end + count);
+            if !keys.is_empty()
+                && let Some(digest) = self.nodes.link(block, node, slot)
+            {
+                let bounds = self.nodes.slot_bounds(node, slot, subtree.bounds);
+                self.subtrees.push(Subtree {
+                    digest,
+                    level: Some(level),
+                    bounds,
+                    keys: keys.clone(),
+                });
+            }
+            // A key that is the entry itself counts on both sides of it.
+            let last = keys.end.checked_sub(1).filter(|last| *last >= subtree.keys.start);
+            let own = last.filter(|last| high == Some(self.nodes.key(self.keys[*last])));
+            keys.start = own.unwrap_or(keys.end);
+        }
+        self.subtrees[first_below..].reverse();
+    }
 }

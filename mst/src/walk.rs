@@ -1,4 +1,4 @@
-//! Walks over a whole tree or a range of it, checking every node on the way.
+//! Walks over a whole tree or the end of it, checking every node on the way.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -6,11 +6,158 @@ use alloc::vec::Vec;
 
 use cid::Cid;
 
-use crate::digest::Digest;
+use crate::digest::{Digest, EMPTY_NODE};
 use crate::error::TreeError;
 use crate::node::{NodeEntries, NodeError};
-use crate::source::BlockSource;
-use crate::tree::{fetch, read};
+use crate::open::{Bounds, OpenNodes};
+use crate::source::{BlockSource, fetch};
+use crate::tree::Tree;
+
+/// A walk over a tree in pre-order, the order of blocks in a CAR that can be read as a stream, for
+/// a caller that has the blocks as they come.
+///
+/// Entries come in key order. What is kept is the one block that each level has open, if the caller
+/// gives it away; the depth is at most [`MAX_LEVEL`](crate::MAX_LEVEL) + 1. Everything is checked
+/// that a valid tree has to obey but the hashes.
+#[derive(Debug)]
+pub struct Steps<'b> {
+    nodes: OpenNodes,
+    stack: Vec<Frame<'b>>,
+    /// The keys of the stack's nodes where the walk is in each, one behind the other.
+    keys: Vec<u8>,
+    /// The subtree that comes next, with its level.
+    next: Option<(Digest, Option<u32>)>,
+    /// The key where the walk begins, until it is reached.
+    seek: Option<Vec<u8>>,
+    last_key: String,
+}
+
+impl<'b> Steps<'b> {
+    /// Begins a walk over a whole tree.
+    #[must_use]
+    pub fn new(tree: Tree) -> Self {
+        Self {
+            nodes: OpenNodes::default(),
+            stack: Vec::new(),
+            keys: Vec::new(),
+            next: Some((tree.root, None)),
+            seek: None,
+            last_key: String::new(),
+        }
+    }
+
+    /// Leaves out the entries before `key`, and every subtree that holds only such entries.
+    #[must_use]
+    pub fn starting_at(mut self, key: &str) -> Self {
+        self.seek = Some(key.as_bytes().to_vec());
+        self
+    }
+
+    /// Returns the node that the walk goes through next: give its block to [`Self::enter`]. If none
+    /// is wanted, go on with [`Self::next_entry`].
+    #[must_use]
+    pub fn wanted(&self) -> Option<Cid> {
+        self.next.map(|(digest, _)| digest.to_cid())
+    }
+
+    /// Supplies the block of the node that is wanted. That it has the right hash is for the caller
+    /// to know. Without a node wanted this does nothing.
+    ///
+    /// # Errors
+    ///
+    /// The CID of the node and what is wrong with it. The walk is then over.
+    pub fn enter(&mut self, block: impl Into<Cow<'b, [u8]>>) -> Result<(), (Cid, NodeError)> {
+        let Some((digest, level)) = self.next.take() else { return Ok(()) };
+        self.open(digest, level, block.into()).map_err(|error| self.fail((digest, error)))
+    }
+
+    /// Goes on to the next entry, and returns its key and record. While a node is wanted there is
+    /// none, nor at the end.
+    ///
+    /// # Errors
+    ///
+    /// The CID of a node and what is wrong with it. The walk is then over.
+    pub fn next_entry(&mut self) -> Result<Option<(&str, Cid)>, (Cid, NodeError)> {
+        if self.next.is_some() {
+            return Ok(None);
+        }
+        match self.advance() {
+            Ok(value) => Ok(value.map(|value| (self.last_key.as_str(), value.to_cid()))),
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    /// Returns the node that the walk entered last, and its level.
+    fn top(&self) -> Option<(Digest, &[u8], u32)> {
+        self.stack.last().map(|frame| (frame.digest, &*frame.block, frame.level))
+    }
+
+    fn fail(&mut self, (digest, error): (Digest, NodeError)) -> (Cid, NodeError) {
+        self.stop();
+        (digest.to_cid(), error)
+    }
+
+    fn stop(&mut self) {
+        self.stack.clear();
+        self.next = None;
+    }
+
+    fn advance(&mut self) -> Result<Option<Digest>, (Digest, NodeError)> {
+        while let Some(frame) = self.stack.last_mut() {
+            let mut entries = NodeEntries::resume(&frame.block, frame.at);
+            let Some(entry) = entries.next() else {
+                self.keys.truncate(frame.key_start);
+                self.stack.pop();
+                continue;
+            };
+            self.keys.truncate(frame.key_start + entry.prefix_len);
+            self.keys.extend_from_slice(entry.suffix);
+            frame.at = frame.block.len() - entries.remaining();
+            // Opening the node has checked that there is a level below where there is a link.
+            let below = frame.level.checked_sub(1);
+            self.next = entry.right_digest().map(|right| (right, below));
+            self.seek = None;
+            let key = self.keys.get(frame.key_start..).unwrap_or_default();
+            let key = core::str::from_utf8(key).expect("keys are ASCII");
+            // Ascending over the whole walk: no subtree reaches beyond the keys beside it.
+            if key <= self.last_key.as_str() {
+                return Err((frame.digest, NodeError::Order));
+            }
+            self.last_key.clear();
+            self.last_key.push_str(key);
+            return Ok(Some(entry.value_digest()));
+        }
+        Ok(None)
+    }
+
+    /// Makes a node the top of the stack, at its beginning or where the walk shall begin.
+    fn open(
+        &mut self,
+        digest: Digest,
+        level: Option<u32>,
+        block: Cow<'b, [u8]>,
+    ) -> Result<(), NodeError> {
+        let node = self.nodes.open(&block, level, Bounds::default())?;
+        let key_start = self.keys.len();
+        let mut at = node.entries_at();
+        let mut next = node.left;
+        if let Some(seek) = &self.seek {
+            let place = self.nodes.find(&node, seek);
+            let (Ok(slot) | Err(slot)) = place;
+            // Everything before the key's own entry is below the key.
+            next = self.nodes.link(&block, &node, slot).filter(|_| place.is_err());
+            if let Some(before) = slot.checked_sub(1) {
+                let entry = self.nodes.entries(&node)[before];
+                at = entry.end();
+                self.keys.extend_from_slice(self.nodes.key(entry.key));
+            }
+        }
+        self.nodes.close(&node);
+        self.next = next.map(|digest| (digest, node.level.checked_sub(1)));
+        self.stack.push(Frame { digest, block, at, level: node.level, key_start });
+        Ok(())
+    }
+}
 
 /// One stop of a [`Walk`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,160 +181,56 @@ pub enum Visit<'w> {
     },
 }
 
-/// A walk over a tree in pre-order, the order of blocks in a CAR that can be read as a stream.
-///
-/// Entries come in key order. Memory is one block for each level; the depth is at most
-/// [`MAX_LEVEL`](crate::MAX_LEVEL) + 1. Everything is checked that a valid tree has to obey but the
-/// hashes.
+/// [`Steps`] over the blocks of a source.
 #[derive(Debug)]
 pub struct Walk<'s, S> {
     source: &'s S,
-    stack: Vec<Frame<'s>>,
-    /// The subtree that comes next, with the level of the node above it.
-    next: Option<(Digest, Option<u32>)>,
-    /// The key where the walk begins, until it is reached.
-    seek: Option<Vec<u8>>,
-    last_key: String,
+    steps: Steps<'s>,
 }
 
 impl<'s, S: BlockSource> Walk<'s, S> {
-    /// Begins a walk over the whole tree. Nothing is read yet.
-    ///
-    /// # Errors
-    ///
-    /// [`TreeError::Link`] for a CID that no tree has as its root.
-    pub fn new(source: &'s S, root: Cid) -> Result<Self, TreeError<S::Error>> {
-        let digest = Digest::try_from(root)?;
-        let next = Some((digest, None));
-        Ok(Self { source, stack: Vec::new(), next, seek: None, last_key: String::new() })
+    /// Begins a walk over a whole tree. Nothing is read yet.
+    #[must_use]
+    pub fn new(source: &'s S, tree: Tree) -> Self {
+        Self { source, steps: Steps::new(tree) }
     }
 
     /// Leaves out the entries before `key`, and every subtree that holds only such entries.
     #[must_use]
     pub fn starting_at(mut self, key: &str) -> Self {
-        self.seek = Some(key.as_bytes().to_vec());
+        self.steps = self.steps.starting_at(key);
         self
     }
 
     /// Goes on to the next stop. After an error the walk is over.
     pub fn step(&mut self) -> Option<Result<Visit<'_>, TreeError<S::Error>>> {
-        match self.advance() {
-            Ok(None) => None,
-            Ok(Some(Stop::Entry(value))) => {
-                Some(Ok(Visit::Entry { key: &self.last_key, value: value.to_cid() }))
-            }
-            Ok(Some(Stop::Node)) => {
-                let Frame { digest, block, level, .. } = self.stack.last()?;
-                Some(Ok(Visit::Node { cid: digest.to_cid(), bytes: block, level: *level }))
-            }
+        let entered = match self.enter() {
+            Ok(entered) => entered,
             Err(error) => {
-                self.stack.clear();
-                self.next = None;
-                Some(Err(error))
+                self.steps.stop();
+                return Some(Err(error));
             }
+        };
+        if entered {
+            let (digest, bytes, level) = self.steps.top()?;
+            return Some(Ok(Visit::Node { cid: digest.to_cid(), bytes, level }));
+        }
+        match self.steps.next_entry() {
+            Ok(entry) => entry.map(|(key, value)| Ok(Visit::Entry { key, value })),
+            Err((cid, error)) => Some(Err(TreeError::Node(cid, error))),
         }
     }
 
-    fn advance(&mut self) -> Result<Option<Stop>, TreeError<S::Error>> {
-        if let Some((digest, parent_level)) = self.next.take() {
-            self.enter(digest, parent_level)?;
-            return Ok(Some(Stop::Node));
-        }
-        while let Some(frame) = self.stack.last_mut() {
-            let mut entries = NodeEntries::resume(&frame.block, frame.at, frame.end);
-            let Some(entry) = entries.next() else {
-                self.stack.pop();
-                continue;
-            };
-            entry.extend_key(&mut frame.key);
-            frame.at = entries.offset();
-            self.next = entry.right.map(|right| (right, Some(frame.level)));
-            self.seek = None;
-            let (value, cid) = (entry.value, frame.digest);
-            let key = core::str::from_utf8(&frame.key).expect("keys are ASCII");
-            // Ascending over the whole walk: no subtree reaches beyond the keys beside it.
-            if key <= self.last_key.as_str() {
-                return Err(TreeError::Node(cid.to_cid(), NodeError::Order));
-            }
-            self.last_key.clear();
-            self.last_key.push_str(key);
-            return Ok(Some(Stop::Entry(value)));
-        }
-        Ok(None)
-    }
-
-    /// Reads a node and makes it the top of the stack, at its beginning or where the walk shall
-    /// begin.
-    fn enter(&mut self, digest: Digest, parent: Option<u32>) -> Result<(), TreeError<S::Error>> {
-        let block = fetch(self.source, digest)?;
-        let (node, level) = read(digest, &block, parent)?;
-        let (mut at, end) = node.body();
-        let mut next = node.left_digest();
-        let mut key = Vec::new();
-        if let Some(seek) = &self.seek {
-            let place = node.find(seek);
-            at = place.at;
-            // Everything before the key's own entry is below the key.
-            next = place.before.filter(|_| place.entry.is_none());
-            key.extend_from_slice(seek.get(..place.shared).unwrap_or(seek));
-        }
-        self.next = next.map(|digest| (digest, Some(level)));
-        self.stack.push(Frame { digest, block, at, end, level, key });
-        Ok(())
-    }
-}
-
-/// The entries of a tree in key order.
-#[derive(Debug)]
-pub struct Entries<'s, S> {
-    walk: Walk<'s, S>,
-    prefix: String,
-}
-
-impl<'s, S: BlockSource> Entries<'s, S> {
-    /// Returns all entries. Nothing is read yet.
-    ///
-    /// # Errors
-    ///
-    /// [`TreeError::Link`] for a CID that no tree has as its root.
-    pub fn new(source: &'s S, root: Cid) -> Result<Self, TreeError<S::Error>> {
-        Ok(Self { walk: Walk::new(source, root)?, prefix: String::new() })
-    }
-
-    /// Leaves out the entries before `key`; what lies only there is not read.
-    #[must_use]
-    pub fn starting_at(mut self, key: &str) -> Self {
-        self.walk = self.walk.starting_at(key);
-        self
-    }
-
-    /// Keeps the entries whose key begins with `prefix`, such as `app.bsky.feed.post/`.
-    #[must_use]
-    pub fn with_prefix(mut self, prefix: &str) -> Self {
-        self.walk = self.walk.starting_at(prefix);
-        self.prefix = String::from(prefix);
-        self
-    }
-}
-
-impl<S: BlockSource> Iterator for Entries<'_, S> {
-    type Item = Result<(String, Cid), TreeError<S::Error>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            match self.walk.step()? {
-                Ok(Visit::Node { .. }) => {}
-                Ok(Visit::Entry { key, value }) if key.starts_with(&self.prefix) => {
-                    return Some(Ok((String::from(key), value)));
-                }
-                Ok(Visit::Entry { .. }) => {
-                    self.walk.stack.clear();
-                    self.walk.next = None;
-                    return None;
-                }
-                Err(error) => return Some(Err(error)),
-            }
-        }
+    /// Enters the next node, if one is wanted.
+    fn enter(&mut self) -> Result<bool, TreeError<S::Error>> {
+        let Some((digest, _)) = self.steps.next else { return Ok(false) };
+        let block = if digest == Digest::EMPTY {
+            Cow::Borrowed(&EMPTY_NODE[..])
+        } else {
+            fetch(self.source, digest)?
+        };
+        self.steps.enter(block).map_err(|(cid, error)| TreeError::Node(cid, error))?;
+        Ok(true)
     }
 }
 
@@ -201,8 +244,8 @@ impl<S: BlockSource> Iterator for Entries<'_, S> {
 /// # Errors
 ///
 /// [`TreeError`] names the first block that is missing or wrong.
-pub fn verify<S: BlockSource>(source: &S, root: Cid) -> Result<u64, TreeError<S::Error>> {
-    let mut walk = Walk::new(source, root)?;
+pub fn verify<S: BlockSource>(source: &S, tree: Tree) -> Result<u64, TreeError<S::Error>> {
+    let mut walk = Walk::new(source, tree);
     let mut count = 0;
     while let Some(visit) = walk.step() {
         match visit? {
@@ -219,17 +262,12 @@ pub fn verify<S: BlockSource>(source: &S, root: Cid) -> Result<u64, TreeError<S:
 
 /// A node on the way from the root to where the walk is.
 #[derive(Debug)]
-struct Frame<'s> {
+struct Frame<'b> {
     digest: Digest,
-    block: Cow<'s, [u8]>,
-    /// Where in the block the next entry begins, and where the last one ends.
+    block: Cow<'b, [u8]>,
+    /// Where in the block the next entry begins.
     at: usize,
-    end: usize,
     level: u32,
-    key: Vec<u8>,
-}
-
-enum Stop {
-    Entry(Digest),
-    Node,
+    /// Where in [`Steps::keys`] the key of the last entry is.
+    key_start: usize,
 }

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use cid::Cid;
-use nacre_mst::{Tree, covering_proof, key_height};
+use nacre_mst::{covering_proof, key_height};
 use serde_json::Value;
-use support::{Blocks, Entries, interop, record, twin};
+use support::{Blocks, Entries, Writes, edits, interop, record, store, tree_of, twin};
 
 #[test]
 fn keys_have_the_heights_of_the_suite() {
@@ -24,17 +24,14 @@ fn keys_have_the_heights_of_the_suite() {
 fn the_example_keys_carry_their_height_and_make_a_valid_tree() {
     let Some(folder) = interop("mst") else { return };
     let list = fs::read_to_string(folder.join("example_keys.txt")).unwrap();
-    let mut tree = Tree::new();
     let mut entries = Entries::new();
     for key in list.lines() {
         assert_eq!(key_height(key.as_bytes()).to_string(), key[1..2], "{key}");
-        tree.insert(&Blocks::new(), key, record(0)).unwrap();
         entries.insert(key.to_owned(), record(0));
     }
     assert_eq!(entries.len(), 156);
-    let changes = tree.flush();
-    let (root, blocks) = twin(&entries);
-    assert_eq!((changes.root, changes.new_blocks.into_iter().collect()), (root, blocks));
+    let (tree, blocks) = tree_of(&entries);
+    assert_eq!((tree.root(), blocks), twin(&entries));
 }
 
 /// One step further than the suite asks: the reference's proof is ours, node for node.
@@ -46,41 +43,33 @@ fn commits_have_the_roots_and_the_proofs_of_the_suite() {
     for case in list {
         let comment = text(&case, "comment");
         let value = cid(&case["leafValue"]);
-        let mut blocks = Blocks::new();
-        let mut tree = Tree::new();
-        for key in texts(&case["keys"]) {
-            tree.insert(&blocks, &key, value).unwrap();
-        }
-        let before = tree.flush();
-        assert_eq!(before.root, cid(&case["rootBeforeCommit"]), "{comment}");
-        blocks.extend(before.new_blocks);
+        let present = texts(&case["keys"]).into_iter().map(|key| (key, value)).collect();
+        let (before, mut blocks) = tree_of(&present);
+        assert_eq!(before.root(), cid(&case["rootBeforeCommit"]), "{comment}");
 
-        let (adds, dels) = (texts(&case["adds"]), texts(&case["dels"]));
-        for key in &adds {
-            assert_eq!(tree.insert(&blocks, key, value).unwrap(), None);
+        let adds = texts(&case["adds"]).into_iter().map(|key| (key, Some(value)));
+        let dels = texts(&case["dels"]).into_iter().map(|key| (key, None));
+        let writes: Writes = adds.chain(dels).collect();
+        let changes = before.apply(&blocks, &edits(&writes)).unwrap();
+        for (value, previous) in writes.values().zip(&changes.previous) {
+            assert_eq!(value.is_some(), previous.is_none(), "{comment}");
         }
-        for key in &dels {
-            assert_eq!(tree.remove(&blocks, key).unwrap(), Some(value));
-        }
-        let after = tree.flush();
-        assert_eq!(after.root, cid(&case["rootAfterCommit"]), "{comment}");
-        blocks.extend(after.new_blocks);
+        let after = changes.tree;
+        assert_eq!(after.root(), cid(&case["rootAfterCommit"]), "{comment}");
+        store(&mut blocks, &changes);
 
-        let proof = covering_proof(&blocks, after.root, adds.iter().chain(&dels)).unwrap();
+        let proof = covering_proof(&blocks, after.root(), writes.keys()).unwrap();
         let found: BTreeSet<_> = proof.iter().map(|(cid, _)| *cid).collect();
         let expected: BTreeSet<_> =
             case["blocksInProof"].as_array().unwrap().iter().map(cid).collect();
         assert_eq!(found, expected, "{comment}");
 
-        let proof: Blocks = proof.into_iter().collect();
-        let mut tree = Tree::load(after.root).unwrap();
-        for key in &dels {
-            tree.insert(&proof, key, value).unwrap();
-        }
-        for key in &adds {
-            tree.remove(&proof, key).unwrap();
-        }
-        assert_eq!(tree.flush().root, before.root, "{comment}");
+        let proof: Blocks = proof.into_iter().map(|(cid, block)| (cid, block.into())).collect();
+        let undo: Writes = writes
+            .into_iter()
+            .map(|(key, added)| (key, if added.is_some() { None } else { Some(value) }))
+            .collect();
+        assert_eq!(after.apply(&proof, &edits(&undo)).unwrap().tree, before, "{comment}");
     }
 }
 

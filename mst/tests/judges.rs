@@ -6,15 +6,32 @@ mod support;
 use std::collections::HashMap;
 
 use cid::Cid;
-use nacre_mst::{Tree, covering_proof};
+use nacre_mst::{Changes, Difference, Tree, covering_proof, diff};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use shrike::mst::DetachedTree;
-use support::{Blocks, KEYS, record};
+use shrike::mst::{DetachedTree, MemBlockStore};
+use support::{Blocks, Entries, KEYS, Writes, edits, record, store, tree_of, write};
 
 fn key() -> impl Strategy<Value = String> {
     any::<Index>().prop_map(|index| index.get(&KEYS).clone())
+}
+
+fn writes(size: usize) -> impl Strategy<Value = Writes> {
+    let value = proptest::option::of(any::<u8>().prop_map(record));
+    proptest::collection::btree_map(key(), value, 1..size)
+}
+
+fn their_tree(entries: &Entries) -> shrike::mst::Tree {
+    let mut tree = shrike::mst::Tree::new(Box::new(MemBlockStore::new()));
+    for (key, value) in entries {
+        tree.insert(key.clone(), theirs(*value)).unwrap();
+    }
+    tree
+}
+
+fn blocks_of(changes: &Changes) -> Blocks {
+    changes.new_blocks().map(|(cid, block)| (cid, block.to_vec())).collect()
 }
 
 fn theirs(cid: Cid) -> shrike::cbor::Cid {
@@ -34,44 +51,42 @@ fn sorted(cids: impl IntoIterator<Item = Cid>) -> Vec<Cid> {
 proptest! {
     #[test]
     fn another_implementation_makes_the_same_of_any_history(
-        commits in vec(vec((key(), proptest::option::of(any::<u8>())), 1..10), 1..12),
+        commits in vec(writes(10), 1..12),
     ) {
         let mut blocks = Blocks::new();
         let mut their_blocks = HashMap::new();
-        let mut tree = Tree::new();
+        let mut tree = Tree::EMPTY;
         let mut their_tree = DetachedTree::new();
         for writes in commits {
-            for (key, value) in &writes {
-                let (mine, their) = match value {
-                    Some(value) => (
-                        tree.insert(&blocks, key, record(*value)).unwrap(),
-                        their_tree
-                            .insert(&their_blocks, key.clone(), theirs(record(*value)))
-                            .unwrap(),
-                    ),
-                    None => (
-                        tree.remove(&blocks, key).unwrap(),
-                        their_tree.remove(&their_blocks, key).unwrap(),
-                    ),
+            let changes = tree.apply(&blocks, &edits(&writes)).unwrap();
+            for ((key, value), mine) in writes.iter().zip(&changes.previous) {
+                let their = match value {
+                    Some(value) => {
+                        their_tree.insert(&their_blocks, key.clone(), theirs(*value)).unwrap()
+                    }
+                    None => their_tree.remove(&their_blocks, key).unwrap(),
                 };
-                prop_assert_eq!(mine, their.map(ours));
+                prop_assert_eq!(*mine, their.map(ours));
             }
-            let changes = tree.flush();
             let their_changes = their_tree.flush().unwrap();
-            prop_assert_eq!(changes.root, ours(their_changes.root));
+            prop_assert_eq!(changes.root(), ours(their_changes.root));
+            // We do not store the root of the empty tree before there was another.
+            let stored = |cid: &Cid| *cid != Tree::EMPTY.root();
             prop_assert_eq!(
-                sorted(changes.retired.iter().copied()),
-                sorted(their_changes.retired.iter().copied().map(ours)),
+                sorted(changes.retired().filter(stored)),
+                sorted(their_changes.retired.iter().copied().map(ours).filter(stored)),
             );
             let their_new = their_changes.new_blocks.iter().cloned();
+            let their_new = their_new.map(|(cid, block)| (ours(cid), block));
             prop_assert_eq!(
-                changes.new_blocks.iter().cloned().collect::<Blocks>(),
-                their_new.map(|(cid, block)| (ours(cid), block)).collect::<Blocks>(),
+                blocks_of(&changes).into_iter().filter(|(cid, _)| stored(cid)).collect::<Blocks>(),
+                their_new.filter(|(cid, _)| stored(cid)).collect::<Blocks>(),
             );
-            blocks.extend(changes.new_blocks);
+            store(&mut blocks, &changes);
             their_blocks.extend(their_changes.new_blocks);
-            let keys = writes.iter().map(|(key, _)| key.as_str());
-            let proof = covering_proof(&blocks, changes.root, keys.clone()).unwrap();
+            tree = changes.tree;
+            let keys = writes.keys().map(String::as_str);
+            let proof = covering_proof(&blocks, tree.root(), keys.clone()).unwrap();
             let their_proof = their_tree.covering_proof(&their_blocks, keys).unwrap();
             prop_assert_eq!(
                 sorted(proof.into_iter().map(|(cid, _)| cid)),
@@ -81,43 +96,55 @@ proptest! {
     }
 
     #[test]
+    fn another_implementation_finds_the_same_differences(
+        entries in proptest::collection::btree_map(key(), any::<u8>().prop_map(record), 0..60),
+        writes in writes(20),
+    ) {
+        let mut after = entries.clone();
+        write(&mut after, &writes);
+        let (tree, blocks) = tree_of(&entries);
+        let (after_tree, after_blocks) = tree_of(&after);
+        let found = shrike::mst::diff(&mut their_tree(&entries), &mut their_tree(&after)).unwrap();
+        let mut expected: Vec<_> = found
+            .added
+            .into_iter()
+            .map(|(key, new)| (key, None, Some(new)))
+            .chain(found.updated.into_iter().map(|(key, old, new)| (key, Some(old), Some(new))))
+            .chain(found.removed.into_iter().map(|(key, old)| (key, Some(old), None)))
+            .map(|(key, before, after)| Difference {
+                key,
+                before: before.map(ours),
+                after: after.map(ours),
+            })
+            .collect();
+        expected.sort_by(|left, right| left.key.cmp(&right.key));
+        let differences = diff((&blocks, tree), (&after_blocks, after_tree));
+        prop_assert_eq!(differences.map(Result::unwrap).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
     fn another_implementation_undoes_a_batch_with_our_proof(
-        present in proptest::collection::btree_map(key(), any::<u8>(), 0..60),
-        writes in proptest::collection::btree_map(key(), proptest::option::of(any::<u8>()), 1..12),
+        entries in proptest::collection::btree_map(key(), any::<u8>().prop_map(record), 0..60),
+        writes in writes(12),
         backwards: bool,
     ) {
-        let mut blocks = Blocks::new();
-        let mut tree = Tree::new();
-        for (key, value) in &present {
-            tree.insert(&blocks, key, record(*value)).unwrap();
-        }
-        let changes = tree.flush();
-        let before = changes.root;
-        blocks.extend(changes.new_blocks);
-        for (key, value) in &writes {
-            match value {
-                Some(value) => tree.insert(&blocks, key, record(*value)).unwrap(),
-                None => tree.remove(&blocks, key).unwrap(),
-            };
-        }
-        let changes = tree.flush();
-        blocks.extend(changes.new_blocks);
-        let proof = covering_proof(&blocks, changes.root, writes.keys()).unwrap();
-        let proof = proof.into_iter().map(|(cid, block)| (theirs(cid), block));
+        let (before, mut blocks) = tree_of(&entries);
+        let changes = before.apply(&blocks, &edits(&writes)).unwrap();
+        store(&mut blocks, &changes);
+        let proof = covering_proof(&blocks, changes.root(), writes.keys()).unwrap();
+        let proof = proof.into_iter().map(|(cid, block)| (theirs(cid), block.into_owned()));
         let proof: HashMap<_, _> = proof.collect();
-        let mut their_tree = DetachedTree::load(theirs(changes.root));
+        let mut their_tree = DetachedTree::load(theirs(changes.root()));
         let mut keys: Vec<_> = writes.keys().collect();
         if backwards {
             keys.reverse();
         }
         for key in keys {
-            match present.get(key) {
-                Some(value) => {
-                    their_tree.insert(&proof, key.clone(), theirs(record(*value))).unwrap()
-                }
+            match entries.get(key) {
+                Some(value) => their_tree.insert(&proof, key.clone(), theirs(*value)).unwrap(),
                 None => their_tree.remove(&proof, key).unwrap(),
             };
         }
-        prop_assert_eq!(ours(their_tree.flush().unwrap().root), before);
+        prop_assert_eq!(ours(their_tree.flush().unwrap().root), before.root());
     }
 }

@@ -10,10 +10,11 @@ use std::convert::Infallible;
 use cid::Cid;
 use ipld_core::ipld::Ipld;
 use nacre_mst::{
-    BlockSource, BuildError, KeyError, LinkError, MAX_KEY_BYTES, MAX_NODE_BYTES, MAX_NODE_ENTRIES,
-    NodeError, NodeRef, Tree, TreeError, build, covering_proof, key_height, verify,
+    BlockSource, BuildError, EMPTY_NODE, Edit, KeyError, LinkError, MAX_KEY_BYTES, MAX_NODE_BYTES,
+    MAX_NODE_ENTRIES, NodeError, NodeRef, ReverseEntries, Tree, TreeError, build, covering_proof,
+    diff, key_height, verify,
 };
-use support::{Blocks, Entries, KEYS, entry, node, put, raw_node, record, twin};
+use support::{Blocks, Entries, KEYS, entry, node, put, raw_node, record, tree_of, twin};
 
 /// Returns the n-th key of a height in a sequence that ascends with n.
 fn key(height: u32, number: usize) -> String {
@@ -38,13 +39,16 @@ fn a_node_that_does_not_belong_where_it_stands_is_refused() {
     let check = |name: &str, expected, beside: &str, make: &dyn Fn(&mut Blocks) -> Cid| {
         let mut blocks = Blocks::new();
         let root = make(&mut blocks);
-        let error = verify(&blocks, root).unwrap_err();
+        let tree = Tree::load(root).unwrap();
+        let error = verify(&blocks, tree).unwrap_err();
         let TreeError::Node(_, error) = error else { panic!("{name}: {error}") };
         assert_eq!(error, expected, "{name}");
         // An operation whose path leads through the node sees it too.
-        let mut tree = Tree::load(root).unwrap();
         assert!(tree.insert(&blocks, beside, v).is_err(), "{name}");
-        assert_eq!(tree.flush().root, root, "{name}");
+        assert!(covering_proof(&blocks, root, [beside]).is_err(), "{name}");
+        let mut all = diff((&blocks, Tree::EMPTY), (&blocks, tree));
+        assert!(all.any(|found| found.is_err()), "{name}");
+        assert!(ReverseEntries::new(&blocks, tree).any(|found| found.is_err()), "{name}");
     };
 
     check("wrong height for the level", NodeError::Height, &child(0), &|blocks| {
@@ -140,21 +144,16 @@ fn a_node_holds_so_many_entries_and_no_more() {
         .map(|n| format!("a/{n:05}"))
         .find(|key| key_height(key.as_bytes()) == 0)
         .unwrap();
-    let mut tree = Tree::new();
-    for key in &full {
-        tree.insert(&Blocks::new(), key, record(0)).unwrap();
-    }
-    let changes = tree.flush();
-    let blocks: Blocks = changes.new_blocks.into_iter().collect();
-    assert_eq!(verify(&blocks, changes.root).unwrap(), 900);
+    let list_of = |keys: &[String]| keys.iter().map(|key| (key.clone(), record(0))).collect();
+    let (tree, blocks) = tree_of(&list_of(&full));
+    assert_eq!(verify(&blocks, tree), Ok(900));
     assert_eq!(tree.insert(&blocks, &more, record(0)), Err(TreeError::Full));
-    assert_eq!(tree.flush().root, changes.root);
-    assert_eq!(tree.insert(&blocks, &full[0], record(1)), Ok(Some(record(0))));
+    assert!(tree.insert(&blocks, &full[0], record(1)).is_ok());
 
     let list =
         |keys: &[String]| keys.iter().map(|key| (key.clone(), record(0))).collect::<Vec<_>>();
     let built = build(list(&full), |_, _| Ok::<_, Infallible>(()));
-    assert_eq!(built, Ok(changes.root));
+    assert_eq!(built, Ok(tree));
     let too_many = [full, vec![more]].concat();
     let built = build(list(&too_many), |_, _| Ok::<_, Infallible>(()));
     assert_eq!(built, Err(BuildError::Full));
@@ -174,14 +173,12 @@ fn nodes_that_together_are_too_large_are_not_merged() {
         (0..).map(|n| format!("{}.{n}", left[499])).find(|key| key_height(key.as_bytes()) == 1);
     let between = between.unwrap();
     for (right, fits) in [(right, false), (&right[1..], true)] {
-        let mut tree = Tree::new();
-        for key in [&between].into_iter().chain(left).chain(right) {
-            tree.insert(&Blocks::new(), key, record(0)).unwrap();
+        let keys = [&between].into_iter().chain(left).chain(right);
+        let (tree, blocks) = tree_of(&keys.map(|key| (key.clone(), record(0))).collect());
+        match tree.remove(&blocks, &between) {
+            Ok(changes) if fits => assert_eq!(changes.previous, [Some(record(0))]),
+            result => assert!(!fits && result == Err(TreeError::Full)),
         }
-        let root = tree.flush().root;
-        let removed = tree.remove(&Blocks::new(), &between);
-        assert_eq!(removed, if fits { Ok(Some(record(0))) } else { Err(TreeError::Full) });
-        assert_eq!(tree.flush().root == root, !fits);
     }
 }
 
@@ -192,14 +189,11 @@ fn a_node_of_the_longest_keys_is_read_and_a_larger_block_is_not() {
         .filter(|key| key_height(key.as_bytes()) == 0)
         .take(MAX_NODE_ENTRIES)
         .collect();
-    let mut tree = Tree::new();
-    for key in &keys {
-        tree.insert(&Blocks::new(), key, record(0)).unwrap();
-    }
+    let (tree, blocks) = tree_of(&keys.iter().map(|key| (key.clone(), record(0))).collect());
     let too_long = format!("{}0", keys[0]);
-    assert_eq!(tree.insert(&Blocks::new(), &too_long, record(0)), Err(KeyError::Length.into()));
-    let changes = tree.flush();
-    assert!(NodeRef::parse(&changes.new_blocks[0].1).is_ok());
+    let error = Err(KeyError::Length.into());
+    assert_eq!(tree.insert(&blocks, &too_long, record(0)), error);
+    assert!(NodeRef::parse(&blocks[&tree.root()]).is_ok());
     let mut block = vec![0; MAX_NODE_BYTES + 1];
     assert_eq!(NodeRef::parse(&block).unwrap_err(), NodeError::Size);
     block.pop();
@@ -209,67 +203,80 @@ fn a_node_of_the_longest_keys_is_read_and_a_larger_block_is_not() {
 #[test]
 fn what_is_not_a_key_or_not_a_record_is_refused() {
     let blocks = Blocks::new();
-    let mut tree = Tree::new();
+    let tree = Tree::EMPTY;
     let raw = Cid::new_v1(0x55, *record(0).hash());
     assert_eq!(tree.insert(&blocks, "a/b", raw), Err(LinkError(raw).into()));
     assert_eq!(Tree::load(raw).unwrap_err(), LinkError(raw));
     assert_eq!(covering_proof(&blocks, raw, ["a/b"]), Err(LinkError(raw).into()));
-    let expected = Err(TreeError::Key(KeyError::Parts));
-    assert_eq!(tree.get(&blocks, "ab"), expected);
-    assert_eq!(tree.insert(&blocks, "ab", record(0)), expected);
-    assert_eq!(tree.remove(&blocks, "ab"), expected);
+    let error = || TreeError::Key(KeyError::Parts);
+    assert_eq!(tree.get(&blocks, "ab"), Err(error()));
+    assert_eq!(tree.insert(&blocks, "ab", record(0)), Err(error()));
+    assert_eq!(tree.remove(&blocks, "ab"), Err(error()));
+    assert_eq!(tree.needs(&blocks, ["ab"]), Err(error()));
 }
 
 #[test]
-fn an_untouched_tree_is_never_read() {
-    let root = record(0);
-    let changes = Tree::load(root).unwrap().flush();
-    assert_eq!(changes.root, root);
-    assert_eq!((changes.new_blocks, changes.retired), (Vec::new(), Vec::new()));
+fn edits_ascend_and_there_is_one_for_a_key() {
+    let blocks = Blocks::new();
+    let [a, b] = ["a/a", "a/b"].map(|key| Edit::set(key, record(0)));
+    assert!(Tree::EMPTY.apply(&blocks, &[a, b]).is_ok());
+    assert_eq!(Tree::EMPTY.apply(&blocks, &[b, a]), Err(TreeError::Order));
+    assert_eq!(Tree::EMPTY.apply(&blocks, &[a, Edit::remove("a/a")]), Err(TreeError::Order));
 }
 
 #[test]
-fn the_empty_tree_is_one_empty_node() {
-    let changes = Tree::new().flush();
+fn without_edits_a_tree_is_never_read() {
+    let tree = Tree::load(record(0)).unwrap();
+    let changes = tree.apply(&Blocks::new(), &[]).unwrap();
+    assert_eq!(changes.tree, tree);
+    assert_eq!((changes.new_blocks().len(), changes.retired().len()), (0, 0));
+}
+
+#[test]
+fn the_empty_tree_is_one_empty_node_that_need_not_be_stored() {
+    let empty = Tree::EMPTY;
     assert_eq!(
-        changes.root.to_string(),
+        empty.root().to_string(),
         "bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm",
     );
-    let blocks: Blocks = changes.new_blocks.into_iter().collect();
-    assert_eq!((changes.root, blocks.clone()), twin(&Entries::new()));
-    assert_eq!(verify(&blocks, changes.root), Ok(0));
+    let (root, blocks) = twin(&Entries::new());
+    assert_eq!((empty.root(), &EMPTY_NODE[..]), (root, &*blocks[&root]));
+    let nothing = Blocks::new();
+    assert_eq!(verify(&nothing, empty), Ok(0));
+    assert_eq!(empty.get(&nothing, "a/b"), Ok(None));
+    assert_eq!(empty.needs(&nothing, ["a/b"]), Ok(Vec::new()));
+    let proof = covering_proof(&nothing, root, ["a/b"]).unwrap();
+    assert_eq!(proof, [(root, Cow::Borrowed(&EMPTY_NODE[..]))]);
+    assert_eq!(empty.remove(&nothing, "a/b").unwrap().tree, empty);
+    assert_eq!(build(Vec::<(&str, Cid)>::new(), |_, _| Ok::<_, Infallible>(())), Ok(empty));
 
-    let mut tree = Tree::load(changes.root).unwrap();
-    tree.insert(&blocks, &key(3, 0), record(0)).unwrap();
-    let full = tree.flush();
-    assert_eq!(full.retired, [changes.root]);
-    let full_blocks: Blocks = full.new_blocks.into_iter().collect();
-    let mut tree = Tree::load(full.root).unwrap();
-    tree.remove(&full_blocks, &key(3, 0)).unwrap();
-    let empty = tree.flush();
-    assert_eq!(
-        (empty.root, empty.new_blocks.len(), empty.retired),
-        (changes.root, 1, vec![full.root])
-    );
+    let full = empty.insert(&nothing, &key(3, 0), record(0)).unwrap();
+    assert_eq!(full.retired().collect::<Vec<_>>(), [root]);
+    let full_blocks: Blocks = full.new_blocks().map(|(cid, block)| (cid, block.to_vec())).collect();
+    let emptied = full.tree.remove(&full_blocks, &key(3, 0)).unwrap();
+    assert_eq!(emptied.tree, empty);
+    assert_eq!(emptied.new_blocks().collect::<Vec<_>>(), [(root, &EMPTY_NODE[..])]);
+    assert_eq!(emptied.retired().collect::<Vec<_>>(), [full.root()]);
 }
 
 #[test]
 fn a_block_with_another_hash_does_not_pass() {
     let (root, mut blocks) = twin(&Entries::from([(key(0, 0), record(0))]));
+    let tree = Tree::load(root).unwrap();
     let (_, other) = twin(&Entries::from([(key(0, 0), record(1))]));
     blocks.insert(root, other.into_values().next().unwrap());
-    assert_eq!(verify(&blocks, root), Err(TreeError::Hash(root)));
+    assert_eq!(verify(&blocks, tree), Err(TreeError::Hash(root)));
     blocks.clear();
-    assert_eq!(verify(&blocks, root), Err(TreeError::Missing(root)));
+    assert_eq!(verify(&blocks, tree), Err(TreeError::Missing(root)));
 }
 
 #[test]
 fn setting_a_record_to_what_it_is_changes_nothing() {
     let (root, blocks) = twin(&Entries::from([(key(0, 0), record(0))]));
-    let mut tree = Tree::load(root).unwrap();
-    assert_eq!(tree.insert(&blocks, &key(0, 0), record(0)), Ok(Some(record(0))));
-    let changes = tree.flush();
-    assert_eq!((changes.root, changes.new_blocks.len(), changes.retired.len()), (root, 0, 0));
+    let tree = Tree::load(root).unwrap();
+    let changes = tree.insert(&blocks, &key(0, 0), record(0)).unwrap();
+    assert_eq!((changes.tree, &*changes.previous), (tree, &[Some(record(0))][..]));
+    assert_eq!((changes.new_blocks().len(), changes.retired().len()), (0, 0));
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn an_export_since_a_rev_has_what_is_newer_and_no_more() {
     both.extend(newer);
     let did = nacre_syntax::Did::parse(DID).unwrap();
     let key = client::key(&client);
-    let repo = nacre_commit::verify_repo(&both, root, &did, Some(&key)).unwrap();
+    let repo = nacre_commit::verify_blocks(&both, root, &did, Some(&key)).unwrap();
     assert_eq!(repo.records, 51);
 }
 
@@ -180,7 +180,8 @@ fn a_blocks_order_in_an_export_is_that_of_a_walk() {
     let (root, blocks) = client::read_car(&car);
     let data = nacre_commit::Commit::decode(&blocks[&root]).unwrap().data;
     let mut expected = vec![root];
-    let mut walk = nacre_mst::Walk::new(&blocks, data).unwrap();
+    let tree = nacre_mst::Tree::load(data).unwrap();
+    let mut walk = nacre_mst::Walk::new(&blocks, tree);
     while let Some(visit) = walk.step() {
         expected.push(match visit.unwrap() {
             nacre_mst::Visit::Node { cid, .. } => cid,

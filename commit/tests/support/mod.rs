@@ -66,8 +66,18 @@ pub fn head(diff: &CommitDiff) -> Head {
 pub fn tree(entries: &Entries) -> (Cid, Blocks) {
     let mut blocks = Blocks::new();
     let root = nacre_mst::build(entries.clone(), |cid, block| {
-        blocks.insert(cid, block);
+        blocks.insert(cid, block.to_vec());
         Ok::<_, Infallible>(())
     });
-    (root.unwrap(), blocks)
+    (root.unwrap().root(), blocks)
+}
+
+/// Returns the new nodes of a commit.
+pub fn new_nodes(diff: &CommitDiff) -> Blocks {
+    diff.new_nodes().map(|(cid, bytes)| (cid, bytes.to_vec())).collect()
+}
+
+/// Returns all that a subscriber has to undo a commit with.
+pub fn proof(diff: &CommitDiff) -> Blocks {
+    new_nodes(diff).into_iter().chain(diff.proof.iter().cloned()).collect()
 }

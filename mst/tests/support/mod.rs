@@ -9,11 +9,13 @@ use std::sync::LazyLock;
 use cid::Cid;
 use cid::multihash::Multihash;
 use ipld_core::ipld::Ipld;
-use nacre_mst::key_height;
+use nacre_mst::{Changes, Edit, Tree, key_height};
 use sha2::{Digest, Sha256};
 
 pub type Blocks = BTreeMap<Cid, Vec<u8>>;
 pub type Entries = BTreeMap<String, Cid>;
+/// What is to be set or removed.
+pub type Writes = BTreeMap<String, Option<Cid>>;
 
 /// Some keys of each height up to 7, so that trees of a few keys are high and full of gaps.
 pub static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
@@ -47,6 +49,40 @@ pub fn twin(entries: &Entries) -> (Cid, Blocks) {
     let level = list.iter().map(|(.., height)| *height).max().unwrap_or(0);
     let root = twin_node(&list, level, &mut blocks);
     (root, blocks)
+}
+
+/// Returns the tree of these entries, made by edits of an empty one, and its blocks.
+pub fn tree_of(entries: &Entries) -> (Tree, Blocks) {
+    let writes: Writes = entries.iter().map(|(key, value)| (key.clone(), Some(*value))).collect();
+    let mut blocks = Blocks::new();
+    let changes = Tree::EMPTY.apply(&blocks, &edits(&writes)).unwrap();
+    store(&mut blocks, &changes);
+    (changes.tree, blocks)
+}
+
+pub fn edits(writes: &Writes) -> Vec<Edit<'_>> {
+    writes.iter().map(|(key, value)| Edit { key, value: *value }).collect()
+}
+
+/// Does to entries what edits do to a tree, and returns what was there before.
+pub fn write(entries: &mut Entries, writes: &Writes) -> Vec<Option<Cid>> {
+    let write = |(key, value): (&String, &Option<Cid>)| match value {
+        Some(value) => entries.insert(key.clone(), *value),
+        None => entries.remove(key),
+    };
+    writes.iter().map(write).collect()
+}
+
+/// Does to a store what an edit says, and checks that it said neither too much nor too little.
+pub fn store(blocks: &mut Blocks, changes: &Changes) {
+    for cid in changes.retired() {
+        let stored = blocks.remove(&cid).is_some();
+        assert!(stored || cid == Tree::EMPTY.root(), "a retired block was in the store");
+    }
+    for (cid, block) in changes.new_blocks() {
+        assert_eq!(cid, cid_of(block));
+        assert!(blocks.insert(cid, block.to_vec()).is_none(), "a new block was not in the store");
+    }
 }
 
 type TwinEntry<'a> = (&'a str, Cid, u32);

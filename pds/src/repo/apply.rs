@@ -127,11 +127,11 @@ impl Pds {
     }
 
     fn keep_nodes(&self, diff: &CommitDiff) -> Result<(), SqlError> {
-        for cid in &diff.retired {
-            self.store.remove_node(cid)?;
+        for cid in diff.retired() {
+            self.store.remove_node(&cid)?;
         }
-        for (cid, bytes) in &diff.new_nodes {
-            self.store.put_node(cid, diff.commit.rev, bytes)?;
+        for (cid, bytes) in diff.new_nodes() {
+            self.store.put_node(&cid, diff.commit.rev, bytes)?;
         }
         Ok(())
     }

@@ -20,7 +20,10 @@ pub(super) fn commit_car(diff: &CommitDiff, writes: &[PreparedWrite]) -> Vec<u8>
         }
     };
     write(&diff.cid, &diff.bytes);
-    for (cid, bytes) in diff.new_nodes.iter().chain(&diff.proof) {
+    for (cid, bytes) in diff.new_nodes() {
+        write(&cid, bytes);
+    }
+    for (cid, bytes) in &diff.proof {
         write(cid, bytes);
     }
     for record in writes.iter().filter_map(PreparedWrite::record) {

@@ -1,7 +1,7 @@
 //! The repository as a CAR.
 
 use nacre_car::Writer;
-use nacre_mst::{Visit, Walk};
+use nacre_mst::{Tree, Visit, Walk};
 use nacre_syntax::{RepoPath, Tid};
 
 use crate::api::Failure;
@@ -17,7 +17,8 @@ pub(crate) fn car(store: &Store, since: Option<Tid>) -> Result<Vec<u8>, Failure>
     let since = since.map(|since| since.to_string());
     let mut car = Writer::new(&account.head.cid);
     car.block(&account.head.cid, &commit);
-    let mut walk = Walk::new(store, account.head.data)?;
+    let tree = Tree::load(account.head.data).map_err(Failure::fault)?;
+    let mut walk = Walk::new(store, tree);
     while let Some(visit) = walk.step() {
         match (visit?, &since) {
             (Visit::Node { cid, bytes, .. }, None) => car.block(&cid, bytes),

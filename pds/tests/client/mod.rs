@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cid::Cid;
-use nacre_commit::verify_repo;
+use nacre_commit::verify_blocks;
 use nacre_crypto::VerifyingKey;
-use nacre_mst::Entries;
+use nacre_mst::{Entries, Tree};
 use nacre_pds::body::{Body, Request};
 use nacre_pds::config::Config;
 use nacre_pds::dev::{Memory, Sent, account, block_on};
@@ -216,13 +216,13 @@ pub(crate) fn verify(client: &Client) -> u64 {
     let (root, blocks) = read_car(&car);
     let count = blocks.len();
     let did = Did::parse(DID).unwrap();
-    let repo = verify_repo(&blocks, root, &did, Some(&key(client))).unwrap();
+    let repo = verify_blocks(&blocks, root, &did, Some(&key(client))).unwrap();
     assert_eq!(client.head(), (root.to_string(), repo.commit.rev.to_string()));
     // Each node and each record is there once, and nothing else is.
     let rows = client.row_counts();
     assert_eq!(i64::try_from(repo.records).unwrap(), rows["record"]);
-    let contents: BTreeSet<_> =
-        Entries::new(&blocks, repo.commit.data).unwrap().map(|entry| entry.unwrap().1).collect();
+    let tree = Tree::load(repo.commit.data).unwrap();
+    let contents: BTreeSet<_> = Entries::new(&blocks, tree).map(|entry| entry.unwrap().1).collect();
     assert_eq!(i64::try_from(count - 1 - contents.len()).unwrap(), rows["node"]);
     repo.records
 }

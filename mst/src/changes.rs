@@ -1,0 +1,59 @@
+//! What an edit did to a tree.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use cid::Cid;
+
+use crate::digest::Digest;
+use crate::tree::Tree;
+
+/// What a store has to do to hold an edited tree, and what was there before.
+///
+/// The new nodes lie in one buffer; a node that was changed and changed back is neither new nor
+/// retired.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Changes {
+    /// The tree after the edit.
+    pub tree: Tree,
+    /// For each edit, in their order, the record that was under its key.
+    pub previous: Vec<Option<Cid>>,
+    pub(crate) blocks: NewBlocks,
+    pub(crate) retired: Vec<Digest>,
+}
+
+impl Changes {
+    /// Returns the root of the tree after the edit.
+    #[must_use]
+    pub fn root(&self) -> Cid {
+        self.tree.root()
+    }
+
+    /// Returns the nodes that are new, in pre-order: the root first, each before the nodes below
+    /// it, from left to right.
+    #[must_use]
+    pub fn new_blocks(&self) -> impl ExactSizeIterator<Item = (Cid, &[u8])> + Clone {
+        self.new_digests().map(|(digest, bytes)| (digest.to_cid(), bytes))
+    }
+
+    /// Returns the nodes that are no longer part of the tree.
+    #[must_use]
+    pub fn retired(&self) -> impl ExactSizeIterator<Item = Cid> + Clone {
+        self.retired.iter().map(|digest| digest.to_cid())
+    }
+
+    pub(crate) fn new_digests(&self) -> impl ExactSizeIterator<Item = (Digest, &[u8])> + Clone {
+        self.blocks.list.iter().map(|(digest, at)| (*digest, &self.blocks.bytes[at.clone()]))
+    }
+
+    pub(crate) fn retired_digests(&self) -> &[Digest] {
+        &self.retired
+    }
+}
+
+/// Blocks in one buffer.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct NewBlocks {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) list: Vec<(Digest, Range<usize>)>,
+}

@@ -1,0 +1,310 @@
+//! The making of new nodes out of old ones and edits.
+//!
+//! *Terminology.* A *slot* is a place for a link to a subtree: slot 0 is left of a node's first
+//! entry, slot i right of entry i - 1. A *piece* is a subtree of the old tree that supplies a part
+//! of the new one. A *gap* is what lies between two neighbouring entries of a new node.
+//!
+//! *Tricky bits.* All that can happen to a tree is one thing: the node of some level and range of
+//! keys is made of the pieces that reach into the range and the edits that fall into it.
+//! Entries of the pieces that are not removed, and those that edits add, separate the gaps of the
+//! new node; each gap gets the subtrees that lay there, and is a node of the next level in turn.
+//! Where an entry was removed, a gap has two pieces, which are merged. Where one was added, a piece
+//! may reach beyond it, and so belongs to the gaps on both sides, each taking its part. A piece
+//! that is alone in its range and which no edit meets stays as it is, unread.
+
+use crate::digest::Digest;
+use crate::encode::{write_end, write_key, write_link, write_links, write_start};
+use crate::error::TreeError;
+use crate::node::MAX_NODE_ENTRIES;
+use crate::open::{Bounds, OpenNode, Span};
+use crate::source::BlockSource;
+
+use super::{Editor, NewEntry, Part, Piece, PlannedEdit};
+
+impl<S: BlockSource> Editor<'_, S> {
+    /// Makes a node, or returns `None` where nothing is left of it.
+    ///
+    /// Calls itself for the next level only, so [`MAX_LEVEL`] bounds the depth.
+    pub(super) fn make(
+        &mut self,
+        level: u32,
+        part: &Part,
+    ) -> Result<Option<Digest>, TreeError<S::Error>> {
+        let pieces = &self.pieces[part.pieces.clone()];
+        let is_cut = pieces.iter().any(|piece| self.is_cut(piece, part.bounds));
+        let whole = if let [piece] = pieces { !is_cut && piece.level == level } else { false };
+        if !self.edits[part.edits.clone()].iter().any(|edit| edit.height <= level) {
+            match pieces {
+                [] => return Ok(None),
+                [piece] if whole && !part.is_top => return Ok(Some(piece.digest)),
+                _ => {}
+            }
+        }
+        let stash_start = self.stash.len();
+        let mut work = NodeInWork {
+            level,
+            left: None,
+            entries_start: self.entries.len(),
+            blocks_start: self.blocks.len(),
+            gap_pieces: self.pieces.len(),
+            gap_edits: part.edits.start,
+            gap_low: part.bounds.low,
+            next_edit: part.edits.start,
+            changed: false,
+        };
+        let mut first_open = None;
+        for index in part.pieces.clone() {
+            let piece = self.pieces[index];
+            if piece.level < level {
+                // The old root, below the top of a tree that has grown.
+                self.pieces.push(piece);
+                continue;
+            }
+            let block = self.take_block(piece.digest)?;
+            let node = self.nodes.open(&block, Some(level), piece.bounds);
+            let node = node.map_err(|error| error.of(piece.digest))?;
+            first_open.get_or_insert(node);
+            if whole && let Some(slot) = self.only_slot(&node, part) {
+                let made = self.patch(&work, &piece, (&node, &block), slot, part)?;
+                self.nodes.close(&node);
+                return Ok(made);
+            }
+            self.merge(&mut work, part, &piece, (&node, &block))?;
+            if is_cut {
+                self.stash.push((piece.digest, block));
+            }
+        }
+        let made = self.complete(work, part, is_cut)?;
+        if let Some(node) = first_open {
+            self.nodes.close(&node);
+        }
+        if !is_cut {
+            self.stash.truncate(stash_start);
+        }
+        Ok(made)
+    }
+
+    /// Returns the one slot of a node that all edits fall into, if nothing else changes there.
+    fn only_slot(&self, node: &OpenNode, part: &Part) -> Option<usize> {
+        let edits = &self.edits[part.edits.clone()];
+        let (first, last) = (edits.first()?, edits.last()?);
+        if edits.iter().any(|edit| edit.height >= node.level) || part.is_top && node.len() == 0 {
+            return None;
+        }
+        let slot = |edit: &PlannedEdit| self.nodes.find(node, self.nodes.key(edit.key)).err();
+        slot(first).filter(|found| slot(last) == Some(*found))
+    }
+
+    /// Makes a node that differs from an old one in one link, by copying all the rest.
+    fn patch(
+        &mut self,
+        work: &NodeInWork,
+        piece: &Piece,
+        (node, block): (&OpenNode, &[u8]),
+        slot: usize,
+        part: &Part,
+    ) -> Result<Option<Digest>, TreeError<S::Error>> {
+        let link = self.nodes.link(block, node, slot);
+        let bounds = self.nodes.slot_bounds(node, slot, piece.bounds);
+        let child = match work.level.checked_sub(1) {
+            None => None,
+            Some(level) => {
+                self.pieces.extend(link.map(|digest| Piece { digest, level, bounds }));
+                let pieces = work.gap_pieces..self.pieces.len();
+                let below = Part { pieces, edits: part.edits.clone(), bounds, is_top: false };
+                let child = self.make(level, &below)?;
+                self.pieces.truncate(work.gap_pieces);
+                child
+            }
+        };
+        if child == link {
+            return Ok(Some(piece.digest));
+        }
+        self.replaced.push(piece.digest);
+        if child.is_none() && node.len() == 0 {
+            return Ok(None);
+        }
+        let at = self.nodes.link_range(block, node, slot);
+        let start = self.written.len();
+        self.written.extend_from_slice(&block[..at.start]);
+        write_link(&mut self.written, child);
+        self.written.extend_from_slice(&block[at.end..]);
+        Ok(Some(self.seal(start, work.level, work.blocks_start)))
+    }
+
+    /// Takes the entries and subtrees of an old node into a new one, with the edits between them.
+    fn merge(
+        &mut self,
+        work: &mut NodeInWork,
+        part: &Part,
+        piece: &Piece,
+        (node, block): (&OpenNode, &[u8]),
+    ) -> Result<(), TreeError<S::Error>> {
+        // Between two pieces lies what was removed, and what edits may add.
+        if let Some(low) = piece.bounds.low {
+            self.add_edits(work, part, Some(low))?;
+        }
+        for slot in 0..=node.len() {
+            if let Some(digest) = self.nodes.link(block, node, slot) {
+                let bounds = self.nodes.slot_bounds(node, slot, piece.bounds);
+                // Opening the node has checked that there is a level below.
+                let level = work.level.saturating_sub(1);
+                let child = Piece { digest, level, bounds };
+                if self.reaches_into(&child, part.bounds) {
+                    self.pieces.push(child);
+                } else {
+                    work.changed = true;
+                }
+            }
+            let Some(&entry) = self.nodes.entries(node).get(slot) else { break };
+            if !self.is_within(entry.key, part.bounds) {
+                work.changed = true;
+                continue;
+            }
+            self.add_edits(work, part, Some(entry.key))?;
+            let mut value = entry.value(block);
+            let gap_end = work.next_edit;
+            if let Some(edit) = self.edits[..part.edits.end].get_mut(work.next_edit)
+                && self.nodes.key(edit.key) == self.nodes.key(entry.key)
+            {
+                work.next_edit += 1;
+                edit.previous = Some(value);
+                work.changed |= edit.value != Some(value);
+                // Without its entry the gap goes on.
+                let Some(new) = edit.value else { continue };
+                value = new;
+            }
+            self.close_gap(work, gap_end, Some(entry.key))?;
+            self.entries.push(NewEntry { key: entry.key, value, right: None });
+            work.gap_edits = work.next_edit;
+        }
+        Ok(())
+    }
+
+    /// Adds the entries that edits set on this level before `end`, or before the end of the part.
+    fn add_edits(
+        &mut self,
+        work: &mut NodeInWork,
+        part: &Part,
+        end: Option<Span>,
+    ) -> Result<(), TreeError<S::Error>> {
+        while work.next_edit < part.edits.end {
+            let index = work.next_edit;
+            let PlannedEdit { key, height, value, .. } = self.edits[index];
+            if end.is_some_and(|end| self.nodes.key(key) >= self.nodes.key(end)) {
+                break;
+            }
+            work.next_edit += 1;
+            if let Some(value) = value
+                && height == work.level
+            {
+                self.close_gap(work, index, Some(key))?;
+                self.entries.push(NewEntry { key, value, right: None });
+                work.gap_edits = work.next_edit;
+                work.changed = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the subtree of the gap that is open, and opens the next one.
+    fn close_gap(
+        &mut self,
+        work: &mut NodeInWork,
+        edits_end: usize,
+        high: Option<Span>,
+    ) -> Result<(), TreeError<S::Error>> {
+        let pieces = work.gap_pieces..self.pieces.len();
+        let before = match &self.pieces[pieces.clone()] {
+            [] => Some(None),
+            [piece] if piece.level + 1 == work.level => Some(Some(piece.digest)),
+            _ => None,
+        };
+        let bounds = Bounds { low: work.gap_low, high };
+        let part = Part { pieces, edits: work.gap_edits..edits_end, bounds, is_top: false };
+        let child = match work.level.checked_sub(1) {
+            Some(level) => self.make(level, &part)?,
+            None => None,
+        };
+        work.changed |= before != Some(child);
+        match self.entries[work.entries_start..].last_mut() {
+            Some(entry) => entry.right = child,
+            None => work.left = child,
+        }
+        let last = self.pieces[part.pieces].last().copied();
+        self.pieces.truncate(work.gap_pieces);
+        self.pieces.extend(last.filter(|piece| self.reaches_beyond(piece, high)));
+        work.gap_low = high;
+        Ok(())
+    }
+
+    /// Closes the last gap and writes the node, if it is another one than before.
+    fn complete(
+        &mut self,
+        mut work: NodeInWork,
+        part: &Part,
+        is_cut: bool,
+    ) -> Result<Option<Digest>, TreeError<S::Error>> {
+        self.add_edits(&mut work, part, None)?;
+        let old = part.pieces.clone().map(|index| &self.pieces[index]);
+        let mut old = old.filter(|piece| piece.level == work.level).map(|piece| piece.digest);
+        if part.is_top && self.entries.len() == work.entries_start {
+            self.replaced.extend(old);
+            let pieces = work.gap_pieces..self.pieces.len();
+            let edits = work.gap_edits..part.edits.end;
+            let below = Part { pieces, edits, bounds: part.bounds, is_top: true };
+            let made = match work.level.checked_sub(1) {
+                Some(level) => self.make(level, &below)?,
+                None => None,
+            };
+            self.pieces.truncate(work.gap_pieces);
+            return Ok(made);
+        }
+        let sole =
+            if let (Some(sole), None) = (old.next(), old.next()) { Some(sole) } else { None };
+        self.close_gap(&mut work, part.edits.end, part.bounds.high)?;
+        self.pieces.truncate(work.gap_pieces);
+        let entries = work.entries_start..self.entries.len();
+        if !work.changed && sole.is_some() {
+            self.kept.extend(sole.filter(|_| is_cut));
+            self.entries.truncate(entries.start);
+            return Ok(sole);
+        }
+        let old = part.pieces.clone().map(|index| &self.pieces[index]);
+        let old = old.filter(|piece| piece.level == work.level).map(|piece| piece.digest);
+        self.replaced.extend(old);
+        if entries.is_empty() && work.left.is_none() {
+            return Ok(None);
+        }
+        if entries.len() > MAX_NODE_ENTRIES {
+            return Err(TreeError::Full);
+        }
+        let start = self.written.len();
+        write_start(&mut self.written, entries.len());
+        let mut last: &[u8] = &[];
+        for entry in &self.entries[entries.clone()] {
+            let key = self.nodes.key(entry.key);
+            write_key(&mut self.written, last, key);
+            write_links(&mut self.written, entry.right, entry.value);
+            last = key;
+        }
+        write_end(&mut self.written, work.left);
+        self.entries.truncate(entries.start);
+        Ok(Some(self.seal(start, work.level, work.blocks_start)))
+    }
+}
+
+/// A node while it is being made from left to right.
+struct NodeInWork {
+    level: u32,
+    left: Option<Digest>,
+    entries_start: usize,
+    blocks_start: usize,
+    /// The gap that is open: its pieces, edits and lower bound.
+    gap_pieces: usize,
+    gap_edits: usize,
+    gap_low: Option<Span>,
+    /// The edit that comes next.
+    next_edit: usize,
+    changed: bool,
+}

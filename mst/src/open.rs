@@ -1,0 +1,198 @@
+//! Nodes laid open: checked, their keys written out, their entries in a table.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::digest::Digest;
+use crate::key::{KeyError, MAX_LEVEL, digest_height};
+use crate::node::{
+    NodeError, NodeRef, digest_before, entries_at, left_link_range, right_link_range,
+};
+
+/// The nodes that an operation has open, one above the other, in two buffers for all of them.
+#[derive(Debug, Default)]
+pub(crate) struct OpenNodes {
+    /// The bytes of all keys.
+    keys: Vec<u8>,
+    entries: Vec<OpenEntry>,
+}
+
+/// A node that is open. Valid until it, or one that was opened before it, is closed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OpenNode {
+    pub(crate) level: u32,
+    pub(crate) left: Option<Digest>,
+    keys_start: usize,
+    entries_start: usize,
+    count: usize,
+}
+
+/// An entry of an open node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OpenEntry {
+    pub(crate) key: Span,
+    /// Where in the block the entry ends.
+    end: usize,
+    /// Whether there is a link to the right.
+    linked: bool,
+}
+
+/// Where a key lies in [`OpenNodes::keys`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Span {
+    start: usize,
+    end: usize,
+}
+
+/// The keys between which a subtree lies, as far as there are any.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Bounds {
+    pub(crate) low: Option<Span>,
+    pub(crate) high: Option<Span>,
+}
+
+impl OpenNodes {
+    /// Opens a node at `level`, or a root, whose level is the height of its keys. Everything is
+    /// checked that can be seen from here: the block itself, the height of each key, and the
+    /// bounds.
+    pub(crate) fn open(
+        &mut self,
+        block: &[u8],
+        level: Option<u32>,
+        bounds: Bounds,
+    ) -> Result<OpenNode, NodeError> {
+        let (keys_start, entries_start) = (self.keys.len(), self.entries.len());
+        let Self { keys, entries } = self;
+        let parsed = NodeRef::parse_into(block, keys, |entry, key, end| {
+            let key = Span { start: key.start, end: key.end };
+            entries.push(OpenEntry { key, end, linked: entry.right_digest().is_some() });
+        })?;
+        let left = parsed.left_digest();
+        let mut node = OpenNode { level: 0, left, keys_start, entries_start, count: parsed.len() };
+        node.level = self.check_level(&node, level)?;
+        self.check_bounds(&node, bounds)?;
+        Ok(node)
+    }
+
+    /// Lets go of a node and of all that were opened after it.
+    pub(crate) fn close(&mut self, node: &OpenNode) {
+        self.keys.truncate(node.keys_start);
+        self.entries.truncate(node.entries_start);
+    }
+
+    /// Keeps a key that is of no node.
+    pub(crate) fn keep(&mut self, key: &[u8]) -> Span {
+        let start = self.keys.len();
+        self.keys.extend_from_slice(key);
+        Span { start, end: self.keys.len() }
+    }
+
+    pub(crate) fn key(&self, span: Span) -> &[u8] {
+        &self.keys[span.start..span.end]
+    }
+
+    pub(crate) fn entries(&self, node: &OpenNode) -> &[OpenEntry] {
+        &self.entries[node.entries_start..node.entries_start + node.count]
+    }
+
+    /// Finds a key: the index of its entry, or the slot below which it belongs.
+    pub(crate) fn find(&self, node: &OpenNode, key: &[u8]) -> Result<usize, usize> {
+        self.entries(node).binary_search_by(|entry| self.key(entry.key).cmp(key))
+    }
+
+    /// Returns the keys between which the subtree in a slot lies, if `bounds` are those of the
+    /// node.
+    pub(crate) fn slot_bounds(&self, node: &OpenNode, slot: usize, bounds: Bounds) -> Bounds {
+        let entries = self.entries(node);
+        let before = slot.checked_sub(1).and_then(|index| entries.get(index));
+        Bounds {
+            low: before.map(|entry| entry.key).or(bounds.low),
+            high: entries.get(slot).map(|entry| entry.key).or(bounds.high),
+        }
+    }
+
+    /// Returns the subtree in a slot.
+    pub(crate) fn link(&self, block: &[u8], node: &OpenNode, slot: usize) -> Option<Digest> {
+        match slot.checked_sub(1) {
+            None => node.left,
+            Some(index) => self.entries(node)[index].right(block),
+        }
+    }
+
+    /// Returns where in the block the link of a slot is encoded.
+    pub(crate) fn link_range(&self, block: &[u8], node: &OpenNode, slot: usize) -> Range<usize> {
+        match slot.checked_sub(1) {
+            None => left_link_range(block.len(), node.left.is_some()),
+            Some(index) => {
+                let entry = &self.entries(node)[index];
+                right_link_range(entry.end, entry.linked)
+            }
+        }
+    }
+
+    fn check_level(&self, node: &OpenNode, level: Option<u32>) -> Result<u32, NodeError> {
+        let entries = self.entries(node);
+        if entries.is_empty() {
+            return match (level, node.left) {
+                (None, None) => Ok(0),
+                (None, Some(_)) => Err(NodeError::Untrimmed),
+                (Some(_), None) => Err(NodeError::Empty),
+                (Some(0), Some(_)) => Err(NodeError::Level),
+                (Some(level), Some(_)) => Ok(level),
+            };
+        }
+        let mut expected = level;
+        let mut agree = true;
+        let keys = entries.iter().map(|entry| self.key(entry.key));
+        nacre_sha256::digest_each(keys, |_, digest| {
+            let height = digest_height(&digest);
+            agree &= *expected.get_or_insert(height) == height;
+        });
+        let level = expected.filter(|_| agree).ok_or(NodeError::Height)?;
+        if level > MAX_LEVEL {
+            return Err(KeyError::Height.into());
+        }
+        if level == 0 && (node.left.is_some() || entries.iter().any(|entry| entry.linked)) {
+            return Err(NodeError::Level);
+        }
+        Ok(level)
+    }
+
+    fn check_bounds(&self, node: &OpenNode, bounds: Bounds) -> Result<(), NodeError> {
+        let (Some(first), Some(last)) = (self.entries(node).first(), self.entries(node).last())
+        else {
+            return Ok(());
+        };
+        let above = bounds.low.is_none_or(|low| self.key(low) < self.key(first.key));
+        let below = bounds.high.is_none_or(|high| self.key(last.key) < self.key(high));
+        if above && below { Ok(()) } else { Err(NodeError::Order) }
+    }
+}
+
+impl OpenNode {
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Returns where in the block the first entry begins.
+    pub(crate) fn entries_at(&self) -> usize {
+        entries_at(self.count)
+    }
+}
+
+impl OpenEntry {
+    /// Returns where in the block the entry ends.
+    pub(crate) fn end(&self) -> usize {
+        self.end
+    }
+
+    /// Returns the record. The block is that of the entry's node.
+    pub(crate) fn value(&self, block: &[u8]) -> Digest {
+        digest_before(block, self.end)
+    }
+
+    /// Returns the subtree to the right.
+    pub(crate) fn right(&self, block: &[u8]) -> Option<Digest> {
+        self.linked.then(|| digest_before(block, right_link_range(self.end, true).end))
+    }
+}
