@@ -9,6 +9,7 @@ mod error;
 mod no_std_proof;
 mod node;
 mod paths;
+mod peers;
 mod process;
 mod test;
 mod wasm_toolchain;
@@ -40,6 +41,7 @@ fn run(mut args: Vec<String>) -> Result<(), Error> {
             println!("{USAGE}");
             Ok(())
         }
+        "peers" => peers::run(&args),
         "test" => test::run(args),
         "worker" => worker::run(flag(&args, "--test-routes")?),
         _ => Err(Error::new(format!("there is no command `{command}`\n\n{USAGE}"))),
@@ -64,6 +66,9 @@ usage: cargo xtask <command>
   worker [--test-routes]  build the Worker into pds-worker/build
                           --test-routes adds the routes that tests use, into pds-worker/build-test
   dev [options]           run an account on workerd; see `cargo xtask dev --help`
+  peers [options] [row]…  measure our crates beside other people's, into benches/RESULTS.md
+                          --size 10k,100k,1m for repositories of so many records, else 100k
+                          --quick takes fewer turns; with the names of rows: only those
 
 environment
   NACRE_CACHE             where tools are kept (else $XDG_CACHE_HOME/nacre or ~/.cache/nacre)

@@ -1,0 +1,147 @@
+//! The physical limit of each row: what the hashing, copying and reading that it cannot do without
+//! take on this machine.
+
+use std::hint::black_box;
+
+use sha2::block_api::compress256;
+
+use crate::data::Digest;
+use crate::measured::cpu_nanos;
+use crate::rng::Rng;
+use crate::row::Row;
+use crate::world::World;
+
+/// What the machine can do, measured in this run.
+pub struct Machine {
+    /// Nanoseconds of one SHA-256 block of 64 bytes, one after the other.
+    pub sha_block: f64,
+    /// Nanoseconds to copy a byte from memory into a buffer that stays in the cache.
+    pub copy_byte: f64,
+    /// Nanoseconds to look at a byte in the cache: whether it is one of ASCII.
+    pub scan_byte: f64,
+    /// Nanoseconds to a node's first byte, among as many nodes as 100,000 records have.
+    pub node: f64,
+}
+
+impl Machine {
+    pub fn measure() -> Self {
+        let block = [[0x61; 64]; 16];
+        let mut state = [0; 8];
+        let sha = best(2000, || compress256(&mut state, black_box(&block)));
+        let (from, mut to) = (vec![1_u8; 64 << 20], vec![0_u8; 64 << 10]);
+        let copy = best(1, || {
+            for chunk in from.chunks(to.len()) {
+                to.copy_from_slice(black_box(chunk));
+                black_box(&mut to);
+            }
+        });
+        let scan = best(2000, || {
+            black_box(black_box(&to).iter().fold(0, |all, byte| all | byte));
+        });
+        let (copied, scanned) = (from.len() as f64, to.len() as f64);
+        black_box(state);
+        Self {
+            sha_block: sha / 16.0,
+            copy_byte: copy / copied,
+            scan_byte: scan / scanned,
+            node: chase(8 << 20),
+        }
+    }
+}
+
+/// Returns the nanoseconds of a read that no other can be ahead of, somewhere in so many bytes.
+fn chase(bytes: usize) -> f64 {
+    // A cycle through all lines of 64 bytes, in no order.
+    let lines = bytes / 64;
+    let mut rng = Rng::new(8);
+    let mut order: Vec<usize> = (0..lines).collect();
+    for last in (1..lines).rev() {
+        order.swap(last, rng.below(last + 1));
+    }
+    let mut next = vec![0; lines * 8];
+    for (at, &line) in order.iter().enumerate() {
+        next[line * 8] = order[(at + 1) % lines] * 8;
+    }
+    let mut at = 0;
+    let all = best(1, || {
+        for _ in 0..lines {
+            at = next[at];
+        }
+        at = black_box(at);
+    });
+    all / lines as f64
+}
+
+fn best(passes: u32, mut once: impl FnMut()) -> f64 {
+    let one = |_| {
+        let start = cpu_nanos();
+        for _ in 0..passes {
+            once();
+        }
+        (cpu_nanos() - start) as f64 / f64::from(passes)
+    };
+    (0..20).map(one).fold(f64::INFINITY, f64::min)
+}
+
+/// What a row of this size has to do.
+pub struct Work {
+    node_blocks: u64,
+    key_blocks: u64,
+    record_blocks: u64,
+    car_bytes: u64,
+    /// The mean of an insert.
+    new_blocks: f64,
+    proof_nodes: f64,
+    changed_nodes: f64,
+}
+
+impl Work {
+    pub fn of(world: &World) -> Self {
+        let blocks = |length: usize| ((length + 9).div_ceil(64)) as u64;
+        let bytes = |blocks: &[(Digest, Vec<u8>)]| {
+            blocks.iter().map(|(_, block)| block.len()).sum::<usize>() as f64
+        };
+        let inserts = world.inserts();
+        let mean = |each: &dyn Fn(&crate::world::Insert) -> f64| {
+            inserts.iter().map(each).sum::<f64>() / inserts.len() as f64
+        };
+        let records = || world.data.entries.iter().map(|entry| world.data.record(entry).len());
+        let count = world.nodes.len() + world.data.entries.len();
+        Self {
+            node_blocks: world.nodes.iter().map(|(_, block)| blocks(block.len())).sum(),
+            key_blocks: world.data.entries.iter().map(|entry| blocks(entry.key.len())).sum(),
+            record_blocks: records().map(blocks).sum(),
+            car_bytes: records().sum::<usize>() as u64
+                + bytes(&world.nodes) as u64
+                + 38 * count as u64,
+            new_blocks: mean(&|insert| {
+                insert.new.iter().map(|(_, block)| blocks(block.len())).sum::<u64>() as f64
+            }),
+            proof_nodes: mean(&|insert| insert.proof.len() as f64),
+            changed_nodes: 2.0 * world.changed().new.len() as f64,
+        }
+    }
+
+    /// Returns the nanoseconds that an operation cannot do without, and what they are spent on.
+    pub fn limit(&self, row: Row, machine: &Machine) -> Option<(f64, &'static str)> {
+        let sha = machine.sha_block;
+        Some(match row {
+            Row::Height => (sha, "one block hashed"),
+            Row::BuildSorted | Row::BuildTime => {
+                ((self.node_blocks + self.key_blocks) as f64 * sha, "nodes and keys hashed")
+            }
+            Row::Insert => ((self.new_blocks + 1.0) * sha, "changed nodes and the key hashed"),
+            Row::WalkTree | Row::WalkShuffled => (
+                (self.node_blocks + self.key_blocks + self.record_blocks) as f64 * sha,
+                "nodes, keys and records hashed",
+            ),
+            Row::CarWrite => (self.car_bytes as f64 * machine.copy_byte, "all bytes copied"),
+            Row::Diff => (self.changed_nodes * machine.node, "changed nodes reached"),
+            Row::Proof => (self.proof_nodes * machine.node, "the proof's nodes reached"),
+            Row::Invert => ((self.new_blocks + 1.0) * sha, "the nodes of before hashed"),
+            Row::RecordCheck => (370.0 * machine.scan_byte, "all bytes read"),
+            Row::RecordEncode => (370.0 * machine.copy_byte, "all bytes copied"),
+            _ => return None,
+        })
+    }
+}
