@@ -266,7 +266,7 @@ pub mod stored {
         let (mut found, mut stack) = (Vec::new(), vec![root]);
         while let Some(digest) = stack.pop() {
             let Some(block) = get(&digest) else { continue };
-            let node = super::decode_node_data(&block).expect("a node");
+            let node = decode_node_data(&block).expect("a node");
             stack.extend(node.left.map(|left| *left.hash()));
             stack.extend(node.entries.iter().filter_map(|entry| entry.right.map(|it| *it.hash())));
             found.push((digest, block));
