@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 
 use cid::Cid;
 
+use crate::ahead::Ahead;
 use crate::error::CarError;
-use crate::frame::{Block, read_block, read_header};
+use crate::frame::{Block, read_header};
 
 /// One step of reading a CAR. The caller does the reading of bytes.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -30,6 +31,9 @@ pub struct Decoder {
     buffer: Vec<u8>,
     /// How much of the buffer was stepped over.
     used: usize,
+    /// How much of it was read.
+    read: usize,
+    ahead: Ahead,
     state: State,
     finished: bool,
     hashes: bool,
@@ -39,7 +43,15 @@ impl Decoder {
     /// Returns a reader that has seen nothing yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { buffer: Vec::new(), used: 0, state: State::Header, finished: false, hashes: true }
+        Self {
+            buffer: Vec::new(),
+            used: 0,
+            read: 0,
+            ahead: Ahead::default(),
+            state: State::Header,
+            finished: false,
+            hashes: true,
+        }
     }
 
     /// Leaves the hashes unchecked, for bytes that were checked before.
@@ -52,8 +64,9 @@ impl Decoder {
     /// Takes in the next piece of input.
     pub fn push(&mut self, piece: &[u8]) {
         self.buffer.drain(..self.used);
-        self.used = 0;
         self.buffer.extend_from_slice(piece);
+        // What was read ahead has moved, and is read once more.
+        (self.used, self.read, self.ahead) = (0, 0, Ahead::default());
     }
 
     /// Says that all input was pushed.
@@ -78,6 +91,7 @@ impl Decoder {
         match read_header(&self.buffer[self.used..]) {
             Ok(Some((roots, used))) => {
                 self.used += used;
+                self.read = self.used;
                 self.state = State::Blocks;
                 Ok(Step::Header(roots))
             }
@@ -88,26 +102,17 @@ impl Decoder {
     }
 
     fn step_block(&mut self) -> Result<Step<'_>, CarError> {
-        let rest = &self.buffer[self.used..];
-        if self.finished && rest.is_empty() {
-            return Ok(Step::End);
+        if self.ahead.peek().is_none() {
+            self.read = self.ahead.fill(&self.buffer, self.read, self.hashes);
         }
-        let read = read_block(rest).and_then(|read| {
-            if let Some((block, _)) = &read
-                && self.hashes
-            {
-                block.check_hash()?;
+        match self.ahead.take() {
+            Ok(Some(frame)) => {
+                self.used = frame.end;
+                Ok(Step::Block(frame.block(&self.buffer)))
             }
-            Ok(read.map(|(block, used)| (block.cid, block.bytes.len(), used)))
-        });
-        match read {
-            Ok(Some((cid, length, used))) => {
-                self.used += used;
-                let bytes = &self.buffer[self.used - length..self.used];
-                Ok(Step::Block(Block { cid, bytes }))
-            }
-            Ok(None) if self.finished => Err(self.fail(CarError::Truncated)),
-            Ok(None) => Ok(Step::NeedMore),
+            Ok(None) if !self.finished => Ok(Step::NeedMore),
+            Ok(None) if self.used == self.buffer.len() => Ok(Step::End),
+            Ok(None) => Err(self.fail(CarError::Truncated)),
             Err(error) => Err(self.fail(error)),
         }
     }

@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 
 use cid::Cid;
 use cid::multihash::Multihash;
-use sha2::{Digest as _, Sha256};
 
 use crate::error::CarError;
 
@@ -25,45 +24,70 @@ pub struct Block<'a> {
     pub bytes: &'a [u8],
 }
 
-impl Block<'_> {
-    /// Checks that the bytes have the hash that the CID says.
-    ///
-    /// # Errors
-    ///
-    /// [`CarError::Hash`] if they have not.
-    pub fn check_hash(&self) -> Result<(), CarError> {
-        if Sha256::digest(self.bytes).as_slice() == self.cid.hash().digest() {
-            Ok(())
-        } else {
-            Err(CarError::Hash(self.cid))
+/// Where a block lies in a CAR, or in a piece of one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame {
+    /// Where its length begins.
+    pub(crate) start: usize,
+    /// Where its CID begins.
+    body: usize,
+    pub(crate) end: usize,
+}
+
+impl Frame {
+    /// Reads the block that begins at `start`, or returns `None` if the input ends within it. Does
+    /// not hash.
+    pub(crate) fn read(input: &[u8], start: usize) -> Result<Option<Self>, CarError> {
+        let rest = input.get(start..).unwrap_or_default();
+        let limit = CID_BYTES + MAX_BLOCK_BYTES;
+        let Some((prefix, body)) = read_frame(rest, limit, CarError::BlockSize)? else {
+            return Ok(None);
+        };
+        match body {
+            [1, DAG_CBOR | RAW, SHA_256, 32, rest @ ..] if rest.len() >= 32 => {
+                let start_of_body = start + prefix;
+                Ok(Some(Self { start, body: start_of_body, end: start_of_body + body.len() }))
+            }
+            _ => Err(CarError::Cid),
         }
+    }
+
+    /// Returns the CID in its binary form.
+    pub(crate) fn cid(self, input: &[u8]) -> &[u8] {
+        &input[self.body..self.body + CID_BYTES]
+    }
+
+    /// Returns the digest in the CID.
+    pub(crate) fn digest(self, input: &[u8]) -> &[u8] {
+        &input[self.body + CID_BYTES - 32..self.body + CID_BYTES]
+    }
+
+    pub(crate) fn bytes(self, input: &[u8]) -> &[u8] {
+        &input[self.body + CID_BYTES..self.end]
+    }
+
+    pub(crate) fn block(self, input: &[u8]) -> Block<'_> {
+        let (cid, _) = split_cid(self.cid(input)).expect("read() has looked at the CID");
+        Block { cid, bytes: self.bytes(input) }
     }
 }
 
 /// Reads the header and what it occupies, or `None` if the input ends within it.
 pub(crate) fn read_header(input: &[u8]) -> Result<Option<(Vec<Cid>, usize)>, CarError> {
     let framed = read_frame(input, MAX_HEADER_BYTES, CarError::HeaderSize)?;
-    framed.map(|(body, used)| Ok((parse_header(body)?, used))).transpose()
+    framed.map(|(prefix, body)| Ok((parse_header(body)?, prefix + body.len()))).transpose()
 }
 
-/// Reads a block and what it occupies, or `None` if the input ends within it. Does not hash.
-pub(crate) fn read_block(input: &[u8]) -> Result<Option<(Block<'_>, usize)>, CarError> {
-    let framed = read_frame(input, CID_BYTES + MAX_BLOCK_BYTES, CarError::BlockSize)?;
-    let Some((body, used)) = framed else { return Ok(None) };
-    let (cid, bytes) = split_cid(body).ok_or(CarError::Cid)?;
-    Ok(Some((Block { cid, bytes }, used)))
-}
-
-/// Reads a length and as many bytes. The length is judged before the bytes are waited for.
+/// Reads a length and as many bytes, and returns how long the length is, and the bytes. The length
+/// is judged before the bytes are waited for.
 fn read_frame(
     input: &[u8],
     limit: usize,
     too_large: CarError,
-) -> Result<Option<(&[u8], usize)>, CarError> {
+) -> Result<Option<(usize, &[u8])>, CarError> {
     let Some((length, prefix)) = read_varint(input)? else { return Ok(None) };
     let length = usize::try_from(length).ok().filter(|&length| length <= limit).ok_or(too_large)?;
-    let end = prefix + length;
-    Ok(input.get(prefix..end).map(|body| (body, end)))
+    Ok(input.get(prefix..prefix + length).map(|body| (prefix, body)))
 }
 
 /// Reads an unsigned varint and what it occupies.
@@ -117,7 +141,7 @@ pub(crate) const DAG_CBOR: u8 = 0x71;
 pub(crate) const SHA_256: u8 = 0x12;
 
 /// A CID of the kinds that repositories use: version, codec, hash function, length, digest.
-const CID_BYTES: usize = 36;
+pub(crate) const CID_BYTES: usize = 36;
 const MAX_VARINT_BYTES: usize = 9;
 
 /// The map of two, and the key `roots`.

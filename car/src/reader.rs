@@ -4,16 +4,20 @@ use alloc::vec::Vec;
 
 use cid::Cid;
 
+use crate::ahead::Ahead;
 use crate::error::CarError;
-use crate::frame::{Block, read_block, read_header};
+use crate::frame::{Block, Frame, read_header};
 
 /// The blocks of a CAR in memory, in the order of the file.
 ///
-/// Every block is compared with its CID. Nothing follows an error.
+/// Every block is compared with its CID, a few at a time. Nothing follows an error.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     roots: Vec<Cid>,
-    rest: &'a [u8],
+    input: &'a [u8],
+    /// How much of the input was read.
+    read: usize,
+    ahead: Ahead,
     hashes: bool,
 }
 
@@ -24,8 +28,8 @@ impl<'a> Reader<'a> {
     ///
     /// [`CarError`] if the header is not one, too large or cut short.
     pub fn new(input: &'a [u8]) -> Result<Self, CarError> {
-        let (roots, used) = read_header(input)?.ok_or(CarError::Truncated)?;
-        Ok(Self { roots, rest: input.get(used..).unwrap_or_default(), hashes: true })
+        let (roots, read) = read_header(input)?.ok_or(CarError::Truncated)?;
+        Ok(Self { roots, input, read, ahead: Ahead::default(), hashes: true })
     }
 
     /// Leaves the hashes unchecked, for bytes that were checked before.
@@ -41,13 +45,39 @@ impl<'a> Reader<'a> {
         &self.roots
     }
 
-    fn read(&mut self) -> Result<Block<'a>, CarError> {
-        let (block, used) = read_block(self.rest)?.ok_or(CarError::Truncated)?;
-        if self.hashes {
-            block.check_hash()?;
+    /// Returns how much of the input was read.
+    pub(crate) fn position(&self) -> usize {
+        self.read
+    }
+
+    pub(crate) fn input(&self) -> &'a [u8] {
+        self.input
+    }
+
+    /// Returns where the next block of the file is, or `None` at the end.
+    pub(crate) fn next_frame(&mut self) -> Result<Option<Frame>, CarError> {
+        self.peek_frame()?;
+        self.ahead.take()
+    }
+
+    /// Returns what [`Self::next_frame`] would.
+    pub(crate) fn peek_frame(&mut self) -> Result<Option<Frame>, CarError> {
+        if let Some(frame) = self.ahead.peek() {
+            return Ok(Some(frame));
         }
-        self.rest = self.rest.get(used..).unwrap_or_default();
-        Ok(block)
+        // An error that was found behind the blocks before.
+        self.ahead.take()?;
+        if self.read == self.input.len() {
+            return Ok(None);
+        }
+        self.read = self.ahead.fill(self.input, self.read, self.hashes);
+        match self.ahead.peek() {
+            Some(frame) => Ok(Some(frame)),
+            None => {
+                self.ahead.take()?;
+                Err(CarError::Truncated)
+            }
+        }
     }
 }
 
@@ -55,14 +85,14 @@ impl<'a> Iterator for Reader<'a> {
     type Item = Result<Block<'a>, CarError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
+        match self.next_frame() {
+            Ok(frame) => frame.map(|frame| Ok(frame.block(self.input))),
+            Err(error) => {
+                self.ahead = Ahead::default();
+                self.read = self.input.len();
+                Some(Err(error))
+            }
         }
-        let read = self.read();
-        if read.is_err() {
-            self.rest = &[];
-        }
-        Some(read)
     }
 }
 

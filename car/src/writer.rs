@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use cid::{Cid, Version};
 
-use crate::frame::{DAG_CBOR, HEADER_END, HEADER_START, RAW, SHA_256};
+use crate::frame::{CID_BYTES, DAG_CBOR, HEADER_END, HEADER_START, RAW, SHA_256};
 
 /// A CAR that is being written.
 ///
@@ -33,11 +33,23 @@ impl Writer {
 
     /// Writes a block.
     pub fn block(&mut self, cid: &Cid, bytes: &[u8]) {
-        let cid = CidBytes::of(cid);
-        let cid = cid.as_slice();
-        write_varint(&mut self.buffer, cid.len() + bytes.len());
-        self.buffer.extend_from_slice(cid);
+        self.block_head(cid, bytes.len());
         self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Writes all of a block but its `length` bytes, for a caller that sends them itself: what
+    /// follows this has to be these bytes.
+    pub fn block_head(&mut self, cid: &Cid, length: usize) {
+        match CidBytes::of(cid) {
+            CidBytes::Usual(cid) => {
+                write_varint(&mut self.buffer, cid.len() + length);
+                self.buffer.extend_from_slice(&cid);
+            }
+            CidBytes::Other(cid) => {
+                write_varint(&mut self.buffer, cid.len() + length);
+                self.buffer.extend_from_slice(&cid);
+            }
+        }
     }
 
     /// Returns how many bytes were written and not yet taken.
@@ -97,13 +109,13 @@ pub fn header(roots: &[Cid]) -> Vec<u8> {
 }
 
 /// The binary form of a CID, on the stack for the kinds that repositories use.
-enum CidBytes {
-    Usual([u8; 36]),
+pub(crate) enum CidBytes {
+    Usual([u8; CID_BYTES]),
     Other(Vec<u8>),
 }
 
 impl CidBytes {
-    fn of(cid: &Cid) -> Self {
+    pub(crate) fn of(cid: &Cid) -> Self {
         let hash = cid.hash();
         let codec = u8::try_from(cid.codec()).ok().filter(|codec| [DAG_CBOR, RAW].contains(codec));
         let digest: Option<&[u8; 32]> = hash.digest().try_into().ok();

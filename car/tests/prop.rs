@@ -5,7 +5,7 @@
 mod support;
 
 use iroh_car::{CarHeader, CarReader, CarWriter};
-use nacre_car::{CarError, Reader, Writer, header};
+use nacre_car::{CarError, Lookup, Reader, Writer, header};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -28,7 +28,64 @@ fn pieces() -> impl Strategy<Value = Vec<usize>> {
     vec(1_usize..100, 1..8)
 }
 
+/// An order of questions: the file's, any other, and some of its blocks twice.
+fn order() -> impl Strategy<Value = Vec<Index>> {
+    vec(any::<Index>(), 0..60)
+}
+
 proptest! {
+    #[test]
+    fn a_block_is_found_in_whatever_order(
+        blocks in vec(block(), 0..60),
+        in_order in 0_usize..60,
+        order in order(),
+    ) {
+        let file = write(&[cid_of(RAW, b"")], &blocks);
+        let mut lookup = Lookup::new(&file).unwrap();
+        prop_assert_eq!(lookup.roots(), [cid_of(RAW, b"")]);
+        for (cid, bytes) in blocks.iter().take(in_order) {
+            prop_assert_eq!(lookup.block(cid), Ok(Some(&**bytes)));
+        }
+        if blocks.is_empty() {
+            return Ok(());
+        }
+        for index in order {
+            let (cid, bytes) = index.get(&blocks);
+            prop_assert_eq!(lookup.block(cid), Ok(Some(&**bytes)));
+        }
+        for absent in [cid_of(RAW, &[9; 300]), cid_of(0x70, b"")] {
+            prop_assert_eq!(lookup.block(&absent), Ok(None));
+        }
+    }
+
+    #[test]
+    fn a_block_with_another_hash_is_never_found(
+        blocks in vec(block(), 1..40),
+        which: Index,
+        asked in vec(any::<Index>(), 1..60),
+    ) {
+        let mut damaged = blocks.clone();
+        let (cid, bytes) = &mut damaged[which.index(blocks.len())];
+        bytes.push(0);
+        let cid = *cid;
+        let file = write(&[], &damaged);
+        let mut lookup = Lookup::new(&file).unwrap();
+        for index in asked {
+            let (asked, bytes) = index.get(&blocks);
+            match lookup.block(asked) {
+                Ok(found) => {
+                    prop_assert_eq!(found, Some(&**bytes));
+                    let again = blocks.iter().filter(|(other, _)| *other == cid).count();
+                    prop_assert!(*asked != cid || again > 1);
+                }
+                Err(error) => {
+                    prop_assert_eq!(error, CarError::Hash(cid));
+                    prop_assert_eq!(lookup.block(asked), Err(error), "it stays so");
+                }
+            }
+        }
+    }
+
     #[test]
     fn what_is_written_is_read(roots in roots(), blocks in blocks(), pieces in pieces()) {
         let file = write(&roots, &blocks);

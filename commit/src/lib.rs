@@ -10,5 +10,5 @@ mod write;
 
 pub use block::{Commit, DecodeError, MAX_COMMIT_BYTES, UnsignedCommit, Version};
 pub use invert::{InvertError, invert};
-pub use verify::{RepoError, VerifiedRepo, verify_blocks};
+pub use verify::{Record, Records, RepoError, VerifiedRepo, verify_blocks, verify_repo};
 pub use write::{Action, CommitDiff, CommitError, Head, MAX_WRITES, Op, Write, commit};

@@ -1,8 +1,9 @@
 //! Checking a whole repository, such as an export that is to be imported.
 
 use cid::Cid;
+use nacre_car::{CarError, Lookup};
 use nacre_crypto::{VerifyError, VerifyingKey};
-use nacre_mst::{BlockSource, Tree, TreeError, Visit, Walk};
+use nacre_mst::{BlockSource, Steps, Tree, TreeError, Visit, Walk};
 use nacre_syntax::{Did, RepoPath, RepoPathError};
 
 use crate::block::{Commit, DecodeError};
@@ -34,6 +35,9 @@ pub enum RepoError<E> {
     /// A key of the tree is not the path of a record.
     #[error("the key of record {0} is not a path")]
     Path(Cid, #[source] RepoPathError),
+    /// The CAR has so many roots, and not one.
+    #[error("a repository has one root and not {0}")]
+    Roots(usize),
     /// The signature is not by the key.
     #[error("the commit is not signed by the key")]
     Signature(#[from] VerifyError),
@@ -42,12 +46,124 @@ pub enum RepoError<E> {
     Tree(#[from] TreeError<E>),
 }
 
-/// Checks the whole repository of `did` whose commit is `root`: the signature if there is a key,
-/// the tree with every rule that it has, each key, and the hash of every block, records included.
+/// Checks the whole repository of `did` that is in a CAR, while it is read: the signature, if there
+/// is a key, then with each record the part of the tree that leads to it, every rule that a tree
+/// has, and the hash of every block.
 ///
-/// Of the blocks in a CAR, whatever is not reached from the root is not looked at. How many blocks
-/// there may be is for the caller to limit, who has to hold them. The bytes of records are not
-/// read.
+/// Blocks in pre-order, as every server of today sends them, are gone through once, in constant
+/// memory; in any other order an index of the CAR is made. What is not reached from the root is not
+/// looked at. How many blocks there may be is for the caller to limit, who has to hold them.
+///
+/// # Errors
+///
+/// [`RepoError`] if the CAR has not one root, or the commit is not right.
+pub fn verify_repo<'a, D: AsRef<str>>(
+    car: &'a [u8],
+    did: &Did<D>,
+    key: Option<&VerifyingKey>,
+) -> Result<Records<'a>, RepoError<CarError>> {
+    let mut blocks = Lookup::new(car).map_err(TreeError::Source)?;
+    let [cid] = *blocks.roots() else { return Err(RepoError::Roots(blocks.roots().len())) };
+    let commit = Commit::decode(find(&mut blocks, cid)?)?;
+    check_commit(&commit, did, key)?;
+    let steps = Steps::new(Tree::load(commit.data).map_err(TreeError::from)?);
+    let repo = VerifiedRepo { commit, cid, records: 0 };
+    Ok(Records { repo, blocks, steps, failed: None })
+}
+
+/// The records of a repository that is being verified, in the order of their paths.
+#[derive(Clone, Debug)]
+#[must_use = "what was not read is not verified"]
+pub struct Records<'a> {
+    repo: VerifiedRepo,
+    blocks: Lookup<'a>,
+    steps: Steps<'a>,
+    failed: Option<RepoError<CarError>>,
+}
+
+/// A record of a repository.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Record<'r, 'a> {
+    /// Where it is.
+    pub path: RepoPath<&'r str>,
+    /// Its CID.
+    pub cid: Cid,
+    /// Its block. That it is a record is for the caller to check.
+    pub bytes: &'a [u8],
+}
+
+impl<'a> Records<'a> {
+    /// Returns the commit, which is right, whatever follows.
+    #[must_use]
+    pub fn commit(&self) -> &Commit {
+        &self.repo.commit
+    }
+
+    /// Returns the next record, or `None` when the whole repository was found right.
+    ///
+    /// # Errors
+    ///
+    /// [`RepoError`] names the first thing that is wrong, from then on always the same.
+    pub fn next_record(&mut self) -> Result<Option<Record<'_, 'a>>, RepoError<CarError>> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let Self { repo, blocks, steps, failed } = self;
+        let next = read_next(steps, blocks);
+        match &next {
+            Ok(Some(_)) => repo.records += 1,
+            Ok(None) => {}
+            Err(error) => *failed = Some(error.clone()),
+        }
+        next
+    }
+
+    /// Verifies what is left, and returns what the repository is.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::next_record`].
+    pub fn finish(mut self) -> Result<VerifiedRepo, RepoError<CarError>> {
+        while self.next_record()?.is_some() {}
+        Ok(self.repo)
+    }
+}
+
+fn read_next<'r, 'a>(
+    steps: &'r mut Steps<'a>,
+    blocks: &mut Lookup<'a>,
+) -> Result<Option<Record<'r, 'a>>, RepoError<CarError>> {
+    let wrong = |(cid, error)| TreeError::Node(cid, error);
+    while let Some(cid) = steps.wanted() {
+        steps.enter(find(blocks, cid)?).map_err(wrong)?;
+    }
+    let Some((key, cid)) = steps.next_entry().map_err(wrong)? else { return Ok(None) };
+    let path = RepoPath::parse(key).map_err(|error| RepoError::Path(cid, error))?;
+    let bytes = find(blocks, cid)?;
+    Ok(Some(Record { path, cid, bytes }))
+}
+
+/// Finds a block that must be there.
+fn find<'a>(blocks: &mut Lookup<'a>, cid: Cid) -> Result<&'a [u8], TreeError<CarError>> {
+    blocks.block(&cid).map_err(TreeError::Source)?.ok_or(TreeError::Missing(cid))
+}
+
+fn check_commit<E, D: AsRef<str>>(
+    commit: &Commit,
+    did: &Did<D>,
+    key: Option<&VerifyingKey>,
+) -> Result<(), RepoError<E>> {
+    if commit.did != *did {
+        return Err(RepoError::Did(commit.did.clone()));
+    }
+    if let Some(key) = key {
+        commit.verify(key)?;
+    }
+    Ok(())
+}
+
+/// Checks the whole repository of `did` whose commit is `root`, where its blocks are in a store: all
+/// that [`verify_repo`] does.
 ///
 /// # Errors
 ///
@@ -59,12 +175,7 @@ pub fn verify_blocks<S: BlockSource, D: AsRef<str>>(
     key: Option<&VerifyingKey>,
 ) -> Result<VerifiedRepo, RepoError<S::Error>> {
     let commit = check_hash(source, root, Commit::decode)??;
-    if commit.did != *did {
-        return Err(RepoError::Did(commit.did));
-    }
-    if let Some(key) = key {
-        commit.verify(key)?;
-    }
+    check_commit(&commit, did, key)?;
     let mut walk = Walk::new(source, Tree::load(commit.data).map_err(TreeError::from)?);
     let mut records = 0;
     while let Some(visit) = walk.step() {

@@ -4,9 +4,10 @@
 mod support;
 
 use cid::Cid;
-use nacre_commit::{RepoError, UnsignedCommit, verify_blocks};
+use nacre_car::{CarError, Writer};
+use nacre_commit::{Commit, RepoError, UnsignedCommit, verify_blocks, verify_repo};
 use nacre_crypto::{Curve, SigningKey, VerifyError};
-use nacre_mst::TreeError;
+use nacre_mst::{Tree, TreeError, Visit, Walk};
 use nacre_syntax::Did;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -25,6 +26,69 @@ fn repo(keys: &[&str]) -> (Cid, Blocks) {
     let commit = UnsignedCommit { did: did(), data, rev: rev(0) }.sign(&KEY);
     blocks.insert(commit.cid(), commit.encode());
     (commit.cid(), blocks)
+}
+
+/// Returns the blocks as a CAR, in the order of the export of a server or in that of their CIDs.
+fn car(root: Cid, blocks: &Blocks, in_order: bool) -> Vec<u8> {
+    let mut writer = Writer::new(&root);
+    let mut rest = blocks.clone();
+    if in_order && let Ok(commit) = Commit::decode(&blocks[&root]) {
+        let mut write = |cid: Cid| rest.remove(&cid).map(|block| writer.block(&cid, &block));
+        write(root);
+        let mut walk = Walk::new(blocks, Tree::load(commit.data).unwrap());
+        while let Some(Ok(visit)) = walk.step() {
+            match visit {
+                Visit::Entry { value, .. } => write(value),
+                Visit::Node { cid, .. } => write(cid),
+            };
+        }
+    }
+    for (cid, block) in &rest {
+        writer.block(cid, block);
+    }
+    writer.finish()
+}
+
+#[test]
+fn records_come_in_order_with_their_blocks() {
+    let keys: Vec<_> = PATHS.iter().map(String::as_str).collect();
+    let (root, blocks) = repo(&keys);
+    for in_order in [true, false] {
+        let car = car(root, &blocks, in_order);
+        let mut records = verify_repo(&car, &did(), Some(KEY.verifying_key())).unwrap();
+        assert_eq!(records.commit().cid(), root);
+        let mut found = Vec::new();
+        while let Some(record) = records.next_record().unwrap() {
+            assert_eq!(record.bytes, blocks[&record.cid]);
+            found.push(record.path.as_str().to_owned());
+        }
+        assert!(found.is_sorted());
+        assert_eq!(found.len(), keys.len());
+        assert_eq!(records.finish().unwrap().records, u64::try_from(keys.len()).unwrap());
+    }
+}
+
+#[test]
+fn a_repository_has_one_root_and_its_records_are_not_got_by_ignoring_an_error() {
+    let (root, mut blocks) = repo(&[&PATHS[0], &PATHS[1]]);
+    for roots in [vec![], vec![root, root]] {
+        let count = roots.len();
+        let car = Writer::with_roots(&roots).finish();
+        let error = verify_repo(&car, &did(), None).unwrap_err();
+        assert_eq!(error, RepoError::Roots(count));
+    }
+    blocks.remove(&record(0));
+    let car = car(root, &blocks, true);
+    let mut records = verify_repo(&car, &did(), None).unwrap();
+    let error = loop {
+        match records.next_record() {
+            Ok(record) => assert!(record.is_some()),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error, RepoError::Tree(TreeError::Missing(record(0))));
+    assert_eq!(records.next_record(), Err(error.clone()));
+    assert_eq!(records.finish(), Err(error));
 }
 
 #[test]
@@ -78,6 +142,17 @@ proptest! {
         } else {
             TreeError::Hash(cid)
         };
+        for in_order in [true, false] {
+            let car = car(root, &blocks, in_order);
+            let read = verify_repo(&car, &did(), Some(KEY.verifying_key()));
+            let error = read.and_then(nacre_commit::Records::finish).unwrap_err();
+            let expected = if flip == 0 {
+                TreeError::Missing(cid)
+            } else {
+                TreeError::Source(CarError::Hash(cid))
+            };
+            prop_assert_eq!(error, RepoError::Tree(expected));
+        }
         let found = verify_blocks(&blocks, root, &did(), Some(KEY.verifying_key()));
         // A changed node may break a rule before it is hashed.
         let is_node =

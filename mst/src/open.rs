@@ -10,7 +10,7 @@ use crate::node::{
 };
 
 /// The nodes that an operation has open, one above the other, in two buffers for all of them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct OpenNodes {
     /// The bytes of all keys.
     keys: Vec<u8>,

@@ -19,7 +19,7 @@ use crate::tree::Tree;
 /// Entries come in key order. What is kept is the one block that each level has open, if the caller
 /// gives it away; the depth is at most [`MAX_LEVEL`](crate::MAX_LEVEL) + 1. Everything is checked
 /// that a valid tree has to obey but the hashes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Steps<'b> {
     nodes: OpenNodes,
     stack: Vec<Frame<'b>>,
@@ -261,7 +261,7 @@ pub fn verify<S: BlockSource>(source: &S, tree: Tree) -> Result<u64, TreeError<S
 }
 
 /// A node on the way from the root to where the walk is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Frame<'b> {
     digest: Digest,
     block: Cow<'b, [u8]>,

@@ -1,0 +1,164 @@
+//! Finds the blocks of a CAR by their CIDs, best in the order of the file.
+
+use alloc::vec::Vec;
+
+use cid::Cid;
+
+use crate::error::CarError;
+use crate::frame::{CID_BYTES, Frame};
+use crate::reader::Reader;
+use crate::writer::CidBytes;
+
+/// The blocks of a CAR in memory, by their CIDs.
+///
+/// Who asks for the blocks in the order of the file, as one who walks over a repository in
+/// pre-order does, goes through it once, in constant memory. The first question out of order makes
+/// an index of the whole file, of 8 to 20 bytes a block. Every block is compared with its CID before
+/// it is found.
+#[derive(Clone, Debug)]
+pub struct Lookup<'a> {
+    reader: Reader<'a>,
+    /// Where the first block begins.
+    start: usize,
+    index: Option<Index>,
+}
+
+impl<'a> Lookup<'a> {
+    /// Reads the header.
+    ///
+    /// # Errors
+    ///
+    /// [`CarError`] if the header is not one, too large or cut short.
+    pub fn new(input: &'a [u8]) -> Result<Self, CarError> {
+        let reader = Reader::new(input)?;
+        Ok(Self { start: reader.position(), reader, index: None })
+    }
+
+    /// Returns the roots of the header.
+    #[must_use]
+    pub fn roots(&self) -> &[Cid] {
+        self.reader.roots()
+    }
+
+    /// Returns the bytes of a block, or `None` if the CAR does not hold it.
+    ///
+    /// # Errors
+    ///
+    /// [`CarError`] if the CAR is wrong, somewhere in what had to be read of it.
+    pub fn block(&mut self, cid: &Cid) -> Result<Option<&'a [u8]>, CarError> {
+        let CidBytes::Usual(cid) = CidBytes::of(cid) else { return Ok(None) };
+        let input = self.reader.input();
+        if self.index.is_none() {
+            if let Some(frame) = self.reader.peek_frame()?
+                && frame.cid(input) == cid
+            {
+                self.reader.next_frame()?;
+                return Ok(Some(frame.bytes(input)));
+            }
+            self.index = Some(self.make_index()?);
+        }
+        let frame = self.index.as_ref().and_then(|index| index.find(input, &cid));
+        Ok(frame.map(|frame| frame.bytes(input)))
+    }
+
+    /// Reads all that is left of the file, and makes an index of all of it.
+    fn make_index(&mut self) -> Result<Index, CarError> {
+        let input = self.reader.input();
+        let next = self.reader.peek_frame()?.map_or(input.len(), |frame| frame.start);
+        let mut entries = Vec::new();
+        let mut at = self.start;
+        while at < next {
+            // It was read and hashed before.
+            let Some(frame) = Frame::read(input, at)? else { break };
+            entries.push(entry(input, frame)?);
+            at = frame.end;
+        }
+        while let Some(frame) = self.reader.next_frame()? {
+            entries.push(entry(input, frame)?);
+        }
+        Ok(Index::new(entries))
+    }
+}
+
+/// Where the blocks are.
+#[derive(Clone, Debug)]
+struct Index {
+    /// For each block the first 32 bits of its digest, then 32 bits that say where it begins.
+    ///
+    /// Sorted, so that nobody who makes up digests can make it slow: of more than a handful that
+    /// begin alike, each takes billions of hashes.
+    entries: Vec<u64>,
+    /// Where in `entries` the digests with each first bits begin, and the end.
+    buckets: Vec<u32>,
+    /// How many bits a bucket has to itself.
+    shift: u32,
+}
+
+impl Index {
+    fn new(mut entries: Vec<u64>) -> Self {
+        entries.sort_unstable();
+        // One to two blocks a bucket.
+        let bits = entries.len().max(1).ilog2().min(MAX_BUCKET_BITS);
+        let shift = u64::BITS - bits;
+        let mut buckets = Vec::with_capacity((1 << bits) + 1);
+        for (index, entry) in (0..).zip(&entries) {
+            while buckets.len() <= bucket(*entry, shift) {
+                buckets.push(index);
+            }
+        }
+        let end = u32::try_from(entries.len()).expect("blocks that begin below 4 GiB");
+        buckets.resize((1 << bits) + 1, end);
+        Self { entries, buckets, shift }
+    }
+
+    fn find(&self, input: &[u8], cid: &[u8; CID_BYTES]) -> Option<Frame> {
+        let [_, _, _, _, a, b, c, d, ..] = *cid;
+        let first = u64::from(u32::from_be_bytes([a, b, c, d])) << 32;
+        let bucket = bucket(first, self.shift);
+        let bounds = [bucket, bucket + 1].map(|at| self.buckets.get(at).copied());
+        let [Some(start), Some(end)] = bounds.map(|at| at.and_then(|at| usize::try_from(at).ok()))
+        else {
+            return None;
+        };
+        let entries = self.entries.get(start..end)?;
+        let start = entries.partition_point(|entry| *entry < first);
+        entries[start..]
+            .iter()
+            .take_while(|entry| *entry ^ first <= OFFSET)
+            .filter_map(|entry| usize::try_from(entry & OFFSET).ok())
+            .filter_map(|at| Frame::read(input, at).ok().flatten())
+            .find(|frame| frame.cid(input) == cid)
+    }
+}
+
+fn entry(input: &[u8], frame: Frame) -> Result<u64, CarError> {
+    let offset = offset(frame.start)?;
+    let digest = frame.digest(input).first_chunk().map_or(0, |first| u32::from_be_bytes(*first));
+    Ok(u64::from(digest) << 32 | u64::from(offset))
+}
+
+fn offset(at: usize) -> Result<u32, CarError> {
+    u32::try_from(at).map_err(|_| CarError::Size)
+}
+
+fn bucket(entry: u64, shift: u32) -> usize {
+    let bucket = entry.checked_shr(shift).unwrap_or_default();
+    usize::try_from(bucket).expect("a bucket has at most 24 bits")
+}
+
+/// The bits of an entry that say where the block begins.
+const OFFSET: u64 = 0xffff_ffff;
+
+/// At most 64 MiB of buckets.
+const MAX_BUCKET_BITS: u32 = 24;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_found_below_4_gib_and_no_further() {
+        assert_eq!(usize::try_from(u32::MAX).map(offset), Ok(Ok(u32::MAX)));
+        assert_eq!(offset(1 << 32), Err(CarError::Size));
+    }
+}
