@@ -58,8 +58,7 @@ fn history(
             .map(|entry| entry.map(|(key, _)| key))
             .collect::<Result<_, _>>()?;
         let writes = writes(keys, &present, most, random)?;
-        let edits: Vec<_> =
-            writes.iter().map(|(key, value)| Edit { key, value: *value }).collect();
+        let edits: Vec<_> = writes.iter().map(|(key, value)| Edit { key, value: *value }).collect();
         let changes = tree.apply(&blocks, &edits)?;
         // Nothing is dropped, so that older trees can still be compared.
         blocks.extend(changes.new_blocks().map(|(cid, block)| (cid, block.to_vec())));
@@ -154,7 +153,7 @@ impl Random {
     }
 }
 
-const COMMITS: usize = 8;
+const COMMITS: usize = 6;
 const MAX_HEIGHT: usize = 6;
 const MINED: u32 = 40_000;
 const OF_ONE_HEIGHT: usize = 12;

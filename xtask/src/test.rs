@@ -149,7 +149,8 @@ fn worker(_: Scope) -> Result<(), Error> {
 
 /// Runs `npm test` in `e2e/`. What the tests need to know is in the environment:
 /// `NACRE_E2E_HOSTS`, the hosts to test, one word each; `NACRE_PDS`, the native host's program;
-/// `NACRE_XTASK`, this program, whose `dev` starts the other host.
+/// `NACRE_XTASK`, this program, whose `dev` starts the other host; `NACRE_HISTORY`, an example that
+/// prints histories of trees.
 fn end_to_end(scope: Scope) -> Result<(), Error> {
     // This program too: a step before may have put another build of it where it was started from.
     process::run(cargo().args([
@@ -159,6 +160,7 @@ fn end_to_end(scope: Scope) -> Result<(), Error> {
         "--package",
         "nacre-xtask",
     ]))?;
+    process::run(cargo().args(["build", "--package", "nacre-mst", "--example", "history"]))?;
     let e2e = paths::e2e();
     node::npm_ci(&e2e)?;
     let hosts = match scope {
@@ -169,6 +171,7 @@ fn end_to_end(scope: Scope) -> Result<(), Error> {
     let mut test = command("npm", &e2e);
     test.arg("test").env("PATH", node::path_with_node()?).env("NACRE_E2E_HOSTS", hosts);
     test.env("NACRE_PDS", programs.join("pds")).env("NACRE_XTASK", programs.join("xtask"));
+    test.env("NACRE_HISTORY", programs.join("examples/history"));
     process::run(&mut test)
 }
 
