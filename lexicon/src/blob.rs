@@ -11,7 +11,7 @@ use cid::Cid;
 use crate::{
     DataError,
     cbor::{Cursor, TEXT, UNSIGNED},
-    decode::{Event, Reader},
+    decode::{Event, walk},
     link::Link,
 };
 
@@ -51,32 +51,14 @@ pub struct Blobs {
 /// Those of [`check`](crate::check).
 pub fn blobs(cbor: &[u8]) -> Result<Blobs, DataError> {
     let mut found = Blobs::default();
-    let mut reader = Reader::new(cbor)?;
-    while let Some(event) = reader.next()? {
-        match event {
-            Event::MapEnd(Shape::Blob(blob)) => found.typed.push(blob.into()),
-            Event::MapEnd(Shape::Legacy(blob)) => found.legacy.push(blob.into()),
-            _ => {}
+    walk(cbor, |event: Event<'_, &[u8]>| match event {
+        Event::MapEnd(_, Some(blob)) => found.typed.push(blob.into()),
+        Event::MapEnd(map, None) => {
+            found.legacy.extend(LegacyShape::parse(map).map(LegacyBlobRef::from));
         }
-    }
+        _ => {}
+    })?;
     Ok(found)
-}
-
-/// What a map turns out to be once it is complete.
-pub(crate) enum Shape<'a> {
-    Blob(BlobShape<'a>),
-    Legacy(LegacyShape<'a>),
-    Plain,
-}
-
-impl<'a> Shape<'a> {
-    /// Looks at a canonical map; `is_blob` if its `$type` is `blob`.
-    pub(crate) fn of(map: &'a [u8], is_blob: bool) -> Result<Self, DataError> {
-        if is_blob {
-            return BlobShape::parse(map).map(Self::Blob).ok_or(DataError::Blob);
-        }
-        Ok(LegacyShape::parse(map).map_or(Self::Plain, Self::Legacy))
-    }
 }
 
 /// A borrowed [`BlobRef`].
@@ -87,7 +69,8 @@ pub(crate) struct BlobShape<'a> {
 }
 
 impl<'a> BlobShape<'a> {
-    fn parse(map: &'a [u8]) -> Option<Self> {
+    /// Parses a canonical map that says that it is a blob.
+    pub(crate) fn parse(map: &'a [u8]) -> Option<Self> {
         let rest = map.strip_prefix(b"\xa4\x63ref\xd8\x2a\x58\x25\x00")?;
         let (link, rest) = rest.split_at_checked(Link::LEN)?;
         let mut rest = Cursor::new(rest.strip_prefix(b"\x64size")?);
@@ -114,7 +97,8 @@ pub(crate) struct LegacyShape<'a> {
 }
 
 impl<'a> LegacyShape<'a> {
-    fn parse(map: &'a [u8]) -> Option<Self> {
+    /// Parses a canonical map that does not say that it is a blob.
+    pub(crate) fn parse(map: &'a [u8]) -> Option<Self> {
         let mut rest = Cursor::new(map.strip_prefix(b"\xa2\x63cid")?);
         let head = rest.head().ok().filter(|head| head.major == TEXT)?;
         let link = Link::parse_text(rest.text(head.value).ok()?)?;

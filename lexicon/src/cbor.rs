@@ -4,7 +4,7 @@
 
 use alloc::vec::Vec;
 
-use crate::{DataError, MAX_INTEGER, link::Link};
+use crate::{DataError, MAX_INTEGER, link::Link, utf8::is_utf8};
 
 pub(crate) const UNSIGNED: u8 = 0;
 pub(crate) const NEGATIVE: u8 = 1;
@@ -19,9 +19,6 @@ pub(crate) const TRUE: u8 = 0xf5;
 pub(crate) const NULL: u8 = 0xf6;
 
 pub(crate) const MAX_HEAD_BYTES: usize = 9;
-
-/// Tag 42, a byte string of 37 bytes, and the multibase prefix that opens it.
-pub(crate) const LINK_PREFIX: [u8; 5] = [0xd8, 42, 0x58, 37, 0];
 
 /// Appends a head.
 pub(crate) fn head(out: &mut Vec<u8>, major: u8, value: u64) {
@@ -58,15 +55,14 @@ pub(crate) fn integer(out: &mut Vec<u8>, value: i64) {
 }
 
 pub(crate) fn link(out: &mut Vec<u8>, link: &Link) {
-    out.extend_from_slice(&LINK_PREFIX);
-    out.extend_from_slice(link.as_bytes());
+    out.extend_from_slice(&link.to_item());
 }
 
 /// Reads heads and strings, strictly.
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor<'a> {
     bytes: &'a [u8],
-    at: usize,
+    rest: &'a [u8],
 }
 
 /// A head that was read.
@@ -80,84 +76,88 @@ pub(crate) struct Head {
 
 impl<'a> Cursor<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { bytes, rest: bytes }
     }
 
     /// Reads the head of any item except a simple value or a float, which have their own errors.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn head(&mut self) -> Result<Head, DataError> {
-        let at = self.at;
-        let initial = self.byte()?;
+        let at = self.at();
+        let (&initial, rest) = self.rest.split_first().ok_or(DataError::Truncated)?;
         let (major, info) = (initial >> 5, initial & 31);
-        if info < 24 && major < 7 {
-            return Ok(Head { major, value: u64::from(info), at });
+        if major < 7 {
+            if info < 24 {
+                self.rest = rest;
+                return Ok(Head { major, value: u64::from(info), at });
+            }
+            if let (24, Some((value @ 24.., rest))) = (info, rest.split_first()) {
+                self.rest = rest;
+                return Ok(Head { major, value: u64::from(*value), at });
+            }
         }
-        self.long_head(major, info, at)
+        self.long_head()
     }
 
-    #[inline]
-    pub(crate) fn byte(&mut self) -> Result<u8, DataError> {
-        let byte = *self.bytes.get(self.at).ok_or(DataError::Truncated)?;
-        self.at += 1;
-        Ok(byte)
-    }
-
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&mut self, len: u64) -> Result<&'a [u8], DataError> {
         let len = usize::try_from(len).map_err(|_| DataError::Truncated)?;
-        let end = self.at.checked_add(len).ok_or(DataError::Truncated)?;
-        let taken = self.bytes.get(self.at..end).ok_or(DataError::Truncated)?;
-        self.at = end;
+        let (taken, rest) = self.rest.split_at_checked(len).ok_or(DataError::Truncated)?;
+        self.rest = rest;
         Ok(taken)
     }
 
-    #[inline]
-    pub(crate) fn text(&mut self, len: u64) -> Result<&'a str, DataError> {
-        let at = self.at;
-        core::str::from_utf8(self.take(len)?).map_err(|_| DataError::Utf8(at))
+    #[inline(always)]
+    pub(crate) fn text<T: Text<'a>>(&mut self, len: u64) -> Result<T, DataError> {
+        let at = self.at();
+        T::from_utf8(self.take(len)?).ok_or(DataError::Utf8(at))
     }
 
-    /// Reads a link after its tag.
-    pub(crate) fn link(&mut self, tag: Head) -> Result<Link, DataError> {
-        if tag.value != 42 {
-            return Err(DataError::Tag(tag.at));
+    /// Reads a link, tag and all.
+    #[inline(always)]
+    pub(crate) fn link(&mut self) -> Result<Link, DataError> {
+        if let Some((item, rest)) = self.rest.split_first_chunk()
+            && let Some(link) = Link::parse_item(item)
+        {
+            self.rest = rest;
+            return Ok(link);
         }
-        let head = self.head()?;
-        if head.major != BYTES {
-            return Err(DataError::Link);
-        }
-        match self.take(head.value)? {
-            [0, cid @ ..] => Link::parse(cid).ok_or(DataError::Link),
-            _ => Err(DataError::Link),
-        }
+        Err(self.why_no_link())
     }
 
+    #[inline(always)]
     pub(crate) fn at(&self) -> usize {
-        self.at
+        self.bytes.len() - self.rest.len()
     }
 
+    #[inline(always)]
     pub(crate) fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
+        self.rest.first().copied()
     }
 
+    /// Passes over the byte that was peeked at.
+    #[inline(always)]
+    pub(crate) fn skip(&mut self) {
+        self.rest = self.rest.get(1..).unwrap_or_default();
+    }
+
+    #[inline(always)]
     pub(crate) fn is_at_end(&self) -> bool {
-        self.at == self.bytes.len()
+        self.rest.is_empty()
     }
 
     /// Returns what was read since `start`.
     pub(crate) fn since(&self, start: usize) -> &'a [u8] {
-        self.bytes.get(start..self.at).unwrap_or_default()
+        self.bytes.get(start..self.at()).unwrap_or_default()
     }
 
-    fn long_head(&mut self, major: u8, info: u8, at: usize) -> Result<Head, DataError> {
-        if major == 7 {
-            return Err(if (25..28).contains(&info) {
-                DataError::Float
-            } else {
-                DataError::Simple(at)
-            });
-        }
-        let (len, least) = match info {
+    #[cold]
+    fn long_head(&mut self) -> Result<Head, DataError> {
+        let at = self.at();
+        let initial = self.peek().ok_or(DataError::Truncated)?;
+        self.skip();
+        let (len, least) = match initial & 31 {
+            25..=27 if initial >> 5 == 7 => return Err(DataError::Float),
+            _ if initial >> 5 == 7 => return Err(DataError::Simple(at)),
             24 => (1, 24),
             25 => (2, 0x100),
             26 => (4, 0x1_0000),
@@ -168,12 +168,27 @@ impl<'a> Cursor<'a> {
         if value < least {
             return Err(DataError::NotMinimal(at));
         }
-        Ok(Head { major, value, at })
+        Ok(Head { major: initial >> 5, value, at })
+    }
+
+    /// Reads what stands in place of a link piece by piece.
+    #[cold]
+    fn why_no_link(&mut self) -> DataError {
+        let read = |cursor: &mut Self| {
+            let tag = cursor.head()?;
+            if tag.value != 42 {
+                return Err(DataError::Tag(tag.at));
+            }
+            let bytes = cursor.head()?;
+            if bytes.major == BYTES { cursor.take(bytes.value).map(|_| ()) } else { Ok(()) }
+        };
+        read(self).err().unwrap_or(DataError::Link)
     }
 }
 
 impl Head {
     /// Returns the integer that an unsigned or negative head stands for.
+    #[inline]
     pub(crate) fn integer(self) -> Result<i64, DataError> {
         let value = i64::try_from(self.value).map_err(|_| DataError::Integer)?;
         let value = if self.major == NEGATIVE { -1 - value } else { value };
@@ -182,5 +197,37 @@ impl Head {
         } else {
             Err(DataError::Integer)
         }
+    }
+}
+
+/// Text, for readers that keep it and for those that only want it to be text.
+pub(crate) trait Text<'a>: Copy {
+    fn as_bytes(self) -> &'a [u8];
+
+    /// Returns the text that these bytes are, if they are UTF-8.
+    fn from_utf8(bytes: &'a [u8]) -> Option<Self>;
+}
+
+impl<'a> Text<'a> for &'a str {
+    #[inline]
+    fn as_bytes(self) -> &'a [u8] {
+        self.as_bytes()
+    }
+
+    #[inline]
+    fn from_utf8(bytes: &'a [u8]) -> Option<Self> {
+        core::str::from_utf8(bytes).ok()
+    }
+}
+
+impl<'a> Text<'a> for &'a [u8] {
+    #[inline]
+    fn as_bytes(self) -> &'a [u8] {
+        self
+    }
+
+    #[inline(always)]
+    fn from_utf8(bytes: &'a [u8]) -> Option<Self> {
+        is_utf8(bytes).then_some(bytes)
     }
 }

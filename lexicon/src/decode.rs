@@ -1,191 +1,219 @@
-//! Reads DAG-CBOR strictly, one event at a time, without building a tree.
+//! Reads DAG-CBOR strictly, in one pass and without building a tree.
 //!
 //! Whatever passes is canonical: encoding the same data again gives the same bytes, so a CID that
 //! was computed over them is the only one that the data can have.
 //!
+//! # Tricky bits
+//!
+//! [`walk`] is one loop with its state in local variables, compiled anew for each reader; what a
+//! reader does not look at costs nothing. Nearly all data is shallow, so the containers around the
+//! present one are kept in a short array first; data that is too deep for it is judged again.
+//!
 //! <https://atproto.com/specs/data-model#dag-cbor>
-
-use alloc::vec::Vec;
-use core::cmp::Ordering;
 
 use crate::{
     DataError, MAX_CBOR_BYTES, MAX_DEPTH, MAX_ITEMS, MAX_KEY_BYTES,
-    blob::Shape,
-    cbor::{ARRAY, BYTES, Cursor, FALSE, Head, MAP, NEGATIVE, NULL, TAG, TEXT, TRUE, UNSIGNED},
+    blob::BlobShape,
+    cbor::{BYTES, Cursor, FALSE, Head, MAP, NEGATIVE, NULL, TAG, TEXT, TRUE, Text, UNSIGNED},
     link::Link,
 };
 
 /// Checks that these bytes are one object of the data model, canonically encoded.
 ///
-/// Takes one pass and memory for the nesting only.
+/// Takes one pass and no memory.
 ///
 /// # Errors
 ///
 /// [`DataError`] names the first rule broken.
 pub fn check(cbor: &[u8]) -> Result<(), DataError> {
-    let mut reader = Reader::new(cbor)?;
-    while reader.next()?.is_some() {}
-    Ok(())
+    let ignore = |_: Event<'_, &[u8]>| ();
+    match walk_to_depth::<_, SHALLOW>(cbor, ignore) {
+        Err(DataError::Depth) => walk(cbor, ignore),
+        outcome => outcome,
+    }
 }
 
 /// One step through the data.
-pub(crate) enum Event<'a> {
+pub(crate) enum Event<'a, T> {
     Array,
     ArrayEnd,
     Bool(bool),
     Bytes(&'a [u8]),
     Integer(i64),
-    Key(&'a str),
+    Key(T),
     Link(Link),
     Map,
-    MapEnd(Shape<'a>),
+    /// The object from its head on, and what it is if its `$type` is `blob`.
+    MapEnd(&'a [u8], Option<BlobShape<'a>>),
     Null,
-    Text(&'a str),
+    Text(T),
 }
 
-/// Walks over DAG-CBOR.
-pub(crate) struct Reader<'a> {
-    cursor: Cursor<'a>,
-    open: Vec<Level<'a>>,
+/// Checks DAG-CBOR and hands over each step.
+pub(crate) fn walk<'a, T: Text<'a>>(
+    cbor: &'a [u8],
+    sink: impl FnMut(Event<'a, T>),
+) -> Result<(), DataError> {
+    walk_to_depth::<T, MAX_DEPTH>(cbor, sink)
+}
+
+/// Checks DAG-CBOR of this depth at most.
+#[inline]
+fn walk_to_depth<'a, T: Text<'a>, const DEPTH: usize>(
+    cbor: &'a [u8],
+    mut sink: impl FnMut(Event<'a, T>),
+) -> Result<(), DataError> {
+    if cbor.len() > MAX_CBOR_BYTES {
+        return Err(DataError::TooLarge);
+    }
+    let mut cursor = Cursor::new(cbor);
+    if cursor.peek().ok_or(DataError::Truncated)? >> 5 != MAP {
+        return Err(DataError::NotObject);
+    }
+    let mut around = [Level::OUTSIDE; DEPTH];
+    let mut depth = 0_usize;
+    let mut level = Level::OUTSIDE;
+    loop {
+        if level.left == 0 {
+            let Some(outer) = depth.checked_sub(1) else {
+                return if cursor.is_at_end() { Ok(()) } else { Err(DataError::Trailing) };
+            };
+            sink(level.end(&cursor)?);
+            depth = outer;
+            level = around[depth];
+            continue;
+        }
+        level.left -= 1;
+        if level.is_map {
+            let key: T = key(&mut cursor, level.key)?;
+            level.key = key.as_bytes();
+            sink(Event::Key(key));
+            if level.key == b"$type" {
+                let text: T = type_value(&mut cursor)?;
+                level.is_blob = text.as_bytes() == b"blob";
+                sink(Event::Text(text));
+                continue;
+            }
+        }
+        match cursor.peek() {
+            Some(FALSE | TRUE) => {
+                sink(Event::Bool(cursor.peek() == Some(TRUE)));
+                cursor.skip();
+                continue;
+            }
+            Some(NULL) => {
+                sink(Event::Null);
+                cursor.skip();
+                continue;
+            }
+            Some(initial) if initial >> 5 == TAG => {
+                sink(Event::Link(cursor.link()?));
+                continue;
+            }
+            _ => {}
+        }
+        let head = cursor.head()?;
+        let inner = match head.major {
+            TEXT => {
+                sink(Event::Text(cursor.text(head.value)?));
+                continue;
+            }
+            UNSIGNED | NEGATIVE => {
+                sink(Event::Integer(head.integer()?));
+                continue;
+            }
+            BYTES => {
+                sink(Event::Bytes(cursor.take(head.value)?));
+                continue;
+            }
+            _ => Level::inside(head),
+        };
+        *around.get_mut(depth).ok_or(DataError::Depth)? = level;
+        level = inner?;
+        depth += 1;
+        sink(if level.is_map { Event::Map } else { Event::Array });
+    }
 }
 
 /// A container that is being read.
+#[derive(Clone, Copy)]
 struct Level<'a> {
+    /// The key read last.
+    key: &'a [u8],
     /// Where its head begins.
     start: usize,
     /// How many items, or keys with values, are still to come.
-    left: u64,
-    state: State,
-    /// The key read last.
-    key: &'a str,
+    left: usize,
+    is_map: bool,
     is_blob: bool,
 }
 
-/// What a container expects next.
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum State {
-    Item,
-    Key,
-    TypeValue,
-    Value,
-}
+impl<'a> Level<'a> {
+    /// What the outermost object is in.
+    const OUTSIDE: Self = Level { key: b"", start: 0, left: 1, is_map: false, is_blob: false };
 
-impl<'a> Reader<'a> {
-    pub(crate) fn new(cbor: &'a [u8]) -> Result<Self, DataError> {
-        if cbor.len() > MAX_CBOR_BYTES {
-            return Err(DataError::TooLarge);
-        }
-        match cbor.first() {
-            None => Err(DataError::Truncated),
-            Some(initial) if initial >> 5 != MAP => Err(DataError::NotObject),
-            Some(_) => Ok(Self { cursor: Cursor::new(cbor), open: Vec::new() }),
-        }
-    }
-
-    /// Returns the next event, or `None` after the end of the outermost object.
-    #[inline]
-    pub(crate) fn next(&mut self) -> Result<Option<Event<'a>>, DataError> {
-        let Some(level) = self.open.last_mut() else {
-            return self.outermost();
-        };
-        match level.state {
-            State::Item | State::Key if level.left == 0 => self.close().map(Some),
-            State::Item => {
-                level.left -= 1;
-                self.value().map(Some)
+    #[inline(always)]
+    fn inside(head: Head) -> Result<Self, DataError> {
+        match usize::try_from(head.value) {
+            Ok(left) if left <= MAX_ITEMS => {
+                let is_map = head.major == MAP;
+                Ok(Level { key: b"", start: head.at, left, is_map, is_blob: false })
             }
-            State::Key => {
-                level.left -= 1;
-                let key = key(&mut self.cursor, level.key)?;
-                level.state = if key == "$type" { State::TypeValue } else { State::Value };
-                level.key = key;
-                Ok(Some(Event::Key(key)))
-            }
-            State::TypeValue => {
-                level.state = State::Key;
-                let text = type_value(&mut self.cursor)?;
-                level.is_blob = text == "blob";
-                Ok(Some(Event::Text(text)))
-            }
-            State::Value => {
-                level.state = State::Key;
-                self.value().map(Some)
-            }
+            _ => Err(DataError::Items),
         }
     }
 
-    fn outermost(&mut self) -> Result<Option<Event<'a>>, DataError> {
-        if self.cursor.at() == 0 {
-            return self.value().map(Some);
-        }
-        if self.cursor.is_at_end() { Ok(None) } else { Err(DataError::Trailing) }
-    }
-
-    fn value(&mut self) -> Result<Event<'a>, DataError> {
-        match self.cursor.peek() {
-            Some(FALSE | TRUE) => return Ok(Event::Bool(self.cursor.byte()? == TRUE)),
-            Some(NULL) => return self.cursor.byte().map(|_| Event::Null),
-            _ => {}
-        }
-        let head = self.cursor.head()?;
-        Ok(match head.major {
-            UNSIGNED | NEGATIVE => Event::Integer(head.integer()?),
-            BYTES => Event::Bytes(self.cursor.take(head.value)?),
-            TEXT => Event::Text(self.cursor.text(head.value)?),
-            ARRAY => self.open(head, State::Item, Event::Array)?,
-            MAP => self.open(head, State::Key, Event::Map)?,
-            TAG => Event::Link(self.cursor.link(head)?),
-            _ => return Err(DataError::Simple(head.at)),
-        })
-    }
-
-    fn open(&mut self, head: Head, state: State, event: Event<'a>) -> Result<Event<'a>, DataError> {
-        if self.open.len() == MAX_DEPTH {
-            return Err(DataError::Depth);
-        }
-        if usize::try_from(head.value).map_or(true, |items| items > MAX_ITEMS) {
-            return Err(DataError::Items);
-        }
-        let level = Level { start: head.at, left: head.value, state, key: "", is_blob: false };
-        self.open.push(level);
-        Ok(event)
-    }
-
-    fn close(&mut self) -> Result<Event<'a>, DataError> {
-        let level = self.open.pop().expect("only an open container can end");
-        if level.state == State::Item {
+    #[inline(always)]
+    fn end<T>(&self, cursor: &Cursor<'a>) -> Result<Event<'a, T>, DataError> {
+        if !self.is_map {
             return Ok(Event::ArrayEnd);
         }
-        Shape::of(self.cursor.since(level.start), level.is_blob).map(Event::MapEnd)
+        let map = cursor.since(self.start);
+        let blob = match self.is_blob {
+            true => Some(BlobShape::parse(map).ok_or(DataError::Blob)?),
+            false => None,
+        };
+        Ok(Event::MapEnd(map, blob))
     }
 }
 
-fn key<'a>(cursor: &mut Cursor<'a>, before: &str) -> Result<&'a str, DataError> {
+#[inline(always)]
+fn key<'a, T: Text<'a>>(cursor: &mut Cursor<'a>, before: &[u8]) -> Result<T, DataError> {
     let head = cursor.head()?;
     if head.major != TEXT {
         return Err(DataError::KeyType);
     }
-    let key = cursor.text(head.value)?;
+    let text: T = cursor.text(head.value)?;
+    let key = text.as_bytes();
     if key.is_empty() || key.len() > MAX_KEY_BYTES {
         return Err(DataError::KeyLength);
     }
     // No key is empty, so the first one is in order after "".
-    match key.len().cmp(&before.len()).then_with(|| key.cmp(before)) {
-        Ordering::Equal => return Err(DataError::DuplicateKey),
-        Ordering::Greater => {}
-        Ordering::Less => return Err(DataError::KeyOrder),
+    if key.len() <= before.len() {
+        if key.len() < before.len() {
+            return Err(DataError::KeyOrder);
+        }
+        match before.iter().zip(key).find(|(before, key)| before != key) {
+            Some((before, key)) if before > key => return Err(DataError::KeyOrder),
+            Some(_) => {}
+            None => return Err(DataError::DuplicateKey),
+        }
     }
-    if matches!(key, "$link" | "$bytes") {
+    if matches!(key, b"$link" | b"$bytes") {
         return Err(DataError::ReservedKey);
     }
-    Ok(key)
+    Ok(text)
 }
 
-fn type_value<'a>(cursor: &mut Cursor<'a>) -> Result<&'a str, DataError> {
+#[inline(always)]
+fn type_value<'a, T: Text<'a>>(cursor: &mut Cursor<'a>) -> Result<T, DataError> {
     if cursor.peek().is_some_and(|initial| initial >> 5 != TEXT) {
         return Err(DataError::Type);
     }
     let head = cursor.head()?;
-    let text = cursor.text(head.value)?;
-    if text.is_empty() { Err(DataError::Type) } else { Ok(text) }
+    let text: T = cursor.text(head.value)?;
+    if text.as_bytes().is_empty() { Err(DataError::Type) } else { Ok(text) }
 }
+
+/// Deep enough for all that the network's applications write.
+const SHALLOW: usize = 10;

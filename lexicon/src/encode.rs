@@ -16,7 +16,7 @@ use cid::Cid;
 
 use crate::{
     BlobRef, DataError, MAX_CBOR_BYTES, MAX_DEPTH, MAX_ITEMS, MAX_KEY_BYTES, base64,
-    blob::Shape,
+    blob::{BlobShape, LegacyShape},
     cbor::{self, ARRAY, BYTES, MAP},
     json::Scanner,
     link::Link,
@@ -273,12 +273,11 @@ impl Encoder<'_> {
     }
 
     fn note_blob(&mut self, object: &Container) -> Result<(), DataError> {
-        match Shape::of(&self.found.bytes[object.start..], object.is_blob)? {
-            Shape::Blob(blob) => self.found.blobs.push(blob.into()),
-            Shape::Legacy(blob) if self.found.legacy_blob.is_none() => {
-                self.found.legacy_blob = Some(blob.link.to_cid());
-            }
-            Shape::Legacy(_) | Shape::Plain => {}
+        let map = &self.found.bytes[object.start..];
+        if object.is_blob {
+            self.found.blobs.push(BlobShape::parse(map).ok_or(DataError::Blob)?.into());
+        } else if self.found.legacy_blob.is_none() {
+            self.found.legacy_blob = LegacyShape::parse(map).map(|blob| blob.link.to_cid());
         }
         Ok(())
     }

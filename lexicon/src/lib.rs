@@ -12,6 +12,7 @@ mod json;
 mod link;
 mod print;
 mod record;
+mod utf8;
 
 pub use blob::{BlobRef, Blobs, LegacyBlobRef, blobs};
 pub use decode::check;

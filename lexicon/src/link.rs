@@ -16,10 +16,23 @@ pub(crate) struct Link([u8; LEN]);
 impl Link {
     pub(crate) const LEN: usize = LEN;
 
+    /// The length of a link in DAG-CBOR.
+    pub(crate) const ITEM_LEN: usize = ITEM_PREFIX.len() + LEN;
+
     /// Parses the bytes of a CID, or returns `None` if such a link may not occur.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         match bytes {
             [1, 0x55 | 0x71, 0x12, 32, ..] => bytes.try_into().ok().map(Self),
+            _ => None,
+        }
+    }
+
+    /// Parses a whole DAG-CBOR item, or returns `None` if it is not a link that may occur.
+    #[inline(always)]
+    pub(crate) fn parse_item(item: &[u8; Self::ITEM_LEN]) -> Option<Self> {
+        let (prefix, cid) = item.split_last_chunk::<LEN>()?;
+        match cid.first_chunk()? {
+            [1, 0x55 | 0x71, 0x12, 32] if prefix == ITEM_PREFIX => Some(Self(*cid)),
             _ => None,
         }
     }
@@ -53,8 +66,13 @@ impl Link {
         Self::parse(&bytes)
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8; Self::LEN] {
-        &self.0
+    /// Returns the DAG-CBOR item.
+    pub(crate) fn to_item(self) -> [u8; Self::ITEM_LEN] {
+        let mut item = [0; Self::ITEM_LEN];
+        let (prefix, cid) = item.split_at_mut(ITEM_PREFIX.len());
+        prefix.copy_from_slice(&ITEM_PREFIX);
+        cid.copy_from_slice(&self.0);
+        item
     }
 
     pub(crate) fn to_cid(self) -> Cid {
@@ -96,6 +114,9 @@ fn symbol(value: u32) -> char {
 
 /// Version, codec, hash function, hash length and hash.
 const LEN: usize = 36;
+
+/// Tag 42, a byte string of 37 bytes, and the multibase prefix that opens it.
+const ITEM_PREFIX: [u8; 5] = [0xd8, 42, 0x58, 37, 0];
 
 /// The multibase prefix and 58 symbols.
 const TEXT_LEN: usize = 59;

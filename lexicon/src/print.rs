@@ -7,7 +7,7 @@ use core::fmt::Write as _;
 
 use crate::{
     DataError, base64,
-    decode::{Event, Reader},
+    decode::{Event, walk},
 };
 
 /// Prints DAG-CBOR as JSON without white space, keys in the order of the bytes.
@@ -16,21 +16,20 @@ use crate::{
 ///
 /// Those of [`check`](crate::check): bytes that it refuses are not printed.
 pub fn to_json(cbor: &[u8]) -> Result<String, DataError> {
-    let mut reader = Reader::new(cbor)?;
     let mut out = String::with_capacity(cbor.len() + cbor.len() / 2);
     // Whether a value or key at this place follows another one.
     let mut follows = false;
-    while let Some(event) = reader.next()? {
-        if follows && !matches!(event, Event::ArrayEnd | Event::MapEnd(_)) {
+    walk(cbor, |event| {
+        if follows && !matches!(event, Event::ArrayEnd | Event::MapEnd(..)) {
             out.push(',');
         }
         follows = !matches!(event, Event::Array | Event::Key(_) | Event::Map);
         print(event, &mut out);
-    }
+    })?;
     Ok(out)
 }
 
-fn print(event: Event<'_>, out: &mut String) {
+fn print(event: Event<'_, &str>, out: &mut String) {
     match event {
         Event::Array => out.push('['),
         Event::ArrayEnd => out.push(']'),
@@ -52,7 +51,7 @@ fn print(event: Event<'_>, out: &mut String) {
             out.push_str(r#""}"#);
         }
         Event::Map => out.push('{'),
-        Event::MapEnd(_) => out.push('}'),
+        Event::MapEnd(..) => out.push('}'),
         Event::Null => out.push_str("null"),
         Event::Text(text) => string(text, out),
     }
