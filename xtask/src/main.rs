@@ -6,6 +6,7 @@ mod debian;
 mod deny;
 mod dev;
 mod error;
+mod fuzz;
 mod no_std_proof;
 mod node;
 mod paths;
@@ -37,6 +38,7 @@ fn run(mut args: Vec<String>) -> Result<(), Error> {
     let command = args.remove(0);
     match command.as_str() {
         "dev" => dev::run(args),
+        "fuzz" => fuzz::run(args),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             Ok(())
@@ -69,6 +71,10 @@ usage: cargo xtask <command>
   peers [options] [row]…  measure our crates beside other people's, into benches/RESULTS.md
                           --size 10k,100k,1m for repositories of so many records, else 100k
                           --quick takes fewer turns; with the names of rows: only those
+                          `peers wasm` measures ours in Node and workerd instead
+  fuzz [seconds] [target]…
+                          try hostile inputs, chosen by coverage, for a minute on each target
+                          with the names of targets: only those
 
 environment
   NACRE_CACHE             where tools are kept (else $XDG_CACHE_HOME/nacre or ~/.cache/nacre)

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::error::{Context, Error};
 use crate::process::{self, cargo, command, say, succeeds};
 use crate::wasm_toolchain::WasmToolchain;
-use crate::{deny, no_std_proof, node, paths, worker};
+use crate::{deny, fuzz, no_std_proof, node, paths, worker};
 
 /// Runs the steps one after another and stops at the first that fails. The arguments are
 /// `--quick` and the names of steps, should it be only those.
@@ -79,6 +79,7 @@ const STEPS: &[Step] = &[
     Step::full("curves", "the curves, with the words that the Worker has them use", curves),
     Step::quick("doctests", "the examples in the documentation", documentation_tests),
     Step::quick("benches", "every benchmark, once", benchmarks),
+    Step::full("fuzz", "every fuzz target, for a moment", |_| fuzz::smoke()),
     Step::quick("no-std", "the protocol crates link without std", |_| no_std_proof::link()),
     Step::full("no-std-wasm", "they build for wasm", |_| no_std_proof::for_wasm()),
     Step::full("deny", "licences, bans, sources and advisories", |_| deny::run()),
@@ -88,8 +89,10 @@ const STEPS: &[Step] = &[
 
 fn format(_: Scope) -> Result<(), Error> {
     process::run(cargo().args(["fmt", "--all", "--check"]))?;
-    let manifest = no_std_proof::manifest();
-    process::run(cargo().args(["fmt", "--check", "--manifest-path"]).arg(manifest))
+    for manifest in [no_std_proof::manifest(), fuzz::manifest()] {
+        process::run(cargo().args(["fmt", "--check", "--manifest-path"]).arg(manifest))?;
+    }
+    Ok(())
 }
 
 /// The rules of the house that no compiler knows are tests of this package.

@@ -1,0 +1,105 @@
+//! What the targets share: input taken apart, keys, nodes, and another reader of DAG-CBOR.
+#![allow(dead_code, reason = "each target is a program of its own and uses a part")]
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::LazyLock;
+
+use cid::Cid;
+use cid::multihash::Multihash;
+use ipld_core::ipld::Ipld;
+use nacre_mst::{Tree, build, key_height};
+use sha2::{Digest, Sha256};
+
+pub type Blocks = BTreeMap<Cid, Vec<u8>>;
+pub type Entries = BTreeMap<String, Cid>;
+
+/// Fourteen keys of each height from 0 to 6 and fourteen higher ones, so that trees of a few keys
+/// are high and full of gaps.
+pub static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let mut by_height = [const { Vec::new() }; 8];
+    for number in 0..40_000_u32 {
+        let key = format!("org.example.c{}/{:08x}", number % 3, number.wrapping_mul(0x9e37_79b1));
+        let height = usize::try_from(key_height(key.as_bytes())).unwrap().min(7);
+        if by_height[height].len() < 14 {
+            by_height[height].push(key);
+        }
+    }
+    by_height.concat()
+});
+
+/// The bytes of one run, taken from the front. At the end there are zeros.
+pub struct Input<'a>(pub &'a [u8]);
+
+impl<'a> Input<'a> {
+    pub fn byte(&mut self) -> u8 {
+        let Some((byte, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        *byte
+    }
+
+    pub fn number(&mut self) -> usize {
+        usize::from(u16::from_be_bytes([self.byte(), self.byte()]))
+    }
+
+    pub fn key(&mut self) -> &'static str {
+        &KEYS[usize::from(self.byte()) % KEYS.len()]
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+pub fn cid_of(block: &[u8]) -> Cid {
+    Cid::new_v1(0x71, Multihash::wrap(0x12, &Sha256::digest(block)).unwrap())
+}
+
+/// Returns one of 256 records.
+pub fn record(number: u8) -> Cid {
+    cid_of(&[number])
+}
+
+/// Returns the tree of these entries, made from the left to the right, and its blocks in post-order.
+pub fn built(entries: &Entries) -> (Tree, Vec<(Cid, Vec<u8>)>) {
+    let mut blocks = Vec::new();
+    let entries = entries.iter().map(|(key, value)| (key, *value));
+    let tree = build(entries, |cid, block| {
+        blocks.push((cid, block.to_vec()));
+        Ok::<_, Infallible>(())
+    });
+    (tree.unwrap(), blocks)
+}
+
+/// Returns the block of a node, right or wrong. `slack` is by how much the prefixes are too short.
+pub fn node(left: Option<Cid>, entries: &[(&str, Cid, Option<Cid>)], slack: usize) -> Vec<u8> {
+    let mut last = "";
+    let mut list = Vec::new();
+    for (key, value, right) in entries {
+        let prefix = key.bytes().zip(last.bytes()).take_while(|(a, b)| a == b).count();
+        let prefix = prefix.saturating_sub(slack);
+        list.push(map([
+            ("k", Ipld::Bytes(key.as_bytes()[prefix..].to_vec())),
+            ("p", Ipld::Integer(i128::try_from(prefix).unwrap())),
+            ("t", link(*right)),
+            ("v", Ipld::Link(*value)),
+        ]));
+        last = key;
+    }
+    let node = map([("e", Ipld::List(list)), ("l", link(left))]);
+    serde_ipld_dagcbor::to_vec(&node).unwrap()
+}
+
+/// Fails unless another codec reads these bytes and writes them again as they are.
+pub fn assert_canonical(bytes: &[u8]) {
+    let value: Ipld = serde_ipld_dagcbor::from_slice(bytes).expect("another codec reads it");
+    assert_eq!(serde_ipld_dagcbor::to_vec(&value).unwrap(), bytes);
+}
+
+fn map<const N: usize>(fields: [(&str, Ipld); N]) -> Ipld {
+    Ipld::Map(fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+}
+
+fn link(cid: Option<Cid>) -> Ipld {
+    cid.map_or(Ipld::Null, Ipld::Link)
+}
