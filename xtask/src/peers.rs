@@ -4,18 +4,27 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Error};
-use crate::paths;
-use crate::process::{cargo, command, run as start};
+use crate::process::{cargo, command, output, run as start, say};
+use crate::wasm_toolchain::{self, TARGET, WasmToolchain};
+use crate::{node, paths};
 
-/// Builds the benchmarks and runs them with the options of the command line, which are theirs.
+/// Builds the benchmarks and runs them with the options of the command line, which are theirs; or
+/// measures our own rows in WebAssembly.
 pub(crate) fn run(args: &[String]) -> Result<(), Error> {
+    match args {
+        [only] if only == "wasm" => in_wasm(),
+        _ => beside_others(args),
+    }
+}
+
+fn beside_others(args: &[String]) -> Result<(), Error> {
     // Cargo unites the features of a dependency. What the peers turn on must not reach ours, so
     // ours are measured by a program of their own.
     let ours = build("nacre-peers-ours", &["--no-default-features"])?;
     let all = build("nacre-peers-all", &[])?;
     let mut table = command(&all, paths::root());
     table.arg("table").arg("--ours").arg(ours);
-    table.arg("--save").arg(paths::root().join("benches/RESULTS.md")).args(args);
+    table.arg("--save").arg(results()).args(args);
     start(&mut table)
 }
 
@@ -31,7 +40,44 @@ fn build(name: &str, options: &[&str]) -> Result<PathBuf, Error> {
     Ok(program)
 }
 
+/// Measures our rows in Node and in workerd.
+fn in_wasm() -> Result<(), Error> {
+    let mut build = WasmToolchain::find_or_make()?.cargo("build")?;
+    start(build.args(["--release", "--manifest-path", "benches/wasm/Cargo.toml"]))?;
+    node::npm_ci(&paths::e2e())?;
+    let module = format!("{TARGET}/release/nacre_bench_wasm.wasm");
+    let mut bench = command(node::node()?, paths::root());
+    bench.arg("benches/wasm/bench.mjs").arg(wasm_toolchain::target_folder()?.join(module));
+    bench.arg(WASM_RECORDS).arg(paths::e2e().join("node_modules/workerd/bin/workerd"));
+    say("measuring in Node and in workerd");
+    let table = output(&mut bench)?;
+    println!("{table}");
+    let text = format!("{WASM_HEADING}\n\n{WASM_HOW}\n\n{table}\n");
+    let old = fs::read_to_string(results()).unwrap_or_else(|_| "# Results\n\n".to_owned());
+    fs::write(results(), with_section(&old, &text)).context("cannot write the results")
+}
+
+/// Puts a section in the place of the one that has its heading, or at the end.
+fn with_section(old: &str, section: &str) -> String {
+    let Some(at) = old.find(WASM_HEADING) else {
+        return format!("{}\n\n{section}", old.trim_end());
+    };
+    let (before, rest) = old.split_at(at);
+    let after = rest.find("\n## ").and_then(|end| rest.get(end..)).unwrap_or_default();
+    format!("{before}{section}{after}")
+}
+
+fn results() -> PathBuf {
+    paths::root().join("benches/RESULTS.md")
+}
+
 /// The benchmarks are a workspace of their own: nobody else waits for their dependencies.
 fn manifest() -> &'static Path {
     Path::new("benches/peers/Cargo.toml")
 }
+
+const WASM_RECORDS: &str = "100000";
+const WASM_HEADING: &str = "## In WebAssembly";
+const WASM_HOW: &str = "\
+Our own rows on a repository of 100k records, compiled as the Worker is. `cargo xtask peers wasm`; the
+best of seven runs of at least 300 ms, Node timed inside and workerd by requests from outside.";

@@ -1,20 +1,19 @@
 //! Nacre: ours.
 
-use std::borrow::Cow;
 use std::convert::Infallible;
 
 use cid::Cid;
-use nacre_car::{Reader, Writer};
-use nacre_commit::{Action, Op, invert, verify_blocks};
+use nacre_car::Writer;
+use nacre_commit::{Action, Op, invert, verify_repo};
 use nacre_crypto::{Curve, SigningKey};
-use nacre_mst::{BlockSource, Blocks, Builder, Changes, Tree, covering_proof, diff, key_height};
+use nacre_mst::{Blocks, Builder, Changes, Tree, covering_proof, diff, key_height};
 use nacre_syntax::{Did, RepoPath};
 
 use crate::data::{DID, Digest};
 use crate::measured::{Measured, case};
 use crate::row::Row;
 use crate::samples::{Arena, CHUNK_BYTES, Chunks, KEY, MESSAGE, Post};
-use crate::world::{DigestMap, Order, World, answer, cid, digest_of};
+use crate::world::{Order, World, answer, cid, digest_of};
 
 pub fn case_of<'w>(row: Row, world: &'w World) -> Option<Box<dyn Measured + 'w>> {
     Some(match row {
@@ -109,22 +108,15 @@ fn walk<'w>(world: &'w World, order: Order) -> Box<dyn Measured + 'w> {
     let car: &'static [u8] = Box::leak(world.car(order).into_boxed_slice());
     let did = Did::parse(DID).expect("a DID");
     let walk = move |car: &'static [u8]| {
-        let reader = Reader::new(car).expect("a CAR").without_hashing();
-        let root = reader.roots()[0];
-        let mut source = Slices(DigestMap::default());
-        for block in reader {
-            let block = block.expect("a block");
-            source.0.insert(digest_of(&block.cid), block.bytes);
+        let mut repo = verify_repo(car, &did, None).expect("a repository");
+        let (mut records, mut bytes) = (0_u64, 0_u64);
+        while let Some(record) = repo.next_record().expect("a record") {
+            records += 1;
+            bytes += record.bytes.len() as u64;
         }
-        verify_blocks(&source, root, &did, None).expect("a repository").records
+        (records, bytes)
     };
-    let bytes: usize = world.data.entries.iter().map(|entry| world.data.record(entry).len()).sum();
-    case(
-        1,
-        move |_| car,
-        walk,
-        move |records| format!("{:?}", (records, bytes as u64)).into_bytes(),
-    )
+    case(1, move |_| car, walk, |seen| format!("{seen:?}").into_bytes())
 }
 
 fn car_write<'w>(world: &'w World) -> Box<dyn Measured + 'w> {
@@ -218,15 +210,4 @@ fn blocks<'b>(nodes: impl IntoIterator<Item = &'b (Digest, Vec<u8>)>) -> Blocks 
         blocks.insert(cid(digest), block).expect("a node");
     }
     blocks
-}
-
-/// The blocks of a CAR where they lie.
-struct Slices<'a>(DigestMap<&'a [u8]>);
-
-impl BlockSource for Slices<'_> {
-    type Error = Infallible;
-
-    fn block(&self, cid: &Cid) -> Result<Option<Cow<'_, [u8]>>, Infallible> {
-        Ok(self.0.get(&digest_of(cid)).map(|block| Cow::Borrowed(*block)))
-    }
 }

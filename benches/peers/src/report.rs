@@ -50,7 +50,12 @@ fn write_size(out: &mut String, size: Size, rows: &[&RowResult]) {
     }
     let _ = writeln!(out, "{head}\n|{}", "---|".repeat(6 + others.len()));
     for row in rows {
-        let limit = row.limit.map_or("–".into(), |(nanos, _)| time(row.row, nanos));
+        let limit = row.limit.as_ref().map_or("–".into(), |limit| match limit.together {
+            Some(together) => {
+                format!("{} / {}", time(row.row, limit.nanos), time(row.row, together))
+            }
+            None => time(row.row, limit.nanos),
+        });
         let _ = write!(out, "| {} | {limit} |", row.row.facts().name);
         let cell = |name: &str| cell(row, name, |nanos, _| time(row.row, nanos));
         let ratio = ratio(row).map_or("–".into(), |ratio| format!("**{ratio:.2}**"));
@@ -129,7 +134,8 @@ fn write_notes(out: &mut String, results: &[RowResult]) {
     }
     for row in Row::ALL {
         if let Some(result) = results.iter().find(|result| result.row == row) {
-            let limit = result.limit.map_or(String::new(), |(_, of)| format!(" Limit: {of}."));
+            let limit = result.limit.as_ref();
+            let limit = limit.map_or(String::new(), |limit| format!(" Limit: {}.", limit.of));
             let facts = row.facts();
             let _ = writeln!(out, "- `{}`: {}.{limit}", facts.name, facts.what);
         }
@@ -250,7 +256,7 @@ const HEADING: &str = "## Beside other people's crates";
 const HOW: &str = "\
 Each library runs in a process of its own, with its results compared with the others' before it is
 timed. They take turns; a cell is the best turn, in processor time of one thread. The limit is what
-the hashing, copying or reading that a row cannot do without takes on the same machine, one SHA-256
-stream at a time. The heap is counted by the allocator: the most that is held at one time above what
-was held before, and how often memory is asked for. Only the ratios of one run mean anything, and
-differences under 15 % do not.";
+the hashing, copying or reading that a row cannot do without takes on the same machine: with one
+stream of SHA-256 and, where hashes do not wait for each other, with several. The heap is counted by
+the allocator: the most that is held at one time above what was held before, and how often memory is
+asked for. Only the ratios of one run mean anything, and differences under 15 % do not.";

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
 use crate::library::{LIBRARIES, Library, NACRE, SHRIKE};
-use crate::limits::{Machine, Work};
+use crate::limits::{Limit, Machine, Work};
 use crate::memory::Taken;
 use crate::row::Row;
 use crate::world::World;
@@ -32,7 +32,7 @@ pub struct RowResult {
     pub row: Row,
     pub size: Size,
     pub cells: Vec<Cell>,
-    pub limit: Option<(f64, &'static str)>,
+    pub limit: Option<Limit>,
     /// Whether ours does the same as shrike.
     pub agrees: bool,
 }
