@@ -3,9 +3,13 @@
 
 mod blocks;
 mod lanes;
+#[cfg(any(test, not(target_arch = "x86_64")))]
+mod quad;
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "vendor intrinsics")]
 mod sha_ni;
+#[cfg(any(test, not(target_arch = "x86_64")))]
+mod words;
 
 use sha2::block_api::compress256;
 
@@ -28,11 +32,22 @@ pub fn digest_each<'m>(
     messages: impl IntoIterator<Item = &'m [u8]>,
     each: impl FnMut(usize, [u8; 32]),
 ) {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(kernel) = sha_ni::ShaNi::detect() {
-        return lanes::digest_each(kernel, messages, each);
+    match kernel() {
+        Some(kernel) => lanes::digest_each(kernel, messages, each),
+        None => digest_one_by_one(messages, each),
     }
-    digest_one_by_one(messages, each);
+}
+
+/// Returns what this machine hashes several messages with, if that is better than one by one.
+#[cfg(target_arch = "x86_64")]
+fn kernel() -> Option<sha_ni::ShaNi> {
+    sha_ni::ShaNi::detect()
+}
+
+/// Returns what this machine hashes several messages with, if that is better than one by one.
+#[cfg(not(target_arch = "x86_64"))]
+fn kernel() -> Option<quad::Quad> {
+    cfg!(all(target_arch = "wasm32", target_feature = "simd128")).then_some(quad::Quad)
 }
 
 /// What [`digest_each`] is where nothing better is known.

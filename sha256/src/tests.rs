@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::blocks::{Block, State};
 use crate::lanes::{self, Kernel};
+use crate::quad::Quad;
 use crate::{digest, digest_each, digest_one_by_one};
 
 /// Digests that the standard's authors publish, and where a message of each border ends.
@@ -73,7 +74,7 @@ fn the_lanes_are_used_where_the_processor_has_them() {
         && std::is_x86_feature_detected!("sse4.1")
         && std::is_x86_feature_detected!("ssse3");
     #[cfg(not(target_arch = "x86_64"))]
-    let has_lanes = false;
+    let has_lanes = cfg!(all(target_arch = "wasm32", target_feature = "simd128"));
     let messages = [[0; 1000].as_slice(), b"short", b"short", b"short", b"short"];
     let mut order = Vec::new();
     digest_each(messages, |index, _| order.push(index));
@@ -149,6 +150,7 @@ fn every_way(messages: &[&[u8]]) -> Vec<Vec<[u8; 32]>> {
         collect(count, |each| digest_each(all(), each)),
         collect(count, |each| digest_one_by_one(all(), each)),
         collect(count, |each| lanes::digest_each(InTurn, all(), each)),
+        collect(count, |each| lanes::digest_each(Quad, all(), each)),
     ];
     #[cfg(target_arch = "x86_64")]
     if let Some(kernel) = crate::sha_ni::ShaNi::detect() {
