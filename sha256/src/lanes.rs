@@ -3,7 +3,7 @@
 use crate::blocks::{BLANK, Block, START, State, Tail, digest_of, split};
 use crate::digest;
 
-/// How many messages are hashed at a time. One more would not have its state in registers.
+/// How many messages are hashed at a time.
 pub(crate) const LANES: usize = 4;
 
 /// Takes blocks of several messages in at once.
