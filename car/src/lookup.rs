@@ -76,7 +76,7 @@ impl<'a> Lookup<'a> {
         while let Some(frame) = self.reader.next_frame()? {
             entries.push(entry(input, frame)?);
         }
-        Ok(Index::new(entries))
+        Ok(Index::new(input, entries))
     }
 }
 
@@ -85,8 +85,8 @@ impl<'a> Lookup<'a> {
 struct Index {
     /// For each block the first 32 bits of its digest, then 32 bits that say where it begins.
     ///
-    /// Sorted, so that nobody who makes up digests can make it slow: of more than a handful that
-    /// begin alike, each takes billions of hashes.
+    /// Sorted, and each block once, so that nobody who makes up digests can make it slow: of more
+    /// than a handful that begin alike, each takes billions of hashes.
     entries: Vec<u64>,
     /// Where in `entries` the digests with each first bits begin, and the end.
     buckets: Vec<u32>,
@@ -95,8 +95,9 @@ struct Index {
 }
 
 impl Index {
-    fn new(mut entries: Vec<u64>) -> Self {
+    fn new(input: &[u8], mut entries: Vec<u64>) -> Self {
         entries.sort_unstable();
+        forget_repeats(input, &mut entries);
         // One to two blocks a bucket.
         let bits = entries.len().max(1).ilog2().min(MAX_BUCKET_BITS);
         let shift = u64::BITS - bits;
@@ -125,10 +126,32 @@ impl Index {
         entries[start..]
             .iter()
             .take_while(|entry| *entry ^ first <= OFFSET)
-            .filter_map(|entry| usize::try_from(entry & OFFSET).ok())
-            .filter_map(|at| Frame::read(input, at).ok().flatten())
+            .filter_map(|entry| frame_of(input, *entry))
             .find(|frame| frame.cid(input) == cid)
     }
+}
+
+/// Of the blocks that come more than once, keeps the first of each.
+fn forget_repeats(input: &[u8], entries: &mut Vec<u64>) {
+    let cid = |entry: u64| frame_of(input, entry).map(|frame| frame.cid(input));
+    let (mut alike, mut kept) = (0, 0);
+    for index in 0..entries.len() {
+        let entry = entries[index];
+        if kept == 0 || entries[kept - 1] ^ entry > OFFSET {
+            alike = kept;
+        }
+        if entries[alike..kept].iter().all(|before| cid(*before) != cid(entry)) {
+            entries[kept] = entry;
+            kept += 1;
+        }
+    }
+    entries.truncate(kept);
+}
+
+/// Returns the block that an entry is of.
+fn frame_of(input: &[u8], entry: u64) -> Option<Frame> {
+    let at = usize::try_from(entry & OFFSET).ok()?;
+    Frame::read(input, at).ok().flatten()
 }
 
 fn entry(input: &[u8], frame: Frame) -> Result<u64, CarError> {
@@ -155,6 +178,24 @@ const MAX_BUCKET_BITS: u32 = 24;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::writer::Writer;
+
+    #[test]
+    fn a_block_that_comes_again_and_again_is_in_the_index_once() {
+        let blocks: Vec<_> = (0..20_u8).map(|byte| [byte % 5; 3]).collect();
+        let mut car = Writer::with_roots(&[]);
+        for (index, bytes) in blocks.iter().enumerate() {
+            // Of one digest, under two codecs.
+            let hash = cid::multihash::Multihash::wrap(0x12, &nacre_sha256::digest(bytes));
+            let codec = if index % 2 == 0 { 0x55 } else { 0x71 };
+            car.block(&Cid::new_v1(codec, hash.unwrap()), bytes);
+        }
+        let car = car.finish();
+        let mut lookup = Lookup::new(&car).unwrap();
+        let index = lookup.make_index().unwrap();
+        assert_eq!(index.entries.len(), 10);
+        assert!(index.entries.is_sorted());
+    }
 
     #[test]
     fn a_block_is_found_below_4_gib_and_no_further() {
