@@ -45,58 +45,47 @@ pub fn diff<'s, A: BlockSource, B: BlockSource<Error = A::Error>>(
 
 impl<A: BlockSource, B: BlockSource<Error = A::Error>> Diff<'_, A, B> {
     fn advance(&mut self) -> Result<Option<Difference>, TreeError<A::Error>> {
+        use Item::{Leaf, Subtree};
         let Self { before, after } = self;
         loop {
-            match (before.stack.last(), after.stack.last()) {
+            match (before.next(), after.next()) {
                 (None, None) => return Ok(None),
-                (Some(Item::Subtree(left)), Some(Item::Subtree(right))) => {
-                    if left.digest == right.digest {
-                        before.pop();
-                        after.pop();
-                        continue;
-                    }
-                    // The root's level is not known before it is read.
-                    match left.level.unwrap_or(u32::MAX).cmp(&right.level.unwrap_or(u32::MAX)) {
-                        Ordering::Greater => before.expand()?,
-                        Ordering::Less => after.expand()?,
-                        Ordering::Equal => {
-                            before.expand()?;
-                            after.expand()?;
-                        }
-                    }
+                (Some(Subtree(left, _)), Some(Subtree(right, _))) if left == right => {
+                    before.skip();
+                    after.skip();
                 }
-                (Some(Item::Subtree(left)), Some(Item::Leaf(_))) => {
-                    if after.continues_with(left.digest) {
-                        return Ok(after.take(None).map(Difference::reversed));
+                (Some(Subtree(_, left)), Some(Subtree(_, right))) => match left.cmp(&right) {
+                    Ordering::Greater => before.enter()?,
+                    Ordering::Less => after.enter()?,
+                    Ordering::Equal => {
+                        before.enter()?;
+                        after.enter()?;
                     }
-                    before.expand()?;
+                },
+                // An entry that only one tree has, if behind it comes what the other goes on with.
+                (Some(Subtree(left, _)), Some(Leaf(right))) if after.is_followed_by(left) => {
+                    return Ok(Some(after.take(right).reversed()));
                 }
-                (Some(Item::Leaf(_)), Some(Item::Subtree(right))) => {
-                    if before.continues_with(right.digest) {
-                        return Ok(before.take(None));
-                    }
-                    after.expand()?;
+                (Some(Leaf(left)), Some(Subtree(right, _))) if before.is_followed_by(right) => {
+                    return Ok(Some(before.take(left)));
                 }
-                (Some(Item::Subtree(_)), None) => before.expand()?,
-                (None, Some(Item::Subtree(_))) => after.expand()?,
-                (Some(Item::Leaf(_)), None) => return Ok(before.take(None)),
-                (None, Some(Item::Leaf(_))) => {
-                    return Ok(after.take(None).map(Difference::reversed));
-                }
-                (Some(Item::Leaf(left)), Some(Item::Leaf(right))) => {
-                    let (left_key, right_key) =
-                        (before.nodes.key(left.key), after.nodes.key(right.key));
-                    match left_key.cmp(right_key) {
-                        Ordering::Less => return Ok(before.take(None)),
-                        Ordering::Greater => return Ok(after.take(None).map(Difference::reversed)),
+                (Some(Subtree(..)), _) => before.enter()?,
+                (_, Some(Subtree(..))) => after.enter()?,
+                (Some(Leaf(left)), None) => return Ok(Some(before.take(left))),
+                (None, Some(Leaf(right))) => return Ok(Some(after.take(right).reversed())),
+                (Some(Leaf(left)), Some(Leaf(right))) => {
+                    match before.key(&left).cmp(after.key(&right)) {
+                        Ordering::Less => return Ok(Some(before.take(left))),
+                        Ordering::Greater => return Ok(Some(after.take(right).reversed())),
                         Ordering::Equal if left.value == right.value => {
-                            before.pop();
-                            after.pop();
+                            before.skip();
+                            after.skip();
                         }
                         Ordering::Equal => {
-                            let value = right.value;
-                            after.pop();
-                            return Ok(before.take(Some(value)));
+                            after.skip();
+                            let difference = before.take(left);
+                            let after = Some(right.value.to_cid());
+                            return Ok(Some(Difference { after, ..difference }));
                         }
                     }
                 }
@@ -111,8 +100,8 @@ impl<A: BlockSource, B: BlockSource<Error = A::Error>> Iterator for Diff<'_, A, 
     fn next(&mut self) -> Option<Self::Item> {
         let next = self.advance();
         if next.is_err() {
-            self.before.stack.clear();
-            self.after.stack.clear();
+            self.before.stop();
+            self.after.stop();
         }
         next.transpose()
     }
@@ -124,87 +113,120 @@ impl Difference {
     }
 }
 
-/// One of the two trees: what is left of it, the next item last.
+/// One of the two trees, and how far one is in it.
 #[derive(Debug)]
 struct Side<'s, S> {
     source: &'s S,
     nodes: OpenNodes,
-    stack: Vec<Item>,
-    /// The open nodes, and how long the stack was below what came from each.
-    open: Vec<(usize, OpenNode)>,
+    /// The root, as long as it was not entered.
+    root: Option<Digest>,
+    frames: Vec<Frame<'s>>,
 }
 
+/// A node on the way from the root to where one is.
 #[derive(Debug)]
+struct Frame<'s> {
+    block: Cow<'s, [u8]>,
+    node: OpenNode,
+    bounds: Bounds,
+    /// The slot that comes next, or the one that the next entry follows.
+    slot: usize,
+    /// Whether what comes next is the slot's subtree.
+    at_link: bool,
+}
+
+/// What comes next on one side.
 enum Item {
     Leaf(Leaf),
-    Subtree(Subtree),
+    /// A subtree with the level of its top. That of a root is not known, but above all others.
+    Subtree(Digest, u32),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy)]
 struct Leaf {
     key: Span,
     value: Digest,
 }
 
-#[derive(Debug)]
-struct Subtree {
-    digest: Digest,
-    level: Option<u32>,
-    bounds: Bounds,
-}
-
 impl<'s, S: BlockSource> Side<'s, S> {
     fn new(source: &'s S, tree: Tree) -> Self {
         let root = Some(tree.root).filter(|root| *root != Digest::EMPTY);
-        let root = root.map(|digest| Subtree { digest, level: None, bounds: Bounds::default() });
-        let stack = root.into_iter().map(Item::Subtree).collect();
-        Self { source, nodes: OpenNodes::default(), stack, open: Vec::new() }
+        let nodes = OpenNodes::new(S::VERIFIED).with_room_for_a_path();
+        Self { source, nodes, root, frames: Vec::new() }
     }
 
-    fn pop(&mut self) -> Option<Item> {
-        self.stack.pop()
-    }
-
-    /// Returns whether this subtree comes right after the next item.
-    fn continues_with(&self, digest: Digest) -> bool {
-        let second = self.stack.len().checked_sub(2).and_then(|index| self.stack.get(index));
-        matches!(second, Some(Item::Subtree(subtree)) if subtree.digest == digest)
-    }
-
-    /// Takes the leaf that comes next.
-    fn take(&mut self, after: Option<Digest>) -> Option<Difference> {
-        let Some(Item::Leaf(leaf)) = self.pop() else { return None };
-        let key = String::from_utf8_lossy(self.nodes.key(leaf.key)).into_owned();
-        let before = Some(leaf.value.to_cid());
-        Some(Difference { key, before, after: after.map(Digest::to_cid) })
-    }
-
-    /// Replaces the subtree that comes next by what its top node holds.
-    fn expand(&mut self) -> Result<(), TreeError<S::Error>> {
-        while let Some((below, node)) = self.open.last()
-            && self.stack.len() <= *below
-        {
-            self.nodes.close(node);
-            self.open.pop();
+    /// Returns what comes next, and lets go of the nodes that are behind.
+    fn next(&mut self) -> Option<Item> {
+        if let Some(root) = self.root {
+            return Some(Item::Subtree(root, u32::MAX));
         }
-        let Some(Item::Subtree(subtree)) = self.pop() else { return Ok(()) };
-        let block: Cow<'s, [u8]> = fetch(self.source, subtree.digest)?;
-        let node = self.nodes.open(&block, subtree.level, subtree.bounds);
-        let node = node.map_err(|error| error.of(subtree.digest))?;
-        let first = self.stack.len();
-        self.open.push((first, node));
-        for slot in 0..=node.len() {
-            if let Some(digest) = self.nodes.link(&block, &node, slot) {
-                let bounds = self.nodes.slot_bounds(&node, slot, subtree.bounds);
-                let level = node.level.checked_sub(1);
-                self.stack.push(Item::Subtree(Subtree { digest, level, bounds }));
+        loop {
+            let frame = self.frames.last_mut()?;
+            if frame.at_link {
+                if let Some(digest) = self.nodes.link(&frame.block, &frame.node, frame.slot) {
+                    return Some(Item::Subtree(digest, frame.node.level.saturating_sub(1)));
+                }
+                frame.at_link = false;
             }
-            if let Some(entry) = self.nodes.entries(&node).get(slot) {
-                let value = entry.value(&block);
-                self.stack.push(Item::Leaf(Leaf { key: entry.key, value }));
+            if let Some(entry) = self.nodes.entries(&frame.node).get(frame.slot) {
+                let value = entry.value(&frame.block);
+                return Some(Item::Leaf(Leaf { key: entry.key, value }));
             }
+            self.nodes.close(&frame.node);
+            self.frames.pop();
         }
-        self.stack[first..].reverse();
+    }
+
+    /// Goes on behind what comes next.
+    fn skip(&mut self) {
+        if self.root.take().is_some() {
+            return;
+        }
+        if let Some(frame) = self.frames.last_mut() {
+            frame.slot += usize::from(!frame.at_link);
+            frame.at_link = !frame.at_link;
+        }
+    }
+
+    /// Goes into the subtree that comes next.
+    fn enter(&mut self) -> Result<(), TreeError<S::Error>> {
+        let (digest, level, bounds) = match (self.root, self.frames.last()) {
+            (Some(root), _) => (root, None, Bounds::default()),
+            (None, None) => return Ok(()),
+            (None, Some(frame)) => {
+                let Frame { block, node, slot, .. } = frame;
+                let Some(digest) = self.nodes.link(block, node, *slot) else { return Ok(()) };
+                let bounds = self.nodes.slot_bounds(node, *slot, frame.bounds);
+                (digest, node.level.checked_sub(1), bounds)
+            }
+        };
+        self.skip();
+        let block = fetch(self.source, digest)?;
+        let node = self.nodes.open(&block, level, bounds).map_err(|error| error.of(digest))?;
+        self.frames.push(Frame { block, node, bounds, slot: 0, at_link: true });
         Ok(())
+    }
+
+    fn key(&self, leaf: &Leaf) -> &[u8] {
+        self.nodes.key(leaf.key)
+    }
+
+    /// Takes the leaf that comes next, as one that the other tree has not.
+    fn take(&mut self, leaf: Leaf) -> Difference {
+        let key = String::from_utf8_lossy(self.key(&leaf)).into_owned();
+        self.skip();
+        Difference { key, before: Some(leaf.value.to_cid()), after: None }
+    }
+
+    /// Returns whether this subtree comes right behind the leaf that comes next.
+    fn is_followed_by(&self, digest: Digest) -> bool {
+        self.frames.last().is_some_and(|frame| {
+            self.nodes.link(&frame.block, &frame.node, frame.slot + 1) == Some(digest)
+        })
+    }
+
+    fn stop(&mut self) {
+        self.root = None;
+        self.frames.clear();
     }
 }

@@ -132,7 +132,7 @@ impl<'s, S: BlockSource> Editor<'s, S> {
         if edits.windows(2).any(|pair| pair[0].key >= pair[1].key) {
             return Err(TreeError::Order);
         }
-        let mut nodes = OpenNodes::default();
+        let mut nodes = OpenNodes::new(S::VERIFIED).with_room_for_a_path();
         let mut planned = Vec::with_capacity(edits.len());
         for edit in edits {
             let key = edit.key.as_bytes();
@@ -153,12 +153,12 @@ impl<'s, S: BlockSource> Editor<'s, S> {
             source,
             edits: planned,
             nodes,
-            pieces: Vec::new(),
-            entries: Vec::new(),
+            pieces: Vec::with_capacity(LEVELS),
+            entries: Vec::with_capacity(LEVELS),
             stash: Vec::new(),
-            written: Vec::new(),
-            blocks: Vec::new(),
-            replaced: Vec::new(),
+            written: Vec::with_capacity(LEVELS * 512),
+            blocks: Vec::with_capacity(LEVELS),
+            replaced: Vec::with_capacity(LEVELS),
             kept: Vec::new(),
         })
     }
@@ -203,10 +203,10 @@ impl<'s, S: BlockSource> Editor<'s, S> {
         kept.sort_unstable();
         replaced.retain(|digest| kept.binary_search(digest).is_err());
         // A node that was changed and changed back.
-        let restored: Vec<_> = list.iter().map(|(digest, _)| *digest).collect();
-        list.retain(|(digest, _)| replaced.binary_search(digest).is_err());
-        if list.len() < restored.len() {
-            replaced.retain(|digest| !restored.contains(digest));
+        let is_back = |(digest, _): &(Digest, _)| replaced.binary_search(digest).is_ok();
+        if list.iter().any(is_back) {
+            let back: Vec<_> = list.extract_if(.., |block| is_back(block)).collect();
+            replaced.retain(|digest| !back.iter().any(|(other, _)| other == digest));
         }
         Changes {
             tree: Tree { root: after },
@@ -216,3 +216,6 @@ impl<'s, S: BlockSource> Editor<'s, S> {
         }
     }
 }
+
+/// How many levels room is made for: as many as the tree of some million entries has.
+const LEVELS: usize = 12;

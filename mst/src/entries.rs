@@ -83,7 +83,7 @@ impl<'s, S: BlockSource> ReverseEntries<'s, S> {
         let root = Some(tree.root).filter(|root| *root != Digest::EMPTY);
         Self {
             source,
-            nodes: OpenNodes::default(),
+            nodes: OpenNodes::new(false),
             stack: Vec::new(),
             next: root.map(|digest| (digest, None, Bounds::default())),
             seeking: true,

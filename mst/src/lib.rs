@@ -28,6 +28,6 @@ pub use error::{LinkError, TreeError};
 pub use key::{KeyError, MAX_KEY_BYTES, MAX_LEVEL, key_height};
 pub use node::{EntryRef, MAX_NODE_BYTES, MAX_NODE_ENTRIES, NodeEntries, NodeError, NodeRef};
 pub use proof::covering_proof;
-pub use source::{Block, BlockSource, Blocks, Overlay};
+pub use source::{Block, BlockSource, Blocks, Overlay, Verified};
 pub use tree::Tree;
 pub use walk::{Steps, Visit, Walk, verify};

@@ -205,6 +205,7 @@ impl<'a> EntryRef<'a> {
     }
 
     /// Checks order and compression against the key before.
+    #[inline(always)]
     fn check_after(&self, last: &[u8]) -> Result<(), NodeError> {
         if self.prefix_len > last.len() {
             return Err(NodeError::Prefix);
@@ -257,17 +258,20 @@ struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
+    #[inline(always)]
     fn node_head(&mut self) -> Option<usize> {
         self.literal(&MAP_E)?;
         self.head(ARRAY)
     }
 
+    #[inline(always)]
     fn node_tail(&mut self) -> Option<Option<&'a [u8; 32]>> {
         self.literal(&field::L)?;
         let left = self.link_or_null()?;
         self.rest.is_empty().then_some(left)
     }
 
+    #[inline(always)]
     fn entry(&mut self) -> Option<EntryRef<'a>> {
         self.literal(&ENTRY_K)?;
         let length = self.head(BYTES)?;
@@ -281,6 +285,7 @@ impl<'a> Input<'a> {
         Some(EntryRef { prefix_len, suffix, value, right })
     }
 
+    #[inline(always)]
     fn link_or_null(&mut self) -> Option<Option<&'a [u8; 32]>> {
         if let [NULL, rest @ ..] = self.rest {
             self.rest = rest;
@@ -289,6 +294,7 @@ impl<'a> Input<'a> {
         self.link().map(Some)
     }
 
+    #[inline(always)]
     fn link(&mut self) -> Option<&'a [u8; 32]> {
         let (start, rest) = self.rest.split_first_chunk()?;
         let (digest, rest) = rest.split_first_chunk()?;
@@ -299,6 +305,7 @@ impl<'a> Input<'a> {
         Some(digest)
     }
 
+    #[inline(always)]
     fn literal<const N: usize>(&mut self, expected: &[u8; N]) -> Option<()> {
         let (found, rest) = self.rest.split_first_chunk()?;
         if found != expected {
@@ -309,6 +316,7 @@ impl<'a> Input<'a> {
     }
 
     /// Reads the head of a value of this major type in its shortest form, up to 16 bits.
+    #[inline(always)]
     fn head(&mut self, major: u8) -> Option<usize> {
         let (value, rest) = match *self.rest {
             [first, ref rest @ ..] if (first ^ major) < 24 => (u16::from(first ^ major), rest),

@@ -4,17 +4,19 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::digest::Digest;
-use crate::key::{KeyError, MAX_LEVEL, digest_height};
+use crate::key::{KeyError, MAX_LEVEL, digest_height, key_height};
 use crate::node::{
     NodeError, NodeRef, digest_before, entries_at, left_link_range, right_link_range,
 };
 
 /// The nodes that an operation has open, one above the other, in two buffers for all of them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct OpenNodes {
     /// The bytes of all keys.
     keys: Vec<u8>,
     entries: Vec<OpenEntry>,
+    /// Whether the heights of all keys are known to be right.
+    verified: bool,
 }
 
 /// A node that is open. Valid until it, or one that was opened before it, is closed.
@@ -52,6 +54,18 @@ pub(crate) struct Bounds {
 }
 
 impl OpenNodes {
+    /// Returns no nodes. If the nodes are verified, the heights of keys are not checked again.
+    pub(crate) fn new(verified: bool) -> Self {
+        Self { keys: Vec::new(), entries: Vec::new(), verified }
+    }
+
+    /// Makes room for a path from the root of a tree of usual size to the bottom.
+    pub(crate) fn with_room_for_a_path(mut self) -> Self {
+        self.keys.reserve(PATH_ENTRIES * 32);
+        self.entries.reserve(PATH_ENTRIES);
+        self
+    }
+
     /// Opens a node at `level`, or a root, whose level is the height of its keys. Everything is
     /// checked that can be seen from here: the block itself, the height of each key, and the
     /// bounds.
@@ -62,7 +76,7 @@ impl OpenNodes {
         bounds: Bounds,
     ) -> Result<OpenNode, NodeError> {
         let (keys_start, entries_start) = (self.keys.len(), self.entries.len());
-        let Self { keys, entries } = self;
+        let Self { keys, entries, .. } = self;
         let parsed = NodeRef::parse_into(block, keys, |entry, key, end| {
             let key = Span { start: key.start, end: key.end };
             entries.push(OpenEntry { key, end, linked: entry.right_digest().is_some() });
@@ -141,14 +155,11 @@ impl OpenNodes {
                 (Some(level), Some(_)) => Ok(level),
             };
         }
-        let mut expected = level;
-        let mut agree = true;
-        let keys = entries.iter().map(|entry| self.key(entry.key));
-        nacre_sha256::digest_each(keys, |_, digest| {
-            let height = digest_height(&digest);
-            agree &= *expected.get_or_insert(height) == height;
-        });
-        let level = expected.filter(|_| agree).ok_or(NodeError::Height)?;
+        let level = match (level, self.verified) {
+            (Some(level), true) => level,
+            (None, true) => key_height(self.key(entries[0].key)),
+            (level, false) => self.check_heights(entries, level)?,
+        };
         if level > MAX_LEVEL {
             return Err(KeyError::Height.into());
         }
@@ -156,6 +167,18 @@ impl OpenNodes {
             return Err(NodeError::Level);
         }
         Ok(level)
+    }
+
+    /// Checks that all keys have the same height, this one if it is given.
+    fn check_heights(&self, entries: &[OpenEntry], level: Option<u32>) -> Result<u32, NodeError> {
+        let mut expected = level;
+        let mut agree = true;
+        let keys = entries.iter().map(|entry| self.key(entry.key));
+        nacre_sha256::digest_each(keys, |_, digest| {
+            let height = digest_height(&digest);
+            agree &= *expected.get_or_insert(height) == height;
+        });
+        expected.filter(|_| agree).ok_or(NodeError::Height)
     }
 
     fn check_bounds(&self, node: &OpenNode, bounds: Bounds) -> Result<(), NodeError> {
@@ -196,3 +219,6 @@ impl OpenEntry {
         self.linked.then(|| digest_before(block, right_link_range(self.end, true).end))
     }
 }
+
+/// How many entries a path has, if the tree has a million.
+const PATH_ENTRIES: usize = 48;

@@ -33,7 +33,7 @@ pub fn covering_proof<S: BlockSource, K: AsRef<str>>(
 ) -> Result<Vec<Block<'_>>, TreeError<S::Error>> {
     let root = Digest::try_from(root)?;
     let mut proof = Vec::new();
-    let mut cover = Cover::new(root, keys)?;
+    let mut cover = Cover::new(root, S::VERIFIED, keys)?;
     while let Some(subtree) = cover.subtrees.pop() {
         let cid = subtree.digest.to_cid();
         let block = cover.read(source, &subtree)?.ok_or(TreeError::Missing(cid))?;
@@ -49,7 +49,7 @@ pub(crate) fn needs<S: BlockSource, K: AsRef<str>>(
     keys: impl IntoIterator<Item = K>,
 ) -> Result<Vec<Cid>, TreeError<S::Error>> {
     let mut missing = Vec::new();
-    let mut cover = Cover::new(root, keys)?;
+    let mut cover = Cover::new(root, S::VERIFIED, keys)?;
     while let Some(subtree) = cover.subtrees.pop() {
         if cover.read(source, &subtree)?.is_none() {
             missing.push(subtree.digest.to_cid());
@@ -78,9 +78,10 @@ struct Subtree {
 impl Cover {
     fn new<K: AsRef<str>, E>(
         root: Digest,
+        verified: bool,
         keys: impl IntoIterator<Item = K>,
     ) -> Result<Self, TreeError<E>> {
-        let mut nodes = OpenNodes::default();
+        let mut nodes = OpenNodes::new(verified).with_room_for_a_path();
         let mut spans = Vec::new();
         for key in keys {
             let key = key.as_ref().as_bytes();

@@ -22,6 +22,11 @@ pub trait BlockSource {
     /// What a failing store reports; an absent block is not a failure.
     type Error;
 
+    /// Whether all nodes were made by this crate or are of trees that were verified, as in a store
+    /// of one's own. Single operations then do not hash the keys that they meet a second time, to
+    /// see if they are on the right level; walks over a tree do so in any case.
+    const VERIFIED: bool = false;
+
     /// Returns the bytes of `cid`, or `None` if this source does not hold it.
     ///
     /// # Errors
@@ -33,8 +38,24 @@ pub trait BlockSource {
 impl<S: BlockSource + ?Sized> BlockSource for &S {
     type Error = S::Error;
 
+    const VERIFIED: bool = S::VERIFIED;
+
     fn block(&self, cid: &Cid) -> Result<Option<Cow<'_, [u8]>>, Self::Error> {
         (**self).block(cid)
+    }
+}
+
+/// A source of which the caller knows that it is [`VERIFIED`](BlockSource::VERIFIED).
+#[derive(Clone, Copy, Debug)]
+pub struct Verified<S>(pub S);
+
+impl<S: BlockSource> BlockSource for Verified<S> {
+    type Error = S::Error;
+
+    const VERIFIED: bool = true;
+
+    fn block(&self, cid: &Cid) -> Result<Option<Cow<'_, [u8]>>, Self::Error> {
+        self.0.block(cid)
     }
 }
 
@@ -137,6 +158,8 @@ impl<'a, S> Overlay<'a, S> {
 
 impl<S: BlockSource> BlockSource for Overlay<'_, S> {
     type Error = S::Error;
+
+    const VERIFIED: bool = S::VERIFIED;
 
     fn block(&self, cid: &Cid) -> Result<Option<Cow<'_, [u8]>>, Self::Error> {
         match self.find(cid) {

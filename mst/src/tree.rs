@@ -56,7 +56,7 @@ impl Tree {
     ) -> Result<Option<Cid>, TreeError<S::Error>> {
         let key = key.as_bytes();
         let height = key_level(key)?;
-        let mut nodes = OpenNodes::default();
+        let mut nodes = OpenNodes::new(S::VERIFIED).with_room_for_a_path();
         let mut bounds = Bounds::default();
         let mut level = None;
         let mut next = Some(self.root).filter(|root| *root != Digest::EMPTY);
@@ -64,6 +64,7 @@ impl Tree {
             let block = fetch(source, digest)?;
             let node = nodes.open(&block, level, bounds).map_err(|e| e.of(digest))?;
             let slot = match nodes.find(&node, key) {
+                Ok(_) if node.level != height => return Err(NodeError::Height.of(digest)),
                 Ok(index) => {
                     let value = nodes.entries(&node)[index].value(&block);
                     return Ok(Some(value.to_cid()));

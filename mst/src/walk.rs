@@ -37,7 +37,7 @@ impl<'b> Steps<'b> {
     #[must_use]
     pub fn new(tree: Tree) -> Self {
         Self {
-            nodes: OpenNodes::default(),
+            nodes: OpenNodes::new(false),
             stack: Vec::new(),
             keys: Vec::new(),
             next: Some((tree.root, None)),
