@@ -21,13 +21,21 @@ pub(crate) const NULL: u8 = 0xf6;
 pub(crate) const MAX_HEAD_BYTES: usize = 9;
 
 /// Appends a head.
+#[inline(always)]
 pub(crate) fn head(out: &mut Vec<u8>, major: u8, value: u64) {
+    match u8::try_from(value) {
+        Ok(value @ 0..24) => out.push((major << 5) | value),
+        Ok(value) => out.extend_from_slice(&[(major << 5) | 24, value]),
+        Err(_) => long_head(out, major, value),
+    }
+}
+
+/// Appends a head of more than two bytes.
+fn long_head(out: &mut Vec<u8>, major: u8, value: u64) {
     let major = major << 5;
     let [.., e, f, g, h] = value.to_be_bytes();
     match value {
-        0..24 => out.push(major | h),
-        24..0x100 => out.extend_from_slice(&[major | 24, h]),
-        0x100..0x1_0000 => out.extend_from_slice(&[major | 25, g, h]),
+        0..0x1_0000 => out.extend_from_slice(&[major | 25, g, h]),
         0x1_0000..0x1_0000_0000 => out.extend_from_slice(&[major | 26, e, f, g, h]),
         _ => {
             out.push(major | 27);
@@ -37,15 +45,18 @@ pub(crate) fn head(out: &mut Vec<u8>, major: u8, value: u64) {
 }
 
 /// Appends the head of something that has a length in memory.
+#[inline(always)]
 pub(crate) fn head_for_len(out: &mut Vec<u8>, major: u8, len: usize) {
     head(out, major, u64::try_from(len).expect("a length in memory fits into 64 bits"));
 }
 
+#[inline(always)]
 pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
     head_for_len(out, TEXT, text.len());
     out.extend_from_slice(text.as_bytes());
 }
 
+#[inline]
 pub(crate) fn integer(out: &mut Vec<u8>, value: i64) {
     match u64::try_from(value) {
         Ok(value) => head(out, UNSIGNED, value),
@@ -54,6 +65,7 @@ pub(crate) fn integer(out: &mut Vec<u8>, value: i64) {
     }
 }
 
+#[inline]
 pub(crate) fn link(out: &mut Vec<u8>, link: &Link) {
     out.extend_from_slice(&link.to_item());
 }

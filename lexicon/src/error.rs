@@ -82,6 +82,21 @@ pub enum DataError {
     Utf8(usize),
 }
 
+/// Why what [`write_object`](crate::write_object) was given is not one whole object.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// A rule of the data model is broken.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A container got more keys or items than announced.
+    #[error("more keys or items than announced")]
+    Excess,
+    /// A container got fewer keys or items than announced, or a key got no value.
+    #[error("fewer keys, items or values than announced")]
+    Incomplete,
+}
+
 /// Why JSON is not a record of its collection.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]

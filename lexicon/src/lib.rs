@@ -13,13 +13,15 @@ mod link;
 mod print;
 mod record;
 mod utf8;
+mod writer;
 
 pub use blob::{BlobRef, Blobs, LegacyBlobRef, blobs};
 pub use decode::check;
 pub use encode::to_cbor;
-pub use error::{DataError, RecordError};
+pub use error::{DataError, EncodeError, RecordError};
 pub use print::to_json;
 pub use record::{Record, cid_for, record_from_json};
+pub use writer::{ArrayWriter, ObjectWriter, ValueWriter, write_object};
 
 /// The longest DAG-CBOR that is read or made, in bytes.
 pub const MAX_CBOR_BYTES: usize = 1024 * 1024;

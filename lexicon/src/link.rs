@@ -6,7 +6,7 @@
 
 use alloc::string::String;
 
-use cid::Cid;
+use cid::{Cid, Version};
 use multihash::Multihash;
 
 /// A link's bytes without the multibase prefix byte that tag 42 puts before them.
@@ -35,6 +35,22 @@ impl Link {
             [1, 0x55 | 0x71, 0x12, 32] if prefix == ITEM_PREFIX => Some(Self(*cid)),
             _ => None,
         }
+    }
+
+    /// Returns the link to this CID, or `None` if such a link may not occur.
+    #[inline]
+    pub(crate) fn of(cid: &Cid) -> Option<Self> {
+        let codec = match (cid.version(), cid.codec(), cid.hash().code()) {
+            (Version::V1, 0x55, 0x12) => 0x55,
+            (Version::V1, 0x71, 0x12) => 0x71,
+            _ => return None,
+        };
+        let digest: &[u8; 32] = cid.hash().digest().try_into().ok()?;
+        let mut bytes = [0; Self::LEN];
+        let (prefix, hash) = bytes.split_first_chunk_mut()?;
+        *prefix = [1, codec, 0x12, 32];
+        hash.copy_from_slice(digest);
+        Some(Self(bytes))
     }
 
     /// Parses the text of a CID, or returns `None` if such a link may not occur.

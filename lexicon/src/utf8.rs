@@ -140,7 +140,9 @@ mod tests {
         for a in BYTES {
             for b in BYTES {
                 for c in BYTES {
-                    BYTES.map(|d| judge(&[a, b, c, d]));
+                    for d in BYTES {
+                        judge(&[a, b, c, d]);
+                    }
                 }
             }
         }
