@@ -3,7 +3,7 @@
 use cid::Cid;
 use nacre_car::{CarError, Lookup};
 use nacre_crypto::{VerifyError, VerifyingKey};
-use nacre_mst::{BlockSource, Steps, Tree, TreeError, Visit, Walk};
+use nacre_mst::{BlockSource, EMPTY_NODE, Steps, Tree, TreeError, Visit, Walk};
 use nacre_syntax::{Did, RepoPath, RepoPathError};
 
 use crate::block::{Commit, DecodeError};
@@ -135,7 +135,10 @@ fn read_next<'r, 'a>(
 ) -> Result<Option<Record<'r, 'a>>, RepoError<CarError>> {
     let wrong = |(cid, error)| TreeError::Node(cid, error);
     while let Some(cid) = steps.wanted() {
-        steps.enter(find(blocks, cid)?).map_err(wrong)?;
+        // The empty tree is known, and need not be in the CAR.
+        let is_empty = cid == Tree::EMPTY.root();
+        let block = if is_empty { &EMPTY_NODE } else { find(blocks, cid)? };
+        steps.enter(block).map_err(wrong)?;
     }
     let Some((key, cid)) = steps.next_entry().map_err(wrong)? else { return Ok(None) };
     let path = RepoPath::parse(key).map_err(|error| RepoError::Path(cid, error))?;

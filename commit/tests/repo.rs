@@ -32,7 +32,7 @@ fn repo(keys: &[&str]) -> (Cid, Blocks) {
 fn car(root: Cid, blocks: &Blocks, in_order: bool) -> Vec<u8> {
     let mut writer = Writer::new(&root);
     let mut rest = blocks.clone();
-    if in_order && let Ok(commit) = Commit::decode(&blocks[&root]) {
+    if in_order && let Some(Ok(commit)) = blocks.get(&root).map(|block| Commit::decode(block)) {
         let mut write = |cid: Cid| rest.remove(&cid).map(|block| writer.block(&cid, &block));
         write(root);
         let mut walk = Walk::new(blocks, Tree::load(commit.data).unwrap());
