@@ -23,15 +23,17 @@ fn main() -> io::Result<()> {
     let folder = Path::new(&folder);
     let texts = |list: &[&str]| list.iter().map(|text| text.as_bytes().to_vec()).collect();
     let json = [RECORD, r#"{"a":[1.0,-0,1e2,true,null,{"$bytes":"AAEC"}],"é😀":"\ud83d\ude00"}"#];
+    let trees = || [0, 1, 3, 12, 40].map(|count| built(&entries(count)).1);
     write(folder, "car", cars())?;
     write(folder, "commit_block", vec![commit().encode()])?;
+    let repos = trees().iter().flat_map(|nodes| repos(nodes)).collect();
+    write(folder, "commit_repo", repos)?;
     write(folder, "crypto", crypto())?;
     write(folder, "firehose_frame", frames())?;
     let cbor = json.iter().map(|json| to_cbor(json).expect("the samples are data"));
     write(folder, "lexicon_cbor", cbor.collect())?;
     write(folder, "lexicon_json", texts(&json))?;
     write(folder, "mst_edits", (1..40).map(|seed| random(seed, 60 + 20 * seed)).collect())?;
-    let trees = || [0, 1, 3, 12, 40].map(|count| built(&entries(count)).1);
     write(folder, "mst_node", trees().into_iter().flatten().map(|(_, block)| block).collect())?;
     write(folder, "mst_tree", trees().iter().flat_map(|nodes| describe(nodes)).collect())?;
     write(folder, "sha256", (1..20).map(|seed| random(seed, 40 * seed)).collect())?;
@@ -54,8 +56,20 @@ fn entries(count: usize) -> Entries {
     KEYS.iter().step_by(step.max(1)).take(count).map(|key| (key.clone(), record(1))).collect()
 }
 
+/// Describes a repository as the target `commit_repo` reads it, in order and in disorder.
+fn repos(nodes: &[(Cid, Vec<u8>)]) -> [Vec<u8>; 2] {
+    [1, 3].map(|step| [&[step, 0, 0, 0, 0][..], &describe_nodes(nodes)].concat())
+}
+
 /// Describes a tree as the target `mst_tree` reads it, once as it is and once with some damage.
 fn describe(nodes: &[(Cid, Vec<u8>)]) -> [Vec<u8>; 2] {
+    let text = describe_nodes(nodes);
+    let edits = [3, 1, 50, 2, 90, 0];
+    let damages = [1, 2, 1, 0, 0, 2];
+    [[&[0], &edits[..], &text].concat(), [&[1], &edits[..], &damages, &text].concat()]
+}
+
+fn describe_nodes(nodes: &[(Cid, Vec<u8>)]) -> Vec<u8> {
     let keys: BTreeMap<_, _> = KEYS.iter().map(String::as_str).zip(0..).collect();
     let numbers: BTreeMap<_, u8> = nodes.iter().map(|(cid, _)| *cid).zip(1..).collect();
     let number = |subtree: Option<Cid>| subtree.map_or(0, |cid| numbers[&cid]);
@@ -71,9 +85,7 @@ fn describe(nodes: &[(Cid, Vec<u8>)]) -> [Vec<u8>; 2] {
             text.extend([key, 1, number(entry.right())]);
         }
     }
-    let edits = [3, 1, 50, 2, 90, 0];
-    let damages = [1, 2, 1, 0, 0, 2];
-    [[&[0], &edits[..], &text].concat(), [&[1], &edits[..], &damages, &text].concat()]
+    text
 }
 
 fn cars() -> Vec<Vec<u8>> {

@@ -90,6 +90,25 @@ pub fn node(left: Option<Cid>, entries: &[(&str, Cid, Option<Cid>)], slack: usiz
     serde_ipld_dagcbor::to_vec(&node).unwrap()
 }
 
+/// Reads flags, the number of entries, and the subtrees and entries in turn: 0 for no subtree, else
+/// the number of a node; a key; a record.
+pub fn read_node(input: &mut Input<'_>, list: &[(Cid, Vec<u8>)]) -> Vec<u8> {
+    let subtree = |input: &mut Input<'_>| {
+        let number = usize::from(input.byte()).checked_sub(1)?;
+        Some(list.get(number).map_or_else(|| record(0), |(cid, _)| *cid))
+    };
+    let flags = input.byte();
+    let count = input.byte() % 32;
+    let left = subtree(input);
+    let entry = |input: &mut Input<'_>| (input.key(), record(input.byte()), subtree(input));
+    let mut entries: Vec<_> = (0..count).map(|_| entry(input)).collect();
+    if flags & 1 == 0 {
+        entries.sort_unstable();
+        entries.dedup_by_key(|(key, ..)| *key);
+    }
+    node(left, &entries, usize::from(flags >> 6))
+}
+
 /// Fails unless another codec reads these bytes and writes them again as they are.
 pub fn assert_canonical(bytes: &[u8]) {
     let value: Ipld = serde_ipld_dagcbor::from_slice(bytes).expect("another codec reads it");
