@@ -284,6 +284,6 @@ impl Output {
 
     #[cold]
     fn fail(&mut self, fault: impl Into<EncodeError>) {
-        self.fault.get_or_insert(fault.into());
+        self.fault = self.fault.or(Some(fault.into()));
     }
 }
