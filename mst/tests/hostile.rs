@@ -12,8 +12,8 @@ use cid::Cid;
 use cid::multihash::Multihash;
 use nacre_mst::{
     BlockSource, Edit, Entries, KeyError, MAX_KEY_BYTES, MAX_NODE_BYTES, MAX_NODE_ENTRIES,
-    NodeError, NodeRef, ReverseEntries, Steps, Tree, TreeError, Walk, covering_proof, diff,
-    key_height, verify,
+    NodeError, NodeRef, ReverseEntries, Steps, Tree, TreeError, Verified, Walk, covering_proof,
+    diff, key_height, verify,
 };
 use support::{Blocks, KEYS, cid_of, entry, node, put, raw_node, record, twin};
 
@@ -125,6 +125,15 @@ fn assert_named(name: &str, blocks: &Blocks, root: Cid, key: &str, expected: &No
                 assert!(blocks.contains_key(&cid), "{way}: {name}");
             }
             other => panic!("{way}: {name}: {other:?}"),
+        }
+    }
+    // Who calls such a tree verified waives the heights, but for walks, and no other rule.
+    for (way, run) in ways() {
+        let result = run(&Verified(blocks), tree, key);
+        let walks = ["entries", "steps", "verify", "walk"].contains(&way);
+        if walks || *expected != NodeError::Height {
+            let is_named = matches!(result, Err(TreeError::Node(_, error)) if error == *expected);
+            assert!(is_named, "{way}: {name}: {result:?}");
         }
     }
 }
@@ -411,6 +420,13 @@ fn cycles_and_depth_bombs_end_at_the_bottom() {
             _ => error == TreeError::Node(root, NodeError::Height),
         };
         assert!(expected, "{way}: {error}");
+        assert!(source.1.get() <= 3, "{way}: {} blocks read", source.1.get());
+    }
+    // Without their heights, it is the bounds and the bottom that end it.
+    for (way, run) in ways() {
+        source.1.set(0);
+        let result = run(&Verified(&source), Tree::load(root).unwrap(), &keys.between(0));
+        assert!(result.is_err(), "{way}");
         assert!(source.1.get() <= 3, "{way}: {} blocks read", source.1.get());
     }
 }
