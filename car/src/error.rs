@@ -21,7 +21,8 @@ pub enum CarError {
     /// The header is larger than [`MAX_HEADER_BYTES`](crate::MAX_HEADER_BYTES).
     #[error("a header has at most 4096 bytes")]
     HeaderSize,
-    /// The input has 4 GiB or more, and its blocks are not in the order in which they are asked for.
+    /// The input has 4 GiB or more, and its blocks are not in the order in which they are asked
+    /// for.
     #[error("a car of 4 gib or more is read in its own order only")]
     Size,
     /// The input ends within the header or a block.

@@ -13,8 +13,8 @@ use crate::writer::CidBytes;
 ///
 /// Who asks for the blocks in the order of the file, as one who walks over a repository in
 /// pre-order does, goes through it once, in constant memory. The first question out of order makes
-/// an index of the whole file, of 8 to 20 bytes a block. Every block is compared with its CID before
-/// it is found.
+/// an index of the whole file, of 8 to 20 bytes a block. Every block is compared with its CID
+/// before it is found.
 #[derive(Clone, Debug)]
 pub struct Lookup<'a> {
     reader: Reader<'a>,
