@@ -6,13 +6,14 @@ use cid::Cid;
 use nacre_car::Writer;
 use nacre_commit::{Action, Op, invert, verify_repo};
 use nacre_crypto::{Curve, SigningKey};
-use nacre_mst::{Blocks, Builder, Changes, Tree, covering_proof, diff, key_height};
+use nacre_lexicon::write_object;
+use nacre_mst::{Blocks, Builder, Changes, Tree, Verified, covering_proof, diff, key_height};
 use nacre_syntax::{Did, RepoPath};
 
 use crate::data::{DID, Digest};
 use crate::measured::{Measured, case};
 use crate::row::Row;
-use crate::samples::{Arena, CHUNK_BYTES, Chunks, KEY, MESSAGE, Post};
+use crate::samples::{Arena, CHUNK_BYTES, Chunks, KEY, MESSAGE, Post, PostValue};
 use crate::world::{Order, World, answer, cid, digest_of};
 
 pub fn case_of<'w>(row: Row, world: &'w World) -> Option<Box<dyn Measured + 'w>> {
@@ -37,7 +38,10 @@ pub fn case_of<'w>(row: Row, world: &'w World) -> Option<Box<dyn Measured + 'w>>
             let check = |bytes| nacre_lexicon::check(bytes).is_ok();
             case(1000, move |_| bytes, check, |ok| vec![u8::from(ok)])
         }
-        Row::RecordEncode => return None,
+        Row::RecordEncode => {
+            let post = Post::new().value();
+            case(1000, move |_| post, encode, |bytes| bytes)
+        }
         Row::JsonEncode => {
             let json = Post::new().json;
             let encode = |json| nacre_lexicon::to_cbor(json).expect("a post");
@@ -90,7 +94,7 @@ fn build<'w>(world: &'w World, sorted: bool) -> Box<dyn Measured + 'w> {
 }
 
 fn insert<'w>(world: &'w World) -> Box<dyn Measured + 'w> {
-    let (source, inserts) = (blocks(&world.nodes), world.inserts());
+    let (source, inserts) = (stored(&world.nodes), world.inserts());
     let root = cid(&world.root);
     let input = move |index: usize| (inserts[index].key.clone(), cid(&inserts[index].value));
     let insert = move |(key, value): (String, Cid)| {
@@ -143,7 +147,7 @@ fn car_write<'w>(world: &'w World) -> Box<dyn Measured + 'w> {
 
 fn difference<'w>(world: &'w World) -> Box<dyn Measured + 'w> {
     let changed = world.changed();
-    let source = blocks(world.nodes.iter().chain(&changed.new));
+    let source = stored(world.nodes.iter().chain(&changed.new));
     let tree = |root| Tree::load(cid(root)).expect("a root");
     let (before, after) = (tree(&world.root), tree(&changed.root));
     let diff = move |()| -> Vec<_> {
@@ -164,7 +168,7 @@ fn difference<'w>(world: &'w World) -> Box<dyn Measured + 'w> {
 fn proof<'w>(world: &'w World) -> Box<dyn Measured + 'w> {
     let inserts = world.inserts();
     let new = inserts.iter().flat_map(|insert| &insert.new);
-    let source: &'static Blocks = Box::leak(Box::new(blocks(world.nodes.iter().chain(new))));
+    let source: &'static _ = Box::leak(Box::new(stored(world.nodes.iter().chain(new))));
     let input = move |index: usize| (inserts[index].key.clone(), cid(&inserts[index].root));
     let prove = move |(key, root): (String, Cid)| {
         covering_proof(source, root, [key.as_str()]).expect("a proof")
@@ -201,6 +205,39 @@ fn verify(curve: Curve) -> Box<dyn Measured> {
     let signature = key.sign(&MESSAGE);
     let verify = move |message: &[u8]| key.verifying_key().verify(message, &signature).is_ok();
     case(50, |_| MESSAGE.as_slice(), verify, |ok| vec![u8::from(ok)])
+}
+
+/// A store of one's own, whose nodes were made or verified when they came in: the heights of the
+/// keys that an operation meets are not computed again. Those of shrike are not in any store.
+fn stored<'b>(nodes: impl IntoIterator<Item = &'b (Digest, Vec<u8>)>) -> Verified<Blocks> {
+    Verified(blocks(nodes))
+}
+
+/// Writes the post with room made at once, as shrike's encoder does too.
+fn encode(post: &PostValue) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512);
+    write_object(&mut out, 5, |record| {
+        record.key("text").text(post.text);
+        record.key("$type").text(post.kind);
+        let mut langs = record.key("langs").array(post.langs.len());
+        for lang in &post.langs {
+            langs.item().text(lang);
+        }
+        let mut facets = record.key("facets").array(post.facets.len());
+        for facet in &post.facets {
+            let mut object = facets.item().object(2);
+            let mut index = object.key("index").object(2);
+            index.key("byteEnd").integer(facet.byte_end);
+            index.key("byteStart").integer(facet.byte_start);
+            let mut features = object.key("features").array(1);
+            let mut feature = features.item().object(2);
+            feature.key("uri").text(facet.uri);
+            feature.key("$type").text(facet.kind);
+        }
+        record.key("createdAt").text(post.created_at);
+    })
+    .expect("a post");
+    out
 }
 
 /// The nodes in memory, as the crate offers to keep them.

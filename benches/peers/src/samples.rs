@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use sha2::{Digest as _, Sha256};
+use shrike::cbor::Value;
 
 use crate::data::{Digest, post_of_370_bytes};
 
@@ -25,6 +26,63 @@ impl Post {
         });
         Self { cbor: &POST.0, json: &POST.1 }
     }
+}
+
+/// The post's fields, for encoders that are told what to write by the code of their user.
+pub struct PostValue {
+    pub text: &'static str,
+    pub kind: &'static str,
+    pub langs: Vec<&'static str>,
+    pub facets: Vec<LinkFacet>,
+    pub created_at: &'static str,
+}
+
+pub struct LinkFacet {
+    pub byte_start: i64,
+    pub byte_end: i64,
+    pub uri: &'static str,
+    pub kind: &'static str,
+}
+
+impl Post {
+    pub fn value(self) -> &'static PostValue {
+        let value = shrike::cbor::decode(self.cbor).expect("a post");
+        let facet = &items(field(&value, "facets"))[0];
+        let (index, feature) = (field(facet, "index"), &items(field(facet, "features"))[0]);
+        let facet = LinkFacet {
+            byte_start: number(field(index, "byteStart")),
+            byte_end: number(field(index, "byteEnd")),
+            uri: text(field(feature, "uri")),
+            kind: text(field(feature, "$type")),
+        };
+        Box::leak(Box::new(PostValue {
+            text: text(field(&value, "text")),
+            kind: text(field(&value, "$type")),
+            langs: items(field(&value, "langs")).iter().map(text).collect(),
+            facets: vec![facet],
+            created_at: text(field(&value, "createdAt")),
+        }))
+    }
+}
+
+fn field<'v>(value: &'v Value<'static>, name: &str) -> &'v Value<'static> {
+    let Value::Map(fields) = value else { panic!("a map") };
+    &fields.iter().find(|(key, _)| *key == name).expect("a field").1
+}
+
+fn items<'v>(value: &'v Value<'static>) -> &'v [Value<'static>] {
+    let Value::Array(items) = value else { panic!("an array") };
+    items
+}
+
+fn text(value: &Value<'static>) -> &'static str {
+    let Value::Text(text) = value else { panic!("text") };
+    text
+}
+
+fn number(value: &Value<'static>) -> i64 {
+    let Value::Unsigned(number) = value else { panic!("a number") };
+    i64::try_from(*number).expect("a small number")
 }
 
 /// What all libraries sign, and with what.

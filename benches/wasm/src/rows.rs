@@ -6,7 +6,7 @@ use std::hint::black_box;
 use cid::Cid;
 use nacre_commit::{Action, Op, invert, verify_repo};
 use nacre_crypto::{Curve, Signature, SigningKey};
-use nacre_mst::{Blocks, Tree, Visit, Walk, build, covering_proof};
+use nacre_mst::{Blocks, Tree, Verified, Visit, Walk, build, covering_proof};
 use nacre_syntax::{Did, RepoPath};
 
 use crate::data::{
@@ -17,7 +17,7 @@ use crate::rng::Rng;
 pub struct Rows {
     data: Data,
     tree: Tree,
-    blocks: Blocks,
+    blocks: Verified<Blocks>,
     car: Vec<u8>,
     inserts: Vec<Insert>,
     post: Vec<u8>,
@@ -48,7 +48,7 @@ impl Rows {
             (key, signature)
         };
         let keys = [key(Curve::K256), key(Curve::P256)];
-        Self { data, tree, blocks, car, inserts, post: post_of_370_bytes(), keys }
+        Self { data, tree, blocks: Verified(blocks), car, inserts, post: post_of_370_bytes(), keys }
     }
 
     pub fn run(&mut self, row: u32, time: usize) -> u32 {
