@@ -1,17 +1,18 @@
 //! Builds a whole tree from sorted entries, keeping only its right edge in memory.
 
+mod nodes;
+
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::convert::Infallible;
-use core::ops::Range;
 
 use cid::Cid;
 
 use crate::digest::Digest;
-use crate::encode::{write_end, write_key, write_links, write_start};
 use crate::error::LinkError;
-use crate::key::{KeyError, MAX_LEVEL, check_key, digest_height, level_index};
-use crate::node::MAX_NODE_ENTRIES;
+use crate::key::{KeyError, MAX_KEY_BYTES, MAX_LEVEL, check_key, digest_height, level_index};
 use crate::tree::Tree;
+use nodes::Nodes;
 
 /// Why a tree could not be built.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -37,11 +38,11 @@ pub enum BuildError<E = Infallible> {
 /// Builds the tree of `entries`, which ascend by key, and returns it.
 ///
 /// Each node is given to `sink` once, after the nodes below it. Costs one hash a key and one a
-/// node; memory is one node for each level.
+/// node; memory is a node for each level and some tens of finished ones, which are hashed together.
 ///
 /// # Errors
 ///
-/// [`BuildError`] at the first entry that cannot follow the ones before, or when the sink fails.
+/// [`BuildError`] if an entry cannot follow the ones before, or when the sink fails.
 pub fn build<K: AsRef<str>, E>(
     entries: impl IntoIterator<Item = (K, Cid)>,
     sink: impl FnMut(Cid, &[u8]) -> Result<(), E>,
@@ -53,45 +54,89 @@ pub fn build<K: AsRef<str>, E>(
     builder.finish()
 }
 
+/// Builds the tree of `entries` in whatever order, each key once.
+///
+/// Costs what [`build`] does, and little more where the record keys of a collection ascend, as those
+/// of records in the order of their time do. Memory is four bytes an entry more.
+///
+/// # Errors
+///
+/// As for [`build`]; [`BuildError::Order`] if there are two entries for a key.
+pub fn build_unsorted<K: AsRef<str>, E>(
+    entries: &[(K, Cid)],
+    sink: impl FnMut(Cid, &[u8]) -> Result<(), E>,
+) -> Result<Tree, BuildError<E>> {
+    let key = |index: &usize| entries[*index].0.as_ref();
+    let mut collections: BTreeMap<&str, Collection> = BTreeMap::new();
+    for (index, (key, _)) in entries.iter().enumerate() {
+        let key = key.as_ref();
+        // With its slash, so that collections are in the order of their keys.
+        let slash = key.bytes().position(|byte| byte == b'/').map_or(key.len(), |at| at + 1);
+        let collection = collections.entry(&key[..slash]).or_default();
+        let rkey = &key[slash..];
+        let last = collection.members.last().map(|last| entries[*last].0.as_ref());
+        collection.unsorted |= last.is_some_and(|last| &last[slash..] >= rkey);
+        collection.members.push(index);
+    }
+    let mut builder = Builder::new(sink);
+    for mut collection in collections.into_values() {
+        if collection.unsorted {
+            collection.members.sort_unstable_by_key(key);
+        }
+        for index in collection.members {
+            builder.push(key(&index), entries[index].1)?;
+        }
+    }
+    builder.finish()
+}
+
+/// The entries of a collection, by their indices.
+#[derive(Default)]
+struct Collection {
+    members: Vec<usize>,
+    unsorted: bool,
+}
+
 /// A tree that grows at its right end.
 #[derive(Debug)]
 pub struct Builder<F> {
     sink: F,
-    /// The node that is open on each level, from the bottom.
-    levels: Vec<OpenNode>,
-    /// Entries that wait for their keys to be hashed together.
-    waiting: Vec<(Range<usize>, Digest)>,
-    /// Their keys; the last entry's is there even if none waits.
+    nodes: Nodes,
+    /// Entries that wait to be looked at together: where their keys end, and their records.
+    waiting: Vec<(usize, Digest)>,
+    /// The last key before them, then theirs.
     keys: Vec<u8>,
-    last_key: usize,
+    /// Where the first of theirs begins.
+    waiting_keys: usize,
 }
 
 impl<E, F: FnMut(Cid, &[u8]) -> Result<(), E>> Builder<F> {
     /// Returns an empty tree that gives its nodes to `sink`.
     #[must_use]
     pub fn new(sink: F) -> Self {
-        Self { sink, levels: Vec::new(), waiting: Vec::new(), keys: Vec::new(), last_key: 0 }
+        let (waiting, keys) = (Vec::with_capacity(WAITING), Vec::new());
+        Self { sink, nodes: Nodes::default(), waiting, keys, waiting_keys: 0 }
     }
 
-    /// Appends an entry. A few are collected before they are put into nodes.
+    /// Appends an entry. Entries are looked at a few at a time, so what is wrong with one may be
+    /// said when a later one comes.
     ///
     /// # Errors
     ///
     /// [`BuildError`] if the entry, or one of the few before, cannot follow those before it, or
     /// when the sink fails. After an error the tree is not to be used.
     pub fn push(&mut self, key: &str, value: Cid) -> Result<(), BuildError<E>> {
-        let key = key.as_bytes();
-        check_key(key)?;
         let value = Digest::try_from(value)?;
-        if key <= &self.keys[self.last_key..] {
-            return Err(BuildError::Order);
+        if key.len() > MAX_KEY_BYTES {
+            return Err(KeyError::Length.into());
         }
         if self.waiting.len() == WAITING {
             self.settle()?;
         }
-        self.last_key = self.keys.len();
-        self.keys.extend_from_slice(key);
-        self.waiting.push((self.last_key..self.keys.len(), value));
+        // No more is done with the key than to copy it. Those of a repository lie all over the
+        // memory, and a processor that has nothing to decide by them fetches several at once.
+        self.keys.extend_from_slice(key.as_bytes());
+        self.waiting.push((self.keys.len(), value));
         Ok(())
     }
 
@@ -102,127 +147,40 @@ impl<E, F: FnMut(Cid, &[u8]) -> Result<(), E>> Builder<F> {
     /// As for [`Self::push`].
     pub fn finish(mut self) -> Result<Tree, BuildError<E>> {
         self.settle()?;
-        let top = self.levels.len().saturating_sub(1);
-        self.close_below(top)?;
-        let mut root = self.levels.pop().unwrap_or_default();
-        Ok(Tree { root: root.close(&mut self.sink)? })
+        let root = self.nodes.finish(&mut self.sink)?;
+        Ok(Tree { root })
     }
 
     /// Puts the entries that wait into nodes.
     fn settle(&mut self) -> Result<(), BuildError<E>> {
-        let waiting = core::mem::take(&mut self.waiting);
-        let mut keys = core::mem::take(&mut self.keys);
+        let mut last = &self.keys[..self.waiting_keys];
+        let mut start = self.waiting_keys;
+        for (end, _) in &self.waiting {
+            let key = &self.keys[start..*end];
+            check_key(key)?;
+            if key <= last {
+                return Err(BuildError::Order);
+            }
+            (last, start) = (key, *end);
+        }
         let mut heights = [0; WAITING];
-        nacre_sha256::digest_each(
-            waiting.iter().map(|(key, _)| &keys[key.clone()]),
-            |index, digest| heights[index] = digest_height(&digest),
-        );
-        for ((key, value), height) in waiting.iter().zip(heights) {
+        let starts =
+            || core::iter::once(self.waiting_keys).chain(self.waiting.iter().map(|at| at.0));
+        let keys = || starts().zip(&self.waiting).map(|(start, (end, _))| &self.keys[start..*end]);
+        nacre_sha256::digest_each(keys(), |index, digest| heights[index] = digest_height(&digest));
+        for ((key, (_, value)), height) in keys().zip(&self.waiting).zip(heights) {
             if height > MAX_LEVEL {
                 return Err(KeyError::Height.into());
             }
-            let level = level_index(height);
-            if self.levels.len() <= level {
-                self.levels.resize_with(level + 1, OpenNode::default);
-            }
-            self.close_below(level)?;
-            self.levels[level].push(&keys[key.clone()], *value)?;
+            self.nodes.push(level_index(height), key, *value, &mut self.sink)?;
         }
-        // The last key stays, for the next one to be compared with.
-        keys.drain(..self.last_key);
-        (self.keys, self.last_key) = (keys, 0);
-        self.waiting = waiting;
+        let last = last.len();
+        self.keys.drain(..start - last);
+        self.waiting_keys = last;
         self.waiting.clear();
         Ok(())
     }
-
-    /// Closes the open nodes below a level, each into the one above it.
-    fn close_below(&mut self, level: usize) -> Result<(), BuildError<E>> {
-        for below in 0..level {
-            if !self.levels[below].is_empty() {
-                let digest = self.levels[below].close(&mut self.sink)?;
-                self.levels[below + 1].attach(digest);
-            }
-        }
-        Ok(())
-    }
 }
 
-/// A node that is being written.
-#[derive(Debug)]
-struct OpenNode {
-    /// Room for the head, then the entries.
-    block: Vec<u8>,
-    count: usize,
-    left: Option<Digest>,
-    /// The record of the last entry, which stands behind a link that may still come.
-    open_value: Option<Digest>,
-    last_key: Vec<u8>,
-}
-
-impl OpenNode {
-    fn push<E>(&mut self, key: &[u8], value: Digest) -> Result<(), BuildError<E>> {
-        self.attach_right(None);
-        if self.count >= MAX_NODE_ENTRIES {
-            return Err(BuildError::Full);
-        }
-        write_key(&mut self.block, &self.last_key, key);
-        self.count += 1;
-        self.open_value = Some(value);
-        self.last_key.clear();
-        self.last_key.extend_from_slice(key);
-        Ok(())
-    }
-
-    /// Takes in the subtree after the last entry.
-    fn attach(&mut self, subtree: Digest) {
-        if self.open_value.is_some() {
-            self.attach_right(Some(subtree));
-        } else {
-            self.left = Some(subtree);
-        }
-    }
-
-    /// Ends the last entry, if it is still open.
-    fn attach_right(&mut self, right: Option<Digest>) {
-        if let Some(value) = self.open_value.take() {
-            write_links(&mut self.block, right, value);
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.left.is_none() && self.count == 0
-    }
-
-    /// Gives the block to the sink and is empty again.
-    fn close<E>(
-        &mut self,
-        sink: &mut impl FnMut(Cid, &[u8]) -> Result<(), E>,
-    ) -> Result<Digest, BuildError<E>> {
-        self.attach_right(None);
-        write_end(&mut self.block, self.left.take());
-        let mut head = Vec::new();
-        write_start(&mut head, self.count);
-        let start = HEAD_ROOM - head.len();
-        self.block[start..HEAD_ROOM].copy_from_slice(&head);
-        let block = &self.block[start..];
-        let digest = Digest::of(block);
-        sink(digest.to_cid(), block).map_err(BuildError::Sink)?;
-        self.block.truncate(HEAD_ROOM);
-        self.last_key.clear();
-        self.count = 0;
-        Ok(digest)
-    }
-}
-
-impl Default for OpenNode {
-    fn default() -> Self {
-        let block = Vec::from([0; HEAD_ROOM]);
-        Self { block, count: 0, left: None, open_value: None, last_key: Vec::new() }
-    }
-}
-
-/// The longest head of a node.
-const HEAD_ROOM: usize = 6;
-/// How many keys are hashed together.
+/// How many entries are looked at together.
 const WAITING: usize = 16;

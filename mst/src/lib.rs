@@ -18,7 +18,7 @@ mod source;
 mod tree;
 mod walk;
 
-pub use build::{BuildError, Builder, build};
+pub use build::{BuildError, Builder, build, build_unsorted};
 pub use changes::Changes;
 pub use diff::{Diff, Difference, diff};
 pub use digest::EMPTY_NODE;

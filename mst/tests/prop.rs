@@ -10,8 +10,8 @@ use std::ops::Bound;
 use cid::Cid;
 use nacre_mst::{
     Blocks as MemoryBlocks, BuildError, Builder, Changes, Difference, Edit, Entries as TreeEntries,
-    NodeRef, Overlay, ReverseEntries, Tree, TreeError, Visit, Walk, build, covering_proof, diff,
-    verify,
+    NodeRef, Overlay, ReverseEntries, Tree, TreeError, Visit, Walk, build, build_unsorted,
+    covering_proof, diff, verify,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -161,6 +161,27 @@ proptest! {
             Ok::<_, Infallible>(())
         });
         prop_assert_eq!((root.unwrap().root(), blocks), twin(&entries));
+    }
+
+    #[test]
+    fn building_in_any_order_gives_the_same_tree(
+        entries in entries(100),
+        order in vec(any::<u64>(), 100),
+    ) {
+        let mut shuffled: Vec<_> = entries.clone().into_iter().zip(order).collect();
+        shuffled.sort_by_key(|(_, order)| *order);
+        let mut shuffled: Vec<_> = shuffled.into_iter().map(|(entry, _)| entry).collect();
+        let mut blocks = Blocks::new();
+        let tree = build_unsorted(&shuffled, |cid, block| {
+            assert!(blocks.insert(cid, block.to_vec()).is_none(), "each node is written once");
+            Ok::<_, Infallible>(())
+        });
+        prop_assert_eq!((tree.unwrap().root(), blocks), twin(&entries));
+        if let Some(entry) = shuffled.first().cloned() {
+            shuffled.push(entry);
+            let twice = build_unsorted(&shuffled, |_, _| Ok::<_, Infallible>(()));
+            prop_assert_eq!(twice, Err(BuildError::Order));
+        }
     }
 
     #[test]
@@ -349,9 +370,26 @@ proptest! {
         let at = swap.index(keys.len() - 1);
         keys.swap(at, at + 1);
         let mut builder = Builder::new(|_, _| Ok::<_, Infallible>(()));
-        let errors = keys.iter().map(|key| builder.push(key, record(0)));
-        prop_assert_eq!(errors.filter(|error| *error == Err(BuildError::Order)).count(), 1);
+        let pushed = keys.iter().try_for_each(|key| builder.push(key, record(0)));
+        prop_assert_eq!(pushed.and_then(|()| builder.finish()), Err(BuildError::Order));
     }
+}
+
+#[test]
+fn a_large_tree_is_the_same_however_it_is_made() {
+    let key = |n: u32| format!("a.b.c{}/{:08x}", n % 3, n.wrapping_mul(0x9e37_79b1));
+    let entries: Vec<_> =
+        (0..20_000).map(|n| (key(n), record(u8::try_from(n % 251).unwrap()))).collect();
+    let (mut built, mut applied) = (Blocks::new(), Blocks::new());
+    let tree = build_unsorted(&entries, |cid, block| {
+        assert!(built.insert(cid, block.to_vec()).is_none());
+        Ok::<_, Infallible>(())
+    });
+    let sorted: Entries = entries.into_iter().collect();
+    let edits: Vec<_> = sorted.iter().map(|(key, value)| Edit::set(key, *value)).collect();
+    let changes = Tree::EMPTY.apply(&Blocks::new(), &edits).unwrap();
+    store(&mut applied, &changes);
+    assert_eq!((tree.unwrap(), built), (changes.tree, applied));
 }
 
 fn visit_twin(blocks: &Blocks, cid: Cid, out: &mut Vec<String>) {

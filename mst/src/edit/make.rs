@@ -15,7 +15,7 @@
 use crate::digest::Digest;
 use crate::encode::{write_end, write_key, write_link, write_links, write_start};
 use crate::error::TreeError;
-use crate::node::MAX_NODE_ENTRIES;
+use crate::node::{MAX_NODE_ENTRIES, NodeError};
 use crate::open::{Bounds, OpenNode, Span};
 use crate::source::BlockSource;
 
@@ -167,6 +167,11 @@ impl<S: BlockSource> Editor<'_, S> {
             if let Some(edit) = self.edits[..part.edits.end].get_mut(work.next_edit)
                 && self.nodes.key(edit.key) == self.nodes.key(entry.key)
             {
+                // Also where the source is verified: who undoes edits looks for them in a tree that
+                // is not, at the very keys that may be where they do not belong.
+                if edit.height != work.level {
+                    return Err(NodeError::Height.of(piece.digest));
+                }
                 work.next_edit += 1;
                 edit.previous = Some(value);
                 work.changed |= edit.value != Some(value);
