@@ -79,5 +79,5 @@ fn manifest() -> &'static Path {
 const WASM_RECORDS: &str = "100000";
 const WASM_HEADING: &str = "## In WebAssembly";
 const WASM_HOW: &str = "\
-Our own rows on a repository of 100k records, compiled as the Worker is. `cargo xtask peers wasm`; the
-best of seven runs of at least 500 ms, in processor time of the whole process.";
+Our own rows on a repository of 100k records, compiled as the Worker is. `cargo xtask peers wasm`;
+the best of seven runs of at least 500 ms, in processor time of the whole process.";
