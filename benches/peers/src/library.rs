@@ -17,7 +17,8 @@ pub struct Library {
 pub const LIBRARIES: &[Library] = &[
     Library {
         name: NACRE,
-        what: "this checkout, with `precomputed-tables` and `secp256k1` of its crypto",
+        what: "this checkout, with `precomputed-tables` and `secp256k1` of its crypto; `insert`, \
+               `diff` and `proof` read a store that is marked as verified, `invert` one that is not",
         rows: &Row::ALL,
         largest: usize::MAX,
     },

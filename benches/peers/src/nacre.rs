@@ -208,7 +208,9 @@ fn verify(curve: Curve) -> Box<dyn Measured> {
 }
 
 /// A store of one's own, whose nodes were made or verified when they came in: the heights of the
-/// keys that an operation meets are not computed again. Those of shrike are not in any store.
+/// keys that an operation meets are not computed again. shrike knows no such difference: in any
+/// store it computes that of the first key of each node and takes it for that of the others. What
+/// computing them all takes is in `invert`, whose blocks are a stranger's.
 fn stored<'b>(nodes: impl IntoIterator<Item = &'b (Digest, Vec<u8>)>) -> Verified<Blocks> {
     Verified(blocks(nodes))
 }
