@@ -92,7 +92,7 @@ fn check_differences(
     assert_eq!(found.collect::<Vec<_>>(), expected);
 }
 
-/// With its proof alone a batch is undone; with a block less it is, or says which one is missing.
+/// With its proof alone a batch is undone and done again; with a block less it is, or says which one is missing.
 fn check_proof(
     blocks: &Blocks,
     (before, after): (Tree, Tree),
@@ -106,7 +106,10 @@ fn check_proof(
     assert_eq!(after.needs(&proof, batch.keys()), Ok(Vec::new()));
     let undo = batch.keys().map(|key| Edit { key, value: old.get(*key).copied() });
     let undo: Vec<_> = undo.collect();
-    assert_eq!(after.apply(&proof, &undo).unwrap().tree, before);
+    let undone = after.apply(&proof, &undo).unwrap();
+    assert_eq!(undone.tree, before);
+    let again: Vec<_> = batch.iter().map(|(key, value)| Edit { key, value: *value }).collect();
+    assert_eq!(before.apply(&Overlay::new(&undone, &proof), &again).unwrap().tree, after);
 
     let gone = *proof.keys().nth(which % proof.len()).unwrap();
     proof.remove(&gone);

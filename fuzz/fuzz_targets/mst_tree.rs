@@ -10,8 +10,8 @@ mod support;
 use cid::Cid;
 use libfuzzer_sys::fuzz_target;
 use nacre_mst::{
-    Edit, Entries as TreeEntries, Overlay, ReverseEntries, Tree, TreeError, covering_proof, diff,
-    verify,
+    Edit, Entries as TreeEntries, Overlay, ReverseEntries, Tree, TreeError, Verified,
+    covering_proof, diff, verify,
 };
 use support::{Blocks, Entries, Input, KEYS, built, cid_of, read_node, record};
 
@@ -77,6 +77,13 @@ fn check(blocks: &Blocks, tree: Tree, edits: [(&str, u8); 3]) {
     let changes = tree.apply(blocks, &set);
     let proof = covering_proof(blocks, tree.root(), &keys);
     let needs = tree.needs(blocks, &keys);
+    // To call it verified is wrong, but no more than that.
+    let trusted = Verified(blocks);
+    let _ = tree.apply(&trusted, &set);
+    let _ = covering_proof(&trusted, tree.root(), &keys);
+    let _ = tree.get(&trusted, keys[0]);
+    let _ = TreeEntries::new(&trusted, tree).count();
+    let _ = diff((&trusted, tree), (&trusted, Tree::EMPTY)).count();
     let Ok(forwards) = forwards else {
         assert!(
             backwards.is_err() && all.is_err() && verified.is_err(),

@@ -26,6 +26,8 @@ fn main() -> io::Result<()> {
     let trees = || [0, 1, 3, 12, 40].map(|count| built(&entries(count)).1);
     write(folder, "car", cars())?;
     write(folder, "commit_block", vec![commit().encode()])?;
+    let inversions = trees().iter().map(|nodes| inversion(nodes)).collect();
+    write(folder, "commit_invert", inversions)?;
     let repos = trees().iter().flat_map(|nodes| repos(nodes)).collect();
     write(folder, "commit_repo", repos)?;
     write(folder, "crypto", crypto())?;
@@ -54,6 +56,12 @@ fn write(folder: &Path, target: &str, seeds: Vec<Vec<u8>>) -> io::Result<()> {
 fn entries(count: usize) -> Entries {
     let step = KEYS.len() / count.max(1);
     KEYS.iter().step_by(step.max(1)).take(count).map(|key| (key.clone(), record(1))).collect()
+}
+
+/// Describes what `commit_invert` reads: three operations that fit the entries, and a tree.
+fn inversion(nodes: &[(Cid, Vec<u8>)]) -> Vec<u8> {
+    let ops = [0, 1, 0, 9, 1, 2, 5, 0, 1, 0, 0, 0];
+    [&ops[..], &describe_nodes(nodes)].concat()
 }
 
 /// Describes a repository as the target `commit_repo` reads it, in order and in disorder.

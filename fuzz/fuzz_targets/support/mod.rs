@@ -9,6 +9,7 @@ use cid::Cid;
 use cid::multihash::Multihash;
 use ipld_core::ipld::Ipld;
 use nacre_mst::{Tree, build, key_height};
+use serde_ipld_dagcbor::DecodeError;
 use sha2::{Digest, Sha256};
 
 pub type Blocks = BTreeMap<Cid, Vec<u8>>;
@@ -109,10 +110,14 @@ pub fn read_node(input: &mut Input<'_>, list: &[(Cid, Vec<u8>)]) -> Vec<u8> {
     node(left, &entries, usize::from(flags >> 6))
 }
 
-/// Fails unless another codec reads these bytes and writes them again as they are.
+/// Fails unless another codec reads these bytes and writes them again as they are, or finds them
+/// too deep.
 pub fn assert_canonical(bytes: &[u8]) {
-    let value: Ipld = serde_ipld_dagcbor::from_slice(bytes).expect("another codec reads it");
-    assert_eq!(serde_ipld_dagcbor::to_vec(&value).unwrap(), bytes);
+    match serde_ipld_dagcbor::from_slice::<Ipld>(bytes) {
+        Ok(value) => assert_eq!(serde_ipld_dagcbor::to_vec(&value).unwrap(), bytes),
+        Err(DecodeError::DepthOverflow { .. }) => {}
+        Err(error) => panic!("another codec does not read it: {error}"),
+    }
 }
 
 fn map<const N: usize>(fields: [(&str, Ipld); N]) -> Ipld {
