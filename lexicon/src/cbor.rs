@@ -107,7 +107,11 @@ impl<'a> Cursor<'a> {
                 return Ok(Head { major, value: u64::from(*value), at });
             }
         }
-        self.long_head()
+        // A copy goes the long way, so that the cursor itself can stay in registers.
+        let mut copy = self.clone();
+        let head = copy.long_head()?;
+        *self = copy;
+        Ok(head)
     }
 
     #[inline(always)]
@@ -133,7 +137,7 @@ impl<'a> Cursor<'a> {
             self.rest = rest;
             return Ok(link);
         }
-        Err(self.why_no_link())
+        Err(self.clone().why_no_link())
     }
 
     #[inline(always)]
@@ -163,6 +167,7 @@ impl<'a> Cursor<'a> {
     }
 
     #[cold]
+    #[inline(never)]
     fn long_head(&mut self) -> Result<Head, DataError> {
         let at = self.at();
         let initial = self.peek().ok_or(DataError::Truncated)?;

@@ -6,8 +6,7 @@
 //! # Tricky bits
 //!
 //! [`walk`] is one loop with its state in local variables, compiled anew for each reader; what a
-//! reader does not look at costs nothing. Nearly all data is shallow, so the containers around the
-//! present one are kept in a short array first; data that is too deep for it is judged again.
+//! reader does not look at costs nothing.
 //!
 //! <https://atproto.com/specs/data-model#dag-cbor>
 
@@ -26,11 +25,7 @@ use crate::{
 ///
 /// [`DataError`] names the first rule broken.
 pub fn check(cbor: &[u8]) -> Result<(), DataError> {
-    let ignore = |_: Event<'_, &[u8]>| ();
-    match walk_to_depth::<_, SHALLOW>(cbor, ignore) {
-        Err(DataError::Depth) => walk(cbor, ignore),
-        outcome => outcome,
-    }
+    walk(cbor, |_: Event<'_, &[u8]>| ())
 }
 
 /// One step through the data.
@@ -50,16 +45,8 @@ pub(crate) enum Event<'a, T> {
 }
 
 /// Checks DAG-CBOR and hands over each step.
-pub(crate) fn walk<'a, T: Text<'a>>(
-    cbor: &'a [u8],
-    sink: impl FnMut(Event<'a, T>),
-) -> Result<(), DataError> {
-    walk_to_depth::<T, MAX_DEPTH>(cbor, sink)
-}
-
-/// Checks DAG-CBOR of this depth at most.
 #[inline]
-fn walk_to_depth<'a, T: Text<'a>, const DEPTH: usize>(
+pub(crate) fn walk<'a, T: Text<'a>>(
     cbor: &'a [u8],
     mut sink: impl FnMut(Event<'a, T>),
 ) -> Result<(), DataError> {
@@ -70,17 +57,15 @@ fn walk_to_depth<'a, T: Text<'a>, const DEPTH: usize>(
     if cursor.peek().ok_or(DataError::Truncated)? >> 5 != MAP {
         return Err(DataError::NotObject);
     }
-    let mut around = [Level::OUTSIDE; DEPTH];
-    let mut depth = 0_usize;
+    let mut around = Around::new();
     let mut level = Level::OUTSIDE;
     loop {
         if level.left == 0 {
-            let Some(outer) = depth.checked_sub(1) else {
+            let Some(outer) = around.pop() else {
                 return if cursor.is_at_end() { Ok(()) } else { Err(DataError::Trailing) };
             };
             sink(level.end(&cursor)?);
-            depth = outer;
-            level = around[depth];
+            level = outer;
             continue;
         }
         level.left -= 1;
@@ -128,9 +113,8 @@ fn walk_to_depth<'a, T: Text<'a>, const DEPTH: usize>(
             }
             _ => Level::inside(head),
         };
-        *around.get_mut(depth).ok_or(DataError::Depth)? = level;
+        around.push(level)?;
         level = inner?;
-        depth += 1;
         sink(if level.is_map { Event::Map } else { Event::Array });
     }
 }
@@ -177,6 +161,52 @@ impl<'a> Level<'a> {
     }
 }
 
+/// The containers around the one that is being read.
+///
+/// Nearly all data is shallow. Room for the rest is there, but is not touched until it is needed.
+struct Around<'a> {
+    depth: usize,
+    near: [Level<'a>; NEAR],
+    far: Option<[Level<'a>; MAX_DEPTH - NEAR]>,
+}
+
+impl<'a> Around<'a> {
+    #[inline(always)]
+    fn new() -> Self {
+        Self { depth: 0, near: [Level::OUTSIDE; NEAR], far: None }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, level: Level<'a>) -> Result<(), DataError> {
+        let place = match self.near.get_mut(self.depth) {
+            Some(place) => place,
+            None => far_place(&mut self.far, self.depth - NEAR)?,
+        };
+        *place = level;
+        self.depth += 1;
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn pop(&mut self) -> Option<Level<'a>> {
+        self.depth = self.depth.checked_sub(1)?;
+        match self.near.get(self.depth) {
+            Some(level) => Some(*level),
+            None => self.far.as_ref()?.get(self.depth - NEAR).copied(),
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn far_place<'r, 'a>(
+    far: &'r mut Option<[Level<'a>; MAX_DEPTH - NEAR]>,
+    depth: usize,
+) -> Result<&'r mut Level<'a>, DataError> {
+    let far = far.get_or_insert([Level::OUTSIDE; MAX_DEPTH - NEAR]);
+    far.get_mut(depth).ok_or(DataError::Depth)
+}
+
 #[inline(always)]
 fn key<'a, T: Text<'a>>(cursor: &mut Cursor<'a>, before: &[u8]) -> Result<T, DataError> {
     let head = cursor.head()?;
@@ -215,5 +245,5 @@ fn type_value<'a, T: Text<'a>>(cursor: &mut Cursor<'a>) -> Result<T, DataError> 
     if text.as_bytes().is_empty() { Err(DataError::Type) } else { Ok(text) }
 }
 
-/// Deep enough for all that the network's applications write.
-const SHALLOW: usize = 10;
+/// As deep as what the network's applications write.
+const NEAR: usize = 8;

@@ -22,8 +22,8 @@ use crate::{
 
 /// Writes an object of so many keys behind what `out` holds, as canonical DAG-CBOR.
 ///
-/// What passes here passes [`check`](crate::check); otherwise `out` is left as it was. How many keys
-/// and items there are is said first because that is what DAG-CBOR says first.
+/// What passes here passes [`check`](crate::check); otherwise `out` is left as it was. How many
+/// keys and items there are is said first because that is what DAG-CBOR says first.
 ///
 /// ```
 /// use nacre_lexicon::write_object;
@@ -284,6 +284,7 @@ impl Output {
 
     #[cold]
     fn fail(&mut self, fault: impl Into<EncodeError>) {
-        self.fault = self.fault.or(Some(fault.into()));
+        let fault = fault.into();
+        self.fault.get_or_insert(fault);
     }
 }
