@@ -15,6 +15,7 @@
 use crate::digest::Digest;
 use crate::encode::{write_end, write_key, write_link, write_links, write_start};
 use crate::error::TreeError;
+use crate::key::key_height;
 use crate::node::{MAX_NODE_ENTRIES, NodeError};
 use crate::open::{Bounds, OpenNode, Span};
 use crate::source::BlockSource;
@@ -36,7 +37,11 @@ impl<S: BlockSource> Editor<'_, S> {
         if !self.edits[part.edits.clone()].iter().any(|edit| edit.height <= level) {
             match pieces {
                 [] => return Ok(None),
-                [piece] if whole && !part.is_top => return Ok(Some(piece.digest)),
+                // Beside an entry that is removed, the edge is read: a tree from a stranger may have
+                // keys there that lie beyond the entry.
+                [piece] if whole && !part.is_top && piece.bounds == part.bounds => {
+                    return Ok(Some(piece.digest));
+                }
                 _ => {}
             }
         }
@@ -267,6 +272,9 @@ impl<S: BlockSource> Editor<'_, S> {
         }
         let sole =
             if let (Some(sole), None) = (old.next(), old.next()) { Some(sole) } else { None };
+        if S::VERIFIED && part.is_top {
+            self.check_top(&work, part)?;
+        }
         self.close_gap(&mut work, part.edits.end, part.bounds.high)?;
         self.pieces.truncate(work.gap_pieces);
         let entries = work.entries_start..self.entries.len();
@@ -296,6 +304,21 @@ impl<S: BlockSource> Editor<'_, S> {
         write_end(&mut self.written, work.left);
         self.entries.truncate(entries.start);
         Ok(Some(self.seal(start, work.level, work.blocks_start)))
+    }
+
+    /// Checks that the top of the new tree is on the level that its first key says.
+    ///
+    /// Who undoes edits in a tree that was not verified, and arrives at one that was, then knows
+    /// that all other keys were on their levels too.
+    fn check_top(&self, work: &NodeInWork, part: &Part) -> Result<(), TreeError<S::Error>> {
+        let first = self.entries.get(work.entries_start);
+        let old = self.pieces[part.pieces.clone()].first();
+        match (first, old) {
+            (Some(first), Some(old)) if key_height(self.nodes.key(first.key)) != work.level => {
+                Err(NodeError::Height.of(old.digest))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
