@@ -1,14 +1,17 @@
 //! One post of 370 bytes through each function of the crate, beside other people's libraries.
 
 use core::hint::black_box;
+use std::io::Write;
 
 use bumpalo::Bump;
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{
+    BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
+};
 use nacre_lexicon::{
     EncodeError, blobs, check, cid_for, record_from_json, to_cbor, to_json, write_object,
 };
 use serde::{Deserialize, Serialize};
-use shrike::cbor::{Decoder, decode, encode_value, encode_value_into};
+use shrike::cbor::{CborError, Decoder, Encoder, Value, decode, encode_value, encode_value_into};
 
 const TEXT: &str = "Grüße aus Zürich — 日本語も少し. Nacreous clouds shine after sunset, far above \
     the weather and all of it, until the last of the light has finally gone.";
@@ -74,6 +77,44 @@ impl Post<'_> {
     }
 }
 
+/// Writes the post in calls as [`Post::write`] makes them; nothing checks their order or number.
+fn stream(post: &Post<'_>, out: impl Write) -> Result<(), CborError> {
+    let len = |len: usize| u64::try_from(len).expect("a post is short");
+    let mut out = Encoder::new(out);
+    out.encode_map_header(5)?;
+    out.encode_text("text")?;
+    out.encode_text(post.text)?;
+    out.encode_text("$type")?;
+    out.encode_text(post.kind)?;
+    out.encode_text("langs")?;
+    out.encode_array_header(len(post.langs.len()))?;
+    for lang in &post.langs {
+        out.encode_text(lang)?;
+    }
+    out.encode_text("facets")?;
+    out.encode_array_header(len(post.facets.len()))?;
+    for facet in &post.facets {
+        out.encode_map_header(2)?;
+        out.encode_text("index")?;
+        out.encode_map_header(2)?;
+        out.encode_text("byteEnd")?;
+        out.encode_i64(facet.index.end.into())?;
+        out.encode_text("byteStart")?;
+        out.encode_i64(facet.index.start.into())?;
+        out.encode_text("features")?;
+        out.encode_array_header(len(facet.features.len()))?;
+        for link in &facet.features {
+            out.encode_map_header(2)?;
+            out.encode_text("uri")?;
+            out.encode_text(link.uri)?;
+            out.encode_text("$type")?;
+            out.encode_text(link.kind)?;
+        }
+    }
+    out.encode_text("createdAt")?;
+    out.encode_text(post.created_at)
+}
+
 fn post(criterion: &mut Criterion) {
     let uri = "https://example.com/nacreous-clouds";
     let features = vec![Link { uri, kind: "app.bsky.richtext.facet#link" }];
@@ -119,23 +160,34 @@ fn post(criterion: &mut Criterion) {
     group.bench_function("to_json/370", |bencher| bencher.iter(|| to_json(black_box(&cbor))));
     group.bench_function("cid_for/370", |bencher| bencher.iter(|| cid_for(black_box(&cbor))));
 
+    write(&mut group, &post, &value);
+    group.finish();
+}
+
+fn write(group: &mut BenchmarkGroup<'_, WallTime>, post: &Post<'_>, value: &Value<'_>) {
     group.bench_function("write_object/370", |bencher| {
         bencher.iter(|| {
             let mut out = Vec::with_capacity(512);
-            black_box(&post).write(&mut out).map(|()| out)
+            black_box(post).write(&mut out).map(|()| out)
         });
     });
     group.bench_function("write_object/370/shrike", |bencher| {
-        bencher.iter(|| encode_value(black_box(&value)));
+        bencher.iter(|| encode_value(black_box(value)));
+    });
+    group.bench_function("write_object/370/shrike_unchecked", |bencher| {
+        bencher.iter(|| {
+            let mut out = Vec::with_capacity(512);
+            stream(black_box(post), &mut out).map(|()| out)
+        });
     });
     group.bench_function("write_object/370/serde_ipld_dagcbor", |bencher| {
-        bencher.iter(|| serde_ipld_dagcbor::to_vec(black_box(&post)));
+        bencher.iter(|| serde_ipld_dagcbor::to_vec(black_box(post)));
     });
     group.bench_function("write_object_again/370", |bencher| {
         let mut out = Vec::with_capacity(512);
         bencher.iter(|| {
             out.clear();
-            black_box(&post).write(&mut out).expect("the post is data");
+            black_box(post).write(&mut out).expect("the post is data");
             black_box(&out);
         });
     });
@@ -143,11 +195,18 @@ fn post(criterion: &mut Criterion) {
         let mut out = Vec::with_capacity(512);
         bencher.iter(|| {
             out.clear();
-            encode_value_into(black_box(&value), &mut out).expect("the post is data");
+            encode_value_into(black_box(value), &mut out).expect("the post is data");
             black_box(&out);
         });
     });
-    group.finish();
+    group.bench_function("write_object_again/370/shrike_unchecked", |bencher| {
+        let mut out = Vec::with_capacity(512);
+        bencher.iter(|| {
+            out.clear();
+            stream(black_box(post), &mut out).expect("the post is data");
+            black_box(&out);
+        });
+    });
 }
 
 criterion_group!(benches, post);

@@ -56,6 +56,20 @@ pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
+/// Appends text that is short, and known to the compiler: head and text are then one number.
+#[inline(always)]
+pub(crate) fn key(out: &mut Vec<u8>, key: &str) {
+    let mut item = [0; 24];
+    match (u8::try_from(key.len()), item.get_mut(..=key.len())) {
+        (Ok(len), Some([head, rest @ ..])) => {
+            *head = (TEXT << 5) | len;
+            rest.copy_from_slice(key.as_bytes());
+            out.extend_from_slice(&item[..=key.len()]);
+        }
+        _ => text(out, key),
+    }
+}
+
 #[inline]
 pub(crate) fn integer(out: &mut Vec<u8>, value: i64) {
     match u64::try_from(value) {

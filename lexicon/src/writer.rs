@@ -23,7 +23,8 @@ use crate::{
 /// Writes an object of so many keys behind what `out` holds, as canonical DAG-CBOR.
 ///
 /// What passes here passes [`check`](crate::check); otherwise `out` is left as it was. How many
-/// keys and items there are is said first because that is what DAG-CBOR says first.
+/// keys and items there are is said first because that is what DAG-CBOR says first. If `write`
+/// panics, `out` is empty.
 ///
 /// ```
 /// use nacre_lexicon::write_object;
@@ -93,7 +94,7 @@ impl ObjectWriter<'_> {
             self.compare(key);
         }
         self.left = self.output.one_less(self.left);
-        cbor::text(&mut self.output.bytes, key);
+        cbor::key(&mut self.output.bytes, key);
         self.key_len = key.len();
         self.key_end = self.output.bytes.len();
         ValueWriter { output: self.output, depth: self.depth, is_type: key == "$type" }
