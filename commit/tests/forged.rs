@@ -47,10 +47,13 @@ fn paths(height: u32) -> Vec<&'static str> {
 /// Asserts that the tree at `before` is right, that the one at `after` is not, and that the one is
 /// not found by undoing the creation of a record in the other.
 fn assert_refused(blocks: &Blocks, before: Cid, after: Cid, created: &str) {
+    let (path, cid) = (path(created).to_owned(), Some(record(0)));
+    assert_op_refused(blocks, before, after, Op { action: Action::Create, path, cid, prev: None });
+}
+
+fn assert_op_refused(blocks: &Blocks, before: Cid, after: Cid, op: Op) {
     assert!(verify(blocks, Tree::load(before).unwrap()).is_ok());
     assert!(verify(blocks, Tree::load(after).unwrap()).is_err());
-    let (path, cid) = (path(created).to_owned(), Some(record(0)));
-    let op = Op { action: Action::Create, path, cid, prev: None };
     assert_ne!(invert(blocks, after, &[op]), Ok(before));
 }
 
@@ -109,4 +112,18 @@ fn keys_on_the_wrong_side_of_a_created_key_are_noticed() {
     let before = put(&mut blocks, Some(below), &[(top, None)]);
     let after = put(&mut blocks, Some(below), &[(created, None), (top, None)]);
     assert_refused(&blocks, before, after, created);
+}
+
+#[test]
+fn a_deleted_key_that_stands_on_another_level_is_noticed() {
+    let mut blocks = Blocks::new();
+    let (low, high) = (paths(0)[0], *paths(2).last().unwrap());
+    assert!(low < high);
+    let after = put(&mut blocks, None, &[(low, None), (high, None)]);
+    let left = put(&mut blocks, None, &[(low, None)]);
+    let between = put(&mut blocks, Some(left), &[]);
+    let before = put(&mut blocks, Some(between), &[(high, None)]);
+    let (path, prev) = (path(high).to_owned(), Some(record(0)));
+    let op = Op { action: Action::Delete, path, cid: None, prev };
+    assert_op_refused(&blocks, before, after, op);
 }

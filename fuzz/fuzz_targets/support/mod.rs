@@ -15,8 +15,7 @@ use sha2::{Digest, Sha256};
 pub type Blocks = BTreeMap<Cid, Vec<u8>>;
 pub type Entries = BTreeMap<String, Cid>;
 
-/// Fourteen keys of each height from 0 to 6 and fourteen higher ones, so that trees of a few keys
-/// are high and full of gaps.
+/// Some keys of each height, up to fourteen, so that trees of a few keys are high and full of gaps.
 pub static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let mut by_height = [const { Vec::new() }; 8];
     for number in 0..40_000_u32 {

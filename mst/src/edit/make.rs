@@ -163,6 +163,10 @@ impl<S: BlockSource> Editor<'_, S> {
             }
             let Some(&entry) = self.nodes.entries(node).get(slot) else { break };
             if !self.is_within(entry.key, part.bounds) {
+                // The key of an edit, which has its place above.
+                if self.is_bound(entry.key, part.bounds) {
+                    return Err(NodeError::Height.of(piece.digest));
+                }
                 work.changed = true;
                 continue;
             }
