@@ -4,7 +4,7 @@ use cid::Cid;
 use nacre_car::{CarError, Lookup};
 use nacre_crypto::{VerifyError, VerifyingKey};
 use nacre_mst::{BlockSource, EMPTY_NODE, Steps, Tree, TreeError, Visit, Walk};
-use nacre_syntax::{Did, RepoPath, RepoPathError};
+use nacre_syntax::{Did, Nsid, RepoPath, RepoPathError};
 
 use crate::block::{Commit, DecodeError};
 use crate::cbor::cid_of;
@@ -68,7 +68,7 @@ pub fn verify_repo<'a, D: AsRef<str>>(
     check_commit(&commit, did, key)?;
     let steps = Steps::new(Tree::load(commit.data).map_err(TreeError::from)?);
     let repo = VerifiedRepo { commit, cid, records: 0 };
-    Ok(Records { repo, blocks, steps, failed: None })
+    Ok(Records { repo, blocks, steps, collection: None, failed: None })
 }
 
 /// The records of a repository that is being verified, in the order of their paths.
@@ -78,6 +78,8 @@ pub struct Records<'a> {
     repo: VerifiedRepo,
     blocks: Lookup<'a>,
     steps: Steps<'a>,
+    /// The collection of the last record.
+    collection: Option<Nsid>,
     failed: Option<RepoError<CarError>>,
 }
 
@@ -108,8 +110,8 @@ impl<'a> Records<'a> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        let Self { repo, blocks, steps, failed } = self;
-        let next = read_next(steps, blocks);
+        let Self { repo, blocks, steps, collection, failed } = self;
+        let next = read_next(steps, blocks, collection);
         match &next {
             Ok(Some(_)) => repo.records += 1,
             Ok(None) => {}
@@ -132,6 +134,7 @@ impl<'a> Records<'a> {
 fn read_next<'r, 'a>(
     steps: &'r mut Steps<'a>,
     blocks: &mut Lookup<'a>,
+    collection: &mut Option<Nsid>,
 ) -> Result<Option<Record<'r, 'a>>, RepoError<CarError>> {
     let wrong = |(cid, error)| TreeError::Node(cid, error);
     while let Some(cid) = steps.wanted() {
@@ -141,7 +144,14 @@ fn read_next<'r, 'a>(
         steps.enter(block).map_err(wrong)?;
     }
     let Some((key, cid)) = steps.next_entry().map_err(wrong)? else { return Ok(None) };
-    let path = RepoPath::parse(key).map_err(|error| RepoError::Path(cid, error))?;
+    let path = match collection {
+        Some(collection) => RepoPath::parse_in(collection, key),
+        None => RepoPath::parse(key),
+    };
+    let path = path.map_err(|error| RepoError::Path(cid, error))?;
+    if collection.as_ref().is_none_or(|last| !path.is_in(last)) {
+        *collection = Some(path.collection().to_owned());
+    }
     let bytes = find(blocks, cid)?;
     Ok(Some(Record { path, cid, bytes }))
 }

@@ -200,6 +200,10 @@ impl<'a> EntryRef<'a> {
         Digest(*self.value)
     }
 
+    pub(crate) fn is_linked(&self) -> bool {
+        self.right.is_some()
+    }
+
     pub(crate) fn right_digest(&self) -> Option<Digest> {
         self.right.copied().map(Digest)
     }

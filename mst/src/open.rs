@@ -34,7 +34,7 @@ pub(crate) struct OpenNode {
 pub(crate) struct OpenEntry {
     pub(crate) key: Span,
     /// Where in the block the entry ends.
-    end: usize,
+    end: u32,
     /// Whether there is a link to the right.
     linked: bool,
 }
@@ -42,8 +42,21 @@ pub(crate) struct OpenEntry {
 /// Where a key lies in [`OpenNodes::keys`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Span {
-    start: usize,
-    end: usize,
+    start: u32,
+    length: u16,
+}
+
+impl Span {
+    fn new(range: Range<usize>) -> Self {
+        let start = u32::try_from(range.start).expect("less than 4 GiB of keys");
+        let length = u16::try_from(range.len()).expect("a key has at most 1024 bytes");
+        Self { start, length }
+    }
+
+    fn range(self) -> Range<usize> {
+        let start = usize::try_from(self.start).expect("it was a usize before");
+        start..start + usize::from(self.length)
+    }
 }
 
 /// The keys between which a subtree lies, as far as there are any.
@@ -78,8 +91,8 @@ impl OpenNodes {
         let (keys_start, entries_start) = (self.keys.len(), self.entries.len());
         let Self { keys, entries, .. } = self;
         let parsed = NodeRef::parse_into(block, keys, |entry, key, end| {
-            let key = Span { start: key.start, end: key.end };
-            entries.push(OpenEntry { key, end, linked: entry.right_digest().is_some() });
+            let end = u32::try_from(end).expect("a node has at most 1 MiB");
+            entries.push(OpenEntry { key: Span::new(key), end, linked: entry.is_linked() });
         })?;
         let left = parsed.left_digest();
         let mut node = OpenNode { level: 0, left, keys_start, entries_start, count: parsed.len() };
@@ -98,11 +111,11 @@ impl OpenNodes {
     pub(crate) fn keep(&mut self, key: &[u8]) -> Span {
         let start = self.keys.len();
         self.keys.extend_from_slice(key);
-        Span { start, end: self.keys.len() }
+        Span::new(start..self.keys.len())
     }
 
     pub(crate) fn key(&self, span: Span) -> &[u8] {
-        &self.keys[span.start..span.end]
+        &self.keys[span.range()]
     }
 
     pub(crate) fn entries(&self, node: &OpenNode) -> &[OpenEntry] {
@@ -139,7 +152,7 @@ impl OpenNodes {
             None => left_link_range(block.len(), node.left.is_some()),
             Some(index) => {
                 let entry = &self.entries(node)[index];
-                right_link_range(entry.end, entry.linked)
+                right_link_range(entry.end(), entry.linked)
             }
         }
     }
@@ -206,17 +219,17 @@ impl OpenNode {
 impl OpenEntry {
     /// Returns where in the block the entry ends.
     pub(crate) fn end(&self) -> usize {
-        self.end
+        usize::try_from(self.end).expect("it was a usize before")
     }
 
     /// Returns the record. The block is that of the entry's node.
     pub(crate) fn value(&self, block: &[u8]) -> Digest {
-        digest_before(block, self.end)
+        digest_before(block, self.end())
     }
 
     /// Returns the subtree to the right.
     pub(crate) fn right(&self, block: &[u8]) -> Option<Digest> {
-        self.linked.then(|| digest_before(block, right_link_range(self.end, true).end))
+        self.linked.then(|| digest_before(block, right_link_range(self.end(), true).end))
     }
 }
 

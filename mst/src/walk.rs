@@ -38,7 +38,7 @@ impl<'b> Steps<'b> {
     pub fn new(tree: Tree) -> Self {
         Self {
             nodes: OpenNodes::new(false),
-            stack: Vec::new(),
+            stack: Vec::with_capacity(12),
             keys: Vec::new(),
             next: Some((tree.root, None)),
             seek: None,
@@ -68,7 +68,7 @@ impl<'b> Steps<'b> {
     /// The CID of the node and what is wrong with it. The walk is then over.
     pub fn enter(&mut self, block: impl Into<Cow<'b, [u8]>>) -> Result<(), (Cid, NodeError)> {
         let Some((digest, level)) = self.next.take() else { return Ok(()) };
-        self.open(digest, level, block.into()).map_err(|error| self.fail((digest, error)))
+        self.open(level, block.into()).map_err(|error| self.fail((digest, error)))
     }
 
     /// Goes on to the next entry, and returns its key and record. While a node is wanted there is
@@ -88,8 +88,8 @@ impl<'b> Steps<'b> {
     }
 
     /// Returns the node that the walk entered last, and its level.
-    fn top(&self) -> Option<(Digest, &[u8], u32)> {
-        self.stack.last().map(|frame| (frame.digest, &*frame.block, frame.level))
+    fn top(&self) -> Option<(&[u8], u32)> {
+        self.stack.last().map(|frame| (&*frame.block, frame.level))
     }
 
     fn fail(&mut self, (digest, error): (Digest, NodeError)) -> (Cid, NodeError) {
@@ -121,7 +121,7 @@ impl<'b> Steps<'b> {
             let key = core::str::from_utf8(key).expect("keys are ASCII");
             // Ascending over the whole walk: no subtree reaches beyond the keys beside it.
             if key <= self.last_key.as_str() {
-                return Err((frame.digest, NodeError::Order));
+                return Err((Digest::of(&frame.block), NodeError::Order));
             }
             self.last_key.clear();
             self.last_key.push_str(key);
@@ -131,12 +131,7 @@ impl<'b> Steps<'b> {
     }
 
     /// Makes a node the top of the stack, at its beginning or where the walk shall begin.
-    fn open(
-        &mut self,
-        digest: Digest,
-        level: Option<u32>,
-        block: Cow<'b, [u8]>,
-    ) -> Result<(), NodeError> {
+    fn open(&mut self, level: Option<u32>, block: Cow<'b, [u8]>) -> Result<(), NodeError> {
         let node = self.nodes.open(&block, level, Bounds::default())?;
         let key_start = self.keys.len();
         let mut at = node.entries_at();
@@ -154,7 +149,7 @@ impl<'b> Steps<'b> {
         }
         self.nodes.close(&node);
         self.next = next.map(|digest| (digest, node.level.checked_sub(1)));
-        self.stack.push(Frame { digest, block, at, level: node.level, key_start });
+        self.stack.push(Frame { block, at, level: node.level, key_start });
         Ok(())
     }
 }
@@ -211,9 +206,9 @@ impl<'s, S: BlockSource> Walk<'s, S> {
                 return Some(Err(error));
             }
         };
-        if entered {
-            let (digest, bytes, level) = self.steps.top()?;
-            return Some(Ok(Visit::Node { cid: digest.to_cid(), bytes, level }));
+        if let Some(cid) = entered {
+            let (bytes, level) = self.steps.top()?;
+            return Some(Ok(Visit::Node { cid, bytes, level }));
         }
         match self.steps.next_entry() {
             Ok(entry) => entry.map(|(key, value)| Ok(Visit::Entry { key, value })),
@@ -222,15 +217,15 @@ impl<'s, S: BlockSource> Walk<'s, S> {
     }
 
     /// Enters the next node, if one is wanted.
-    fn enter(&mut self) -> Result<bool, TreeError<S::Error>> {
-        let Some((digest, _)) = self.steps.next else { return Ok(false) };
+    fn enter(&mut self) -> Result<Option<Cid>, TreeError<S::Error>> {
+        let Some((digest, _)) = self.steps.next else { return Ok(None) };
         let block = if digest == Digest::EMPTY {
             Cow::Borrowed(&EMPTY_NODE[..])
         } else {
             fetch(self.source, digest)?
         };
         self.steps.enter(block).map_err(|(cid, error)| TreeError::Node(cid, error))?;
-        Ok(true)
+        Ok(Some(digest.to_cid()))
     }
 }
 
@@ -263,7 +258,6 @@ pub fn verify<S: BlockSource>(source: &S, tree: Tree) -> Result<u64, TreeError<S
 /// A node on the way from the root to where the walk is.
 #[derive(Clone, Debug)]
 struct Frame<'b> {
-    digest: Digest,
     block: Cow<'b, [u8]>,
     /// Where in the block the next entry begins.
     at: usize,

@@ -25,10 +25,32 @@ impl RepoPath {
 }
 
 impl<S: AsRef<str>> RepoPath<S> {
+    /// Parses a path that is likely to be in `collection`, in which case only the record key is
+    /// looked at. For those who go through many paths in order.
+    ///
+    /// # Errors
+    ///
+    /// [`RepoPathError`] names the first rule broken, in this collection or any other.
+    pub fn parse_in<C: AsRef<str>>(collection: &Nsid<C>, text: S) -> Result<Self, RepoPathError> {
+        let rest = text.as_ref().strip_prefix(collection.as_str());
+        match rest.and_then(|rest| rest.strip_prefix('/')) {
+            Some(rkey) => RecordKey::parse(rkey).map(drop)?,
+            None => check(text.as_ref())?,
+        }
+        Ok(Self(text))
+    }
+
     /// Returns the collection.
     #[must_use]
     pub fn collection(&self) -> Nsid<&str> {
         Nsid(self.parts().0)
+    }
+
+    /// Returns whether the path is in this collection.
+    #[must_use]
+    pub fn is_in<C: AsRef<str>>(&self, collection: &Nsid<C>) -> bool {
+        let rest = self.as_str().strip_prefix(collection.as_str());
+        rest.is_some_and(|rest| rest.starts_with('/'))
     }
 
     /// Returns the record key.
@@ -81,6 +103,26 @@ mod tests {
             ("app.bsky.feed.post/..", RepoPathError::RecordKey(RecordKeyError::Dots)),
         ] {
             assert_eq!(RepoPath::parse(text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn to_expect_a_collection_changes_no_verdict() {
+        let collection = Nsid::parse("app.bsky.feed.post").unwrap();
+        for text in [
+            "",
+            "/self",
+            "app.bsky.feed.post",
+            "app.bsky.feed.post/",
+            "app.bsky.feed.post/3jzfcijpj2z2a",
+            "app.bsky.feed.post/a/b",
+            "app.bsky.feed.post/..",
+            "app.bsky.feed.posts/3jzfcijpj2z2a",
+            "app.bsky.feed.postgate/3jzfcijpj2z2a",
+            "app.bsky.feed.like/3jzfcijpj2z2a",
+            "app.bsky/self",
+        ] {
+            assert_eq!(RepoPath::parse_in(&collection, text), RepoPath::parse(text), "{text:?}");
         }
     }
 
