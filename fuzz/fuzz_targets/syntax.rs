@@ -25,7 +25,11 @@ fuzz_target!(|text: &str| {
         assert_eq!(RepoPath::from_parts(&collection, &rkey).as_str(), text);
         assert!(RecordKey::parse(rkey.as_str()).is_ok());
         assert!(Nsid::parse(collection.as_str()).is_ok());
+        assert!(path.is_in(&collection));
+        assert_eq!(RepoPath::parse_in(&collection, text), Ok(path));
     }
+    let other = Nsid::parse("app.bsky.feed.post").expect("it is an NSID");
+    assert_eq!(RepoPath::parse_in(&other, text), RepoPath::parse(text));
     if let Ok(tid) = Tid::parse(text) {
         assert_eq!(tid.to_ascii(), text.as_bytes());
         assert!(RecordKey::parse(text).is_ok());

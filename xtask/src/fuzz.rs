@@ -58,8 +58,15 @@ fn fuzz(seconds: u32, only: &[String]) -> Result<(), Error> {
         fuzz.args(["--quiet", "--bin", target, "--"]).arg(corpus).arg(seeds.join(target));
         fuzz.arg(format!("-max_total_time={seconds}"));
         fuzz.arg(format!("-artifact_prefix={}/", found.display()));
-        fuzz.args(LIMITS);
-        start(&mut fuzz).context(format_args!("the input is in {}", found.display()))?;
+        let told = fuzz.args(LIMITS).output().context("cannot start the target")?;
+        let log = String::from_utf8_lossy(&told.stderr);
+        if !told.status.success() {
+            let found = found.display();
+            return Err(Error::new(format!("{log}\n{target}: the input is in {found}")));
+        }
+        let runs =
+            log.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+        say(&format!("{target}: {} runs", runs.unwrap_or_default().trim()));
     }
     Ok(())
 }
@@ -94,9 +101,8 @@ fn for_coverage(command: &str) -> Result<Command, Error> {
 /// For how long a target runs if nothing is said.
 const SECONDS: u32 = 60;
 
-/// What one input may take: seconds, and MiB.
-const LIMITS: [&str; 4] =
-    ["-timeout=25", "-rss_limit_mb=2048", "-verbosity=0", "-print_final_stats=1"];
+/// What one input may take: seconds, and MiB. The last is for the number of runs.
+const LIMITS: [&str; 3] = ["-timeout=25", "-rss_limit_mb=2048", "-print_final_stats=1"];
 
 /// What `cargo fuzz` passes too, but for the sanitizer, which is not for the stable compiler.
 const COVERAGE: &[&str] = &[
