@@ -159,6 +159,23 @@ proptest! {
     }
 
     #[test]
+    fn keys_in_any_order_are_judged_as_the_twin_judges_them(
+        keys in vec("[ab]|[ab]{2}|[ab]{9}|a{22,25}[ab]", 0..4),
+    ) {
+        let mut cbor = serde_ipld_dagcbor::to_vec(&keys).unwrap();
+        let head = cbor.remove(0) - 0x80 + 0xa0;
+        let mut rest = cbor.as_slice();
+        let mut object = vec![head];
+        for key in &keys {
+            let (key, after) = rest.split_at(if key.len() < 24 { 1 } else { 2 } + key.len());
+            object.extend_from_slice(key);
+            object.push(0xf6);
+            rest = after;
+        }
+        prop_assert_eq!(check(&object).is_ok(), is_canonical_data(&object), "{:x?}", object);
+    }
+
+    #[test]
     fn check_passes_of_arbitrary_bytes_what_the_twin_passes(
         bytes in vec(prop_oneof![any::<u8>(), 0x60_u8..0x63, 0xa0_u8..0xa3], 0..12),
     ) {
