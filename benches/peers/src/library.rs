@@ -18,7 +18,7 @@ pub const LIBRARIES: &[Library] = &[
     Library {
         name: NACRE,
         what: "this checkout, with `precomputed-tables` and `secp256k1` of its crypto; `insert`, \
-               `diff` and `proof` read a store that is marked as verified, `invert` one that is not",
+               `diff` and `proof` read a store that is marked as verified",
         rows: &Row::ALL,
         largest: usize::MAX,
     },

@@ -147,7 +147,7 @@ impl Work {
         Some(match row {
             Row::Height => hashed(1, "one block hashed"),
             Row::BuildSorted | Row::BuildTime => hashed(tree, "nodes and keys hashed"),
-            Row::Insert => simple(changed, "changed nodes and the key hashed"),
+            Row::Insert | Row::InsertChecked => simple(changed, "changed nodes and the key hashed"),
             Row::WalkTree | Row::WalkShuffled => {
                 hashed(tree + self.record_blocks, "nodes, keys and records hashed")
             }

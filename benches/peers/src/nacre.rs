@@ -7,7 +7,9 @@ use nacre_car::Writer;
 use nacre_commit::{Action, Op, invert, verify_repo};
 use nacre_crypto::{Curve, SigningKey};
 use nacre_lexicon::write_object;
-use nacre_mst::{Blocks, Builder, Changes, Tree, Verified, covering_proof, diff, key_height};
+use nacre_mst::{
+    BlockSource, Blocks, Builder, Changes, Tree, Verified, covering_proof, diff, key_height,
+};
 use nacre_syntax::{Did, RepoPath};
 
 use crate::data::{DID, Digest};
@@ -26,7 +28,8 @@ pub fn case_of<'w>(row: Row, world: &'w World) -> Option<Box<dyn Measured + 'w>>
         }
         Row::BuildSorted => build(world, true),
         Row::BuildTime => build(world, false),
-        Row::Insert => insert(world),
+        Row::Insert => insert(world, stored(&world.nodes)),
+        Row::InsertChecked => insert(world, blocks(&world.nodes)),
         Row::WalkTree => walk(world, Order::Tree),
         Row::WalkShuffled => walk(world, Order::Shuffled),
         Row::CarWrite => car_write(world),
@@ -93,9 +96,11 @@ fn build<'w>(world: &'w World, sorted: bool) -> Box<dyn Measured + 'w> {
     case(1, |_| (), build, |(root, arena)| answer::blocks(digest_of(&root), arena.blocks()))
 }
 
-fn insert<'w>(world: &'w World) -> Box<dyn Measured + 'w> {
-    let (source, inserts) = (stored(&world.nodes), world.inserts());
-    let root = cid(&world.root);
+fn insert<'w>(
+    world: &'w World,
+    source: impl BlockSource<Error = Infallible> + 'w,
+) -> Box<dyn Measured + 'w> {
+    let (inserts, root) = (world.inserts(), cid(&world.root));
     let input = move |index: usize| (inserts[index].key.clone(), cid(&inserts[index].value));
     let insert = move |(key, value): (String, Cid)| {
         Tree::load(root).expect("a root").insert(&source, &key, value).expect("a key")
@@ -210,7 +215,7 @@ fn verify(curve: Curve) -> Box<dyn Measured> {
 /// A store of one's own, whose nodes were made or verified when they came in: the heights of the
 /// keys that an operation meets are not computed again. shrike knows no such difference: in any
 /// store it computes that of the first key of each node and takes it for that of the others. What
-/// computing them all takes is in `invert`, whose blocks are a stranger's.
+/// computing them all takes is shown by the row `insert-checked`.
 fn stored<'b>(nodes: impl IntoIterator<Item = &'b (Digest, Vec<u8>)>) -> Verified<Blocks> {
     Verified(blocks(nodes))
 }

@@ -7,6 +7,7 @@ pub enum Row {
     BuildSorted,
     BuildTime,
     Insert,
+    InsertChecked,
     WalkTree,
     WalkShuffled,
     CarWrite,
@@ -54,11 +55,12 @@ pub enum Goal {
 use Goal::{Allocations, Nanos, Peak, Ratio};
 
 impl Row {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Height,
         Self::BuildSorted,
         Self::BuildTime,
         Self::Insert,
+        Self::InsertChecked,
         Self::WalkTree,
         Self::WalkShuffled,
         Self::CarWrite,
@@ -89,7 +91,7 @@ impl Row {
     pub fn is_whole(self) -> bool {
         (self as usize) >= Self::BuildSorted as usize
             && (self as usize) <= Self::CarWrite as usize
-            && self != Self::Insert
+            && !matches!(self, Self::Insert | Self::InsertChecked)
     }
 
     pub fn facts(self) -> Facts {
@@ -113,6 +115,12 @@ impl Row {
                 "one new key in a stored tree; new blocks and root",
                 Micros,
                 &[Ratio(4.0), Allocations(16)],
+            ),
+            Self::InsertChecked => (
+                "insert-checked",
+                "the same in a store that ours is not told to trust",
+                Micros,
+                &[],
             ),
             Self::WalkTree => (
                 "walk-tree",

@@ -27,7 +27,7 @@ pub fn case_of<'w>(row: Row, world: &'w World) -> Option<Box<dyn Measured + 'w>>
         }
         Row::BuildSorted => build(world.data.in_key_order()),
         Row::BuildTime => build(world.data.entries.iter()),
-        Row::Insert => insert(world),
+        Row::Insert | Row::InsertChecked => insert(world),
         Row::WalkTree => walk(world, Order::Tree),
         Row::WalkShuffled => walk(world, Order::Shuffled),
         Row::CarWrite => car_write(world),
