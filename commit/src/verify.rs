@@ -175,8 +175,8 @@ fn check_commit<E, D: AsRef<str>>(
     Ok(())
 }
 
-/// Checks the whole repository of `did` whose commit is `root`, where its blocks are in a store: all
-/// that [`verify_repo`] does.
+/// Checks the whole repository of `did` whose commit is `root`, where its blocks are in a store:
+/// all that [`verify_repo`] does.
 ///
 /// # Errors
 ///

@@ -73,9 +73,14 @@ impl OpenNodes {
     }
 
     /// Makes room for a path from the root of a tree of usual size to the bottom.
-    pub(crate) fn with_room_for_a_path(mut self) -> Self {
-        self.keys.reserve(PATH_ENTRIES * 32);
-        self.entries.reserve(PATH_ENTRIES);
+    pub(crate) fn with_room_for_a_path(self) -> Self {
+        self.with_room(PATH_ENTRIES)
+    }
+
+    /// Makes room for so many entries with keys of usual length.
+    pub(crate) fn with_room(mut self, entries: usize) -> Self {
+        self.keys.reserve(entries * 32);
+        self.entries.reserve(entries);
         self
     }
 

@@ -37,9 +37,9 @@ impl<'b> Steps<'b> {
     #[must_use]
     pub fn new(tree: Tree) -> Self {
         Self {
-            nodes: OpenNodes::new(false),
+            nodes: OpenNodes::new(false).with_room(NODE_ENTRIES),
             stack: Vec::with_capacity(12),
-            keys: Vec::new(),
+            keys: Vec::with_capacity(NODE_ENTRIES * 16),
             next: Some((tree.root, None)),
             seek: None,
             last_key: String::new(),
@@ -265,3 +265,6 @@ struct Frame<'b> {
     /// Where in [`Steps::keys`] the key of the last entry is.
     key_start: usize,
 }
+
+/// More entries than nearly every node has.
+const NODE_ENTRIES: usize = 24;

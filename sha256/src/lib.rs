@@ -38,6 +38,19 @@ pub fn digest_each<'m>(
     }
 }
 
+/// Asks the processor to fetch bytes that will be hashed, or read, soon. Nothing depends on it but
+/// the time that this takes.
+///
+/// A few kilobytes ahead is right for a file that is read and hashed from one end to the other: the
+/// processor itself does not see far enough ahead, as lanes read from several places at once.
+#[inline]
+pub fn prefetch(bytes: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    sha_ni::prefetch(bytes);
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = bytes;
+}
+
 /// Returns what this machine hashes several messages with, if that is better than one by one.
 #[cfg(target_arch = "x86_64")]
 fn kernel() -> Option<sha_ni::ShaNi> {

@@ -37,8 +37,8 @@ impl<S: BlockSource> Editor<'_, S> {
         if !self.edits[part.edits.clone()].iter().any(|edit| edit.height <= level) {
             match pieces {
                 [] => return Ok(None),
-                // Beside an entry that is removed, the edge is read: a tree from a stranger may have
-                // keys there that lie beyond the entry.
+                // Beside an entry that is removed, the edge is read: a tree from a stranger may
+                // have keys there that lie beyond the entry.
                 [piece] if whole && !part.is_top && piece.bounds == part.bounds => {
                     return Ok(Some(piece.digest));
                 }

@@ -1,0 +1,161 @@
+//! Whole trees: built in one go, and gone through from one end to the other.
+#![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::ops::Bound;
+
+use cid::Cid;
+use nacre_mst::{
+    BuildError, Builder, Edit, Entries as TreeEntries, NodeRef, ReverseEntries, Tree, Visit, Walk,
+    build, build_unsorted, verify,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, subsequence};
+use support::{Blocks, Entries, KEYS, record, store, twin};
+
+fn key() -> impl Strategy<Value = String> {
+    any::<Index>().prop_map(|index| index.get(&KEYS).clone())
+}
+
+fn value() -> impl Strategy<Value = Cid> {
+    any::<u8>().prop_map(record)
+}
+
+fn entries(size: usize) -> impl Strategy<Value = Entries> {
+    proptest::collection::btree_map(key(), value(), 0..size)
+}
+
+proptest! {
+    #[test]
+    fn building_from_sorted_entries_gives_the_same_tree(entries in entries(100)) {
+        let mut blocks = Blocks::new();
+        let root = build(entries.clone(), |cid, block| {
+            assert!(blocks.insert(cid, block.to_vec()).is_none(), "each node is written once");
+            Ok::<_, Infallible>(())
+        });
+        prop_assert_eq!((root.unwrap().root(), blocks), twin(&entries));
+    }
+
+    #[test]
+    fn building_in_any_order_gives_the_same_tree(
+        entries in entries(100),
+        order in vec(any::<u64>(), 100),
+    ) {
+        let mut shuffled: Vec<_> = entries.clone().into_iter().zip(order).collect();
+        shuffled.sort_by_key(|(_, order)| *order);
+        let mut shuffled: Vec<_> = shuffled.into_iter().map(|(entry, _)| entry).collect();
+        let mut blocks = Blocks::new();
+        let tree = build_unsorted(&shuffled, |cid, block| {
+            assert!(blocks.insert(cid, block.to_vec()).is_none(), "each node is written once");
+            Ok::<_, Infallible>(())
+        });
+        prop_assert_eq!((tree.unwrap().root(), blocks), twin(&entries));
+        if let Some(entry) = shuffled.first().cloned() {
+            shuffled.push(entry);
+            let twice = build_unsorted(&shuffled, |_, _| Ok::<_, Infallible>(()));
+            prop_assert_eq!(twice, Err(BuildError::Order));
+        }
+    }
+
+    #[test]
+    fn a_walk_visits_a_node_then_its_parts_from_left_to_right(entries in entries(60)) {
+        let (root, blocks) = twin(&entries);
+        let tree = Tree::load(root).unwrap();
+        let mut walk = Walk::new(&blocks, tree);
+        let mut visited = Vec::new();
+        while let Some(visit) = walk.step() {
+            visited.push(match visit.unwrap() {
+                Visit::Node { cid, .. } => cid.to_string(),
+                Visit::Entry { key, value } => format!("{key} {value}"),
+            });
+        }
+        let mut expected = Vec::new();
+        visit_twin(&blocks, root, &mut expected);
+        prop_assert_eq!(visited, expected);
+        let count = u64::try_from(entries.len()).unwrap();
+        prop_assert_eq!(verify(&blocks, tree).unwrap(), count);
+    }
+
+    #[test]
+    fn entries_come_in_order_from_any_key(
+        entries in entries(80),
+        from in key(),
+        cut in 0_usize..16,
+        end in key(),
+    ) {
+        let (root, blocks) = twin(&entries);
+        let from = &from[..cut.min(from.len())];
+        let tree = Tree::load(root).unwrap();
+        let backwards = || ReverseEntries::new(&blocks, tree);
+        let tree = || TreeEntries::new(&blocks, tree);
+        let all = entries.iter().map(|(key, value)| (key.clone(), *value));
+        let found: Vec<_> = tree().map(Result::unwrap).collect();
+        prop_assert_eq!(found, all.clone().collect::<Vec<_>>());
+        let found: Vec<_> = tree().starting_at(from).map(Result::unwrap).collect();
+        let range = (Bound::Included(from), Bound::Unbounded);
+        let expected = entries.range::<str, _>(range).map(|(key, value)| (key.clone(), *value));
+        prop_assert_eq!(found, expected.collect::<Vec<_>>());
+        let found: Vec<_> = tree().with_prefix(from).map(Result::unwrap).collect();
+        let with_prefix = all.clone().filter(|(key, _)| key.starts_with(from));
+        prop_assert_eq!(found, with_prefix.clone().collect::<Vec<_>>());
+
+        let found: Vec<_> = backwards().map(Result::unwrap).collect();
+        prop_assert_eq!(found, all.rev().collect::<Vec<_>>());
+        let found: Vec<_> = backwards().ending_before(from).map(Result::unwrap).collect();
+        let range = entries.range::<str, _>((Bound::Unbounded, Bound::Excluded(from))).rev();
+        let expected: Vec<_> = range.map(|(key, value)| (key.clone(), *value)).collect();
+        prop_assert_eq!(found, expected);
+        let found: Vec<_> = backwards().with_prefix(from).map(Result::unwrap).collect();
+        prop_assert_eq!(found, with_prefix.clone().rev().collect::<Vec<_>>());
+        let both = backwards().with_prefix(from).ending_before(&end);
+        let found: Vec<_> = both.map(Result::unwrap).collect();
+        let expected = with_prefix.rev().filter(|(key, _)| *key < end);
+        prop_assert_eq!(found, expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn of_all_entries_only_ascending_ones_are_built(
+        keys in subsequence(KEYS.clone(), 2..6),
+        swap: Index,
+    ) {
+        let mut keys: Vec<_> = keys.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+        let at = swap.index(keys.len() - 1);
+        keys.swap(at, at + 1);
+        let mut builder = Builder::new(|_, _| Ok::<_, Infallible>(()));
+        let pushed = keys.iter().try_for_each(|key| builder.push(key, record(0)));
+        prop_assert_eq!(pushed.and_then(|()| builder.finish()), Err(BuildError::Order));
+    }
+}
+
+#[test]
+fn a_large_tree_is_the_same_however_it_is_made() {
+    let key = |n: u32| format!("a.b.c{}/{:08x}", n % 3, n.wrapping_mul(0x9e37_79b1));
+    let entries: Vec<_> =
+        (0..20_000).map(|n| (key(n), record(u8::try_from(n % 251).unwrap()))).collect();
+    let (mut built, mut applied) = (Blocks::new(), Blocks::new());
+    let tree = build_unsorted(&entries, |cid, block| {
+        assert!(built.insert(cid, block.to_vec()).is_none());
+        Ok::<_, Infallible>(())
+    });
+    let sorted: Entries = entries.into_iter().collect();
+    let edits: Vec<_> = sorted.iter().map(|(key, value)| Edit::set(key, *value)).collect();
+    let changes = Tree::EMPTY.apply(&Blocks::new(), &edits).unwrap();
+    store(&mut applied, &changes);
+    assert_eq!((tree.unwrap(), built), (changes.tree, applied));
+}
+
+fn visit_twin(blocks: &Blocks, cid: Cid, out: &mut Vec<String>) {
+    out.push(cid.to_string());
+    let node = NodeRef::parse(&blocks[&cid]).unwrap();
+    let mut key = Vec::new();
+    let _ = node.left().map(|left| visit_twin(blocks, left, out));
+    for entry in node.entries() {
+        entry.extend_key(&mut key);
+        out.push(format!("{} {}", std::str::from_utf8(&key).unwrap(), entry.value()));
+        let _ = entry.right().map(|right| visit_twin(blocks, right, out));
+    }
+}
