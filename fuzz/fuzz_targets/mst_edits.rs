@@ -92,7 +92,8 @@ fn check_differences(
     assert_eq!(found.collect::<Vec<_>>(), expected);
 }
 
-/// With its proof alone a batch is undone and done again; with a block less it is, or says which one is missing.
+/// With its proof alone a batch is undone and done again; with a block less it is, or says which
+/// one is missing.
 fn check_proof(
     blocks: &Blocks,
     (before, after): (Tree, Tree),

@@ -125,7 +125,10 @@ fn rev() -> Tid {
 
 fn crypto() -> Vec<Vec<u8>> {
     let jwks = [
-        r#"{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}"#,
+        concat!(
+            r#"{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","#,
+            r#""y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}"#,
+        ),
         r#"{"kty":"EC","crv":"secp256k1","x":"","y":"","d":""}"#,
     ];
     let mut seeds: Vec<_> = jwks.iter().map(|jwk| [&[0], jwk.as_bytes()].concat()).collect();
@@ -189,7 +192,8 @@ fn random(seed: u32, count: u32) -> Vec<u8> {
 
 const DID: &str = "did:plc:ewvi7nxzyoun6zhxrhs64oiz";
 const TIME: &str = "2026-01-02T03:04:05.678Z";
-const RECORD: &str = r#"{"$type":"org.example.note","text":"a\n\"b\"","tags":[],"n":9007199254740991,
+const RECORD: &str = r#"{"$type":"org.example.note","text":"a\n\"b\"","tags":[],
+"n":9007199254740991,
 "link":{"$link":"bafyreie5cvv4h45feadgeuwhbcutmh6t2ceseocckahdoe6uat64zmz454"},
 "blob":{"$type":"blob","mimeType":"a/b","size":5,
 "ref":{"$link":"bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"}},

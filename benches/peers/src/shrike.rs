@@ -75,8 +75,8 @@ pub fn case_of<'w>(row: Row, world: &'w World) -> Option<Box<dyn Measured + 'w>>
     })
 }
 
-/// Writes the post by its encoder, which is faster than to encode a `Value`. It does not look at the
-/// order of keys.
+/// Writes the post by its encoder, which is faster than to encode a `Value`. It does not look at
+/// the order of keys.
 fn encode(post: &PostValue) -> Vec<u8> {
     let mut out = Encoder::new(Vec::with_capacity(512));
     write(&mut out, post).expect("memory");

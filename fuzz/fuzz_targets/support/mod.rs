@@ -60,7 +60,8 @@ pub fn record(number: u8) -> Cid {
     cid_of(&[number])
 }
 
-/// Returns the tree of these entries, made from the left to the right, and its blocks in post-order.
+/// Returns the tree of these entries, made from the left to the right, and its blocks in
+/// post-order.
 pub fn built(entries: &Entries) -> (Tree, Vec<(Cid, Vec<u8>)>) {
     let mut blocks = Vec::new();
     let entries = entries.iter().map(|(key, value)| (key, *value));
