@@ -1,9 +1,9 @@
 //! A tree from a stranger: every way in ends, none panics, and all agree on what is in it.
 //!
 //! The input is a list of nodes, each described as [`support::read_node`] reads it. A node links to
-//! those before it, whose hashes are right, or to blocks that are missing. If the first byte is odd,
-//! blocks are then damaged: bytes changed, blocks put in the place of others, so that there are
-//! cycles.
+//! those before it, whose hashes are right, or to blocks that are missing. If the first byte is
+//! odd, blocks are then damaged: bytes changed, blocks put in the place of others, so that there
+//! are cycles.
 #![no_main]
 
 mod support;
