@@ -47,7 +47,10 @@ fn in_wasm() -> Result<(), Error> {
     node::npm_ci(&paths::e2e())?;
     let module = format!("{TARGET}/release/nacre_bench_wasm.wasm");
     let mut bench = command(node::node()?, paths::root());
-    bench.arg("benches/wasm/bench.mjs").arg(wasm_toolchain::target_folder()?.join(module));
+    // On a busy machine V8 may be late to optimise what its first compiler has made.
+    bench
+        .args(["--no-liftoff", "benches/wasm/bench.mjs"])
+        .arg(wasm_toolchain::target_folder()?.join(module));
     bench.arg(WASM_RECORDS).arg(paths::e2e().join("node_modules/workerd/bin/workerd"));
     say("measuring in Node and in workerd");
     let table = output(&mut bench)?;
