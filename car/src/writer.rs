@@ -37,6 +37,45 @@ impl Writer {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// Writes many blocks, and sends and [clears](Self::clear) what was written whenever it is
+    /// `chunk_bytes` or more. What is less at the end stays.
+    ///
+    /// For blocks that lie in memory. It looks a few of them ahead, so that the processor has
+    /// fetched a block when it is written.
+    ///
+    /// # Errors
+    ///
+    /// What `send` returns. The blocks written last were then not sent.
+    pub fn blocks<'b, E>(
+        &mut self,
+        blocks: impl IntoIterator<Item = (&'b Cid, &'b [u8])>,
+        chunk_bytes: usize,
+        mut send: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut blocks = blocks.into_iter().fuse();
+        let mut ahead = [None; AHEAD];
+        let mut turn = (0..AHEAD).cycle();
+        let mut waiting = 0;
+        loop {
+            let next = blocks.next();
+            if let Some((_, bytes)) = next {
+                nacre_sha256::prefetch(bytes);
+            }
+            waiting += usize::from(next.is_some());
+            let at = turn.next().unwrap_or_default();
+            if let Some((cid, bytes)) = core::mem::replace(&mut ahead[at], next) {
+                waiting -= 1;
+                self.block(cid, bytes);
+                if self.buffer.len() >= chunk_bytes {
+                    send(&self.buffer)?;
+                    self.buffer.clear();
+                }
+            } else if waiting == 0 {
+                return Ok(());
+            }
+        }
+    }
+
     /// Writes all of a block but its `length` bytes, for a caller that sends them itself: what
     /// follows this has to be these bytes.
     pub fn block_head(&mut self, cid: &Cid, length: usize) {
@@ -87,6 +126,9 @@ impl Writer {
         self.buffer
     }
 }
+
+/// How many blocks the processor fetches ahead of the one that is written.
+const AHEAD: usize = 8;
 
 /// Returns the header of a CAR with these roots, its length included.
 #[must_use]

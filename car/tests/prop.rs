@@ -95,6 +95,27 @@ proptest! {
     }
 
     #[test]
+    fn a_file_sent_in_chunks_is_the_same_file(blocks in vec(block(), 0..40), size in 1_usize..900) {
+        let root = cid_of(RAW, b"");
+        let mut writer = Writer::new(&root);
+        let mut chunks: Vec<Vec<u8>> = Vec::new();
+        let list = blocks.iter().map(|(cid, bytes)| (cid, bytes.as_slice()));
+        let sent = writer.blocks(list.clone(), size, |chunk| {
+            chunks.push(chunk.to_vec());
+            Ok::<_, ()>(())
+        });
+        prop_assert_eq!(sent, Ok(()));
+        prop_assert!(chunks.iter().all(|chunk| chunk.len() >= size));
+        prop_assert!(writer.len() < size || blocks.is_empty());
+        chunks.push(writer.finish());
+        prop_assert_eq!(chunks.concat(), write(&[root], &blocks));
+
+        let mut writer = Writer::new(&root);
+        let refused = writer.blocks(list, 1, |_| Err("full"));
+        prop_assert_eq!(refused.is_err(), !blocks.is_empty());
+    }
+
+    #[test]
     fn a_file_taken_in_chunks_is_the_same_file(blocks in blocks(), take: bool) {
         let root = cid_of(RAW, b"");
         let mut writer = Writer::new(&root);

@@ -54,8 +54,10 @@ pub fn invert<S: BlockSource>(
     }
     let edits: Vec<_> =
         order.iter().map(|op| Edit { key: op.path.as_str(), value: op.prev }).collect();
-    // Of the keys in the proof only those of the operations need their heights checked, which
-    // applying does in any case: all others are in the tree before as they are in this one.
+    // Who arrives at a tree that is right has been in one that is: applying reads all nodes beside
+    // the keys of the operations, with their order, and sees that these keys and the first of the
+    // new top are on their levels; all other nodes are part of the tree before as they are here. So
+    // the heights of the other keys in the proof need not be hashed.
     let tree = Tree::load(data).map_err(TreeError::from)?;
     let changes = tree.apply(&Verified(source), &edits)?;
     match order.iter().zip(&changes.previous).find(|(op, found)| op.cid != **found) {

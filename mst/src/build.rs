@@ -18,7 +18,7 @@ use nodes::Nodes;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError<E = Infallible> {
-    /// A node's entries would be more than [`MAX_NODE_ENTRIES`].
+    /// A node's entries would be more than [`MAX_NODE_ENTRIES`](crate::MAX_NODE_ENTRIES).
     #[error("a node has no room for another entry")]
     Full,
     /// A key is not one.

@@ -8,7 +8,7 @@ use nacre_commit::{Action, Op, invert, verify_repo};
 use nacre_crypto::{Curve, SigningKey};
 use nacre_lexicon::write_object;
 use nacre_mst::{
-    BlockSource, Blocks, Builder, Changes, Tree, Verified, covering_proof, diff, key_height,
+    BlockSource, Blocks, Changes, Tree, Verified, build_unsorted, covering_proof, diff, key_height,
 };
 use nacre_syntax::{Did, RepoPath};
 
@@ -74,23 +74,15 @@ fn build<'w>(world: &'w World, sorted: bool) -> Box<dyn Measured + 'w> {
     };
     let build = move |()| {
         let mut arena = Arena::default();
-        let mut builder = Builder::new(|cid: Cid, block: &[u8]| {
+        let keep = |cid: Cid, block: &[u8]| {
             arena.push(digest_of(&cid), block);
             Ok::<_, Infallible>(())
-        });
-        if sorted {
-            for &(key, value) in &entries {
-                builder.push(key, value).expect("a key");
-            }
-        } else {
-            let mut order: Vec<u32> = (0..entries.len() as u32).collect();
-            order.sort_unstable_by_key(|&index| entries[index as usize].0);
-            for index in order {
-                let (key, value) = entries[index as usize];
-                builder.push(key, value).expect("a key");
-            }
-        }
-        let root = builder.finish().expect("a tree").root();
+        };
+        let tree = match sorted {
+            true => nacre_mst::build(entries.iter().copied(), keep),
+            false => build_unsorted(&entries, keep),
+        };
+        let root = tree.expect("a tree").root();
         (root, arena)
     };
     case(1, |_| (), build, |(root, arena)| answer::blocks(digest_of(&root), arena.blocks()))
@@ -137,13 +129,12 @@ fn car_write<'w>(world: &'w World) -> Box<dyn Measured + 'w> {
         .collect();
     let write = move |mut chunks: Chunks| {
         let mut writer = Writer::new(&root);
-        for (cid, block) in &blocks {
-            writer.block(cid, block);
-            if writer.len() >= CHUNK_BYTES {
-                chunks.send(writer.as_bytes());
-                writer.clear();
-            }
-        }
+        let list = blocks.iter().map(|(cid, block)| (cid, *block));
+        let sent = writer.blocks(list, CHUNK_BYTES, |chunk| {
+            chunks.send(chunk);
+            Ok::<_, Infallible>(())
+        });
+        sent.expect("chunks take everything");
         chunks.send(writer.as_bytes());
         chunks
     };
