@@ -1,5 +1,6 @@
 //! Writes a CAR into memory, whole or in pieces.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use cid::{Cid, Version};
@@ -53,25 +54,19 @@ impl Writer {
         mut send: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut blocks = blocks.into_iter().fuse();
-        let mut ahead = [None; AHEAD];
-        let mut turn = (0..AHEAD).cycle();
-        let mut waiting = 0;
+        let mut ahead = VecDeque::with_capacity(AHEAD);
         loop {
-            let next = blocks.next();
-            if let Some((_, bytes)) = next {
+            while ahead.len() < AHEAD
+                && let Some((cid, bytes)) = blocks.next()
+            {
                 nacre_sha256::prefetch(bytes);
+                ahead.push_back((cid, bytes));
             }
-            waiting += usize::from(next.is_some());
-            let at = turn.next().unwrap_or_default();
-            if let Some((cid, bytes)) = core::mem::replace(&mut ahead[at], next) {
-                waiting -= 1;
-                self.block(cid, bytes);
-                if self.buffer.len() >= chunk_bytes {
-                    send(&self.buffer)?;
-                    self.buffer.clear();
-                }
-            } else if waiting == 0 {
-                return Ok(());
+            let Some((cid, bytes)) = ahead.pop_front() else { return Ok(()) };
+            self.block(cid, bytes);
+            if self.buffer.len() >= chunk_bytes {
+                send(&self.buffer)?;
+                self.buffer.clear();
             }
         }
     }
@@ -79,16 +74,10 @@ impl Writer {
     /// Writes all of a block but its `length` bytes, for a caller that sends them itself: what
     /// follows this has to be these bytes.
     pub fn block_head(&mut self, cid: &Cid, length: usize) {
-        match CidBytes::of(cid) {
-            CidBytes::Usual(cid) => {
-                write_varint(&mut self.buffer, cid.len() + length);
-                self.buffer.extend_from_slice(&cid);
-            }
-            CidBytes::Other(cid) => {
-                write_varint(&mut self.buffer, cid.len() + length);
-                self.buffer.extend_from_slice(&cid);
-            }
-        }
+        let cid = CidBytes::of(cid);
+        let cid = cid.as_slice();
+        write_varint(&mut self.buffer, cid.len() + length);
+        self.buffer.extend_from_slice(cid);
     }
 
     /// Returns how many bytes were written and not yet taken.

@@ -45,10 +45,6 @@ impl Changes {
     pub(crate) fn new_digests(&self) -> impl ExactSizeIterator<Item = (Digest, &[u8])> + Clone {
         self.blocks.list.iter().map(|(digest, at)| (*digest, &self.blocks.bytes[at.clone()]))
     }
-
-    pub(crate) fn retired_digests(&self) -> &[Digest] {
-        &self.retired
-    }
 }
 
 /// Blocks in one buffer.

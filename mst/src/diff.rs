@@ -26,8 +26,9 @@ pub struct Difference {
 
 /// The differences between two trees in key order.
 ///
-/// A subtree that both have is never read. The cost is that of the paths to what differs: about
-/// two nodes a level for each difference.
+/// A subtree that both have is never read, so what is wrong with it is not seen: this is no
+/// [`verify`](crate::verify). The cost is that of the paths to what differs: about two nodes a
+/// level for each difference.
 #[derive(Debug)]
 pub struct Diff<'s, A, B> {
     before: Side<'s, A>,

@@ -14,7 +14,7 @@ use crate::digest::{Digest, EMPTY_NODE};
 use crate::error::TreeError;
 use crate::key::{KeyError, MAX_LEVEL, check_key, digest_height, level_index};
 use crate::node::NodeRef;
-use crate::open::{Bounds, OpenNodes, Span};
+use crate::open::{Bounds, LEVELS, OpenNodes, Span};
 use crate::source::{BlockSource, fetch};
 use crate::tree::Tree;
 
@@ -47,8 +47,8 @@ pub(crate) fn apply<S: BlockSource>(
     edits: &[Edit<'_>],
 ) -> Result<Changes, TreeError<S::Error>> {
     let mut editor = Editor::new(source, edits)?;
-    let mut tallest = editor.edits.iter().filter(|edit| edit.value.is_some());
-    let mut level = tallest.by_ref().map(|edit| edit.height).max();
+    let set = editor.edits.iter().filter(|edit| edit.value.is_some());
+    let mut level = set.map(|edit| edit.height).max();
     if root != Digest::EMPTY && !edits.is_empty() {
         let block = fetch(source, root)?;
         let root_level = NodeRef::root_level(&block).map_err(|error| error.of(root))?;
@@ -216,6 +216,3 @@ impl<'s, S: BlockSource> Editor<'s, S> {
         }
     }
 }
-
-/// How many levels room is made for: as many as the tree of some million entries has.
-const LEVELS: usize = 12;

@@ -85,8 +85,8 @@ impl OpenNodes {
     }
 
     /// Opens a node at `level`, or a root, whose level is the height of its keys. Everything is
-    /// checked that can be seen from here: the block itself, the height of each key, and the
-    /// bounds.
+    /// checked that can be seen from here: the block itself, the bounds and, if the nodes are not
+    /// verified, the height of each key.
     pub(crate) fn open(
         &mut self,
         block: &[u8],
@@ -238,5 +238,8 @@ impl OpenEntry {
     }
 }
 
-/// How many entries a path has, if the tree has a million.
-const PATH_ENTRIES: usize = 48;
+/// How many levels room is made for: as many as the tree of some million entries has.
+pub(crate) const LEVELS: usize = 12;
+
+/// How many entries a path through them has.
+const PATH_ENTRIES: usize = 4 * LEVELS;

@@ -108,8 +108,8 @@ impl Cover {
         let Some(block) = source.block(&digest.to_cid()).map_err(TreeError::Source)? else {
             return Ok(None);
         };
-        // Never closed: the keys are the bounds of what is below. They take a part of the memory
-        // that the proof itself does.
+        // Never closed: the keys are the bounds of what is below. Those of a tree that no attacker
+        // made take a part of the memory that the proof itself does.
         let node = self.nodes.open(&block, subtree.level, subtree.bounds);
         let node = node.map_err(|error| error.of(digest))?;
         self.descend(subtree, &node, &block);

@@ -95,7 +95,7 @@ impl Blocks {
 
     /// Does what a store has to do after an edit: adds the new nodes and drops the retired ones.
     pub fn apply(&mut self, changes: &Changes) {
-        for digest in changes.retired_digests() {
+        for digest in &changes.retired {
             self.by_digest.remove(digest);
         }
         for (digest, bytes) in changes.new_digests() {

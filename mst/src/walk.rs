@@ -9,7 +9,7 @@ use cid::Cid;
 use crate::digest::{Digest, EMPTY_NODE};
 use crate::error::TreeError;
 use crate::node::{NodeEntries, NodeError};
-use crate::open::{Bounds, OpenNodes};
+use crate::open::{Bounds, LEVELS, OpenNodes};
 use crate::source::{BlockSource, fetch};
 use crate::tree::Tree;
 
@@ -38,7 +38,7 @@ impl<'b> Steps<'b> {
     pub fn new(tree: Tree) -> Self {
         Self {
             nodes: OpenNodes::new(false).with_room(NODE_ENTRIES),
-            stack: Vec::with_capacity(12),
+            stack: Vec::with_capacity(LEVELS),
             keys: Vec::with_capacity(NODE_ENTRIES * 16),
             next: Some((tree.root, None)),
             seek: None,

@@ -9,18 +9,8 @@ use cid::Cid;
 use nacre_mst::{Changes, Difference, Tree, covering_proof, diff};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::Index;
 use shrike::mst::{DetachedTree, MemBlockStore};
-use support::{Blocks, Entries, KEYS, Writes, edits, record, store, tree_of, write};
-
-fn key() -> impl Strategy<Value = String> {
-    any::<Index>().prop_map(|index| index.get(&KEYS).clone())
-}
-
-fn writes(size: usize) -> impl Strategy<Value = Writes> {
-    let value = proptest::option::of(any::<u8>().prop_map(record));
-    proptest::collection::btree_map(key(), value, 1..size)
-}
+use support::{Blocks, Entries, edits, entries, store, tree_of, write, writes};
 
 fn their_tree(entries: &Entries) -> shrike::mst::Tree {
     let mut tree = shrike::mst::Tree::new(Box::new(MemBlockStore::new()));
@@ -97,7 +87,7 @@ proptest! {
 
     #[test]
     fn another_implementation_finds_the_same_differences(
-        entries in proptest::collection::btree_map(key(), any::<u8>().prop_map(record), 0..60),
+        entries in entries(60),
         writes in writes(20),
     ) {
         let mut after = entries.clone();
@@ -124,7 +114,7 @@ proptest! {
 
     #[test]
     fn another_implementation_undoes_a_batch_with_our_proof(
-        entries in proptest::collection::btree_map(key(), any::<u8>().prop_map(record), 0..60),
+        entries in entries(60),
         writes in writes(12),
         backwards: bool,
     ) {

@@ -3,33 +3,23 @@
 
 mod support;
 
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 
 use cid::Cid;
 use nacre_mst::{
-    Blocks as MemoryBlocks, Changes, Difference, Edit, Overlay, Tree, TreeError, Visit, Walk,
-    covering_proof, diff, verify,
+    BlockSource, Blocks as MemoryBlocks, Changes, Difference, Edit, Overlay, Tree, TreeError,
+    Visit, Walk, covering_proof, diff, verify,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use support::{Blocks, Entries, KEYS, Writes, edits, record, store, tree_of, twin, write};
-
-fn key() -> impl Strategy<Value = String> {
-    any::<Index>().prop_map(|index| index.get(&KEYS).clone())
-}
-
-fn value() -> impl Strategy<Value = Cid> {
-    any::<u8>().prop_map(record)
-}
-
-fn entries(size: usize) -> impl Strategy<Value = Entries> {
-    proptest::collection::btree_map(key(), value(), 0..size)
-}
-
-fn writes(size: usize) -> impl Strategy<Value = Writes> {
-    proptest::collection::btree_map(key(), proptest::option::of(value()), 1..size)
-}
+use support::{
+    Blocks, Entries, Writes, edits, entries, key, record, store, tree_of, twin, value, write,
+    writes,
+};
 
 proptest! {
     #[test]
@@ -54,6 +44,24 @@ proptest! {
                 prop_assert_eq!(tree.get(&blocks, key).unwrap(), entries.get(key).copied());
             }
         }
+    }
+
+    #[test]
+    fn edits_read_each_node_once_and_leave_the_rest(
+        entries in entries(80),
+        writes in prop_oneof![writes(2), writes(12), writes(60)],
+    ) {
+        let (tree, blocks) = tree_of(&entries);
+        let source = Asked { blocks, cids: RefCell::default() };
+        let changes = tree.apply(&source, &edits(&writes)).unwrap();
+        let mut asked = source.cids.into_inner();
+        let count = asked.len();
+        asked.sort_unstable();
+        asked.dedup();
+        prop_assert_eq!(asked.len(), count);
+        // What is retired was read; what was read and stays lies at an edge.
+        let retired: BTreeSet<_> = changes.retired().collect();
+        prop_assert!(tree == Tree::EMPTY || retired.iter().all(|cid| asked.contains(cid)));
     }
 
     #[test]
@@ -271,4 +279,19 @@ proptest! {
         prop_assert_eq!(&tree.apply(&asked, &edits(&writes)).unwrap(), &expected);
     }
 
+}
+
+/// A store that remembers what it was asked for.
+struct Asked {
+    blocks: Blocks,
+    cids: RefCell<Vec<Cid>>,
+}
+
+impl BlockSource for Asked {
+    type Error = Infallible;
+
+    fn block(&self, cid: &Cid) -> Result<Option<Cow<'_, [u8]>>, Infallible> {
+        self.cids.borrow_mut().push(*cid);
+        self.blocks.block(cid)
+    }
 }

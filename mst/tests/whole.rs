@@ -15,19 +15,7 @@ use nacre_mst::{
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, subsequence};
-use support::{Blocks, Entries, KEYS, record, store, twin};
-
-fn key() -> impl Strategy<Value = String> {
-    any::<Index>().prop_map(|index| index.get(&KEYS).clone())
-}
-
-fn value() -> impl Strategy<Value = Cid> {
-    any::<u8>().prop_map(record)
-}
-
-fn entries(size: usize) -> impl Strategy<Value = Entries> {
-    proptest::collection::btree_map(key(), value(), 0..size)
-}
+use support::{Blocks, Entries, KEYS, entries, key, record, store, twin};
 
 proptest! {
     #[test]

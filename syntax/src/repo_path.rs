@@ -32,8 +32,7 @@ impl<S: AsRef<str>> RepoPath<S> {
     ///
     /// [`RepoPathError`] names the first rule broken, in this collection or any other.
     pub fn parse_in<C: AsRef<str>>(collection: &Nsid<C>, text: S) -> Result<Self, RepoPathError> {
-        let rest = text.as_ref().strip_prefix(collection.as_str());
-        match rest.and_then(|rest| rest.strip_prefix('/')) {
+        match rkey_in(collection, text.as_ref()) {
             Some(rkey) => RecordKey::parse(rkey).map(drop)?,
             None => check(text.as_ref())?,
         }
@@ -49,8 +48,7 @@ impl<S: AsRef<str>> RepoPath<S> {
     /// Returns whether the path is in this collection.
     #[must_use]
     pub fn is_in<C: AsRef<str>>(&self, collection: &Nsid<C>) -> bool {
-        let rest = self.as_str().strip_prefix(collection.as_str());
-        rest.is_some_and(|rest| rest.starts_with('/'))
+        rkey_in(collection, self.as_str()).is_some()
     }
 
     /// Returns the record key.
@@ -79,6 +77,11 @@ pub enum RepoPathError {
     /// There is no slash.
     #[error("a repository path is a collection, a slash and a record key")]
     Slash,
+}
+
+/// Returns what comes after the slash, if what comes before it is this collection.
+fn rkey_in<'t, C: AsRef<str>>(collection: &Nsid<C>, text: &'t str) -> Option<&'t str> {
+    text.strip_prefix(collection.as_str())?.strip_prefix('/')
 }
 
 fn check(text: &str) -> Result<(), RepoPathError> {

@@ -23,8 +23,9 @@ pub(super) struct Nodes {
     closed: Vec<ClosedNode>,
     /// Their blocks.
     blocks: Vec<u8>,
-    /// Those of one level, while they are hashed.
-    members: Vec<(usize, Digest)>,
+    /// Those of one level while they are hashed, and what comes of it.
+    members: Vec<usize>,
+    digests: Vec<(usize, Digest)>,
 }
 
 /// A node that is being written.
@@ -133,13 +134,15 @@ impl Nodes {
         &mut self,
         sink: &mut impl FnMut(Cid, &[u8]) -> Result<(), E>,
     ) -> Result<Option<Digest>, BuildError<E>> {
-        let Self { open, closed, blocks, members } = self;
+        let Self { open, closed, blocks, members, digests } = self;
         for level in 0..open.len() {
             members.clear();
-            let is_member = |index: &usize| closed[*index].level == level;
-            members.extend((0..closed.len()).filter(is_member).map(|index| (index, UNKNOWN)));
-            hash_each(members, |index| &blocks[closed[index].block.clone()]);
-            for (index, digest) in members.drain(..) {
+            members.extend((0..closed.len()).filter(|index| closed[*index].level == level));
+            let messages = members.iter().map(|index| &blocks[closed[*index].block.clone()]);
+            nacre_sha256::digest_each(messages, |at, digest| {
+                digests.push((members[at], Digest(digest)));
+            });
+            for (index, digest) in digests.drain(..) {
                 closed[index].digest = digest;
                 if let Some(room) = closed[index].room {
                     fill(blocks, room, digest);
@@ -201,26 +204,14 @@ impl OpenNode {
     }
 }
 
-/// Sets each digest to that of the block of its index.
-fn hash_each<'b>(blocks: &mut [(usize, Digest)], block: impl Fn(usize) -> &'b [u8]) {
-    let mut indices = [0; CLOSED];
-    for chunk in blocks.chunks_mut(CLOSED) {
-        for (slot, (index, _)) in indices.iter_mut().zip(&*chunk) {
-            *slot = *index;
-        }
-        let messages = indices[..chunk.len()].iter().map(|index| block(*index));
-        nacre_sha256::digest_each(messages, |index, digest| chunk[index].1 = Digest(digest));
-    }
-}
-
 fn fill(block: &mut [u8], room: usize, digest: Digest) {
     block[room..room + 32].copy_from_slice(&digest.0);
 }
 
-/// How many nodes are hashed together at most, with what one entry may close above them.
+/// How many closed nodes are enough to be hashed.
 const CLOSED: usize = 64;
 
-/// How many bytes of blocks may wait for it.
+/// How many bytes of their blocks are.
 const CLOSED_BYTES: usize = 64 * 1024;
 
 /// What stands where a digest will be.

@@ -36,6 +36,7 @@ impl<S: BlockSource> Editor<'_, S> {
         bounds.low.is_none_or(|low| self.nodes.key(low) < key)
             && bounds.high.is_none_or(|high| key < self.nodes.key(high))
     }
+
     /// Returns whether a key is one of two bounds.
     pub(super) fn is_bound(&self, key: Span, bounds: Bounds) -> bool {
         let key = self.nodes.key(key);

@@ -10,7 +10,8 @@
 //! new node; each gap gets the subtrees that lay there, and is a node of the next level in turn.
 //! Where an entry was removed, a gap has two pieces, which are merged. Where one was added, a piece
 //! may reach beyond it, and so belongs to the gaps on both sides, each taking its part. A piece
-//! that is alone in its range and which no edit meets stays as it is, unread.
+//! that is alone between the entries it has always been between, and which no edit meets, stays as
+//! it is, unread.
 
 use crate::digest::Digest;
 use crate::encode::{write_end, write_key, write_link, write_links, write_start};
@@ -111,17 +112,13 @@ impl<S: BlockSource> Editor<'_, S> {
     ) -> Result<Option<Digest>, TreeError<S::Error>> {
         let link = self.nodes.link(block, node, slot);
         let bounds = self.nodes.slot_bounds(node, slot, piece.bounds);
-        let child = match work.level.checked_sub(1) {
-            None => None,
-            Some(level) => {
-                self.pieces.extend(link.map(|digest| Piece { digest, level, bounds }));
-                let pieces = work.gap_pieces..self.pieces.len();
-                let below = Part { pieces, edits: part.edits.clone(), bounds, is_top: false };
-                let child = self.make(level, &below)?;
-                self.pieces.truncate(work.gap_pieces);
-                child
-            }
-        };
+        // Opening the node has checked that there is a level below where there is a link.
+        let level = work.level.saturating_sub(1);
+        self.pieces.extend(link.map(|digest| Piece { digest, level, bounds }));
+        let pieces = work.gap_pieces..self.pieces.len();
+        let below = Part { pieces, edits: part.edits.clone(), bounds, is_top: false };
+        let child = self.make_below(work, &below)?;
+        self.pieces.truncate(work.gap_pieces);
         if child == link {
             return Ok(Some(piece.digest));
         }
@@ -236,10 +233,7 @@ impl<S: BlockSource> Editor<'_, S> {
         };
         let bounds = Bounds { low: work.gap_low, high };
         let part = Part { pieces, edits: work.gap_edits..edits_end, bounds, is_top: false };
-        let child = match work.level.checked_sub(1) {
-            Some(level) => self.make(level, &part)?,
-            None => None,
-        };
+        let child = self.make_below(work, &part)?;
         work.changed |= before != Some(child);
         match self.entries[work.entries_start..].last_mut() {
             Some(entry) => entry.right = child,
@@ -260,36 +254,30 @@ impl<S: BlockSource> Editor<'_, S> {
         is_cut: bool,
     ) -> Result<Option<Digest>, TreeError<S::Error>> {
         self.add_edits(&mut work, part, None)?;
-        let old = part.pieces.clone().map(|index| &self.pieces[index]);
-        let mut old = old.filter(|piece| piece.level == work.level).map(|piece| piece.digest);
         if part.is_top && self.entries.len() == work.entries_start {
-            self.replaced.extend(old);
+            self.replace(&work, part);
             let pieces = work.gap_pieces..self.pieces.len();
             let edits = work.gap_edits..part.edits.end;
             let below = Part { pieces, edits, bounds: part.bounds, is_top: true };
-            let made = match work.level.checked_sub(1) {
-                Some(level) => self.make(level, &below)?,
-                None => None,
-            };
+            let made = self.make_below(&work, &below)?;
             self.pieces.truncate(work.gap_pieces);
             return Ok(made);
         }
-        let sole =
-            if let (Some(sole), None) = (old.next(), old.next()) { Some(sole) } else { None };
         if S::VERIFIED && part.is_top {
             self.check_top(&work, part)?;
         }
         self.close_gap(&mut work, part.edits.end, part.bounds.high)?;
         self.pieces.truncate(work.gap_pieces);
         let entries = work.entries_start..self.entries.len();
-        if !work.changed && sole.is_some() {
-            self.kept.extend(sole.filter(|_| is_cut));
+        if let [sole] = self.pieces[part.pieces.clone()]
+            && sole.level == work.level
+            && !work.changed
+        {
+            self.kept.extend(is_cut.then_some(sole.digest));
             self.entries.truncate(entries.start);
-            return Ok(sole);
+            return Ok(Some(sole.digest));
         }
-        let old = part.pieces.clone().map(|index| &self.pieces[index]);
-        let old = old.filter(|piece| piece.level == work.level).map(|piece| piece.digest);
-        self.replaced.extend(old);
+        self.replace(&work, part);
         if entries.is_empty() && work.left.is_none() {
             return Ok(None);
         }
@@ -308,6 +296,22 @@ impl<S: BlockSource> Editor<'_, S> {
         write_end(&mut self.written, work.left);
         self.entries.truncate(entries.start);
         Ok(Some(self.seal(start, work.level, work.blocks_start)))
+    }
+
+    /// Makes a node of the next level. Below the last there is nothing.
+    fn make_below(
+        &mut self,
+        work: &NodeInWork,
+        part: &Part,
+    ) -> Result<Option<Digest>, TreeError<S::Error>> {
+        work.level.checked_sub(1).map_or(Ok(None), |level| self.make(level, part))
+    }
+
+    /// Says that the old nodes of a part will not be in the new tree.
+    fn replace(&mut self, work: &NodeInWork, part: &Part) {
+        let pieces = &self.pieces[part.pieces.clone()];
+        let old = pieces.iter().filter(|piece| piece.level == work.level);
+        self.replaced.extend(old.map(|piece| piece.digest));
     }
 
     /// Checks that the top of the new tree is on the level that its first key says.

@@ -10,6 +10,8 @@ use cid::Cid;
 use cid::multihash::Multihash;
 use ipld_core::ipld::Ipld;
 use nacre_mst::{Changes, Edit, Tree, key_height};
+use proptest::prelude::*;
+use proptest::sample::Index;
 use sha2::{Digest, Sha256};
 
 pub type Blocks = BTreeMap<Cid, Vec<u8>>;
@@ -37,6 +39,22 @@ pub fn cid_of(block: &[u8]) -> Cid {
 
 pub fn record(number: u8) -> Cid {
     cid_of(&[number])
+}
+
+pub fn key() -> impl Strategy<Value = String> {
+    any::<Index>().prop_map(|index| index.get(&KEYS).clone())
+}
+
+pub fn value() -> impl Strategy<Value = Cid> {
+    any::<u8>().prop_map(record)
+}
+
+pub fn entries(size: usize) -> impl Strategy<Value = Entries> {
+    proptest::collection::btree_map(key(), value(), 0..size)
+}
+
+pub fn writes(size: usize) -> impl Strategy<Value = Writes> {
+    proptest::collection::btree_map(key(), proptest::option::of(value()), 1..size)
 }
 
 /// Returns the tree of these entries, made by the definition: all of it, root and blocks.
