@@ -10,7 +10,7 @@ use cid::Cid;
 
 use crate::digest::Digest;
 use crate::error::LinkError;
-use crate::key::{KeyError, MAX_KEY_BYTES, MAX_LEVEL, check_key, digest_height, level_index};
+use crate::key::{KeyError, MAX_LEVEL, check_suffix, common_prefix, digest_height, level_index};
 use crate::tree::Tree;
 use nodes::Nodes;
 
@@ -49,7 +49,7 @@ pub fn build<K: AsRef<str>, E>(
 ) -> Result<Tree, BuildError<E>> {
     let mut builder = Builder::new(sink);
     for (key, value) in entries {
-        builder.push(key.as_ref(), value)?;
+        builder.push(key, value)?;
     }
     builder.finish()
 }
@@ -99,23 +99,20 @@ struct Collection {
 
 /// A tree that grows at its right end.
 #[derive(Debug)]
-pub struct Builder<F> {
+pub struct Builder<K, F> {
     sink: F,
     nodes: Nodes,
-    /// Entries that wait to be looked at together: where their keys end, and their records.
-    waiting: Vec<(usize, Digest)>,
-    /// The last key before them, then theirs.
-    keys: Vec<u8>,
-    /// Where the first of theirs begins.
-    waiting_keys: usize,
+    /// Entries that wait to be looked at together.
+    waiting: Vec<(K, Digest)>,
+    /// The key before them, and where its slash is.
+    last: Option<(K, usize)>,
 }
 
-impl<E, F: FnMut(Cid, &[u8]) -> Result<(), E>> Builder<F> {
+impl<K: AsRef<str>, E, F: FnMut(Cid, &[u8]) -> Result<(), E>> Builder<K, F> {
     /// Returns an empty tree that gives its nodes to `sink`.
     #[must_use]
     pub fn new(sink: F) -> Self {
-        let (waiting, keys) = (Vec::with_capacity(WAITING), Vec::new());
-        Self { sink, nodes: Nodes::default(), waiting, keys, waiting_keys: 0 }
+        Self { sink, nodes: Nodes::default(), waiting: Vec::with_capacity(WAITING), last: None }
     }
 
     /// Appends an entry. Entries are looked at a few at a time, so what is wrong with one may be
@@ -125,18 +122,15 @@ impl<E, F: FnMut(Cid, &[u8]) -> Result<(), E>> Builder<F> {
     ///
     /// [`BuildError`] if the entry, or one of the few before, cannot follow those before it, or
     /// when the sink fails. After an error the tree is not to be used.
-    pub fn push(&mut self, key: &str, value: Cid) -> Result<(), BuildError<E>> {
+    pub fn push(&mut self, key: K, value: Cid) -> Result<(), BuildError<E>> {
         let value = Digest::try_from(value)?;
-        if key.len() > MAX_KEY_BYTES {
-            return Err(KeyError::Length.into());
-        }
         if self.waiting.len() == WAITING {
             self.settle()?;
         }
-        // No more is done with the key than to copy it. Those of a repository lie all over the
-        // memory, and a processor that has nothing to decide by them fetches several at once.
-        self.keys.extend_from_slice(key.as_bytes());
-        self.waiting.push((self.keys.len(), value));
+        // The keys of a repository may lie all over the memory. When it is looked at, this one is
+        // there.
+        nacre_sha256::prefetch(key.as_ref().as_bytes());
+        self.waiting.push((key, value));
         Ok(())
     }
 
@@ -153,32 +147,45 @@ impl<E, F: FnMut(Cid, &[u8]) -> Result<(), E>> Builder<F> {
 
     /// Puts the entries that wait into nodes.
     fn settle(&mut self) -> Result<(), BuildError<E>> {
-        let mut last = &self.keys[..self.waiting_keys];
-        let mut start = self.waiting_keys;
-        for (end, _) in &self.waiting {
-            let key = &self.keys[start..*end];
-            check_key(key)?;
-            if key <= last {
-                return Err(BuildError::Order);
-            }
-            (last, start) = (key, *end);
-        }
+        let (shared, slash) = self.check()?;
         let mut heights = [0; WAITING];
-        let starts =
-            || core::iter::once(self.waiting_keys).chain(self.waiting.iter().map(|at| at.0));
-        let keys = || starts().zip(&self.waiting).map(|(start, (end, _))| &self.keys[start..*end]);
+        let keys = || self.waiting.iter().map(|(key, _)| key.as_ref().as_bytes());
         nacre_sha256::digest_each(keys(), |index, digest| heights[index] = digest_height(&digest));
-        for ((key, (_, value)), height) in keys().zip(&self.waiting).zip(heights) {
+        for (((key, (_, value)), height), shared) in
+            keys().zip(&self.waiting).zip(heights).zip(shared)
+        {
             if height > MAX_LEVEL {
                 return Err(KeyError::Height.into());
             }
-            self.nodes.push(level_index(height), key, *value, &mut self.sink)?;
+            self.nodes.push(level_index(height), (key, shared), *value, &mut self.sink)?;
         }
-        let last = last.len();
-        self.keys.drain(..start - last);
-        self.waiting_keys = last;
+        if let Some((last, _)) = self.waiting.pop() {
+            self.last = Some((last, slash));
+        }
         self.waiting.clear();
         Ok(())
+    }
+
+    /// Checks the keys that wait, and their order. Returns how many bytes each shares with the one
+    /// before it, and where the slash of the last is.
+    fn check(&self) -> Result<([usize; WAITING], usize), BuildError<E>> {
+        let (mut last, mut slash) = match &self.last {
+            Some((last, slash)) => (last.as_ref().as_bytes(), *slash),
+            None => (&[][..], 0),
+        };
+        let mut shared = [0; WAITING];
+        for ((key, _), shared) in self.waiting.iter().zip(&mut shared) {
+            let key = key.as_ref().as_bytes();
+            *shared = common_prefix(last, key);
+            let (last_rest, rest) = (&last[*shared..], &key[*shared..]);
+            slash = check_suffix(slash, *shared, rest)?;
+            // They begin with different bytes, or one is empty.
+            if rest.first() <= last_rest.first() {
+                return Err(BuildError::Order);
+            }
+            last = key;
+        }
+        Ok((shared, slash))
     }
 }
 

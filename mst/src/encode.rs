@@ -5,8 +5,7 @@
 use alloc::vec::Vec;
 
 use crate::digest::Digest;
-use crate::key::common_prefix;
-use crate::node::{ARRAY, BYTES, ENTRY_K, LINK, MAP_E, NULL, UINT, field};
+use crate::node::{ARRAY, BYTES, ENTRY_K, LINK, LINK_BYTES, MAP_E, NULL, UINT, field};
 
 /// Writes all of a node before its entries.
 pub(crate) fn write_start(out: &mut Vec<u8>, count: usize) {
@@ -14,24 +13,35 @@ pub(crate) fn write_start(out: &mut Vec<u8>, count: usize) {
     write_head(out, ARRAY, count);
 }
 
-/// Writes the first part of an entry that follows the one with `last_key` in its node, or with no
-/// bytes the first. [`write_links`] ends it.
-pub(crate) fn write_key(out: &mut Vec<u8>, last_key: &[u8], key: &[u8]) {
-    let prefix = common_prefix(last_key, key);
-    let suffix = key.get(prefix..).unwrap_or_default();
+/// Writes an entry whose key begins with the first `shared` bytes of the key before it in its node.
+pub(crate) fn write_entry(
+    out: &mut Vec<u8>,
+    shared: usize,
+    key: &[u8],
+    right: Option<Digest>,
+    value: Digest,
+) {
+    let suffix = key.get(shared..).unwrap_or_default();
+    // Once for all of it, so that no part has to be put off until there is more memory.
+    out.reserve(suffix.len() + ENTRY_BYTES);
     out.extend_from_slice(&ENTRY_K);
     write_head(out, BYTES, suffix.len());
     out.extend_from_slice(suffix);
     out.extend_from_slice(&field::P);
-    write_head(out, UINT, prefix);
+    write_head(out, UINT, shared);
     out.extend_from_slice(&field::T);
-}
-
-/// Writes the second part of an entry.
-pub(crate) fn write_links(out: &mut Vec<u8>, right: Option<Digest>, value: Digest) {
     write_link(out, right);
     out.extend_from_slice(&field::V);
     write_link(out, Some(value));
+}
+
+/// Gives the last entry that was written, which has no link to the right, this one.
+pub(crate) fn link_right(out: &mut Vec<u8>, right: Digest) {
+    let value = *out.last_chunk::<LINK_BYTES>().expect("an entry ends in the link to its record");
+    out.truncate(out.len() - LINK_BYTES - field::V.len() - 1);
+    write_link(out, Some(right));
+    out.extend_from_slice(&field::V);
+    out.extend_from_slice(&value);
 }
 
 /// Writes all of a node after its entries.
@@ -40,6 +50,7 @@ pub(crate) fn write_end(out: &mut Vec<u8>, left: Option<Digest>) {
     write_link(out, left);
 }
 
+#[inline]
 pub(crate) fn write_link(out: &mut Vec<u8>, link: Option<Digest>) {
     match link {
         Some(digest) => {
@@ -51,12 +62,21 @@ pub(crate) fn write_link(out: &mut Vec<u8>, link: Option<Digest>) {
 }
 
 /// Writes a CBOR head in its shortest form. Lengths in a node fit 16 bits, by its limits.
+#[inline]
 fn write_head(out: &mut Vec<u8>, major: u8, value: usize) {
-    let value = u16::try_from(value).expect("key lengths and entry counts are below 2^16");
-    let [high, low] = value.to_be_bytes();
-    match (high, low) {
-        (0, 0..=23) => out.push(major | low),
-        (0, _) => out.extend_from_slice(&[major | 24, low]),
-        _ => out.extend_from_slice(&[major | 25, high, low]),
+    match u8::try_from(value) {
+        Ok(value @ 0..24) => out.push(major | value),
+        Ok(value) => out.extend_from_slice(&[major | 24, value]),
+        Err(_) => write_long_head(out, major, value),
     }
 }
+
+#[cold]
+fn write_long_head(out: &mut Vec<u8>, major: u8, value: usize) {
+    let value = u16::try_from(value).expect("key lengths and entry counts are below 2^16");
+    let [high, low] = value.to_be_bytes();
+    out.extend_from_slice(&[major | 25, high, low]);
+}
+
+/// The most that an entry takes beside the rest of its key.
+const ENTRY_BYTES: usize = 2 * LINK_BYTES + 20;

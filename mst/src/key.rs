@@ -84,7 +84,17 @@ pub(crate) fn check_suffix(
 
 /// Returns how many bytes two keys share at the start.
 pub(crate) fn common_prefix(left: &[u8], right: &[u8]) -> usize {
-    left.iter().zip(right).take_while(|(a, b)| a == b).count()
+    let mut shared = 0;
+    for (left, right) in left.as_chunks().0.iter().zip(right.as_chunks().0) {
+        let differ = u64::from_le_bytes(*left) ^ u64::from_le_bytes(*right);
+        if differ != 0 {
+            let bytes = usize::try_from(differ.trailing_zeros() / u8::BITS);
+            return shared + bytes.expect("a word has eight bytes");
+        }
+        shared += size_of::<u64>();
+    }
+    let rest = left[shared..].iter().zip(&right[shared..]);
+    shared + rest.take_while(|(left, right)| left == right).count()
 }
 
 fn check_height(height: u32) -> Result<u32, KeyError> {

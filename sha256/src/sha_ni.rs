@@ -45,7 +45,8 @@ impl Kernel for ShaNi {
 /// Prefetches each line of some bytes.
 #[inline]
 pub(crate) fn prefetch(bytes: &[u8]) {
-    for line in bytes.chunks(64) {
+    // The end too, as bytes that begin in the middle of a line reach one line further.
+    for line in bytes.chunks(64).chain(bytes.last_chunk::<1>().map(<[u8; 1]>::as_slice)) {
         // SAFETY: a prefetch reads nothing that could be seen and faults at no address; and every
         // x86-64 processor has the instruction.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }

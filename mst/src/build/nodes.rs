@@ -5,13 +5,14 @@
 //! block. Nodes are hashed level by level, so that every room is filled before its block is hashed.
 
 use alloc::vec::Vec;
+use core::mem::replace;
 use core::ops::Range;
 
 use cid::Cid;
 
 use super::BuildError;
 use crate::digest::Digest;
-use crate::encode::{write_end, write_key, write_links, write_start};
+use crate::encode::{link_right, write_end, write_entry, write_start};
 use crate::node::{MAX_NODE_ENTRIES, right_link_range};
 
 /// The nodes of a tree that grows at its right end.
@@ -23,24 +24,24 @@ pub(super) struct Nodes {
     closed: Vec<ClosedNode>,
     /// Their blocks.
     blocks: Vec<u8>,
-    /// Those of one level while they are hashed, and what comes of it.
-    members: Vec<usize>,
+    /// The digests of those of one level, while they are hashed.
     digests: Vec<(usize, Digest)>,
 }
 
 /// A node that is being written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct OpenNode {
     /// The entries, encoded.
     entries: Vec<u8>,
     count: usize,
-    last_key: Vec<u8>,
-    /// The record of the last entry, which stands behind a link that may still come.
-    open_value: Option<Digest>,
+    /// The fewest bytes that neighbours among the keys below have shared since the last key here.
+    shared: usize,
     /// The subtree left of the first entry.
     left: Option<Child>,
     /// The other subtrees whose digests are not known: which they are, and where there is room.
     unknown: Vec<(usize, usize)>,
+    /// Which of the closed nodes are of this level.
+    closed: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,29 +53,44 @@ enum Child {
 #[derive(Debug)]
 struct ClosedNode {
     block: Range<usize>,
-    level: usize,
     digest: Digest,
     /// Where in the blocks the parent has room for the digest, if it is closed.
     room: Option<usize>,
 }
 
 impl Nodes {
-    /// Appends an entry to a level, which closes the nodes below.
+    /// Appends an entry to a level, which closes the nodes below. Its key has the first `shared`
+    /// bytes of the last one that was appended, on whatever level.
     pub(super) fn push<E>(
         &mut self,
         level: usize,
-        key: &[u8],
+        (key, shared): (&[u8], usize),
         value: Digest,
         sink: &mut impl FnMut(Cid, &[u8]) -> Result<(), E>,
     ) -> Result<(), BuildError<E>> {
         if self.open.len() <= level {
-            self.open.resize_with(level + 1, OpenNode::default);
+            self.open.resize_with(level + 1, OpenNode::new);
         }
         self.close_below(level);
         if self.closed.len() >= CLOSED || self.blocks.len() >= CLOSED_BYTES {
             self.hash(sink)?;
         }
-        self.open[level].push(key, value)
+        let shared = self.shared_on(level, shared);
+        self.open[level].push(shared, key, value)
+    }
+
+    /// Returns how many bytes a key shares with the last one of its level, if there is one in the
+    /// node, by how many it shares with the last one of all.
+    ///
+    /// In order, keys that are apart share what all neighbours between them do. So each level
+    /// remembers what those below it have shared since it got its last key.
+    fn shared_on(&mut self, level: usize, shared: usize) -> usize {
+        let upto = self.open[..=level].iter_mut();
+        let shared = upto.fold(shared, |least, node| least.min(replace(&mut node.shared, ANY)));
+        if let Some(above) = self.open.get_mut(level + 1) {
+            above.shared = above.shared.min(shared);
+        }
+        shared
     }
 
     /// Closes all nodes and returns the root.
@@ -83,7 +99,7 @@ impl Nodes {
         sink: &mut impl FnMut(Cid, &[u8]) -> Result<(), E>,
     ) -> Result<Digest, BuildError<E>> {
         if self.open.is_empty() {
-            self.open.push(OpenNode::default());
+            self.open.push(OpenNode::new());
         }
         let top = self.open.len() - 1;
         self.close_below(top);
@@ -106,7 +122,6 @@ impl Nodes {
     fn close(&mut self, level: usize) -> usize {
         let Self { open, closed, blocks, .. } = self;
         let node = &mut open[level];
-        node.end_entry(None);
         let start = blocks.len();
         write_start(blocks, node.count);
         let body = blocks.len();
@@ -123,10 +138,11 @@ impl Nodes {
             }
         }
         node.entries.clear();
-        node.last_key.clear();
         node.count = 0;
-        closed.push(ClosedNode { block: start..blocks.len(), level, digest: UNKNOWN, room: None });
-        closed.len() - 1
+        let index = closed.len();
+        closed.push(ClosedNode { block: start..blocks.len(), digest: UNKNOWN, room: None });
+        node.closed.push(index);
+        index
     }
 
     /// Hashes the closed nodes and gives them to the sink. Returns the digest of the last.
@@ -134,14 +150,13 @@ impl Nodes {
         &mut self,
         sink: &mut impl FnMut(Cid, &[u8]) -> Result<(), E>,
     ) -> Result<Option<Digest>, BuildError<E>> {
-        let Self { open, closed, blocks, members, digests } = self;
-        for level in 0..open.len() {
-            members.clear();
-            members.extend((0..closed.len()).filter(|index| closed[*index].level == level));
-            let messages = members.iter().map(|index| &blocks[closed[*index].block.clone()]);
+        let Self { open, closed, blocks, digests } = self;
+        for node in &mut *open {
+            let messages = node.closed.iter().map(|index| &blocks[closed[*index].block.clone()]);
             nacre_sha256::digest_each(messages, |at, digest| {
-                digests.push((members[at], Digest(digest)));
+                digests.push((node.closed[at], Digest(digest)));
             });
+            node.closed.clear();
             for (index, digest) in digests.drain(..) {
                 closed[index].digest = digest;
                 if let Some(room) = closed[index].room {
@@ -167,36 +182,37 @@ impl Nodes {
 }
 
 impl OpenNode {
-    fn push<E>(&mut self, key: &[u8], value: Digest) -> Result<(), BuildError<E>> {
-        self.end_entry(None);
+    fn new() -> Self {
+        Self {
+            entries: Vec::new(),
+            count: 0,
+            shared: ANY,
+            left: None,
+            unknown: Vec::new(),
+            closed: Vec::new(),
+        }
+    }
+
+    fn push<E>(&mut self, shared: usize, key: &[u8], value: Digest) -> Result<(), BuildError<E>> {
         if self.count >= MAX_NODE_ENTRIES {
             return Err(BuildError::Full);
         }
-        write_key(&mut self.entries, &self.last_key, key);
+        // The first key of a node is written out.
+        let shared = if self.count == 0 { 0 } else { shared };
+        write_entry(&mut self.entries, shared, key, None, value);
         self.count += 1;
-        self.open_value = Some(value);
-        self.last_key.clear();
-        self.last_key.extend_from_slice(key);
         Ok(())
     }
 
     /// Takes in the subtree after the last entry.
     fn attach(&mut self, child: usize) {
-        if self.end_entry(Some(UNKNOWN)) {
+        if self.count == 0 {
+            self.left = Some(Child::Closed(child));
+        } else {
+            link_right(&mut self.entries, UNKNOWN);
             let room = right_link_range(self.entries.len(), true).end - 32;
             self.unknown.push((child, room));
-        } else {
-            self.left = Some(Child::Closed(child));
         }
-    }
-
-    /// Ends the last entry, if there is one that is open, and returns whether there was.
-    fn end_entry(&mut self, right: Option<Digest>) -> bool {
-        let value = self.open_value.take();
-        if let Some(value) = value {
-            write_links(&mut self.entries, right, value);
-        }
-        value.is_some()
     }
 
     fn is_empty(&self) -> bool {
@@ -208,11 +224,14 @@ fn fill(block: &mut [u8], room: usize, digest: Digest) {
     block[room..room + 32].copy_from_slice(&digest.0);
 }
 
+/// What no keys share.
+const ANY: usize = usize::MAX;
+
 /// How many closed nodes are enough to be hashed.
-const CLOSED: usize = 64;
+const CLOSED: usize = 256;
 
 /// How many bytes of their blocks are.
-const CLOSED_BYTES: usize = 64 * 1024;
+const CLOSED_BYTES: usize = 128 * 1024;
 
 /// What stands where a digest will be.
 const UNKNOWN: Digest = Digest([0; 32]);

@@ -14,9 +14,9 @@
 //! it is, unread.
 
 use crate::digest::Digest;
-use crate::encode::{write_end, write_key, write_link, write_links, write_start};
+use crate::encode::{write_end, write_entry, write_link, write_start};
 use crate::error::TreeError;
-use crate::key::key_height;
+use crate::key::{common_prefix, key_height};
 use crate::node::{MAX_NODE_ENTRIES, NodeError};
 use crate::open::{Bounds, OpenNode, Span};
 use crate::source::BlockSource;
@@ -289,8 +289,8 @@ impl<S: BlockSource> Editor<'_, S> {
         let mut last: &[u8] = &[];
         for entry in &self.entries[entries.clone()] {
             let key = self.nodes.key(entry.key);
-            write_key(&mut self.written, last, key);
-            write_links(&mut self.written, entry.right, entry.value);
+            let shared = common_prefix(last, key);
+            write_entry(&mut self.written, shared, key, entry.right, entry.value);
             last = key;
         }
         write_end(&mut self.written, work.left);
