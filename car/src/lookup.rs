@@ -61,6 +61,28 @@ impl<'a> Lookup<'a> {
         Ok(frame.map(|frame| frame.bytes(input)))
     }
 
+    /// Asks the processor to fetch these blocks, and what it takes to find them, for who will ask for
+    /// them soon. Blocks far from each other each take long to come from the memory, but many of
+    /// them no longer than one. Nothing depends on it but the time that this takes.
+    ///
+    /// As long as blocks are asked for in the order of the file, there is nothing to be done.
+    pub fn prefetch(&self, cids: impl IntoIterator<Item = Cid>) {
+        let Some(index) = &self.index else { return };
+        let mut cids = cids.into_iter();
+        let mut firsts = [0; FETCHES];
+        loop {
+            let mut count = 0;
+            for (first, cid) in firsts.iter_mut().zip(&mut cids) {
+                *first = first_bits(cid.hash().digest());
+                count += 1;
+            }
+            index.prefetch(self.reader.input(), &firsts[..count]);
+            if count < FETCHES {
+                return;
+            }
+        }
+    }
+
     /// Reads all that is left of the file, and makes an index of all of it.
     fn make_index(&mut self) -> Result<Index, CarError> {
         let input = self.reader.input();
@@ -113,21 +135,40 @@ impl Index {
     }
 
     fn find(&self, input: &[u8], cid: &[u8; CID_BYTES]) -> Option<Frame> {
-        let [_, _, _, _, a, b, c, d, ..] = *cid;
-        let first = u64::from(u32::from_be_bytes([a, b, c, d])) << 32;
-        let bucket = bucket(first, self.shift);
-        let bounds = [bucket, bucket + 1].map(|at| self.buckets.get(at).copied());
-        let [Some(start), Some(end)] = bounds.map(|at| at.and_then(|at| usize::try_from(at).ok()))
-        else {
-            return None;
-        };
-        let entries = self.entries.get(start..end)?;
-        let start = entries.partition_point(|entry| *entry < first);
-        entries[start..]
-            .iter()
-            .take_while(|entry| *entry ^ first <= OFFSET)
-            .filter_map(|entry| frame_of(input, *entry))
+        self.alike(first_bits(&cid[CID_BYTES - 32..]))
+            .filter_map(|entry| frame_of(input, entry))
             .find(|frame| frame.cid(input) == cid)
+    }
+
+    /// Fetches the blocks whose digests begin like this, in steps that all make together.
+    fn prefetch(&self, input: &[u8], firsts: &[u64]) {
+        for first in firsts {
+            let bucket = bucket(*first, self.shift);
+            nacre_sha256::prefetch(self.buckets.get(bucket..bucket + 2).unwrap_or_default());
+        }
+        for first in firsts {
+            nacre_sha256::prefetch(self.bucket(*first));
+        }
+        for entry in firsts.iter().filter_map(|first| self.alike(*first).next()) {
+            let at = usize::try_from(entry & OFFSET).unwrap_or_default();
+            let end = input.len().min(at + FETCHED_BYTES);
+            nacre_sha256::prefetch(input.get(at..end).unwrap_or_default());
+        }
+    }
+
+    /// Returns the entries that are as their digest begins.
+    fn alike(&self, first: u64) -> impl Iterator<Item = u64> {
+        let bucket = self.bucket(first);
+        let start = bucket.partition_point(|entry| *entry < first);
+        bucket[start..].iter().copied().take_while(move |entry| entry ^ first <= OFFSET)
+    }
+
+    /// Returns the entries in the bucket of a digest.
+    fn bucket(&self, first: u64) -> &[u64] {
+        let bucket = bucket(first, self.shift);
+        let bound = |at: usize| self.buckets.get(at).and_then(|at| usize::try_from(*at).ok());
+        let bounds = bound(bucket).zip(bound(bucket + 1));
+        bounds.and_then(|(start, end)| self.entries.get(start..end)).unwrap_or_default()
     }
 }
 
@@ -156,8 +197,13 @@ fn frame_of(input: &[u8], entry: u64) -> Option<Frame> {
 
 fn entry(input: &[u8], frame: Frame) -> Result<u64, CarError> {
     let offset = offset(frame.start)?;
-    let digest = frame.digest(input).first_chunk().map_or(0, |first| u32::from_be_bytes(*first));
-    Ok(u64::from(digest) << 32 | u64::from(offset))
+    Ok(first_bits(frame.digest(input)) | u64::from(offset))
+}
+
+/// Returns the first bits of a digest as an entry has them.
+fn first_bits(digest: &[u8]) -> u64 {
+    let first = digest.first_chunk().map_or(0, |first| u32::from_be_bytes(*first));
+    u64::from(first) << 32
 }
 
 fn offset(at: usize) -> Result<u32, CarError> {
@@ -171,6 +217,12 @@ fn bucket(entry: u64, shift: u32) -> usize {
 
 /// The bits of an entry that say where the block begins.
 const OFFSET: u64 = 0xffff_ffff;
+
+/// How many blocks are fetched at once: about what a processor can have under way.
+const FETCHES: usize = 16;
+
+/// How much of a block is fetched: nearly every node and record has no more.
+const FETCHED_BYTES: usize = 512;
 
 /// At most 64 MiB of buckets.
 const MAX_BUCKET_BITS: u32 = 24;

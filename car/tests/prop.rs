@@ -39,6 +39,7 @@ proptest! {
         blocks in vec(block(), 0..60),
         in_order in 0_usize..60,
         order in order(),
+        fetched in vec(any::<Index>(), 0..40),
     ) {
         let file = write(&[cid_of(RAW, b"")], &blocks);
         let mut lookup = Lookup::new(&file).unwrap();
@@ -49,11 +50,14 @@ proptest! {
         if blocks.is_empty() {
             return Ok(());
         }
+        let absent = [cid_of(RAW, &[9; 300]), cid_of(0x70, b"")];
         for index in order {
+            // What is fetched ahead changes nothing, be it there or not.
+            lookup.prefetch(fetched.iter().map(|index| index.get(&blocks).0).chain(absent));
             let (cid, bytes) = index.get(&blocks);
             prop_assert_eq!(lookup.block(cid), Ok(Some(&**bytes)));
         }
-        for absent in [cid_of(RAW, &[9; 300]), cid_of(0x70, b"")] {
+        for absent in absent {
             prop_assert_eq!(lookup.block(&absent), Ok(None));
         }
     }

@@ -142,6 +142,7 @@ fn read_next<'r, 'a>(
         let is_empty = cid == Tree::EMPTY.root();
         let block = if is_empty { &EMPTY_NODE } else { find(blocks, cid)? };
         steps.enter(block).map_err(wrong)?;
+        blocks.prefetch(steps.upcoming());
     }
     let Some((key, cid)) = steps.next_entry().map_err(wrong)? else { return Ok(None) };
     let path = match collection {

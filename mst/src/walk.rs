@@ -71,6 +71,16 @@ impl<'b> Steps<'b> {
         self.open(level, block.into()).map_err(|error| self.fail((digest, error)))
     }
 
+    /// Returns what is linked from the node that the walk is in, and was not reached: records, and
+    /// nodes. Who has to fetch blocks from far away can do it early and for many at once.
+    pub fn upcoming(&self) -> impl Iterator<Item = Cid> {
+        let here = self.next.map(|(digest, _)| digest);
+        let entries = self.stack.last().map(|frame| NodeEntries::resume(&frame.block, frame.at));
+        let links = entries.into_iter().flatten();
+        let links = links.flat_map(|entry| [Some(entry.value_digest()), entry.right_digest()]);
+        here.into_iter().chain(links.flatten()).map(Digest::to_cid)
+    }
+
     /// Goes on to the next entry, and returns its key and record. While a node is wanted there is
     /// none, nor at the end.
     ///

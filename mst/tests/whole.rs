@@ -9,8 +9,8 @@ use std::ops::Bound;
 
 use cid::Cid;
 use nacre_mst::{
-    BuildError, Builder, Edit, Entries as TreeEntries, NodeRef, ReverseEntries, Tree, Visit, Walk,
-    build, build_unsorted, verify,
+    BuildError, Builder, Edit, Entries as TreeEntries, NodeRef, ReverseEntries, Steps, Tree, Visit,
+    Walk, build, build_unsorted, verify,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -66,6 +66,31 @@ proptest! {
         prop_assert_eq!(visited, expected);
         let count = u64::try_from(entries.len()).unwrap();
         prop_assert_eq!(verify(&blocks, tree).unwrap(), count);
+    }
+
+    #[test]
+    fn all_that_a_node_leads_to_is_told_when_it_is_entered(entries in entries(60)) {
+        let (root, blocks) = twin(&entries);
+        let mut steps = Steps::new(Tree::load(root).unwrap());
+        let mut told = vec![root];
+        loop {
+            let reached = if let Some(cid) = steps.wanted() {
+                steps.enter(&blocks[&cid][..]).unwrap();
+                let node = NodeRef::parse(&blocks[&cid]).unwrap();
+                let links = node.entries().flat_map(|entry| [Some(entry.value()), entry.right()]);
+                let links: Vec<_> = node.left().into_iter().chain(links.flatten()).collect();
+                prop_assert_eq!(steps.upcoming().collect::<Vec<_>>(), links.clone());
+                told.extend(links);
+                cid
+            } else if let Some((_, value)) = steps.next_entry().unwrap() {
+                value
+            } else {
+                break;
+            };
+            let at = told.iter().position(|cid| *cid == reached);
+            told.swap_remove(at.expect("it was told of"));
+        }
+        prop_assert!(told.is_empty());
     }
 
     #[test]

@@ -38,17 +38,17 @@ pub fn digest_each<'m>(
     }
 }
 
-/// Asks the processor to fetch bytes that will be hashed, or read, soon. Nothing depends on it but
-/// the time that this takes.
+/// Asks the processor to fetch what will be hashed, or read, soon. Nothing depends on it but the
+/// time that this takes.
 ///
 /// A few kilobytes ahead is right for a file that is read and hashed from one end to the other: the
 /// processor itself does not see far enough ahead, as lanes read from several places at once.
 #[inline]
-pub fn prefetch(bytes: &[u8]) {
+pub fn prefetch<T>(values: &[T]) {
     #[cfg(target_arch = "x86_64")]
-    sha_ni::prefetch(bytes);
+    sha_ni::prefetch(values);
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = bytes;
+    let _ = values;
 }
 
 /// Returns what this machine hashes several messages with, if that is better than one by one.

@@ -42,16 +42,21 @@ impl Kernel for ShaNi {
     }
 }
 
-/// Prefetches each line of some bytes.
+/// Prefetches each line of some values.
 #[inline]
-pub(crate) fn prefetch(bytes: &[u8]) {
-    // The end too, as bytes that begin in the middle of a line reach one line further.
-    for line in bytes.chunks(64).chain(bytes.last_chunk::<1>().map(<[u8; 1]>::as_slice)) {
+pub(crate) fn prefetch<T>(values: &[T]) {
+    let Some(last) = size_of_val(values).checked_sub(1) else { return };
+    let start = values.as_ptr().cast::<u8>();
+    // The end too, as values that begin in the middle of a line reach one line further.
+    for at in (0..last).step_by(LINE_BYTES).chain([last]) {
         // SAFETY: a prefetch reads nothing that could be seen and faults at no address; and every
         // x86-64 processor has the instruction.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(at).cast()) }
     }
 }
+
+/// What memory comes in.
+const LINE_BYTES: usize = 64;
 
 #[target_feature(enable = "sha,sse4.1,ssse3")]
 fn compress<const N: usize>(states: &mut [State; N], blocks: [&[Block]; N]) {
