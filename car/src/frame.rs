@@ -57,9 +57,14 @@ impl Frame {
         &input[self.body..self.body + CID_BYTES]
     }
 
+    /// Returns whether the CID is this one.
+    pub(crate) fn has_cid(self, input: &[u8], start: &[u8; CID_START], digest: &[u8; 32]) -> bool {
+        self.digest(input) == digest && self.cid(input).starts_with(start)
+    }
+
     /// Returns the digest in the CID.
     pub(crate) fn digest(self, input: &[u8]) -> &[u8] {
-        &input[self.body + CID_BYTES - 32..self.body + CID_BYTES]
+        &input[self.body + CID_START..self.body + CID_BYTES]
     }
 
     pub(crate) fn bytes(self, input: &[u8]) -> &[u8] {
@@ -141,7 +146,10 @@ pub(crate) const DAG_CBOR: u8 = 0x71;
 pub(crate) const SHA_256: u8 = 0x12;
 
 /// A CID of the kinds that repositories use: version, codec, hash function, length, digest.
-pub(crate) const CID_BYTES: usize = 36;
+pub(crate) const CID_BYTES: usize = CID_START + 32;
+
+/// How many of them come before the digest.
+pub(crate) const CID_START: usize = 4;
 const MAX_VARINT_BYTES: usize = 9;
 
 /// The map of two, and the key `roots`.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use cid::Cid;
 
 use crate::error::CarError;
-use crate::frame::{CID_BYTES, Frame};
+use crate::frame::{CID_START, Frame};
 use crate::reader::Reader;
 use crate::writer::CidBytes;
 
@@ -46,18 +46,18 @@ impl<'a> Lookup<'a> {
     ///
     /// [`CarError`] if the CAR is wrong, somewhere in what had to be read of it.
     pub fn block(&mut self, cid: &Cid) -> Result<Option<&'a [u8]>, CarError> {
-        let CidBytes::Usual(cid) = CidBytes::of(cid) else { return Ok(None) };
+        let CidBytes::Usual(start, digest) = CidBytes::of(cid) else { return Ok(None) };
         let input = self.reader.input();
         if self.index.is_none() {
             if let Some(frame) = self.reader.peek_frame()?
-                && frame.cid(input) == cid
+                && frame.has_cid(input, start, digest)
             {
                 self.reader.next_frame()?;
                 return Ok(Some(frame.bytes(input)));
             }
             self.index = Some(self.make_index()?);
         }
-        let frame = self.index.as_ref().and_then(|index| index.find(input, &cid));
+        let frame = self.index.as_ref().and_then(|index| index.find(input, start, digest));
         Ok(frame.map(|frame| frame.bytes(input)))
     }
 
@@ -134,10 +134,10 @@ impl Index {
         Self { entries, buckets, shift }
     }
 
-    fn find(&self, input: &[u8], cid: &[u8; CID_BYTES]) -> Option<Frame> {
-        self.alike(first_bits(&cid[CID_BYTES - 32..]))
+    fn find(&self, input: &[u8], start: &[u8; CID_START], digest: &[u8; 32]) -> Option<Frame> {
+        self.alike(first_bits(digest))
             .filter_map(|entry| frame_of(input, entry))
-            .find(|frame| frame.cid(input) == cid)
+            .find(|frame| frame.has_cid(input, start, digest))
     }
 
     /// Fetches the blocks whose digests begin like this, in steps that all make together.

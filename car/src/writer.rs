@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use cid::{Cid, Version};
 
-use crate::frame::{CID_BYTES, DAG_CBOR, HEADER_END, HEADER_START, RAW, SHA_256};
+use crate::frame::{CID_START, DAG_CBOR, HEADER_END, HEADER_START, RAW, SHA_256};
 
 /// A CAR that is being written.
 ///
@@ -75,9 +75,8 @@ impl Writer {
     /// follows this has to be these bytes.
     pub fn block_head(&mut self, cid: &Cid, length: usize) {
         let cid = CidBytes::of(cid);
-        let cid = cid.as_slice();
         write_varint(&mut self.buffer, cid.len() + length);
-        self.buffer.extend_from_slice(cid);
+        cid.write(&mut self.buffer);
     }
 
     /// Returns how many bytes were written and not yet taken.
@@ -116,6 +115,9 @@ impl Writer {
     }
 }
 
+/// How the CIDs begin that repositories use.
+const USUAL: [[u8; CID_START]; 2] = [[1, DAG_CBOR, SHA_256, 32], [1, RAW, SHA_256, 32]];
+
 /// How many blocks the processor fetches ahead of the one that is written.
 const AHEAD: usize = 8;
 
@@ -126,11 +128,10 @@ pub fn header(roots: &[Cid]) -> Vec<u8> {
     write_head(&mut body, 0x80, roots.len());
     for root in roots {
         let root = CidBytes::of(root);
-        let root = root.as_slice();
         body.extend_from_slice(&[0xd8, 0x2a]);
         write_head(&mut body, 0x40, root.len() + 1);
         body.push(0x00);
-        body.extend_from_slice(root);
+        root.write(&mut body);
     }
     body.extend_from_slice(&HEADER_END);
     let mut framed = Vec::with_capacity(body.len() + 2);
@@ -139,37 +140,53 @@ pub fn header(roots: &[Cid]) -> Vec<u8> {
     framed
 }
 
-/// The binary form of a CID, on the stack for the kinds that repositories use.
-pub(crate) enum CidBytes {
-    Usual([u8; CID_BYTES]),
+/// The binary form of a CID, in parts that need not be joined for the kinds that repositories use.
+/// (What was just written in two pieces of odd lengths a processor is slow to read back as one.)
+pub(crate) enum CidBytes<'c> {
+    Usual(&'static [u8; CID_START], &'c [u8; 32]),
     Other(Vec<u8>),
 }
 
-impl CidBytes {
-    pub(crate) fn of(cid: &Cid) -> Self {
+impl<'c> CidBytes<'c> {
+    pub(crate) fn of(cid: &'c Cid) -> Self {
         let hash = cid.hash();
-        let codec = u8::try_from(cid.codec()).ok().filter(|codec| [DAG_CBOR, RAW].contains(codec));
-        let digest: Option<&[u8; 32]> = hash.digest().try_into().ok();
-        match (cid.version(), codec, digest) {
-            (Version::V1, Some(codec), Some(digest)) if hash.code() == u64::from(SHA_256) => {
-                let mut bytes = [0; 36];
-                bytes[..4].copy_from_slice(&[1, codec, SHA_256, 32]);
-                bytes[4..].copy_from_slice(digest);
-                Self::Usual(bytes)
+        let start = USUAL.iter().find(|start| u64::from(start[1]) == cid.codec());
+        match (cid.version(), start, hash.digest().try_into()) {
+            (Version::V1, Some(start), Ok(digest)) if hash.code() == u64::from(SHA_256) => {
+                Self::Usual(start, digest)
             }
             _ => Self::Other(cid.to_bytes()),
         }
     }
 
-    fn as_slice(&self) -> &[u8] {
+    #[inline]
+    fn write(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Usual(bytes) => bytes,
-            Self::Other(bytes) => bytes,
+            Self::Usual(start, digest) => {
+                out.extend_from_slice(*start);
+                out.extend_from_slice(*digest);
+            }
+            Self::Other(bytes) => out.extend_from_slice(bytes),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Usual(start, digest) => start.len() + digest.len(),
+            Self::Other(bytes) => bytes.len(),
         }
     }
 }
 
+#[inline]
 fn write_varint(out: &mut Vec<u8>, mut value: usize) {
+    // Most blocks are of such a length.
+    if let [low, high @ 0..64, 0, 0, ..] = value.to_le_bytes()
+        && value >= 128
+    {
+        out.extend_from_slice(&[low | 0x80, high << 1 | low >> 7]);
+        return;
+    }
     loop {
         let [low, ..] = value.to_le_bytes();
         value >>= 7;

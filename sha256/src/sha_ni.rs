@@ -45,14 +45,19 @@ impl Kernel for ShaNi {
 /// Prefetches each line of some values.
 #[inline]
 pub(crate) fn prefetch<T>(values: &[T]) {
-    let Some(last) = size_of_val(values).checked_sub(1) else { return };
-    let start = values.as_ptr().cast::<u8>();
-    // The end too, as values that begin in the middle of a line reach one line further.
-    for at in (0..last).step_by(LINE_BYTES).chain([last]) {
+    let (start, bytes) = (values.as_ptr().cast::<u8>(), size_of_val(values));
+    let line = |at| {
         // SAFETY: a prefetch reads nothing that could be seen and faults at no address; and every
         // x86-64 processor has the instruction.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(at).cast()) }
+    };
+    let mut at = 0;
+    while at < bytes {
+        line(at);
+        at += LINE_BYTES;
     }
+    // What begins in the middle of a line reaches one line further.
+    line(bytes.saturating_sub(1));
 }
 
 /// What memory comes in.

@@ -18,12 +18,10 @@ pub struct Machine {
     /// The same where messages that do not depend on each other are hashed together, as fast as we
     /// can.
     pub sha_block_together: f64,
-    /// Nanoseconds to copy a byte from memory into a buffer that stays in the cache.
+    /// Nanoseconds to copy a byte in the cache.
     pub copy_byte: f64,
     /// Nanoseconds to look at a byte in the cache: whether it is one of ASCII.
     pub scan_byte: f64,
-    /// Nanoseconds to a node's first byte, among as many nodes as 100,000 records have.
-    pub node: f64,
 }
 
 impl Machine {
@@ -38,26 +36,38 @@ impl Machine {
                 black_box(digest);
             });
         });
-        let (from, mut to) = (vec![1_u8; 64 << 20], vec![0_u8; 64 << 10]);
-        let copy = best(1, || {
-            for chunk in from.chunks(to.len()) {
-                to.copy_from_slice(black_box(chunk));
-                black_box(&mut to);
-            }
-        });
+        let bytes = vec![1_u8; 16 << 10];
         let scan = best(2000, || {
-            black_box(black_box(&to).iter().fold(0, |all, byte| all | byte));
+            black_box(black_box(&bytes).iter().fold(0, |all, byte| all | byte));
         });
-        let (copied, scanned) = (from.len() as f64, to.len() as f64);
         black_box(state);
         Self {
             sha_block: sha / 16.0,
             sha_block_together: together / (32 * BLOCKS) as f64,
-            copy_byte: copy / copied,
-            scan_byte: scan / scanned,
-            node: chase(8 << 20),
+            copy_byte: copy(bytes.len()),
+            scan_byte: scan / bytes.len() as f64,
         }
     }
+
+    /// Returns how many times as long as on the machine for which they were set the goals may take
+    /// that are times.
+    pub fn slowness(&self) -> f64 {
+        (self.sha_block / GOAL_SHA_BLOCK).max(1.0)
+    }
+}
+
+/// Returns the nanoseconds to copy a byte, of so many that are read over and over, into a buffer
+/// that stays in the cache.
+fn copy(bytes: usize) -> f64 {
+    let (from, mut to) = (vec![1_u8; bytes], vec![0_u8; bytes.min(64 << 10)]);
+    let passes = (64_usize << 20).div_ceil(bytes);
+    let all = best(passes as u32, || {
+        for chunk in from.chunks(to.len()) {
+            to[..chunk.len()].copy_from_slice(black_box(chunk));
+            black_box(&mut to);
+        }
+    });
+    all / bytes as f64
 }
 
 /// Returns the nanoseconds of a read that no other can be ahead of, somewhere in so many bytes.
@@ -104,6 +114,11 @@ pub struct Work {
     new_blocks: f64,
     proof_nodes: f64,
     changed_nodes: f64,
+    records: f64,
+    /// Nanoseconds to copy a byte of so many as there are in all.
+    copy_byte: f64,
+    /// Nanoseconds to a node's first byte, among all nodes.
+    node: f64,
 }
 
 impl Work {
@@ -118,18 +133,30 @@ impl Work {
         };
         let records = || world.data.entries.iter().map(|entry| world.data.record(entry).len());
         let count = world.nodes.len() + world.data.entries.len();
+        let node_bytes = bytes(&world.nodes) as usize;
+        let car_bytes = records().sum::<usize>() + node_bytes + 38 * count;
         Self {
             node_blocks: world.nodes.iter().map(|(_, block)| blocks(block.len())).sum(),
             key_blocks: world.data.entries.iter().map(|entry| blocks(entry.key.len())).sum(),
             record_blocks: records().map(blocks).sum(),
-            car_bytes: records().sum::<usize>() as u64
-                + bytes(&world.nodes) as u64
-                + 38 * count as u64,
+            car_bytes: car_bytes as u64,
             new_blocks: mean(&|insert| {
                 insert.new.iter().map(|(_, block)| blocks(block.len())).sum::<u64>() as f64
             }),
             proof_nodes: mean(&|insert| insert.proof.len() as f64),
             changed_nodes: 2.0 * world.changed().new.len() as f64,
+            records: world.data.entries.len() as f64,
+            copy_byte: copy(car_bytes),
+            node: chase(node_bytes),
+        }
+    }
+
+    /// Returns how many things an operation of a row does something to, if they are counted: its
+    /// time is divided by their number when sizes are compared.
+    pub fn units(&self, row: Row) -> Option<f64> {
+        match row {
+            Row::Diff => Some(self.changed_nodes),
+            row => row.is_whole().then_some(self.records),
         }
     }
 
@@ -151,9 +178,9 @@ impl Work {
             Row::WalkTree | Row::WalkShuffled => {
                 hashed(tree + self.record_blocks, "nodes, keys and records hashed")
             }
-            Row::CarWrite => simple(self.car_bytes as f64 * machine.copy_byte, "all bytes copied"),
-            Row::Diff => simple(self.changed_nodes * machine.node, "changed nodes reached"),
-            Row::Proof => simple(self.proof_nodes * machine.node, "the proof's nodes reached"),
+            Row::CarWrite => simple(self.car_bytes as f64 * self.copy_byte, "all bytes copied"),
+            Row::Diff => simple(self.changed_nodes * self.node, "changed nodes reached"),
+            Row::Proof => simple(self.proof_nodes * self.node, "the proof's nodes reached"),
             Row::Invert => simple(changed, "the nodes of before hashed"),
             Row::RecordCheck => simple(370.0 * machine.scan_byte, "all bytes read"),
             Row::RecordEncode => simple(370.0 * machine.copy_byte, "all bytes copied"),
@@ -173,3 +200,6 @@ pub struct Limit {
 
 /// SHA-256 blocks in a message that is long enough for its end not to count.
 const BLOCKS: usize = 16;
+
+/// Nanoseconds of one SHA-256 block on the machine for which the goals were set that are times.
+const GOAL_SHA_BLOCK: f64 = 34.5;

@@ -84,41 +84,42 @@ fn write_size(out: &mut String, size: Size, rows: &[&RowResult]) {
 
 fn write_scaling(out: &mut String, plan: &Plan, results: &[RowResult]) {
     let _ = writeln!(out, "### From size to size: ours, and shrike in brackets\n");
-    let _ = writeln!(out, "Rows that do something to every record: nanoseconds a record.\n");
+    let _ = writeln!(out, "{SCALING}\n");
     let _ = write!(out, "| row |");
     for size in &plan.sizes {
         let _ = write!(out, " {} |", size.name());
     }
-    let _ = writeln!(
-        out,
-        " largest ÷ smallest, ≤ {MAX_GROWTH} |\n|{}",
-        "---|".repeat(2 + plan.sizes.len())
-    );
+    let _ =
+        writeln!(out, " limit | largest ÷ smallest |\n|{}", "---|".repeat(3 + plan.sizes.len()));
     for &row in plan.rows.iter().filter(|row| row.is_sized()) {
         let _ = write!(out, "| {} |", row.facts().name);
-        let mut ours = Vec::new();
+        let (mut ours, mut limits) = (Vec::new(), Vec::new());
         for result in results.iter().filter(|result| result.row == row) {
-            let scale = if row.is_whole() { result.size.0 as f64 } else { 1.0 };
+            let scale = result.units.unwrap_or(1.0);
             ours.extend(nanos(result, NACRE).map(|nanos| nanos / scale));
+            limits.extend(result.limit.as_ref().map(|limit| limit.nanos / scale));
             let one = |name| {
                 let nanos = nanos(result, name).map(|nanos| nanos / scale);
-                nanos.map_or("–".into(), |nanos| match row.is_whole() {
-                    true => format!("{nanos:.0}"),
-                    false => time(row, nanos),
+                nanos.map_or("–".into(), |nanos| match result.units {
+                    Some(_) => format!("{nanos:.0}"),
+                    None => time(row, nanos),
                 })
             };
             let _ = write!(out, " {} ({}) |", one(NACRE), one(SHRIKE));
         }
-        let largest = ours.iter().copied().fold(0.0, f64::max);
-        let smallest = ours.iter().copied().fold(f64::INFINITY, f64::min);
-        let said = match largest / smallest {
-            flat @ ..=MAX_GROWTH => format!("{flat:.2}: met"),
-            steep if steep.is_finite() => format!("{steep:.2}: **missed**"),
-            _ => "not measured".into(),
+        let (limit, ours) = (growth(&limits), growth(&ours));
+        let met = if ours <= MAX_GROWTH.max(limit) { "met" } else { "**missed**" };
+        let _ = match ours.is_finite() {
+            true => writeln!(out, " {limit:.2} | {ours:.2}: {met} |"),
+            false => writeln!(out, " – | not measured |"),
         };
-        let _ = writeln!(out, " {said} |");
     }
     out.push('\n');
+}
+
+fn growth(times: &[f64]) -> f64 {
+    let largest = times.iter().copied().fold(0.0, f64::max);
+    largest / times.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
 fn write_notes(out: &mut String, results: &[RowResult]) {
@@ -194,7 +195,9 @@ fn goals(row: &RowResult) -> String {
         let (what, met) = match goal {
             Goal::Ratio(least) => (format!("≥ {least}×"), ratio(row).map(|ours| ours >= least)),
             Goal::Nanos(most) => {
-                (format!("≤ {}", time(row.row, most)), ours.map(|(nanos, _)| nanos <= most))
+                let here = most * row.slowness;
+                let met = ours.map(|(nanos, _)| nanos <= here);
+                (format!("≤ {}, here {}", time(row.row, most), time(row.row, here)), met)
             }
             Goal::Peak(most) => {
                 (format!("≤ {}", bytes(most)), ours.map(|(_, taken)| taken.peak <= most))
@@ -265,8 +268,13 @@ fn machine() -> String {
     )
 }
 
-/// How much the time of a row may differ between sizes.
+/// How much the time of a row may differ between sizes, unless its limit does so too.
 const MAX_GROWTH: f64 = 1.6;
+
+const SCALING: &str = "\
+Nanoseconds a record where a row does something to every record, and in `diff` a node that differs;
+else the time of an operation. The last columns tell how much the limit differs between the sizes,
+and how much ours does: by 1.6 at most, or as the limit does.";
 
 const HEADING: &str = "## Beside other people's crates";
 
@@ -276,4 +284,6 @@ timed. They take turns; a cell is the best turn, in processor time of one thread
 the hashing, copying or reading that a row cannot do without takes on the same machine: with one
 stream of SHA-256 and, where hashes do not wait for each other, with several. The heap is counted by
 the allocator: the most that is held at one time above what was held before, and how often memory is
-asked for. Only the ratios of one run mean anything, and differences under 15 % do not.";
+asked for. Only the ratios of one run mean anything, and differences under 15 % do not. A goal that is
+a time was set on a machine that hashes a block of SHA-256 in 34.5 ns; `here` is what that comes to
+on a slower one.";

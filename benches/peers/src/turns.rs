@@ -33,6 +33,10 @@ pub struct RowResult {
     pub size: Size,
     pub cells: Vec<Cell>,
     pub limit: Option<Limit>,
+    /// What its time is divided by when sizes are compared, if by anything.
+    pub units: Option<f64>,
+    /// How many times as long as they say the goals may take that are times.
+    pub slowness: f64,
     /// Whether ours does the same as shrike.
     pub agrees: bool,
 }
@@ -92,6 +96,8 @@ pub fn run(plan: &Plan) -> io::Result<Vec<RowResult>> {
             eprintln!("peers: {} at {}", row.facts().name, size.name());
             let mut result = compare(plan, row, size)?;
             result.limit = work.limit(row, &machine);
+            result.units = work.units(row);
+            result.slowness = machine.slowness();
             results.push(result);
         }
     }
@@ -133,7 +139,7 @@ fn compare(plan: &Plan, row: Row, size: Size) -> io::Result<RowResult> {
         cells.push(Cell { library: worker.library, outcome });
     }
     cells.sort_by_key(|cell| LIBRARIES.iter().position(|known| known.name == cell.library.name));
-    Ok(RowResult { row, size, cells, limit: None, agrees })
+    Ok(RowResult { row, size, cells, limit: None, units: None, slowness: 1.0, agrees })
 }
 
 fn take_turns(plan: &Plan, workers: &mut [Worker]) -> io::Result<()> {
