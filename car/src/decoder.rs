@@ -11,7 +11,7 @@ use crate::frame::{Block, read_header};
 /// One step of reading a CAR. The caller does the reading of bytes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Step<'a> {
-    /// A whole block, its hash checked.
+    /// A whole block, its hash checked unless [`Decoder::without_hashing`] was said.
     Block(Block<'a>),
     /// The input ended at a block boundary, as said by [`Decoder::finish`].
     End,

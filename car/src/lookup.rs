@@ -13,8 +13,8 @@ use crate::writer::CidBytes;
 ///
 /// Who asks for the blocks in the order of the file, as one who walks over a repository in
 /// pre-order does, goes through it once, in constant memory. The first question out of order makes
-/// an index of the whole file, of 8 to 20 bytes a block. Every block is compared with its CID
-/// before it is found.
+/// an index of the whole file, of 8 to 20 bytes a block: also one for a block that was given out
+/// before, or is not there. Every block is compared with its CID before it is found.
 #[derive(Clone, Debug)]
 pub struct Lookup<'a> {
     reader: Reader<'a>,
@@ -44,7 +44,8 @@ impl<'a> Lookup<'a> {
     ///
     /// # Errors
     ///
-    /// [`CarError`] if the CAR is wrong, somewhere in what had to be read of it.
+    /// [`CarError`] if the CAR is wrong in what had to be read of it: up to the block, or the whole
+    /// file once there is an index, which has to be below 4 GiB.
     pub fn block(&mut self, cid: &Cid) -> Result<Option<&'a [u8]>, CarError> {
         let CidBytes::Usual(start, digest) = CidBytes::of(cid) else { return Ok(None) };
         let input = self.reader.input();

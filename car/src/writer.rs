@@ -11,7 +11,9 @@ use crate::frame::{CID_START, DAG_CBOR, HEADER_END, HEADER_START, RAW, SHA_256};
 ///
 /// It can be taken in pieces: send [`as_bytes`](Self::as_bytes) and [`clear`](Self::clear) to reuse
 /// the memory, or [`take_chunk`](Self::take_chunk) to own each piece. The order of blocks is the
-/// caller's: a CAR that is to be read as a stream has the commit first and the tree in pre-order.
+/// caller's: a CAR that is to be read as a stream has the commit first and then the tree in
+/// pre-order, each record where its entry is: behind the subtree left of it, before that on its
+/// right.
 /// Nothing is checked: a block over the limit, or another kind of CID, is written as it is and
 /// refused by the readers.
 #[derive(Clone, Debug)]
@@ -46,7 +48,8 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// What `send` returns. The blocks written last were then not sent.
+    /// What `send` returns. What was not sent is still in the writer, and up to eight blocks were
+    /// taken from `blocks` and lost, so there is no going on.
     pub fn blocks<'b, E>(
         &mut self,
         blocks: impl IntoIterator<Item = (&'b Cid, &'b [u8])>,

@@ -10,7 +10,7 @@ use nacre_syntax::{Did, DidError, Tid, TidError};
 
 use crate::cbor::{Input, cid_of, write_bytes, write_link, write_map, write_small, write_text};
 
-/// The largest block that is read as a commit. With the longest DID it has some 2,300 bytes.
+/// The largest block that is read as a commit. With the longest DID it has 2,245 bytes.
 pub const MAX_COMMIT_BYTES: usize = 4096;
 
 /// A signed commit.
@@ -30,7 +30,7 @@ pub struct Commit {
     pub sig: Signature,
 }
 
-/// A commit that is not signed yet.
+/// A commit that is not signed yet: version 3, with `prev` null.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UnsignedCommit {
     /// Whose repository it is.
@@ -44,7 +44,7 @@ pub struct UnsignedCommit {
 /// The version of the repository format that a commit is of.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Version {
-    /// The one before the present one: read, never written.
+    /// The one before the present one: read, and written back as it was, but never signed here.
     V2,
     /// The present one.
     V3,

@@ -9,7 +9,8 @@ use nacre_syntax::{Did, Nsid, RepoPath, RepoPathError};
 use crate::block::{Commit, DecodeError};
 use crate::cbor::cid_of;
 
-/// A repository in which everything is as it should be.
+/// A repository that was checked: its DID, its tree and paths, the hash of every block, and the
+/// signature if there was a key.
 ///
 /// Its records are the entries of the tree at `commit.data`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -46,13 +47,19 @@ pub enum RepoError<E> {
     Tree(#[from] TreeError<E>),
 }
 
-/// Checks the whole repository of `did` that is in a CAR, while it is read: the signature, if there
-/// is a key, then with each record the part of the tree that leads to it, every rule that a tree
-/// has, and the hash of every block.
+/// Checks the commit of a repository in a CAR: that there is one root, that it is of `did`, and the
+/// signature, if there is a key.
 ///
-/// Blocks in pre-order, as every server of today sends them, are gone through once, in constant
-/// memory; in any other order an index of the CAR is made. What is not reached from the root is not
-/// looked at. How many blocks there may be is for the caller to limit, who has to hold them.
+/// The rest is checked while the [`Records`] are read: with each the part of the tree that leads to
+/// it, every rule that a tree has, and the hash of every block. Only when
+/// [`next_record`](Records::next_record) has returned `None`, or [`finish`](Records::finish) `Ok`,
+/// is all of the repository right.
+///
+/// A CAR that has the commit first and then the tree in pre-order, each record at its entry, is gone
+/// through once, in constant memory, and what follows the last block that is needed is not read. Any
+/// other is read and hashed whole, at the first block that is not where it is expected, for an index
+/// of 8 to 20 bytes a block; it has to be below 4 GiB. How many blocks there may be is for the
+/// caller to limit, who has to hold them.
 ///
 /// # Errors
 ///
@@ -95,7 +102,8 @@ pub struct Record<'r, 'a> {
 }
 
 impl<'a> Records<'a> {
-    /// Returns the commit, which is right, whatever follows.
+    /// Returns the commit. Its DID is checked, and its signature if there was a key, whatever
+    /// follows.
     #[must_use]
     pub fn commit(&self) -> &Commit {
         &self.repo.commit

@@ -22,7 +22,7 @@ pub enum Write<'a> {
     Create {
         /// Where.
         path: RepoPath<&'a str>,
-        /// The record.
+        /// The CID of the record.
         cid: Cid,
     },
     /// Removes a record.
@@ -34,7 +34,7 @@ pub enum Write<'a> {
     Update {
         /// Where.
         path: RepoPath<&'a str>,
-        /// The new record.
+        /// The CID of the new record.
         cid: Cid,
     },
 }
@@ -53,6 +53,9 @@ pub struct Head {
 }
 
 /// A new commit, and what it changes.
+///
+/// The CAR of a `#commit` event has the root `cid`, and holds `bytes`, the
+/// [`new_nodes`](Self::new_nodes), the `proof` and the new records.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CommitDiff {
     /// The commit.
@@ -96,9 +99,9 @@ pub struct Op {
     pub action: Action,
     /// The record's path.
     pub path: RepoPath,
-    /// The record that is there now; `None` for a delete.
+    /// The CID of the record that is there now; `None` for a delete.
     pub cid: Option<Cid>,
-    /// The record that was there; `None` for a create.
+    /// The CID of the record that was there; `None` for a create.
     pub prev: Option<Cid>,
 }
 

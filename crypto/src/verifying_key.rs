@@ -43,8 +43,9 @@ impl VerifyingKey {
         Self::from_sec1(curve, point)
     }
 
-    /// Parses the `publicKeyMultibase` of the two verification methods of 2019, which holds the
-    /// bare point; the type of the method says which curve it is on.
+    /// Parses the `publicKeyMultibase` of the two verification methods of 2019,
+    /// `EcdsaSecp256k1VerificationKey2019` and `EcdsaSecp256r1VerificationKey2019`: the bare point,
+    /// compressed or not, without a multicodec. The type of the method says which curve it is on.
     ///
     /// # Errors
     ///

@@ -16,7 +16,7 @@ use crate::tree::Tree;
 pub struct Changes {
     /// The tree after the edit.
     pub tree: Tree,
-    /// For each edit, in their order, the record that was under its key.
+    /// For each edit, in their order, the CID of the record that was under its key.
     pub previous: Vec<Option<Cid>>,
     pub(crate) blocks: NewBlocks,
     pub(crate) retired: Vec<Digest>,
@@ -36,7 +36,9 @@ impl Changes {
         self.new_digests().map(|(digest, bytes)| (digest.to_cid(), bytes))
     }
 
-    /// Returns the nodes that are no longer part of the tree.
+    /// Returns the nodes that are no longer part of the tree, each once, in no order to rely on.
+    /// After the first edit of [`Tree::EMPTY`] that is its one node, which a store may never have
+    /// held.
     #[must_use]
     pub fn retired(&self) -> impl ExactSizeIterator<Item = Cid> + Clone {
         self.retired.iter().map(|digest| digest.to_cid())

@@ -18,24 +18,25 @@ use crate::tree::Tree;
 pub struct Difference {
     /// The key.
     pub key: String,
-    /// The record in the first tree, if there is one.
+    /// The CID of the record in the first tree, if there is one.
     pub before: Option<Cid>,
-    /// The record in the second tree, if there is one.
+    /// The CID of the record in the second tree, if there is one.
     pub after: Option<Cid>,
 }
 
 /// The differences between two trees in key order.
 ///
-/// A subtree that both have is never read, so what is wrong with it is not seen: this is no
-/// [`verify`](crate::verify). The cost is that of the paths to what differs: about two nodes a
-/// level for each difference.
+/// Subtrees that both have are skipped, so what is wrong in them is not seen: this is no
+/// [`verify`](crate::verify). Of one that lies beside a difference, an edge may be read. The cost is
+/// that of the paths to what differs: about two nodes a level for each difference. Nothing follows
+/// an error.
 #[derive(Debug)]
 pub struct Diff<'s, A, B> {
     before: Side<'s, A>,
     after: Side<'s, B>,
 }
 
-/// Compares two trees. Nothing is read yet.
+/// Compares two trees: an iterator of what they differ in. Nothing is read yet.
 #[must_use]
 pub fn diff<'s, A: BlockSource, B: BlockSource<Error = A::Error>>(
     before: (&'s A, Tree),

@@ -23,7 +23,7 @@ use crate::tree::Tree;
 pub struct Edit<'a> {
     /// The key.
     pub key: &'a str,
-    /// The record that shall be there, or `None` for no record.
+    /// The CID of the record that shall be there, or `None` to remove it.
     pub value: Option<Cid>,
 }
 

@@ -17,6 +17,8 @@ use crate::walk::{Visit, Walk};
 #[derive(Debug)]
 pub struct Entries<'s, S> {
     walk: Option<Walk<'s, S>>,
+    /// The last of the keys to start at, the prefix among them.
+    start: String,
     prefix: String,
 }
 
@@ -24,13 +26,17 @@ impl<'s, S: BlockSource> Entries<'s, S> {
     /// Returns all entries. Nothing is read yet.
     #[must_use]
     pub fn new(source: &'s S, tree: Tree) -> Self {
-        Self { walk: Some(Walk::new(source, tree)), prefix: String::new() }
+        let walk = Some(Walk::new(source, tree));
+        Self { walk, start: String::new(), prefix: String::new() }
     }
 
     /// Leaves out the entries before `key`; what lies only there is not read.
     #[must_use]
     pub fn starting_at(mut self, key: &str) -> Self {
-        self.walk = self.walk.map(|walk| walk.starting_at(key));
+        if *key > *self.start {
+            self.start = String::from(key);
+            self.walk = self.walk.map(|walk| walk.starting_at(key));
+        }
         self
     }
 

@@ -84,7 +84,8 @@ pub struct EntryRef<'a> {
 impl<'a> NodeRef<'a> {
     /// Reads a node and checks all that can be seen in the block alone: encoding, kinds of CID,
     /// keys, their order and compression, and the limits. Not the heights of the keys: of what
-    /// level a node is, is seen from above.
+    /// level a node is, is seen from above. To check, it writes out all keys, at most 900 KiB; what
+    /// it returns borrows from the block.
     ///
     /// # Errors
     ///
@@ -96,7 +97,7 @@ impl<'a> NodeRef<'a> {
     /// Reads a node as [`Self::parse`] does and appends its keys to `keys`. `each` gets an entry,
     /// where its key lies, and where in the block the entry ends.
     ///
-    /// An entry of 51 bytes can spell out a key of 1,024, so `keys` grows by at most 21 times the
+    /// An entry of 56 bytes can spell out a key of 1,024, so `keys` grows by less than 19 times the
     /// length of the block.
     pub(crate) fn parse_into(
         block: &'a [u8],
@@ -178,7 +179,7 @@ impl<'a> NodeRef<'a> {
 }
 
 impl<'a> EntryRef<'a> {
-    /// Returns the record.
+    /// Returns the CID of the record.
     #[must_use]
     pub fn value(&self) -> Cid {
         self.value_digest().to_cid()

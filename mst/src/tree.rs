@@ -44,7 +44,7 @@ impl Tree {
         self.root.to_cid()
     }
 
-    /// Returns the record under `key`.
+    /// Returns the CID of the record under `key`, or `None` if there is none.
     ///
     /// # Errors
     ///
@@ -93,7 +93,8 @@ impl Tree {
         self.apply(source, &[Edit::set(key, value)])
     }
 
-    /// Removes the record under `key`; `previous[0]` of the result is the one that was there.
+    /// Removes the record under `key`; `previous[0]` of the result is the one that was there. If
+    /// there was none, the tree is the same, and nothing is new or retired.
     ///
     /// # Errors
     ///

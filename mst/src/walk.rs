@@ -16,9 +16,12 @@ use crate::tree::Tree;
 /// A walk over a tree in pre-order, the order of blocks in a CAR that can be read as a stream, for
 /// a caller that has the blocks as they come.
 ///
-/// Entries come in key order. What is kept is the one block that each level has open, if the caller
-/// gives it away; the depth is at most [`MAX_LEVEL`](crate::MAX_LEVEL) + 1. Everything is checked
-/// that a valid tree has to obey but the hashes.
+/// While a node is [`wanted`](Self::wanted), [`enter`](Self::enter) it; else take the
+/// [`next_entry`](Self::next_entry). If there is none and nothing is wanted, the walk is done.
+///
+/// Entries come in key order. Kept is one block a level, in memory of its own only if the caller
+/// gives it as [`Cow::Owned`]; the depth is at most [`MAX_LEVEL`](crate::MAX_LEVEL) + 1. Everything
+/// is checked that a valid tree has to obey but the hashes.
 #[derive(Clone, Debug)]
 pub struct Steps<'b> {
     nodes: OpenNodes,
@@ -54,7 +57,8 @@ impl<'b> Steps<'b> {
     }
 
     /// Returns the node that the walk goes through next: give its block to [`Self::enter`]. If none
-    /// is wanted, go on with [`Self::next_entry`].
+    /// is wanted, go on with [`Self::next_entry`]. For [`Tree::EMPTY`] that is its root, whose block
+    /// is [`EMPTY_NODE`](crate::EMPTY_NODE), and which a CAR or store need not hold.
     #[must_use]
     pub fn wanted(&self) -> Option<Cid> {
         self.next.map(|(digest, _)| digest.to_cid())

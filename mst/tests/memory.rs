@@ -16,7 +16,7 @@ use support::{Blocks, node, put, record};
 static HEAP: PeakAlloc = PeakAlloc;
 
 /// What the README says of the keys of a node.
-const KEY_BYTES_A_BLOCK_BYTE: usize = 21;
+const KEY_BYTES_A_BLOCK_BYTE: usize = 19;
 
 /// What a key costs beside its bytes: an entry of at least 51 bytes has its place in a table.
 const TABLE_BYTES_A_BLOCK_BYTE: usize = 1;

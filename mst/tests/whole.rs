@@ -124,6 +124,15 @@ proptest! {
         prop_assert_eq!(found, expected);
         let found: Vec<_> = backwards().with_prefix(from).map(Result::unwrap).collect();
         prop_assert_eq!(found, with_prefix.clone().rev().collect::<Vec<_>>());
+        let both = [
+            tree().with_prefix(from).starting_at(&end),
+            tree().starting_at(&end).with_prefix(from),
+        ];
+        for both in both {
+            let expected = with_prefix.clone().filter(|(key, _)| *key >= end);
+            let found: Vec<_> = both.map(Result::unwrap).collect();
+            prop_assert_eq!(found, expected.collect::<Vec<_>>());
+        }
         let both = backwards().with_prefix(from).ending_before(&end);
         let found: Vec<_> = both.map(Result::unwrap).collect();
         let expected = with_prefix.rev().filter(|(key, _)| *key < end);

@@ -12,7 +12,7 @@ pub(crate) trait Kernel: Copy {
     fn compress<const N: usize>(self, states: &mut [State; N], blocks: [&[Block]; N]);
 }
 
-/// Hashes messages by `kernel`; the shortest come out first.
+/// Hashes messages by `kernel`; a short one may come out before longer ones that began earlier.
 pub(crate) fn digest_each<'m>(
     kernel: impl Kernel,
     messages: impl IntoIterator<Item = &'m [u8]>,

@@ -27,7 +27,8 @@ pub fn digest(message: &[u8]) -> [u8; 32] {
     digest_of(&state)
 }
 
-/// Hashes many messages; calls `each` with a message's index and its digest, in no promised order.
+/// Hashes many messages; calls `each` once for each, with its place among `messages`, from 0, and its
+/// digest, in no promised order.
 pub fn digest_each<'m>(
     messages: impl IntoIterator<Item = &'m [u8]>,
     each: impl FnMut(usize, [u8; 32]),
@@ -38,8 +39,8 @@ pub fn digest_each<'m>(
     }
 }
 
-/// Asks the processor to fetch what will be hashed, or read, soon. Nothing depends on it but the
-/// time that this takes.
+/// Asks the processor to fetch what will be hashed, or read, soon: on x86-64; elsewhere it does
+/// nothing. It changes no result, only how long things take.
 ///
 /// A few kilobytes ahead is right for a file that is read and hashed from one end to the other: the
 /// processor itself does not see far enough ahead, as lanes read from several places at once.

@@ -7,7 +7,8 @@ use alloc::string::String;
 ///
 /// The syntax is what RFC 3339, ISO 8601 and the lexicon specification all allow, with a date that
 /// the calendar has, a time without leap second, and a year that is not negative in UTC. The text
-/// stays as it was written; two texts for one moment are not equal.
+/// stays as it was written: two texts for one moment are not equal, and the order is that of the
+/// texts. For the order in time compare [`unix_millis`](Self::unix_millis).
 #[derive(Clone, Copy)]
 pub struct Datetime<S = String>(S);
 

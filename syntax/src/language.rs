@@ -6,7 +6,8 @@ use alloc::string::String;
 ///
 /// Tags are well-formed by RFC 5646, and no variant and no extension appears twice; whether their
 /// subtags are registered is not looked up. The language itself has two or three lower-case
-/// letters; in the other subtags any letter case is accepted and kept.
+/// letters, but for tags of private use (`x-…`) and the irregular ones that RFC 5646 keeps
+/// (`i-klingon`); in the other subtags any letter case is accepted and kept.
 #[derive(Clone, Copy)]
 pub struct Language<S = String>(S);
 
@@ -35,7 +36,8 @@ pub enum LanguageError {
     /// The text is empty or longer than [`Language::MAX_BYTES`].
     #[error("a language tag has 1 to {} bytes", Language::MAX_BYTES)]
     Length,
-    /// The first subtag is not two or three lower-case letters.
+    /// The first subtag is not two or three lower-case letters, and the tag is neither of private
+    /// use nor irregular.
     #[error("a language tag starts with two or three lower-case letters")]
     Primary,
     /// A subtag is malformed or out of place.
