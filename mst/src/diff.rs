@@ -128,13 +128,13 @@ fn skip_equal<A, B>(before: &mut Side<'_, A>, after: &mut Side<'_, B>) {
         (before.nodes.entries(&left.node), after.nodes.entries(&right.node));
     while left.at_link == right.at_link {
         let is_equal = if left.at_link {
-            let old = before.nodes.link(&left.block, &left.node, left.slot);
-            old == after.nodes.link(&right.block, &right.node, right.slot)
+            let old = before.nodes.link_bytes(&left.block, &left.node, left.slot);
+            old == after.nodes.link_bytes(&right.block, &right.node, right.slot)
         } else if let (Some(old), Some(new)) =
             (left_entries.get(left.slot), right_entries.get(right.slot))
         {
             before.nodes.key(old.key) == after.nodes.key(new.key)
-                && old.value(&left.block) == new.value(&right.block)
+                && old.value_bytes(&left.block) == new.value_bytes(&right.block)
         } else {
             false
         };

@@ -135,7 +135,7 @@ impl<'a> NodeRef<'a> {
     /// Returns the subtree before the first entry.
     #[must_use]
     pub fn left(&self) -> Option<Cid> {
-        self.left_digest().map(Digest::to_cid)
+        self.left.map(|left| Digest(*left).to_cid())
     }
 
     /// Returns the entries in key order.
@@ -173,8 +173,8 @@ impl<'a> NodeRef<'a> {
         if height > MAX_LEVEL { Err(KeyError::Height.into()) } else { Ok(height) }
     }
 
-    pub(crate) fn left_digest(&self) -> Option<Digest> {
-        self.left.copied().map(Digest)
+    pub(crate) fn has_left(&self) -> bool {
+        self.left.is_some()
     }
 }
 
@@ -361,9 +361,9 @@ pub(crate) fn right_link_range(entry_end: usize, linked: bool) -> Range<usize> {
 }
 
 /// Returns the digest of the link that ends here in a block.
-pub(crate) fn digest_before(block: &[u8], end: usize) -> Digest {
+pub(crate) fn digest_before(block: &[u8], end: usize) -> &[u8; 32] {
     let digest = block.get(..end).and_then(<[u8]>::last_chunk);
-    Digest(*digest.expect("a link ends where the parser found it"))
+    digest.expect("a link ends where the parser found it")
 }
 
 pub(crate) const UINT: u8 = 0x00;

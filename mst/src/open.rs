@@ -23,7 +23,8 @@ pub(crate) struct OpenNodes {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OpenNode {
     pub(crate) level: u32,
-    pub(crate) left: Option<Digest>,
+    /// Whether there is a subtree left of the first entry.
+    has_left: bool,
     keys_start: usize,
     entries_start: usize,
     count: usize,
@@ -99,8 +100,8 @@ impl OpenNodes {
             let end = u32::try_from(end).expect("a node has at most 1 MiB");
             entries.push(OpenEntry { key: Span::new(key), end, linked: entry.is_linked() });
         })?;
-        let left = parsed.left_digest();
-        let mut node = OpenNode { level: 0, left, keys_start, entries_start, count: parsed.len() };
+        let (has_left, count) = (parsed.has_left(), parsed.len());
+        let mut node = OpenNode { level: 0, has_left, keys_start, entries_start, count };
         node.level = self.check_level(&node, level)?;
         self.check_bounds(&node, bounds)?;
         Ok(node)
@@ -145,8 +146,19 @@ impl OpenNodes {
 
     /// Returns the subtree in a slot.
     pub(crate) fn link(&self, block: &[u8], node: &OpenNode, slot: usize) -> Option<Digest> {
+        self.link_bytes(block, node, slot).copied().map(Digest)
+    }
+
+    /// Returns the digest of the subtree in a slot, where it stands in the block.
+    #[inline]
+    pub(crate) fn link_bytes<'b>(
+        &self,
+        block: &'b [u8],
+        node: &OpenNode,
+        slot: usize,
+    ) -> Option<&'b [u8; 32]> {
         match slot.checked_sub(1) {
-            None => node.left,
+            None => node.has_left.then(|| digest_before(block, block.len())),
             Some(index) => self.entries(node)[index].right(block),
         }
     }
@@ -154,7 +166,7 @@ impl OpenNodes {
     /// Returns where in the block the link of a slot is encoded.
     pub(crate) fn link_range(&self, block: &[u8], node: &OpenNode, slot: usize) -> Range<usize> {
         match slot.checked_sub(1) {
-            None => left_link_range(block.len(), node.left.is_some()),
+            None => left_link_range(block.len(), node.has_left),
             Some(index) => {
                 let entry = &self.entries(node)[index];
                 right_link_range(entry.end(), entry.linked)
@@ -165,12 +177,12 @@ impl OpenNodes {
     fn check_level(&self, node: &OpenNode, level: Option<u32>) -> Result<u32, NodeError> {
         let entries = self.entries(node);
         if entries.is_empty() {
-            return match (level, node.left) {
-                (None, None) => Ok(0),
-                (None, Some(_)) => Err(NodeError::Untrimmed),
-                (Some(_), None) => Err(NodeError::Empty),
-                (Some(0), Some(_)) => Err(NodeError::Level),
-                (Some(level), Some(_)) => Ok(level),
+            return match (level, node.has_left) {
+                (None, false) => Ok(0),
+                (None, true) => Err(NodeError::Untrimmed),
+                (Some(_), false) => Err(NodeError::Empty),
+                (Some(0), true) => Err(NodeError::Level),
+                (Some(level), true) => Ok(level),
             };
         }
         let level = match (level, self.verified) {
@@ -181,7 +193,7 @@ impl OpenNodes {
         if level > MAX_LEVEL {
             return Err(KeyError::Height.into());
         }
-        if level == 0 && (node.left.is_some() || entries.iter().any(|entry| entry.linked)) {
+        if level == 0 && (node.has_left || entries.iter().any(|entry| entry.linked)) {
             return Err(NodeError::Level);
         }
         Ok(level)
@@ -229,11 +241,18 @@ impl OpenEntry {
 
     /// Returns the record. The block is that of the entry's node.
     pub(crate) fn value(&self, block: &[u8]) -> Digest {
+        Digest(*self.value_bytes(block))
+    }
+
+    /// Returns the digest of the record, where it stands in the block.
+    #[inline]
+    pub(crate) fn value_bytes<'b>(&self, block: &'b [u8]) -> &'b [u8; 32] {
         digest_before(block, self.end())
     }
 
-    /// Returns the subtree to the right.
-    pub(crate) fn right(&self, block: &[u8]) -> Option<Digest> {
+    /// Returns the digest of the subtree to the right.
+    #[inline]
+    fn right<'b>(&self, block: &'b [u8]) -> Option<&'b [u8; 32]> {
         self.linked.then(|| digest_before(block, right_link_range(self.end(), true).end))
     }
 }

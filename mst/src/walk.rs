@@ -149,7 +149,7 @@ impl<'b> Steps<'b> {
         let node = self.nodes.open(&block, level, Bounds::default())?;
         let key_start = self.keys.len();
         let mut at = node.entries_at();
-        let mut next = node.left;
+        let mut next = self.nodes.link(&block, &node, 0);
         if let Some(seek) = &self.seek {
             let place = self.nodes.find(&node, seek);
             let (Ok(slot) | Err(slot)) = place;
