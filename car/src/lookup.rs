@@ -62,9 +62,9 @@ impl<'a> Lookup<'a> {
         Ok(frame.map(|frame| frame.bytes(input)))
     }
 
-    /// Asks the processor to fetch these blocks, and what it takes to find them, for who will ask for
-    /// them soon. Blocks far from each other each take long to come from the memory, but many of
-    /// them no longer than one. Nothing depends on it but the time that this takes.
+    /// Asks the processor to fetch these blocks, and what it takes to find them, for who will ask
+    /// for them soon. Blocks far from each other each take long to come from the memory, but many
+    /// of them no longer than one. Nothing depends on it but the time that this takes.
     ///
     /// As long as blocks are asked for in the order of the file, there is nothing to be done.
     pub fn prefetch(&self, cids: impl IntoIterator<Item = Cid>) {

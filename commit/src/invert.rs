@@ -31,10 +31,10 @@ pub enum InvertError<E> {
 /// Undoes `ops` in the tree at `data` and returns the root of the tree before, that of
 /// [`Tree::EMPTY`](nacre_mst::Tree::EMPTY) for a first commit.
 ///
-/// The source needs to hold only the covering proof of the paths. Its blocks must have been compared
-/// with their CIDs, as the readers of `nacre-car` do. If the result is the `data` of the commit
-/// before, `prev_data`, then `ops` are all that the commit changed in the tree; any other result
-/// means nothing. Signature, DID and revision are for the caller to check.
+/// The source needs to hold only the covering proof of the paths. Its blocks must have been
+/// compared with their CIDs, as the readers of `nacre-car` do. If the result is the `data` of the
+/// commit before, `prev_data`, then `ops` are all that the commit changed in the tree; any other
+/// result means nothing. Signature, DID and revision are for the caller to check.
 ///
 /// # Errors
 ///

@@ -55,11 +55,11 @@ pub enum RepoError<E> {
 /// [`next_record`](Records::next_record) has returned `None`, or [`finish`](Records::finish) `Ok`,
 /// is all of the repository right.
 ///
-/// A CAR that has the commit first and then the tree in pre-order, each record at its entry, is gone
-/// through once, in constant memory, and what follows the last block that is needed is not read. Any
-/// other is read and hashed whole, at the first block that is not where it is expected, for an index
-/// of 8 to 20 bytes a block; it has to be below 4 GiB. How many blocks there may be is for the
-/// caller to limit, who has to hold them.
+/// A CAR that has the commit first and then the tree in pre-order, each record at its entry, is
+/// gone through once, in constant memory, and what follows the last block that is needed is not
+/// read. Any other is read and hashed whole, at the first block that is not where it is expected,
+/// for an index of 8 to 20 bytes a block; it has to be below 4 GiB. How many blocks there may be is
+/// for the caller to limit, who has to hold them.
 ///
 /// # Errors
 ///

@@ -38,8 +38,8 @@ pub enum BuildError<E = Infallible> {
 /// Builds the tree of `entries`, which ascend by key, and returns it.
 ///
 /// Each node is given to `sink` once, after the nodes below it. Costs one hash a key and one a
-/// node. Memory is a node for each level, 17 keys, and finished nodes until there are 256 of them or
-/// they take 128 KiB, which are then hashed together.
+/// node. Memory is a node for each level, 17 keys, and finished nodes until there are 256 of them
+/// or they take 128 KiB, which are then hashed together.
 ///
 /// # Errors
 ///

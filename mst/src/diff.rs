@@ -27,9 +27,9 @@ pub struct Difference {
 /// The differences between two trees in key order.
 ///
 /// Subtrees that both have are skipped, so what is wrong in them is not seen: this is no
-/// [`verify`](crate::verify). Of one that lies beside a difference, an edge may be read. The cost is
-/// that of the paths to what differs: about two nodes a level for each difference. Nothing follows
-/// an error.
+/// [`verify`](crate::verify). Of one that lies beside a difference, an edge may be read. The cost
+/// is that of the paths to what differs: about two nodes a level for each difference. Nothing
+/// follows an error.
 #[derive(Debug)]
 pub struct Diff<'s, A, B> {
     before: Side<'s, A>,

@@ -23,8 +23,8 @@ pub trait BlockSource {
     type Error;
 
     /// Whether all nodes were made by this crate or are of trees that were verified, as in a store
-    /// of one's own. Single operations and [`diff`](crate::diff) then do not hash the keys that they
-    /// meet a second time, to see if they are on the right level; [`Steps`](crate::Steps),
+    /// of one's own. Single operations and [`diff`](crate::diff) then do not hash the keys that
+    /// they meet a second time, to see if they are on the right level; [`Steps`](crate::Steps),
     /// [`Walk`](crate::Walk), [`verify`](crate::verify) and the iterators do so in any case.
     const VERIFIED: bool = false;
 

@@ -57,8 +57,8 @@ impl<'b> Steps<'b> {
     }
 
     /// Returns the node that the walk goes through next: give its block to [`Self::enter`]. If none
-    /// is wanted, go on with [`Self::next_entry`]. For [`Tree::EMPTY`] that is its root, whose block
-    /// is [`EMPTY_NODE`](crate::EMPTY_NODE), and which a CAR or store need not hold.
+    /// is wanted, go on with [`Self::next_entry`]. For [`Tree::EMPTY`] that is its root, whose
+    /// block is [`EMPTY_NODE`](crate::EMPTY_NODE), and which a CAR or store need not hold.
     #[must_use]
     pub fn wanted(&self) -> Option<Cid> {
         self.next.map(|(digest, _)| digest.to_cid())

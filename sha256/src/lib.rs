@@ -27,8 +27,8 @@ pub fn digest(message: &[u8]) -> [u8; 32] {
     digest_of(&state)
 }
 
-/// Hashes many messages; calls `each` once for each, with its place among `messages`, from 0, and its
-/// digest, in no promised order.
+/// Hashes many messages; calls `each` once for each, with its place among `messages`, from 0, and
+/// its digest, in no promised order.
 pub fn digest_each<'m>(
     messages: impl IntoIterator<Item = &'m [u8]>,
     each: impl FnMut(usize, [u8; 32]),

@@ -53,8 +53,8 @@ impl Tid {
         Self(micros.min(Self::MAX_MICROS) << CLOCK_ID_BITS | clock_id)
     }
 
-    /// Returns the time, in microseconds since 1970. A TID that was parsed may have one bit more than
-    /// [`MAX_MICROS`](Self::MAX_MICROS).
+    /// Returns the time, in microseconds since 1970. A TID that was parsed may have one bit more
+    /// than [`MAX_MICROS`](Self::MAX_MICROS).
     #[must_use]
     pub fn micros(self) -> u64 {
         self.0 >> CLOCK_ID_BITS

@@ -18,8 +18,8 @@ impl TidClock {
     /// Believing one of them would use up the TIDs that remain.
     pub const END_MICROS: u64 = 1 << 52;
 
-    /// Starts a clock that has handed out nothing yet. Of `clock_id` the lowest ten bits count; it is
-    /// best chosen at random.
+    /// Starts a clock that has handed out nothing yet. Of `clock_id` the lowest ten bits count; it
+    /// is best chosen at random.
     #[must_use]
     pub fn new(clock_id: u16) -> Self {
         Self { last: None, clock_id }
@@ -34,8 +34,8 @@ impl TidClock {
         Self { last: Some(last), clock_id }
     }
 
-    /// Returns the TID of `now_micros`, in microseconds since 1970, or the next free one if the clock
-    /// stood, went back, or is at [`END_MICROS`](Self::END_MICROS) or later.
+    /// Returns the TID of `now_micros`, in microseconds since 1970, or the next free one if the
+    /// clock stood, went back, or is at [`END_MICROS`](Self::END_MICROS) or later.
     ///
     /// Where no later time can be written, which only resuming after a TID of the year 2255 or
     /// later brings about, the last TID is repeated.

@@ -284,6 +284,6 @@ timed. They take turns; a cell is the best turn, in processor time of one thread
 the hashing, copying or reading that a row cannot do without takes on the same machine: with one
 stream of SHA-256 and, where hashes do not wait for each other, with several. The heap is counted by
 the allocator: the most that is held at one time above what was held before, and how often memory is
-asked for. Only the ratios of one run mean anything, and differences under 15 % do not. A goal that is
-a time was set on a machine that hashes a block of SHA-256 in 34.5 ns; `here` is what that comes to
-on a slower one.";
+asked for. Only the ratios of one run mean anything, and differences under 15 % do not. A goal that
+is a time was set on a machine that hashes a block of SHA-256 in 34.5 ns; `here` is what that comes
+to on a slower one.";
