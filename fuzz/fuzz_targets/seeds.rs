@@ -35,12 +35,32 @@ fn main() -> io::Result<()> {
     let cbor = json.iter().map(|json| to_cbor(json).expect("the samples are data"));
     write(folder, "lexicon_cbor", cbor.collect())?;
     write(folder, "lexicon_json", texts(&json))?;
+    write(folder, "lexicon_schema", vec![schema_and_record()])?;
     write(folder, "mst_edits", (1..40).map(|seed| random(seed, 60 + 20 * seed)).collect())?;
     write(folder, "mst_node", trees().into_iter().flatten().map(|(_, block)| block).collect())?;
     write(folder, "mst_tree", trees().iter().flat_map(|nodes| describe(nodes)).collect())?;
     write(folder, "sha256", (1..20).map(|seed| random(seed, 40 * seed)).collect())?;
     write(folder, "syntax", texts(SYNTAX))?;
     write(folder, "xrpc", texts(XRPC))
+}
+
+/// A schema with a type of every kind, then a record of it; the last bytes tell libFuzzer's reader
+/// of pairs where the one ends.
+fn schema_and_record() -> Vec<u8> {
+    let schema = r##"{"lexicon":1,"id":"org.example.note","defs":{"main":{"type":"record",
+        "key":"any","record":{"type":"object","required":["text"],"nullable":["n"],"properties":{
+        "text":{"type":"string","maxLength":9,"maxGraphemes":5,"format":"did"},
+        "n":{"type":"integer","minimum":0,"enum":[1]},"b":{"type":"boolean","const":true},
+        "u":{"type":"union","refs":["#part"],"closed":true},"x":{"type":"unknown"},
+        "l":{"type":"array","items":{"type":"ref","ref":"#part"},"maxLength":2},
+        "d":{"type":"bytes","minLength":1},"c":{"type":"cid-link"},
+        "f":{"type":"blob","accept":["image/*"],"maxSize":9}}}},
+        "part":{"type":"object","properties":{"p":{"type":"ref","ref":"#part"}}},
+        "t":{"type":"token"}}}"##;
+    let record = r##"{"$type":"org.example.note","text":"did:a:b","n":null,"b":true,
+        "u":{"$type":"org.example.note#part","p":{"p":{}}},"l":[{},{"p":{}}],"x":{}}"##;
+    let length = u32::try_from(schema.len()).unwrap_or_default().to_le_bytes();
+    [schema.as_bytes(), record.as_bytes(), &length].concat()
 }
 
 fn write(folder: &Path, target: &str, seeds: Vec<Vec<u8>>) -> io::Result<()> {

@@ -64,8 +64,8 @@ pub fn blobs(cbor: &[u8]) -> Result<Blobs, DataError> {
 /// A borrowed [`BlobRef`].
 pub(crate) struct BlobShape<'a> {
     link: Link,
-    mime_type: &'a str,
-    size: u64,
+    pub(crate) mime_type: &'a str,
+    pub(crate) size: u64,
 }
 
 impl<'a> BlobShape<'a> {

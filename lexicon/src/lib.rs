@@ -12,6 +12,7 @@ mod json;
 mod link;
 mod print;
 mod record;
+mod schema;
 mod utf8;
 mod writer;
 
@@ -21,6 +22,10 @@ pub use encode::to_cbor;
 pub use error::{DataError, EncodeError, RecordError};
 pub use print::to_json;
 pub use record::{Record, cid_for, record_from_json};
+pub use schema::{
+    Catalogue, Document, Fault, Invalid, KeyRule, MAX_CATALOGUE_BYTES, Reason, RecordSchema,
+    SchemaError, compile,
+};
 pub use writer::{ArrayWriter, ObjectWriter, ValueWriter, write_object};
 
 /// The longest DAG-CBOR that is read or made, in bytes.

@@ -2,7 +2,10 @@
 //!
 //! There is one test only, as its neighbours would ask for memory at the same time.
 
-use nacre_lexicon::{MAX_DEPTH, MAX_ITEMS, check, to_cbor, write_object};
+use nacre_lexicon::{
+    Catalogue, Document, MAX_DEPTH, MAX_ITEMS, check, compile, to_cbor, write_object,
+};
+use nacre_syntax::Nsid;
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -21,11 +24,12 @@ fn taken(mut run: impl FnMut()) -> usize {
 }
 
 #[test]
-fn neither_check_nor_a_writer_with_room_takes_memory() {
+fn neither_checks_nor_a_writer_with_room_take_memory() {
     assert!(taken(|| drop(vec![0_u8; 10])) >= 10);
     right_data();
     hostile_data();
     writing();
+    validating();
 }
 
 fn right_data() {
@@ -74,4 +78,42 @@ fn writing() {
         assert_eq!(outcome, Ok(()));
     });
     assert_eq!((taken, check(&out)), (0, Ok(())));
+}
+
+/// A record with something of every kind.
+fn validating() {
+    let schema = r##"{ "lexicon": 1, "id": "com.example.all", "defs": {
+        "main": { "type": "record", "key": "any", "record": {
+            "type": "object", "required": ["text"], "properties": {
+                "text": { "type": "string", "maxLength": 50, "minGraphemes": 1, "maxGraphemes": 9 },
+                "time": { "type": "string", "format": "datetime" },
+                "word": { "type": "string", "enum": ["a", "b"] },
+                "list": { "type": "array", "items": { "type": "ref", "ref": "#part" } },
+                "part": { "type": "union", "refs": ["#part"] },
+                "blob": { "type": "blob", "accept": ["image/*"], "maxSize": 100 },
+                "yes": { "type": "boolean", "const": true }
+            }
+        } },
+        "part": { "type": "object", "properties": {
+            "count": { "type": "integer", "enum": [1, 2] }
+        } }
+    } }"##;
+    let record = r##"{
+        "$type": "com.example.all",
+        "text": "Grüße 👨‍👩‍👧", "time": "2026-01-01T00:00:00Z", "word": "b",
+        "list": [{}, { "count": 1 }], "part": { "$type": "com.example.all#part", "count": 2 },
+        "yes": true, "more": [[], {}], "blob": {
+            "$type": "blob", "mimeType": "image/png", "size": 100,
+            "ref": { "$link": "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku" }
+        }
+    }"##;
+    let bytes = compile([&Document::parse(schema).expect("a schema")]).expect("a catalogue");
+    let catalogue = Catalogue::new(&bytes).expect("a catalogue");
+    let collection = Nsid::parse("com.example.all").expect("an NSID");
+    let cbor = to_cbor(record).expect("it is data");
+    let taken = taken(|| {
+        let schema = catalogue.record(&collection).expect("it is there");
+        assert_eq!(schema.validate(&cbor), Ok(()));
+    });
+    assert_eq!(taken, 0);
 }

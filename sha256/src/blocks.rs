@@ -1,5 +1,5 @@
-//! Messages as blocks, digests from states: [FIPS
-//! 180-4](https://csrc.nist.gov/pubs/fips/180-4/upd1/final), sections 5 and 6.2.
+//! Messages as blocks, digests from states: [FIPS 180-4](https://csrc.nist.gov/pubs/fips/180-4/upd1/final),
+//! sections 5 and 6.2.
 
 /// What SHA-256 takes in at once.
 pub(crate) type Block = [u8; 64];

@@ -1,0 +1,19 @@
+//! Schemas: read, compiled, and run over data.
+
+mod ast;
+mod catalogue;
+mod compile;
+mod document;
+mod error;
+mod format;
+mod invalid;
+mod layout;
+mod place;
+mod validate;
+mod value;
+
+pub use catalogue::{Catalogue, KeyRule, RecordSchema};
+pub use compile::{MAX_CATALOGUE_BYTES, compile};
+pub use document::Document;
+pub use error::{Fault, SchemaError};
+pub use invalid::{Invalid, Reason};

@@ -1,0 +1,152 @@
+//! Compiled schemas.
+
+use alloc::{borrow::ToOwned, boxed::Box, string::String};
+
+use nacre_syntax::{Nsid, RecordKey, Tid};
+
+use crate::check;
+use crate::schema::invalid::{Invalid, Reason};
+use crate::schema::layout::{HEADER_WORDS, INDEX_WORDS, KEY_SHIFT, MAGIC};
+use crate::schema::layout::{key, kind, order};
+use crate::schema::validate::Validator;
+
+/// Schemas that were [compiled](crate::compile): which definitions there are, and what is valid by
+/// them.
+///
+/// It is the bytes and nothing else, so there is nothing to be done before it is used.
+#[derive(Clone, Copy, Debug)]
+pub struct Catalogue<'c> {
+    words: &'c [[u8; 4]],
+    text: &'c [u8],
+    /// How many definitions there are.
+    count: usize,
+}
+
+/// The schema of the records of one collection.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordSchema<'c> {
+    catalogue: Catalogue<'c>,
+    name: &'c str,
+    node: usize,
+}
+
+impl<'c> Catalogue<'c> {
+    /// Opens what [`compile`](crate::compile) has made; `None` if these bytes are something else.
+    /// Only the beginning is looked at, so do not take bytes from a stranger: take documents, and
+    /// compile them.
+    #[must_use]
+    pub fn new(bytes: &'c [u8]) -> Option<Self> {
+        let (words, _) = bytes.as_chunks();
+        let header = words.first_chunk::<HEADER_WORDS>()?.map(u32::from_le_bytes);
+        let [MAGIC, count, length] = header else { return None };
+        let (count, length) = (usize::try_from(count).ok()?, usize::try_from(length).ok()?);
+        let (words, text) = (words.get(..length)?, bytes.get(length * 4..)?);
+        let is_whole = HEADER_WORDS + INDEX_WORDS.checked_mul(count)? <= length;
+        is_whole.then_some(Self { words, text, count })
+    }
+
+    /// Returns the names of all definitions, such as `app.bsky.feed.post` and
+    /// `app.bsky.feed.post#replyRef`, the shorter ones first.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &'c str> {
+        let catalogue = *self;
+        (0..self.count).map(move |index| catalogue.name(HEADER_WORDS + INDEX_WORDS * index))
+    }
+
+    /// Returns the schema of a collection's records, if it is here.
+    #[must_use]
+    pub fn record<S: AsRef<str>>(&self, collection: &Nsid<S>) -> Option<RecordSchema<'c>> {
+        let (name, node) = self.find(collection.as_str())?;
+        let is_record = self.word(node) & 0xff == kind::RECORD;
+        is_record.then_some(RecordSchema { catalogue: *self, name, node })
+    }
+
+    /// Returns a definition: its name and its node.
+    fn find(&self, name: &str) -> Option<(&'c str, usize)> {
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = low.midpoint(high);
+            let entry = HEADER_WORDS + INDEX_WORDS * middle;
+            let found = self.name(entry);
+            match order(found.as_bytes(), name.as_bytes()) {
+                core::cmp::Ordering::Less => low = middle + 1,
+                core::cmp::Ordering::Greater => high = middle,
+                core::cmp::Ordering::Equal => return Some((found, self.index(entry + 2))),
+            }
+        }
+        None
+    }
+
+    /// Returns a word; 0 where there is none, which bytes that were compiled never ask for.
+    #[inline]
+    pub(super) fn word(&self, at: usize) -> u32 {
+        self.words.get(at).map_or(0, |word| u32::from_le_bytes(*word))
+    }
+
+    /// Returns a word that is an index or a length.
+    #[inline]
+    pub(super) fn index(&self, at: usize) -> usize {
+        usize::try_from(self.word(at)).unwrap_or(usize::MAX)
+    }
+
+    /// Returns the bytes of a name: `length` of them, from where the word at `at` says.
+    #[inline]
+    pub(super) fn bytes(&self, at: usize, length: usize) -> &'c [u8] {
+        let start = self.index(at);
+        self.text.get(start..).and_then(|text| text.get(..length)).unwrap_or_default()
+    }
+
+    /// Returns the name that the two words at `at` are.
+    pub(super) fn name(&self, at: usize) -> &'c str {
+        core::str::from_utf8(self.bytes(at, self.index(at + 1))).unwrap_or_default()
+    }
+}
+
+impl RecordSchema<'_> {
+    /// Checks that DAG-CBOR is a record of this collection: data, with the collection as its
+    /// `$type`, and as the schema says.
+    ///
+    /// Of several things that are wrong the first is told, in the order of the record's keys. No
+    /// memory is allocated for a record that is right.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] says what is wrong, and where.
+    pub fn validate(&self, cbor: &[u8]) -> Result<(), Box<Invalid>> {
+        check(cbor).map_err(|error| Invalid::new(Reason::Data(error)))?;
+        let object = self.catalogue.index(self.node + 1);
+        Validator::new(self.catalogue, cbor).record(object, self.name)
+    }
+
+    /// Checks that a record key is one that the schema allows.
+    ///
+    /// # Errors
+    ///
+    /// What it must be instead.
+    pub fn check_key<S: AsRef<str>>(&self, rkey: &RecordKey<S>) -> Result<(), KeyRule> {
+        let rkey = rkey.as_str();
+        match self.catalogue.word(self.node) >> KEY_SHIFT {
+            key::LITERAL => {
+                let literal = self.catalogue.name(self.node + 2);
+                if rkey == literal { Ok(()) } else { Err(KeyRule::Literal(literal.to_owned())) }
+            }
+            key::NSID => Nsid::parse(rkey).map(drop).map_err(|_| KeyRule::Nsid),
+            key::TID => Tid::parse(rkey).map(drop).map_err(|_| KeyRule::Tid),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What the key of a record must be, by the schema of its collection.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyRule {
+    /// This one key.
+    #[error("the key must be {0}")]
+    Literal(String),
+    /// An NSID.
+    #[error("the key must be an NSID")]
+    Nsid,
+    /// A TID.
+    #[error("the key must be a TID")]
+    Tid,
+}

@@ -1,0 +1,85 @@
+//! How compiled schemas lie in memory: words of 32 bits, then the text of all names.
+//!
+//! *Terminology.* A *node* is what a value may be, at the index of its first word. A *name* is two
+//! words, where its text begins and how long it is.
+//!
+//! Node by node, what follows the first word, whose low byte is the kind and whose rest are flags:
+//!
+//! | kind | words |
+//! |---|---|
+//! | array | node of the items, then the least and the greatest length, if there are |
+//! | blob | greatest size, if there is; number of media types, then their names, if there are |
+//! | boolean, link, permission set, token, unknown | – |
+//! | bytes | least and greatest length, if there are |
+//! | integer | least, greatest, constant, if there are, two words each; then values, counted |
+//! | method | nodes of parameters, input, output; 0 for none |
+//! | object | number of properties, then for each: name, with two flags above the length; node |
+//! | record | node of the object, name of its literal key |
+//! | text | limits of the length, and in graphemes; name of the constant; then values, counted |
+//! | union | number of variants, then for each: name, node |
+//!
+//! Properties, variants and the index of definitions are in the order of DAG-CBOR's keys, the
+//! shorter ones first.
+
+use core::cmp::Ordering;
+
+/// What a catalogue begins with: this, the number of definitions, the number of words.
+pub(super) const MAGIC: u32 = u32::from_le_bytes(*b"nlx1");
+pub(super) const HEADER_WORDS: usize = 3;
+
+/// A definition in the index: name, node of the definition, node of the data that it describes.
+pub(super) const INDEX_WORDS: usize = 4;
+
+pub(super) mod kind {
+    pub(crate) const ARRAY: u32 = 1;
+    pub(crate) const BLOB: u32 = 2;
+    pub(crate) const BOOLEAN: u32 = 3;
+    pub(crate) const BYTES: u32 = 4;
+    pub(crate) const INTEGER: u32 = 5;
+    pub(crate) const LINK: u32 = 6;
+    pub(crate) const METHOD: u32 = 7;
+    pub(crate) const OBJECT: u32 = 8;
+    pub(crate) const PERMISSION_SET: u32 = 9;
+    pub(crate) const RECORD: u32 = 10;
+    pub(crate) const TEXT: u32 = 11;
+    pub(crate) const TOKEN: u32 = 12;
+    pub(crate) const UNION: u32 = 13;
+    pub(crate) const UNKNOWN: u32 = 14;
+}
+
+pub(super) mod flag {
+    pub(crate) const MIN: u32 = 1 << 8;
+    pub(crate) const MAX: u32 = 1 << 9;
+    pub(crate) const CONST: u32 = 1 << 10;
+    pub(crate) const ENUM: u32 = 1 << 11;
+    pub(crate) const MIN_GRAPHEMES: u32 = 1 << 12;
+    pub(crate) const MAX_GRAPHEMES: u32 = 1 << 13;
+    /// Of a constant boolean, its value.
+    pub(crate) const TRUE: u32 = 1 << 14;
+    pub(crate) const CLOSED: u32 = 1 << 15;
+
+    /// Of a property, above the length of its name.
+    pub(crate) const REQUIRED: u32 = 1 << 30;
+    pub(crate) const NULLABLE: u32 = 1 << 31;
+    pub(crate) const LENGTH: u32 = REQUIRED - 1;
+}
+
+/// Where in a text node's flags its format is: 0 for none, else one more than its place among all.
+pub(super) const FORMAT_SHIFT: u32 = 16;
+
+/// Where in a record node's flags the kind of its key is.
+pub(super) const KEY_SHIFT: u32 = 8;
+
+/// Kinds of record keys.
+pub(super) mod key {
+    pub(crate) const ANY: u32 = 0;
+    pub(crate) const LITERAL: u32 = 1;
+    pub(crate) const NSID: u32 = 2;
+    pub(crate) const TID: u32 = 3;
+}
+
+/// Compares two keys as DAG-CBOR orders them.
+#[inline]
+pub(super) fn order(left: &[u8], right: &[u8]) -> Ordering {
+    left.len().cmp(&right.len()).then_with(|| left.cmp(right))
+}

@@ -1,0 +1,212 @@
+//! Values without others inside: what schemas say of text, numbers, bytes and blobs.
+
+use alloc::{borrow::ToOwned, string::String, string::ToString, vec::Vec};
+
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::{Validator, Verdict, pass_over};
+use crate::blob::BlobShape;
+use crate::cbor::{BYTES, FALSE, MAP, NEGATIVE, TAG, TEXT, TRUE};
+use crate::schema::format::Format;
+use crate::schema::invalid::{Invalid, Reason};
+use crate::schema::layout::{FORMAT_SHIFT, flag, kind};
+
+impl<'d> Validator<'_, 'd> {
+    pub(super) fn text(&mut self, node: usize) -> Verdict {
+        let Some(text) = self.take(TEXT).and_then(|bytes| core::str::from_utf8(bytes).ok()) else {
+            return Err(Invalid::new(Reason::Text));
+        };
+        let first = self.catalogue.word(node);
+        if first == kind::TEXT {
+            return Ok(());
+        }
+        self.text_within(first, node + 1, text).map_err(Invalid::new)?;
+        let format = usize::try_from(first >> FORMAT_SHIFT).ok().and_then(|at| at.checked_sub(1));
+        match format.and_then(|at| Format::ALL.get(at)) {
+            Some(format) if !format.accepts(text) => {
+                Err(Invalid::new(Reason::Format(format.demand())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Holds text against all that a schema can say of it but its format.
+    fn text_within(&self, first: u32, at: usize, text: &str) -> Result<(), Reason> {
+        let catalogue = self.catalogue;
+        let (limits, at) = self.limits_of(first, at, flag::MIN, flag::MAX);
+        let (graphemes, mut at) =
+            self.limits_of(first, at, flag::MIN_GRAPHEMES, flag::MAX_GRAPHEMES);
+        if first & flag::CONST != 0 {
+            let constant = catalogue.name(at);
+            at += 2;
+            if text != constant {
+                return Err(Reason::Const(constant.to_owned()));
+            }
+        }
+        if first & flag::ENUM != 0 {
+            let count = catalogue.index(at);
+            let name = |index| catalogue.name(at + 1 + 2 * index);
+            if !(0..count).any(|index| text == name(index)) {
+                return Err(Reason::Enum((0..count).map(|index| name(index).to_owned()).collect()));
+            }
+        }
+        if let Some(most) = limits.above(text.len()) {
+            return Err(Reason::LongText(most));
+        }
+        if let Some(least) = limits.below(text.len()) {
+            return Err(Reason::ShortText(least));
+        }
+        // There are no more graphemes than bytes.
+        if graphemes.above(text.len()).is_some() || graphemes.least.is_some() {
+            let count = text.graphemes(true).count();
+            if let Some(most) = graphemes.above(count) {
+                return Err(Reason::LongGraphemes(most));
+            }
+            if let Some(least) = graphemes.below(count) {
+                return Err(Reason::ShortGraphemes(least));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn integer(&mut self, node: usize) -> Verdict {
+        let head = self.cursor.peek().filter(|initial| initial >> 5 <= NEGATIVE);
+        let value = head.and_then(|_| self.cursor.head().ok()).and_then(|head| head.integer().ok());
+        let Some(value) = value else { return Err(Invalid::new(Reason::Integer)) };
+        self.integer_within(node, value).map_err(Invalid::new)
+    }
+
+    fn integer_within(&self, node: usize, value: i64) -> Result<(), Reason> {
+        let first = self.catalogue.word(node);
+        let mut at = node + 1;
+        let mut limit = |flag| {
+            let limit = (first & flag != 0).then(|| self.wide(at));
+            at += if limit.is_some() { 2 } else { 0 };
+            limit
+        };
+        let (minimum, maximum) = (limit(flag::MIN), limit(flag::MAX));
+        match limit(flag::CONST) {
+            Some(constant) if value != constant => return Err(Reason::Const(constant.to_string())),
+            _ => {}
+        }
+        if first & flag::ENUM != 0 {
+            let values = (0..self.catalogue.index(at)).map(|index| self.wide(at + 1 + 2 * index));
+            if !values.clone().any(|one| one == value) {
+                return Err(Reason::Enum(values.map(|one| one.to_string()).collect()));
+            }
+        }
+        match (minimum, maximum) {
+            (_, Some(most)) if value > most => Err(Reason::Maximum(most)),
+            (Some(least), _) if value < least => Err(Reason::Minimum(least)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn boolean(&mut self, node: usize) -> Verdict {
+        let value = match self.cursor.peek() {
+            Some(TRUE) => true,
+            Some(FALSE) => false,
+            _ => return Err(Invalid::new(Reason::Boolean)),
+        };
+        self.cursor.skip();
+        let first = self.catalogue.word(node);
+        let constant = first & flag::TRUE != 0;
+        if first & flag::CONST != 0 && value != constant {
+            return Err(Invalid::new(Reason::Const(constant.to_string())));
+        }
+        Ok(())
+    }
+
+    pub(super) fn bytes(&mut self, node: usize) -> Verdict {
+        let Some(bytes) = self.take(BYTES) else { return Err(Invalid::new(Reason::Bytes)) };
+        let limits = self.limits(node, node + 1);
+        if let Some(most) = limits.above(bytes.len()) {
+            return Err(Invalid::new(Reason::LongBytes(most)));
+        }
+        if let Some(least) = limits.below(bytes.len()) {
+            return Err(Invalid::new(Reason::ShortBytes(least)));
+        }
+        Ok(())
+    }
+
+    pub(super) fn link(&mut self) -> Verdict {
+        if self.cursor.peek().is_some_and(|initial| initial >> 5 == TAG) {
+            pass_over(&mut self.cursor);
+            return Ok(());
+        }
+        Err(Invalid::new(Reason::Link))
+    }
+
+    pub(super) fn blob(&mut self, node: usize) -> Verdict {
+        let Some(blob) = self.take_blob() else { return Err(Invalid::new(Reason::Blob)) };
+        let (catalogue, first) = (self.catalogue, self.catalogue.word(node));
+        let (limits, at) = self.limits_of(first, node + 1, flag::MIN, flag::MAX);
+        if let Some(most) = limits.above(usize::try_from(blob.size).unwrap_or(usize::MAX)) {
+            return Err(Invalid::new(Reason::BlobSize(most)));
+        }
+        if first & flag::ENUM != 0 {
+            let types = (0..catalogue.index(at)).map(|index| catalogue.name(at + 1 + 2 * index));
+            if !types.clone().any(|pattern| is_of_type(blob.mime_type, pattern)) {
+                let types: Vec<String> = types.map(ToOwned::to_owned).collect();
+                return Err(Invalid::new(Reason::BlobType(types)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the limits of a length, of which the first is at `at` if there is one.
+    pub(super) fn limits(&self, node: usize, at: usize) -> Limits {
+        self.limits_of(self.catalogue.word(node), at, flag::MIN, flag::MAX).0
+    }
+
+    fn limits_of(&self, first: u32, at: usize, min: u32, max: u32) -> (Limits, usize) {
+        let mut at = at;
+        let mut limit = |flag| {
+            let limit = (first & flag != 0).then(|| self.catalogue.word(at));
+            at += usize::from(limit.is_some());
+            limit
+        };
+        (Limits { least: limit(min), most: limit(max) }, at)
+    }
+
+    /// Returns the 64 bits of two words.
+    fn wide(&self, at: usize) -> i64 {
+        let [low, high] = [at, at + 1].map(|at| u64::from(self.catalogue.word(at)));
+        (high << 32 | low).cast_signed()
+    }
+
+    fn take_blob(&mut self) -> Option<BlobShape<'d>> {
+        self.cursor.peek().filter(|initial| initial >> 5 == MAP)?;
+        let start = self.cursor.at();
+        pass_over(&mut self.cursor);
+        BlobShape::parse(self.cursor.since(start))
+    }
+}
+
+/// How long something may be.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) least: Option<u32>,
+    most: Option<u32>,
+}
+
+impl Limits {
+    /// Returns the upper limit, if a length is above it.
+    pub(super) fn above(&self, length: usize) -> Option<u32> {
+        self.most.filter(|most| usize::try_from(*most).is_ok_and(|most| length > most))
+    }
+
+    /// Returns the lower limit, if a length is below it.
+    pub(super) fn below(&self, length: usize) -> Option<u32> {
+        self.least.filter(|least| usize::try_from(*least).map_or(true, |least| length < least))
+    }
+}
+
+/// Returns whether a media type is one of a pattern, which may end in a star.
+fn is_of_type(mime_type: &str, pattern: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some("*/") => true,
+        Some(start) => mime_type.starts_with(start),
+        None => mime_type == pattern,
+    }
+}
