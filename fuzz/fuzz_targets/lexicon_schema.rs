@@ -1,5 +1,5 @@
-//! Whatever a document says, records are judged by it without an end to it; and a document means the
-//! same as JSON and as a record.
+//! Whatever a document says, judging records by it ends; and a document means the same as JSON and
+//! as a record.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
