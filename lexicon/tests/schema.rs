@@ -1,44 +1,23 @@
 //! Schemas by the vectors of the protocol's interoperability suite, and by examples of our own for
 //! what these leave out.
 
-use std::fs;
-use std::path::PathBuf;
+mod support;
 
 use nacre_lexicon::{
     Catalogue, Document, Fault, KeyRule, RecordSchema, SchemaError, compile, to_cbor,
 };
 use nacre_syntax::{Nsid, RecordKey};
 use serde_json::{Value, json};
-
-/// Reads a file of the suite; `None` where the suite may be absent.
-fn suite(file: &str) -> Option<Value> {
-    let folder = std::env::var_os("NACRE_INTEROP").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/interop")),
-        PathBuf::from,
-    );
-    let path = folder.join("lexicon").join(file);
-    match fs::read_to_string(&path) {
-        Ok(text) => Some(serde_json::from_str(&text).expect("vectors are JSON")),
-        Err(error) if std::env::var_os("CI").is_some() => panic!("{}: {error}", path.display()),
-        Err(error) => {
-            println!("skipped, {}: {error}", path.display());
-            None
-        }
-    }
-}
-
-fn cases(file: &str) -> Vec<Value> {
-    suite(file).map_or_else(Vec::new, |cases| cases.as_array().expect("a list").clone())
-}
+use support::{cases, suite};
 
 #[test]
 fn documents_of_every_kind_are_read() {
     let kinds = ["permission-set", "procedure", "query", "record", "subscription"];
     for kind in kinds {
-        let Some(document) = suite(&format!("catalog/{kind}.json")) else { return };
+        let Some(document) = suite(&format!("lexicon/catalog/{kind}.json")) else { return };
         assert!(Document::parse(&document.to_string()).is_ok(), "{kind}");
     }
-    for case in cases("lexicon-valid.json") {
+    for case in cases("lexicon/lexicon-valid.json") {
         let parsed = Document::parse(&case["lexicon"].to_string());
         assert!(parsed.is_ok(), "{}: {parsed:?}", case["name"]);
     }
@@ -46,7 +25,7 @@ fn documents_of_every_kind_are_read() {
 
 #[test]
 fn documents_that_are_none_are_refused() {
-    for case in cases("lexicon-invalid.json") {
+    for case in cases("lexicon/lexicon-invalid.json") {
         let parsed = Document::parse(&case["lexicon"].to_string());
         assert!(parsed.is_err(), "{}", case["name"]);
     }
@@ -54,7 +33,7 @@ fn documents_that_are_none_are_refused() {
 
 #[test]
 fn the_records_of_the_suite_are_judged_right() {
-    let Some(document) = suite("catalog/record.json") else { return };
+    let Some(document) = suite("lexicon/catalog/record.json") else { return };
     let document = Document::parse(&document.to_string()).unwrap();
     let bytes = compile([&document]).unwrap();
     let catalogue = Catalogue::new(&bytes).unwrap();
@@ -63,10 +42,10 @@ fn the_records_of_the_suite_are_judged_right() {
         let cbor = to_cbor(&data.to_string()).map_err(|error| error.to_string())?;
         schema.validate(&cbor).map_err(|invalid| invalid.to_string())
     };
-    for case in cases("record-data-valid.json") {
+    for case in cases("lexicon/record-data-valid.json") {
         assert_eq!(judge(&case["data"]), Ok(()), "{}", case["name"]);
     }
-    for case in cases("record-data-invalid.json") {
+    for case in cases("lexicon/record-data-invalid.json") {
         assert!(judge(&case["data"]).is_err(), "{}", case["name"]);
     }
 }

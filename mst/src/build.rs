@@ -150,14 +150,13 @@ impl<K: AsRef<str>, E, F: FnMut(Cid, &[u8]) -> Result<(), E>> Builder<K, F> {
     fn settle(&mut self) -> Result<(), BuildError<E>> {
         let (shared, slash) = self.check()?;
         let mut heights = [0; WAITING];
-        let keys = || self.waiting.iter().map(|(key, _)| key.as_ref().as_bytes());
-        nacre_sha256::digest_each(keys(), |index, digest| heights[index] = digest_height(&digest));
-        for (((key, (_, value)), height), shared) in
-            keys().zip(&self.waiting).zip(heights).zip(shared)
-        {
+        let keys = self.waiting.iter().map(|(key, _)| key.as_ref().as_bytes());
+        nacre_sha256::digest_each(keys, |index, digest| heights[index] = digest_height(&digest));
+        for (((key, value), height), shared) in self.waiting.iter().zip(heights).zip(shared) {
             if height > MAX_LEVEL {
                 return Err(KeyError::Height.into());
             }
+            let key = key.as_ref().as_bytes();
             self.nodes.push(level_index(height), (key, shared), *value, &mut self.sink)?;
         }
         if let Some((last, _)) = self.waiting.pop() {

@@ -1,12 +1,13 @@
 //! Compiled schemas.
 
 use alloc::{borrow::ToOwned, boxed::Box, string::String};
+use core::cmp::Ordering;
 
 use nacre_syntax::{Nsid, RecordKey, Tid};
 
 use crate::check;
 use crate::schema::invalid::{Invalid, Reason};
-use crate::schema::layout::{HEADER_WORDS, INDEX_WORDS, KEY_SHIFT, MAGIC};
+use crate::schema::layout::{HEADER_WORDS, KEY_SHIFT, MAGIC, ROW_WORDS};
 use crate::schema::layout::{key, kind, order};
 use crate::schema::validate::Validator;
 
@@ -41,7 +42,7 @@ impl<'c> Catalogue<'c> {
         let [MAGIC, count, length] = header else { return None };
         let (count, length) = (usize::try_from(count).ok()?, usize::try_from(length).ok()?);
         let (words, text) = (words.get(..length)?, bytes.get(length * 4..)?);
-        let is_whole = HEADER_WORDS + INDEX_WORDS.checked_mul(count)? <= length;
+        let is_whole = ROW_WORDS.checked_mul(count)?.checked_add(HEADER_WORDS)? <= length;
         is_whole.then_some(Self { words, text, count })
     }
 
@@ -49,28 +50,28 @@ impl<'c> Catalogue<'c> {
     /// `app.bsky.feed.post#replyRef`, the shorter ones first.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &'c str> {
         let catalogue = *self;
-        (0..self.count).map(move |index| catalogue.name(HEADER_WORDS + INDEX_WORDS * index))
+        (0..self.count).map(move |index| catalogue.name(HEADER_WORDS + ROW_WORDS * index))
     }
 
     /// Returns the schema of a collection's records, if it is here.
     #[must_use]
     pub fn record<S: AsRef<str>>(&self, collection: &Nsid<S>) -> Option<RecordSchema<'c>> {
-        let (name, node) = self.find(collection.as_str())?;
+        let entry = self.find(HEADER_WORDS, self.count, collection.as_str().as_bytes())?;
+        let (name, node) = (self.name(entry), self.index(entry + 2));
         let is_record = self.word(node) & 0xff == kind::RECORD;
         is_record.then_some(RecordSchema { catalogue: *self, name, node })
     }
 
-    /// Returns a definition: its name and its node.
-    fn find(&self, name: &str) -> Option<(&'c str, usize)> {
-        let (mut low, mut high) = (0, self.count);
+    /// Finds the row of a name among `count` sorted ones from `first` on.
+    pub(super) fn find(&self, first: usize, count: usize, name: &[u8]) -> Option<usize> {
+        let (mut low, mut high) = (0, count);
         while low < high {
             let middle = low.midpoint(high);
-            let entry = HEADER_WORDS + INDEX_WORDS * middle;
-            let found = self.name(entry);
-            match order(found.as_bytes(), name.as_bytes()) {
-                core::cmp::Ordering::Less => low = middle + 1,
-                core::cmp::Ordering::Greater => high = middle,
-                core::cmp::Ordering::Equal => return Some((found, self.index(entry + 2))),
+            let row = first + ROW_WORDS * middle;
+            match order(self.bytes(row, self.index(row + 1)), name) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+                Ordering::Equal => return Some(row),
             }
         }
         None

@@ -11,7 +11,7 @@ use crate::schema::error::{Fault, SchemaError};
 use crate::schema::format::Format;
 use crate::schema::place::Place;
 use crate::schema::value::Value;
-use crate::{check, to_cbor};
+use crate::to_cbor;
 
 /// A schema document: what the records, methods and types of one NSID are.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -37,7 +37,6 @@ impl Document {
     ///
     /// [`SchemaError`] names the first place that is wrong.
     pub fn from_cbor(cbor: &[u8]) -> Result<Self, SchemaError> {
-        check(cbor)?;
         document(&Place { value: &Value::read(cbor)?, name: "", around: None })
     }
 

@@ -27,8 +27,8 @@ use core::cmp::Ordering;
 pub(super) const MAGIC: u32 = u32::from_le_bytes(*b"nlx1");
 pub(super) const HEADER_WORDS: usize = 3;
 
-/// A definition in the index: name, node of the definition, node of the data that it describes.
-pub(super) const INDEX_WORDS: usize = 4;
+/// A definition in the index, a property of an object, or a variant of a union: name, node.
+pub(super) const ROW_WORDS: usize = 3;
 
 pub(super) mod kind {
     pub(crate) const ARRAY: u32 = 1;

@@ -13,7 +13,7 @@ use core::cmp::Ordering;
 use crate::cbor::{ARRAY, Cursor, FALSE, Head, MAP, NEGATIVE, NULL, TAG, TEXT, TRUE, UNSIGNED};
 use crate::schema::catalogue::Catalogue;
 use crate::schema::invalid::{Invalid, Reason, Step};
-use crate::schema::layout::{flag, kind, order};
+use crate::schema::layout::{ROW_WORDS, flag, kind, order};
 
 type Verdict = Result<(), Box<Invalid>>;
 
@@ -116,19 +116,11 @@ impl<'c, 'd> Validator<'c, 'd> {
         let (catalogue, count) = (self.catalogue, self.catalogue.index(node + 1));
         // A main definition may be called by its full name too.
         let name = found.strip_suffix(b"#main").unwrap_or(found);
-        let (mut low, mut high) = (0, count);
-        while low < high {
-            let middle = low.midpoint(high);
-            let variant = node + 2 + 3 * middle;
-            let this = catalogue.bytes(variant, catalogue.index(variant + 1));
-            match order(this, name) {
-                Ordering::Less => low = middle + 1,
-                Ordering::Greater => high = middle,
-                Ordering::Equal => return self.value(catalogue.index(variant + 2)),
-            }
+        if let Some(variant) = catalogue.find(node + 2, count, name) {
+            return self.value(catalogue.index(variant + 2));
         }
         if catalogue.word(node) & flag::CLOSED != 0 {
-            let name = |index| format!("lex:{}", catalogue.name(node + 2 + 3 * index));
+            let name = |index| format!("lex:{}", catalogue.name(node + 2 + ROW_WORDS * index));
             return Err(Invalid::new(Reason::Variant((0..count).map(name).collect())));
         }
         pass_over(&mut self.cursor);
@@ -137,12 +129,10 @@ impl<'c, 'd> Validator<'c, 'd> {
 
     fn unknown(&mut self) -> Verdict {
         let is_map = self.cursor.peek().is_some_and(|initial| initial >> 5 == MAP);
-        let mut ahead = self.cursor.clone();
-        if !is_map || type_of(ahead.clone()) == Some(b"blob") {
+        if !is_map || type_of(self.cursor.clone()) == Some(b"blob") {
             return Err(Invalid::new(Reason::Object));
         }
-        pass_over(&mut ahead);
-        self.cursor = ahead;
+        pass_over(&mut self.cursor);
         Ok(())
     }
 
@@ -195,7 +185,7 @@ impl<'c> Properties<'c> {
     }
 
     fn advance(&mut self) {
-        self.at += 3;
+        self.at += ROW_WORDS;
         self.left -= 1;
     }
 
