@@ -8,12 +8,15 @@ mod error;
 mod format;
 mod invalid;
 mod layout;
+mod method;
 mod place;
 mod validate;
 mod value;
 
+pub use ast::MethodKind;
 pub use catalogue::{Catalogue, KeyRule, RecordSchema};
 pub use compile::{MAX_CATALOGUE_BYTES, compile};
 pub use document::Document;
 pub use error::{Fault, SchemaError};
-pub use invalid::{Invalid, Reason};
+pub use invalid::{Invalid, Reason, Subject};
+pub use method::MethodSchema;

@@ -9,8 +9,7 @@ use crate::schema::format::Format;
 pub(super) enum Def {
     /// A set of permissions, which no data is of.
     PermissionSet,
-    /// A query or procedure, or a subscription with its message for an output.
-    Method(Method),
+    Method(Box<Method>),
     Record {
         key: Key,
         record: Object,
@@ -30,9 +29,30 @@ pub(super) enum Key {
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Method {
+    pub(super) kind: MethodKind,
     pub(super) params: Option<Object>,
-    pub(super) input: Option<Type>,
-    pub(super) output: Option<Type>,
+    pub(super) input: Option<Body>,
+    /// Of a subscription, its messages.
+    pub(super) output: Option<Body>,
+}
+
+/// What kind of method one is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MethodKind {
+    /// Asks for something: `GET`.
+    Query,
+    /// Has something done: `POST`.
+    Procedure,
+    /// Opens a stream of messages, over a WebSocket.
+    Subscription,
+}
+
+/// What is sent to a method, or by it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Body {
+    /// The media type, or a pattern of some; empty for messages.
+    pub(super) encoding: String,
+    pub(super) schema: Option<Type>,
 }
 
 /// What a value may be.
@@ -48,6 +68,7 @@ pub(super) enum Type {
     },
     Boolean {
         constant: Option<bool>,
+        default: Option<bool>,
     },
     Bytes {
         length: Range,
@@ -80,6 +101,7 @@ pub(super) struct Property {
 
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Integer {
+    pub(super) default: Option<i64>,
     pub(super) constant: Option<i64>,
     pub(super) one_of: Option<Vec<i64>>,
     pub(super) minimum: Option<i64>,
@@ -88,12 +110,25 @@ pub(super) struct Integer {
 
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Text {
+    pub(super) default: Option<String>,
     pub(super) constant: Option<String>,
     pub(super) one_of: Option<Vec<String>>,
     /// In bytes of UTF-8.
     pub(super) length: Range,
     pub(super) graphemes: Range,
     pub(super) format: Option<Format>,
+}
+
+impl Type {
+    /// Returns whether something is taken for granted where there is no value.
+    pub(super) fn has_default(&self) -> bool {
+        match self {
+            Self::Boolean { default, .. } => default.is_some(),
+            Self::Integer(integer) => integer.default.is_some(),
+            Self::Text(text) => text.default.is_some(),
+            _ => false,
+        }
+    }
 }
 
 /// How much there may be of something, both ends included.

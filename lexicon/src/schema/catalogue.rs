@@ -9,6 +9,7 @@ use crate::check;
 use crate::schema::invalid::{Invalid, Reason};
 use crate::schema::layout::{HEADER_WORDS, KEY_SHIFT, MAGIC, ROW_WORDS};
 use crate::schema::layout::{key, kind, order};
+use crate::schema::method::MethodSchema;
 use crate::schema::validate::Validator;
 
 /// Schemas that were [compiled](crate::compile): which definitions there are, and what is valid by
@@ -56,10 +57,22 @@ impl<'c> Catalogue<'c> {
     /// Returns the schema of a collection's records, if it is here.
     #[must_use]
     pub fn record<S: AsRef<str>>(&self, collection: &Nsid<S>) -> Option<RecordSchema<'c>> {
-        let entry = self.find(HEADER_WORDS, self.count, collection.as_str().as_bytes())?;
-        let (name, node) = (self.name(entry), self.index(entry + 2));
-        let is_record = self.word(node) & 0xff == kind::RECORD;
-        is_record.then_some(RecordSchema { catalogue: *self, name, node })
+        let (name, node) = self.main(collection.as_str(), kind::RECORD)?;
+        Some(RecordSchema { catalogue: *self, name, node })
+    }
+
+    /// Returns the schema of a method, if it is here.
+    #[must_use]
+    pub fn method<S: AsRef<str>>(&self, lxm: &Nsid<S>) -> Option<MethodSchema<'c>> {
+        let (_, node) = self.main(lxm.as_str(), kind::METHOD)?;
+        Some(MethodSchema::new(*self, node))
+    }
+
+    /// Finds the main definition of an NSID, if it is of this kind: its name and node.
+    fn main(&self, nsid: &str, kind: u32) -> Option<(&'c str, usize)> {
+        let row = self.find(HEADER_WORDS, self.count, nsid.as_bytes())?;
+        let (name, node) = (self.name(row), self.index(row + 2));
+        (self.word(node) & 0xff == kind).then_some((name, node))
     }
 
     /// Finds the row of a name among `count` sorted ones from `first` on.
@@ -81,6 +94,12 @@ impl<'c> Catalogue<'c> {
     #[inline]
     pub(super) fn word(&self, at: usize) -> u32 {
         self.words.get(at).map_or(0, |word| u32::from_le_bytes(*word))
+    }
+
+    /// Returns the 64 bits of two words.
+    pub(super) fn wide(&self, at: usize) -> i64 {
+        let [low, high] = [at, at + 1].map(|at| u64::from(self.word(at)));
+        (high << 32 | low).cast_signed()
     }
 
     /// Returns a word that is an index or a length.

@@ -2,12 +2,16 @@
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
-use crate::schema::ast::{Def, Integer, Key, Method, Object, Range, Text, Type};
+use crate::schema::ast::{
+    Body, Def, Integer, Key, Method, MethodKind, Object, Property, Range, Text, Type,
+};
 use crate::schema::document::{Document, full_name};
 use crate::schema::error::SchemaError;
 use crate::schema::format::Format;
-use crate::schema::layout::{FORMAT_SHIFT, HEADER_WORDS, KEY_SHIFT, MAGIC, ROW_WORDS};
-use crate::schema::layout::{flag, key, kind, order};
+use crate::schema::layout::{
+    FORMAT_SHIFT, HEADER_WORDS, KEY_SHIFT, MAGIC, METHOD_SHIFT, ROW_WORDS,
+};
+use crate::schema::layout::{flag, key, kind, method, order};
 
 /// The largest catalogue, in bytes. That of Bluesky's applications, of 387 documents, has about
 /// 120 kB.
@@ -34,7 +38,7 @@ pub fn compile<'d>(
     }
     let mut defs: Vec<(String, &Def)> = defs.into_iter().collect();
     defs.sort_by(|(left, _), (right, _)| order(left.as_bytes(), right.as_bytes()));
-    let mut layout = Layout::default();
+    let mut layout = Layout::of(&defs);
     layout.words.resize(HEADER_WORDS + ROW_WORDS * defs.len(), 0);
     let mut data = Vec::with_capacity(defs.len());
     for (index, (name, def)) in defs.iter().enumerate() {
@@ -45,8 +49,7 @@ pub fn compile<'d>(
         data.push(of_data);
     }
     for (at, name) in core::mem::take(&mut layout.refs) {
-        let found = defs.binary_search_by(|(def, _)| order(def.as_bytes(), name.as_bytes()));
-        let node = found.ok().and_then(|index| data[index]);
+        let node = place_of(&name, &defs).and_then(|index| data[index]);
         layout.words[at] = node.ok_or(SchemaError::Unresolved(name))?;
     }
     let header = [MAGIC, word(defs.len())?, word(layout.words.len())?];
@@ -56,9 +59,15 @@ pub fn compile<'d>(
     if bytes.len() > MAX_CATALOGUE_BYTES { Err(SchemaError::TooLarge) } else { Ok(bytes) }
 }
 
+/// Finds a definition among those that are sorted by their names.
+fn place_of(name: &str, defs: &[(String, &Def)]) -> Option<usize> {
+    defs.binary_search_by(|(def, _)| order(def.as_bytes(), name.as_bytes())).ok()
+}
+
 /// A catalogue that is being written.
-#[derive(Default)]
-struct Layout {
+struct Layout<'d> {
+    /// What it will hold.
+    defs: &'d [(String, &'d Def)],
     words: Vec<u32>,
     text: String,
     /// Where each name lies in the text.
@@ -67,7 +76,12 @@ struct Layout {
     refs: Vec<(usize, String)>,
 }
 
-impl Layout {
+impl<'d> Layout<'d> {
+    fn of(defs: &'d [(String, &'d Def)]) -> Self {
+        let words = Vec::new();
+        Self { defs, words, text: String::new(), names: BTreeMap::new(), refs: Vec::new() }
+    }
+
     /// Writes a definition. Returns its node, and that of the data that is of it.
     fn def(&mut self, def: &Def) -> Result<(u32, Option<u32>), SchemaError> {
         Ok(match def {
@@ -94,21 +108,27 @@ impl Layout {
     }
 
     fn method(&mut self, method: &Method) -> Result<u32, SchemaError> {
+        let kind_of_method = match method.kind {
+            MethodKind::Query => method::QUERY,
+            MethodKind::Procedure => method::PROCEDURE,
+            MethodKind::Subscription => method::SUBSCRIPTION,
+        };
         let params = method.params.as_ref().map_or(Ok(0), |params| self.object(params))?;
-        let mut words = [kind::METHOD, params, 0, 0];
+        let mut words = Vec::from([kind::METHOD | kind_of_method << METHOD_SHIFT, params]);
         let mut later = Vec::new();
-        for (word, body) in words[2..].iter_mut().zip([&method.input, &method.output]) {
-            if let Some(body) = body {
-                let (node, of) = self.child(body)?;
-                *word = node;
-                later.push(of);
-            } else {
-                later.push(None);
-            }
+        for body in [&method.input, &method.output] {
+            let (encoding, schema) = match body {
+                Some(Body { encoding, schema }) => (encoding.as_str(), schema.as_ref()),
+                None => ("", None),
+            };
+            let (node, of) = schema.map_or(Ok((0, None)), |schema| self.child(schema))?;
+            later.push((words.len(), of));
+            words.push(node);
+            words.extend(self.name(encoding)?);
         }
         let node = self.node(&words)?;
-        for (index, of) in later.into_iter().enumerate() {
-            self.refer(node, 2 + index, of);
+        for (at, of) in later {
+            self.refer(node, at, of);
         }
         Ok(node)
     }
@@ -124,19 +144,22 @@ impl Layout {
                 Ok(node)
             }
             Type::Blob { accept, max_size } => {
-                let size = Range { min: None, max: *max_size };
-                let (flags, mut words) = limits(size, flag::MIN, flag::MAX);
-                words.insert(0, kind::BLOB | flags);
+                let mut words = Vec::from([kind::BLOB]);
+                if let Some(size) = max_size {
+                    words[0] |= flag::MAX;
+                    words.extend(split(*size));
+                }
                 if !accept.is_empty() {
                     words[0] |= flag::ENUM;
                     words.extend(self.list(accept)?);
                 }
                 self.node(&words)
             }
-            Type::Boolean { constant: None } => self.node(&[kind::BOOLEAN]),
-            Type::Boolean { constant: Some(value) } => {
-                let value = if *value { flag::TRUE } else { 0 };
-                self.node(&[kind::BOOLEAN | flag::CONST | value])
+            Type::Boolean { constant, default } => {
+                let constant_flag = if constant.is_some() { flag::CONST } else { 0 };
+                let default_flag = if default.is_some() { flag::DEFAULT } else { 0 };
+                let value = if constant.or(*default) == Some(true) { flag::TRUE } else { 0 };
+                self.node(&[kind::BOOLEAN | constant_flag | default_flag | value])
             }
             Type::Bytes { length } => {
                 let (flags, limits) = limits(*length, flag::MIN, flag::MAX);
@@ -162,7 +185,8 @@ impl Layout {
             let [start, length] = self.name(&property.name)?;
             let (node, of) = self.child(&property.of)?;
             later.push((words.len() + 2, of));
-            let required = if property.required { flag::REQUIRED } else { 0 };
+            let is_required = property.required && !self.has_default(property);
+            let required = if is_required { flag::REQUIRED } else { 0 };
             let nullable = if property.nullable { flag::NULLABLE } else { 0 };
             words.extend([start, length | required | nullable, node]);
         }
@@ -173,22 +197,29 @@ impl Layout {
         Ok(node)
     }
 
+    /// Returns whether something is taken for granted where this property is not there.
+    fn has_default(&self, property: &Property) -> bool {
+        let Type::Ref(name) = &property.of else { return property.of.has_default() };
+        let def = place_of(name, self.defs).and_then(|index| self.defs.get(index));
+        def.is_some_and(|(_, def)| matches!(def, Def::Type(of) if of.has_default()))
+    }
+
     fn integer(&mut self, integer: &Integer) -> Result<u32, SchemaError> {
-        let Integer { constant, one_of, minimum, maximum } = integer;
+        let Integer { default, constant, one_of, minimum, maximum } = integer;
         let mut words = Vec::from([kind::INTEGER]);
         let values = [(minimum, flag::MIN), (maximum, flag::MAX), (constant, flag::CONST)];
         for (value, flag) in values {
             if let Some(value) = value {
                 words[0] |= flag;
-                words.extend(split(*value));
+                words.extend(split(value.cast_unsigned()));
             }
         }
         if let Some(values) = one_of {
             words[0] |= flag::ENUM;
             words.push(word(values.len())?);
-            words.extend(values.iter().flat_map(|value| split(*value)));
+            words.extend(values.iter().flat_map(|value| split(value.cast_unsigned())));
         }
-        self.node(&words)
+        self.node_with(default.map(|value| split(value.cast_unsigned())), words)
     }
 
     fn text(&mut self, text: &Text) -> Result<u32, SchemaError> {
@@ -206,7 +237,8 @@ impl Layout {
             words[0] |= flag::ENUM;
             words.extend(self.list(values)?);
         }
-        self.node(&words)
+        let default = text.default.as_ref().map(|default| self.name(default)).transpose()?;
+        self.node_with(default, words)
     }
 
     fn union(&mut self, refs: &[String], closed: bool) -> Result<u32, SchemaError> {
@@ -241,6 +273,19 @@ impl Layout {
         }
     }
 
+    /// Writes a node, and its default before it.
+    fn node_with(
+        &mut self,
+        default: Option<[u32; 2]>,
+        mut words: Vec<u32>,
+    ) -> Result<u32, SchemaError> {
+        if let Some(default) = default {
+            self.words.extend(default);
+            words[0] |= flag::DEFAULT;
+        }
+        self.node(&words)
+    }
+
     fn node(&mut self, words: &[u32]) -> Result<u32, SchemaError> {
         let node = word(self.words.len())?;
         self.words.extend_from_slice(words);
@@ -268,20 +313,22 @@ impl Layout {
     }
 }
 
-/// Returns the flags of the limits that there are, and the limits. One above 32 bits is as good as
-/// the greatest below: no value is so long.
+/// Returns the flags of the limits that there are, and the limits. No value has a length that needs
+/// more than 32 bits, so above them an upper limit is none, and any lower limit refuses all.
 fn limits(range: Range, min: u32, max: u32) -> (u32, Vec<u32>) {
     let (mut flags, mut words) = (0, Vec::new());
-    for (limit, flag) in [(range.min, min), (range.max, max)] {
+    let least = range.min.map(|least| u32::try_from(least).unwrap_or(u32::MAX));
+    let most = range.max.and_then(|most| u32::try_from(most).ok());
+    for (limit, flag) in [(least, min), (most, max)] {
         if let Some(limit) = limit {
             flags |= flag;
-            words.push(u32::try_from(limit).unwrap_or(u32::MAX));
+            words.push(limit);
         }
     }
     (flags, words)
 }
 
-fn split(value: i64) -> [u32; 2] {
+fn split(value: u64) -> [u32; 2] {
     let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
     [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])]
 }

@@ -6,7 +6,9 @@ use alloc::{borrow::ToOwned, boxed::Box, format, string::String, vec::Vec};
 
 use nacre_syntax::Nsid;
 
-use crate::schema::ast::{Def, Integer, Key, Method, Object, Property, Range, Text, Type};
+use crate::schema::ast::{
+    Body, Def, Integer, Key, Method, MethodKind, Object, Property, Range, Text, Type,
+};
 use crate::schema::error::{Fault, SchemaError};
 use crate::schema::format::Format;
 use crate::schema::place::Place;
@@ -79,9 +81,9 @@ fn def(place: &Place<'_, '_>, id: &str) -> Result<Def, SchemaError> {
             permission_set(place)?;
             Def::PermissionSet
         }
-        "procedure" | "query" => Def::Method(method(place, id)?),
+        "procedure" | "query" => Def::Method(Box::new(method(place, id)?)),
         "record" => record(place, id)?,
-        "subscription" => Def::Method(subscription(place, id)?),
+        "subscription" => Def::Method(Box::new(subscription(place, id)?)),
         "token" => Def::Token,
         // They are only of use where something has them for its type.
         "ref" | "union" | "unknown" | "params" => return Err(place.wrong(Fault::Type)),
@@ -109,11 +111,17 @@ fn record(place: &Place<'_, '_>, id: &str) -> Result<Def, SchemaError> {
 
 fn method(place: &Place<'_, '_>, id: &str) -> Result<Method, SchemaError> {
     errors(place)?;
-    let is_query = place.kind()? == "query";
-    if is_query && let Some(input) = place.field("input")? {
+    let kind = match place.kind()? {
+        "query" => MethodKind::Query,
+        _ => MethodKind::Procedure,
+    };
+    if kind == MethodKind::Query
+        && let Some(input) = place.field("input")?
+    {
         return Err(input.wrong(Fault::Type));
     }
     Ok(Method {
+        kind,
         params: params(place, id)?,
         input: body(place, "input", id)?,
         output: body(place, "output", id)?,
@@ -128,9 +136,9 @@ fn subscription(place: &Place<'_, '_>, id: &str) -> Result<Method, SchemaError> 
         if schema.kind()? != "union" {
             return Err(schema.wrong(Fault::Type));
         }
-        output = Some(of_type(&schema, id)?);
+        output = Some(Body { encoding: String::new(), schema: Some(of_type(&schema, id)?) });
     }
-    Ok(Method { params: params(place, id)?, input: None, output })
+    Ok(Method { kind: MethodKind::Subscription, params: params(place, id)?, input: None, output })
 }
 
 fn params(place: &Place<'_, '_>, id: &str) -> Result<Option<Object>, SchemaError> {
@@ -154,14 +162,17 @@ fn params(place: &Place<'_, '_>, id: &str) -> Result<Option<Object>, SchemaError
     Ok(Some(object))
 }
 
-fn body<'v>(place: &Place<'v, '_>, name: &'v str, id: &str) -> Result<Option<Type>, SchemaError> {
+fn body<'v>(place: &Place<'v, '_>, name: &'v str, id: &str) -> Result<Option<Body>, SchemaError> {
     let Some(body) = place.field(name)? else { return Ok(None) };
-    body.needed("encoding")?.text()?;
-    let Some(schema) = body.field("schema")? else { return Ok(None) };
-    match schema.kind()? {
-        "object" | "ref" | "union" => of_type(&schema, id).map(Some),
-        _ => Err(schema.wrong(Fault::Type)),
-    }
+    let encoding = body.needed("encoding")?.text()?.to_owned();
+    let schema = match body.field("schema")? {
+        None => None,
+        Some(schema) if matches!(schema.kind()?, "object" | "ref" | "union") => {
+            Some(of_type(&schema, id)?)
+        }
+        Some(schema) => return Err(schema.wrong(Fault::Type)),
+    };
+    Ok(Some(Body { encoding, schema }))
 }
 
 fn errors(place: &Place<'_, '_>) -> Result<(), SchemaError> {
@@ -303,7 +314,7 @@ fn boolean(place: &Place<'_, '_>) -> Result<Type, SchemaError> {
     if constant.is_some() && default.is_some() {
         return Err(place.wrong(Fault::Default));
     }
-    Ok(Type::Boolean { constant })
+    Ok(Type::Boolean { constant, default })
 }
 
 fn integer(place: &Place<'_, '_>) -> Result<Integer, SchemaError> {
@@ -316,11 +327,11 @@ fn integer(place: &Place<'_, '_>) -> Result<Integer, SchemaError> {
     if minimum.zip(maximum).is_some_and(|(least, most)| least > most) {
         return Err(place.wrong(Fault::Range));
     }
-    let constant = field("const")?;
-    if constant.is_some() && field("default")?.is_some() {
+    let (constant, default) = (field("const")?, field("default")?);
+    if constant.is_some() && default.is_some() {
         return Err(place.wrong(Fault::Default));
     }
-    Ok(Integer { constant, one_of, minimum, maximum })
+    Ok(Integer { default, constant, one_of, minimum, maximum })
 }
 
 fn text(place: &Place<'_, '_>) -> Result<Text, SchemaError> {
@@ -335,8 +346,8 @@ fn text(place: &Place<'_, '_>) -> Result<Text, SchemaError> {
         field.map(|field| field.text().map(ToOwned::to_owned)).transpose()
     };
     texts("knownValues")?;
-    let constant = field("const")?;
-    if constant.is_some() && field("default")?.is_some() {
+    let (constant, default) = (field("const")?, field("default")?);
+    if constant.is_some() && default.is_some() {
         return Err(place.wrong(Fault::Default));
     }
     let mut format = None;
@@ -348,6 +359,7 @@ fn text(place: &Place<'_, '_>) -> Result<Text, SchemaError> {
         }
     }
     Ok(Text {
+        default,
         constant,
         one_of: texts("enum")?,
         length: range(place, "minLength", "maxLength")?,

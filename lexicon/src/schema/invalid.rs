@@ -10,9 +10,26 @@ use crate::DataError;
 /// Written out it reads as clients know it: `Record/text must not be longer than 3000 characters`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Invalid {
+    pub(super) subject: Subject,
     /// The names and numbers on the way from the place that is wrong up to the top.
     pub(super) way: Vec<Step>,
     pub(super) reason: Reason,
+}
+
+/// What data is wrong.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Subject {
+    /// What is sent to a procedure.
+    Input,
+    /// What a subscription sends.
+    Message,
+    /// What a method answers.
+    Output,
+    /// The parameters of a method.
+    Params,
+    /// A record.
+    Record,
 }
 
 /// A step on the way down.
@@ -34,7 +51,7 @@ pub enum Reason {
     Blob,
     /// The blob is larger than this.
     #[error("must not be larger than {0} bytes")]
-    BlobSize(u32),
+    BlobSize(u64),
     /// The blob is of another media type than these.
     #[error("must be of type {}", .0.join(" or "))]
     BlobType(Vec<String>),
@@ -84,7 +101,7 @@ pub enum Reason {
     #[error("can not be less than {0}")]
     Minimum(i64),
     /// A property is not there.
-    #[error("must have the property {0:?}")]
+    #[error("must have the property \"{0}\"")]
     Missing(String),
     /// It must be an object.
     #[error("must be an object")]
@@ -111,7 +128,19 @@ pub enum Reason {
 
 impl Invalid {
     pub(super) fn new(reason: Reason) -> Box<Self> {
-        Box::new(Self { way: Vec::new(), reason })
+        Box::new(Self { subject: Subject::Record, way: Vec::new(), reason })
+    }
+
+    /// Says what data it is that is wrong, if it is not a record.
+    pub(super) fn of(mut self: Box<Self>, subject: Subject) -> Box<Self> {
+        self.subject = subject;
+        self
+    }
+
+    /// Returns what data is wrong.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        self.subject
     }
 
     /// Returns what is wrong.
@@ -137,15 +166,33 @@ impl Invalid {
 
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Record")?;
-        for step in self.way.iter().rev() {
-            write!(f, "/{step}")?;
+        let subject = match self.subject {
+            Subject::Input => "Input",
+            Subject::Message => "Message",
+            Subject::Output => "Output",
+            Subject::Params => "Params",
+            Subject::Record => "Record",
+        };
+        match (self.subject, &*self.way) {
+            // A parameter is known by its name alone.
+            (Subject::Params, [below @ .., Step::Key(name)]) => {
+                f.write_str(name)?;
+                write_way(f, below)?;
+            }
+            (_, way) => {
+                f.write_str(subject)?;
+                write_way(f, way)?;
+            }
         }
         write!(f, " {}", self.reason)
     }
 }
 
 impl core::error::Error for Invalid {}
+
+fn write_way(f: &mut fmt::Formatter<'_>, way: &[Step]) -> fmt::Result {
+    way.iter().rev().try_for_each(|step| write!(f, "/{step}"))
+}
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,20 +3,23 @@
 //! *Terminology.* A *node* is what a value may be, at the index of its first word. A *name* is two
 //! words, where its text begins and how long it is.
 //!
-//! Node by node, what follows the first word, whose low byte is the kind and whose rest are flags:
+//! Node by node, what follows the first word, whose low byte is the kind and whose rest are flags;
+//! the default of a value, if there is one, is in the two words before it:
 //!
 //! | kind | words |
 //! |---|---|
 //! | array | node of the items, then the least and the greatest length, if there are |
-//! | blob | greatest size, if there is; number of media types, then their names, if there are |
+//! | blob | greatest size, if there is, two words; media types, counted, if there are |
 //! | boolean, link, permission set, token, unknown | – |
 //! | bytes | least and greatest length, if there are |
 //! | integer | least, greatest, constant, if there are, two words each; then values, counted |
-//! | method | nodes of parameters, input, output; 0 for none |
+//! | method | node of the parameters, then of input and output: node, name of the encoding |
 //! | object | number of properties, then for each: name, with two flags above the length; node |
 //! | record | node of the object, name of its literal key |
 //! | text | limits of the length, and in graphemes; name of the constant; then values, counted |
 //! | union | number of variants, then for each: name, node |
+//!
+//! A node that is not there is 0, a name that is not there is empty.
 //!
 //! Properties, variants and the index of definitions are in the order of DAG-CBOR's keys, the
 //! shorter ones first.
@@ -54,9 +57,11 @@ pub(super) mod flag {
     pub(crate) const ENUM: u32 = 1 << 11;
     pub(crate) const MIN_GRAPHEMES: u32 = 1 << 12;
     pub(crate) const MAX_GRAPHEMES: u32 = 1 << 13;
-    /// Of a constant boolean, its value.
+    /// Of a boolean with a constant or a default, which it is.
     pub(crate) const TRUE: u32 = 1 << 14;
     pub(crate) const CLOSED: u32 = 1 << 15;
+    /// Of a boolean, integer or text. A name for text, an integer for an integer.
+    pub(crate) const DEFAULT: u32 = 1 << 24;
 
     /// Of a property, above the length of its name.
     pub(crate) const REQUIRED: u32 = 1 << 30;
@@ -66,6 +71,7 @@ pub(super) mod flag {
 
 /// Where in a text node's flags its format is: 0 for none, else one more than its place among all.
 pub(super) const FORMAT_SHIFT: u32 = 16;
+pub(super) const FORMAT_BITS: u32 = 0xff;
 
 /// Where in a record node's flags the kind of its key is.
 pub(super) const KEY_SHIFT: u32 = 8;
@@ -76,6 +82,16 @@ pub(super) mod key {
     pub(crate) const LITERAL: u32 = 1;
     pub(crate) const NSID: u32 = 2;
     pub(crate) const TID: u32 = 3;
+}
+
+/// Where in a method node's flags the kind of the method is.
+pub(super) const METHOD_SHIFT: u32 = 8;
+
+/// Kinds of methods.
+pub(super) mod method {
+    pub(crate) const QUERY: u32 = 0;
+    pub(crate) const PROCEDURE: u32 = 1;
+    pub(crate) const SUBSCRIPTION: u32 = 2;
 }
 
 /// Compares two keys as DAG-CBOR orders them.

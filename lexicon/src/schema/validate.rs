@@ -40,7 +40,7 @@ impl<'c, 'd> Validator<'c, 'd> {
 
     /// Validates the value that comes next. Calls itself for what is inside of it, which the check
     /// of the data has limited to [`MAX_DEPTH`](crate::MAX_DEPTH).
-    fn value(&mut self, node: usize) -> Verdict {
+    pub(super) fn value(&mut self, node: usize) -> Verdict {
         match self.catalogue.word(node) & 0xff {
             kind::ARRAY => self.array(node),
             kind::BLOB => self.blob(node),
@@ -57,11 +57,7 @@ impl<'c, 'd> Validator<'c, 'd> {
 
     fn object(&mut self, node: usize) -> Verdict {
         let Some(count) = self.enter(MAP) else { return Err(Invalid::new(Reason::Object)) };
-        let mut properties = Properties {
-            catalogue: self.catalogue,
-            at: node + 2,
-            left: self.catalogue.index(node + 1),
-        };
+        let mut properties = Properties::new(self.catalogue, node);
         for _ in 0..count {
             let key = self.key();
             let property = loop {
@@ -155,21 +151,25 @@ impl<'c, 'd> Validator<'c, 'd> {
 }
 
 /// The properties of an object that have not been met.
-struct Properties<'c> {
+pub(super) struct Properties<'c> {
     catalogue: Catalogue<'c>,
     at: usize,
     left: usize,
 }
 
 #[derive(Clone, Copy)]
-struct Property<'c> {
-    name: &'c [u8],
-    node: usize,
+pub(super) struct Property<'c> {
+    pub(super) name: &'c [u8],
+    pub(super) node: usize,
     required: bool,
     nullable: bool,
 }
 
 impl<'c> Properties<'c> {
+    pub(super) fn new(catalogue: Catalogue<'c>, object: usize) -> Self {
+        Self { catalogue, at: object + 2, left: catalogue.index(object + 1) }
+    }
+
     fn peek(&self) -> Option<Property<'c>> {
         if self.left == 0 {
             return None;
@@ -187,6 +187,12 @@ impl<'c> Properties<'c> {
     fn advance(&mut self) {
         self.at += ROW_WORDS;
         self.left -= 1;
+    }
+
+    pub(super) fn next(&mut self) -> Option<Property<'c>> {
+        let property = self.peek()?;
+        self.advance();
+        Some(property)
     }
 
     /// Goes on behind a property that the data has not.

@@ -9,7 +9,7 @@ use crate::blob::BlobShape;
 use crate::cbor::{BYTES, FALSE, MAP, NEGATIVE, TAG, TEXT, TRUE};
 use crate::schema::format::Format;
 use crate::schema::invalid::{Invalid, Reason};
-use crate::schema::layout::{FORMAT_SHIFT, flag, kind};
+use crate::schema::layout::{FORMAT_BITS, FORMAT_SHIFT, flag, kind};
 
 impl<'d> Validator<'_, 'd> {
     pub(super) fn text(&mut self, node: usize) -> Verdict {
@@ -21,7 +21,9 @@ impl<'d> Validator<'_, 'd> {
             return Ok(());
         }
         self.text_within(first, node + 1, text).map_err(Invalid::new)?;
-        let format = usize::try_from(first >> FORMAT_SHIFT).ok().and_then(|at| at.checked_sub(1));
+        let format = usize::try_from(first >> FORMAT_SHIFT & FORMAT_BITS)
+            .ok()
+            .and_then(|at| at.checked_sub(1));
         match format.and_then(|at| Format::ALL.get(at)) {
             Some(format) if !format.accepts(text) => {
                 Err(Invalid::new(Reason::Format(format.demand())))
@@ -80,7 +82,7 @@ impl<'d> Validator<'_, 'd> {
         let first = self.catalogue.word(node);
         let mut at = node + 1;
         let mut limit = |flag| {
-            let limit = (first & flag != 0).then(|| self.wide(at));
+            let limit = (first & flag != 0).then(|| self.catalogue.wide(at));
             at += if limit.is_some() { 2 } else { 0 };
             limit
         };
@@ -90,7 +92,8 @@ impl<'d> Validator<'_, 'd> {
             _ => {}
         }
         if first & flag::ENUM != 0 {
-            let values = (0..self.catalogue.index(at)).map(|index| self.wide(at + 1 + 2 * index));
+            let values =
+                (0..self.catalogue.index(at)).map(|index| self.catalogue.wide(at + 1 + 2 * index));
             if !values.clone().any(|one| one == value) {
                 return Err(Reason::Enum(values.map(|one| one.to_string()).collect()));
             }
@@ -140,9 +143,13 @@ impl<'d> Validator<'_, 'd> {
     pub(super) fn blob(&mut self, node: usize) -> Verdict {
         let Some(blob) = self.take_blob() else { return Err(Invalid::new(Reason::Blob)) };
         let (catalogue, first) = (self.catalogue, self.catalogue.word(node));
-        let (limits, at) = self.limits_of(first, node + 1, flag::MIN, flag::MAX);
-        if let Some(most) = limits.above(usize::try_from(blob.size).unwrap_or(usize::MAX)) {
-            return Err(Invalid::new(Reason::BlobSize(most)));
+        let mut at = node + 1;
+        if first & flag::MAX != 0 {
+            let most = self.catalogue.wide(at).cast_unsigned();
+            at += 2;
+            if blob.size > most {
+                return Err(Invalid::new(Reason::BlobSize(most)));
+            }
         }
         if first & flag::ENUM != 0 {
             let types = (0..catalogue.index(at)).map(|index| catalogue.name(at + 1 + 2 * index));
@@ -167,12 +174,6 @@ impl<'d> Validator<'_, 'd> {
             limit
         };
         (Limits { least: limit(min), most: limit(max) }, at)
-    }
-
-    /// Returns the 64 bits of two words.
-    fn wide(&self, at: usize) -> i64 {
-        let [low, high] = [at, at + 1].map(|at| u64::from(self.catalogue.word(at)));
-        (high << 32 | low).cast_signed()
     }
 
     fn take_blob(&mut self) -> Option<BlobShape<'d>> {

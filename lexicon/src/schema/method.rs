@@ -1,0 +1,224 @@
+//! Schemas of methods: what is sent to them, and what they answer.
+//!
+//! Specification: <https://atproto.com/specs/xrpc>
+
+use alloc::{boxed::Box, vec::Vec};
+
+use crate::schema::ast::MethodKind;
+use crate::schema::catalogue::Catalogue;
+use crate::schema::invalid::{Invalid, Reason, Step, Subject};
+use crate::schema::layout::{METHOD_SHIFT, flag, kind, method};
+use crate::schema::validate::{Properties, Property, Validator};
+use crate::{EncodeError, MAX_INTEGER, ValueWriter, check, write_object};
+
+/// The schema of a query, procedure or subscription.
+#[derive(Clone, Copy, Debug)]
+pub struct MethodSchema<'c> {
+    catalogue: Catalogue<'c>,
+    node: usize,
+}
+
+impl<'c> MethodSchema<'c> {
+    pub(super) fn new(catalogue: Catalogue<'c>, node: usize) -> Self {
+        Self { catalogue, node }
+    }
+
+    /// Returns what kind of method it is.
+    #[must_use]
+    pub fn kind(&self) -> MethodKind {
+        match self.catalogue.word(self.node) >> METHOD_SHIFT {
+            method::PROCEDURE => MethodKind::Procedure,
+            method::SUBSCRIPTION => MethodKind::Subscription,
+            _ => MethodKind::Query,
+        }
+    }
+
+    /// Returns the media type of the input, which may be a pattern such as `*/*`; `None` if the
+    /// method takes none.
+    #[must_use]
+    pub fn input_encoding(&self) -> Option<&'c str> {
+        self.encoding(INPUT)
+    }
+
+    /// Returns the media type of the answer, which may be a pattern such as `*/*`; `None` if there
+    /// is nothing to answer, and for subscriptions.
+    #[must_use]
+    pub fn output_encoding(&self) -> Option<&'c str> {
+        self.encoding(OUTPUT)
+    }
+
+    /// Reads the parameters of a URL by their types: names and values, both already decoded.
+    /// Returns DAG-CBOR of an object in which those that have a default are always there.
+    ///
+    /// What the schema does not have is left out, and an empty value is none. Integers are decimal,
+    /// booleans `true` or `false`; several values of a name are an array. The pairs are gone
+    /// through once for each parameter that the schema has.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] names the first that is wrong, in the order of keys in DAG-CBOR.
+    pub fn params<'q>(
+        &self,
+        query: impl IntoIterator<Item = (&'q str, &'q str)> + Clone,
+    ) -> Result<Vec<u8>, Box<Invalid>> {
+        let wrong = |reason| Invalid::new(reason).of(Subject::Params);
+        let object = self.catalogue.index(self.node + 1);
+        if object == 0 {
+            return write(&[]).map_err(wrong);
+        }
+        let mut params = Vec::new();
+        let mut properties = Properties::new(self.catalogue, object);
+        while let Some(Property { name, node, .. }) = properties.next() {
+            let name = core::str::from_utf8(name).unwrap_or_default();
+            let is_it = |(key, value): &(&str, &str)| *key == name && !value.is_empty();
+            let values = query.clone().into_iter().filter(is_it);
+            let values: Vec<&str> = values.map(|(_, value)| value).collect();
+            if values.is_empty() {
+                params.extend(self.default(node).map(|value| Param { name, value, given: false }));
+                continue;
+            }
+            let value = self.read(node, &values).map_err(|reason| {
+                let mut invalid = wrong(reason);
+                invalid.way.push(Step::Key(name.into()));
+                invalid
+            })?;
+            params.push(Param { name, value, given: true });
+        }
+        // Defaults are not held against the schema: that would blame the caller for them.
+        let given: Vec<_> = params.iter().filter(|param| param.given).collect();
+        let cbor = write(&given).map_err(wrong)?;
+        let verdict = Validator::new(self.catalogue, &cbor).value(object);
+        verdict.map_err(|invalid| invalid.of(Subject::Params))?;
+        if given.len() == params.len() {
+            return Ok(cbor);
+        }
+        write(&params.iter().collect::<Vec<_>>()).map_err(wrong)
+    }
+
+    /// Checks that DAG-CBOR is what may be sent to a procedure.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] says what is wrong, and where. Without a schema, anything but what is not data
+    /// is right.
+    pub fn validate_input(&self, cbor: &[u8]) -> Result<(), Box<Invalid>> {
+        self.validate(INPUT, cbor).map_err(|invalid| invalid.of(Subject::Input))
+    }
+
+    /// Checks that DAG-CBOR is what the method may answer; of a subscription, a message with its
+    /// `$type`.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`] says what is wrong, and where. Without a schema, anything but what is not data
+    /// is right.
+    pub fn validate_output(&self, cbor: &[u8]) -> Result<(), Box<Invalid>> {
+        let subject = match self.kind() {
+            MethodKind::Subscription => Subject::Message,
+            _ => Subject::Output,
+        };
+        self.validate(OUTPUT, cbor).map_err(|invalid| invalid.of(subject))
+    }
+
+    fn validate(&self, body: usize, cbor: &[u8]) -> Result<(), Box<Invalid>> {
+        check(cbor).map_err(|error| Invalid::new(Reason::Data(error)))?;
+        match self.catalogue.index(self.node + body) {
+            0 => Ok(()),
+            node => Validator::new(self.catalogue, cbor).value(node),
+        }
+    }
+
+    fn encoding(&self, body: usize) -> Option<&'c str> {
+        Some(self.catalogue.name(self.node + body + 1)).filter(|encoding| !encoding.is_empty())
+    }
+
+    /// Reads the values of one parameter, of which there are some.
+    fn read<'v>(&self, node: usize, values: &[&'v str]) -> Result<Value<'v>, Reason> {
+        match (self.catalogue.word(node) & 0xff, values) {
+            (kind::ARRAY, _) => {
+                let items = self.catalogue.index(node + 1);
+                values
+                    .iter()
+                    .map(|value| self.read(items, &[value]))
+                    .collect::<Result<_, _>>()
+                    .map(Value::Array)
+            }
+            (kind::BOOLEAN, ["false"]) => Ok(Value::Bool(false)),
+            (kind::BOOLEAN, ["true"]) => Ok(Value::Bool(true)),
+            (kind::BOOLEAN, _) => Err(Reason::Boolean),
+            (kind::INTEGER, [value]) => integer(value).map(Value::Integer).ok_or(Reason::Integer),
+            (kind::INTEGER, _) => Err(Reason::Integer),
+            (_, [value]) => Ok(Value::Text(value)),
+            _ => Err(Reason::Text),
+        }
+    }
+
+    /// Returns what is taken for granted where a parameter is not given.
+    fn default(&self, node: usize) -> Option<Value<'c>> {
+        let first = self.catalogue.word(node);
+        if first & flag::DEFAULT == 0 {
+            return None;
+        }
+        match first & 0xff {
+            kind::BOOLEAN => Some(Value::Bool(first & flag::TRUE != 0)),
+            kind::INTEGER => Some(Value::Integer(self.catalogue.wide(node - 2))),
+            kind::TEXT => Some(Value::Text(self.catalogue.name(node - 2))),
+            _ => None,
+        }
+    }
+}
+
+/// Where in a method's node the input is, and the output.
+const INPUT: usize = 2;
+const OUTPUT: usize = 5;
+
+/// A parameter that there is.
+struct Param<'v> {
+    name: &'v str,
+    value: Value<'v>,
+    /// And not a default.
+    given: bool,
+}
+
+enum Value<'v> {
+    Array(Vec<Self>),
+    Bool(bool),
+    Integer(i64),
+    Text(&'v str),
+}
+
+/// Reads an integer: digits, with a minus before them if it is negative.
+fn integer(text: &str) -> Option<i64> {
+    let is_plain = text.strip_prefix('-').unwrap_or(text).bytes().all(|byte| byte.is_ascii_digit());
+    let value = text.parse().ok().filter(|_| is_plain)?;
+    (-MAX_INTEGER..=MAX_INTEGER).contains(&value).then_some(value)
+}
+
+fn write(params: &[&Param<'_>]) -> Result<Vec<u8>, Reason> {
+    let mut cbor = Vec::new();
+    let written = write_object(&mut cbor, params.len(), |object| {
+        for Param { name, value, .. } in params {
+            write_value(object.key(name), value);
+        }
+    });
+    match written {
+        Ok(()) => Ok(cbor),
+        Err(EncodeError::Data(error)) => Err(Reason::Data(error)),
+        // The keys are counted, and each has its value.
+        Err(EncodeError::Excess | EncodeError::Incomplete) => Err(Reason::Object),
+    }
+}
+
+fn write_value(to: ValueWriter<'_>, value: &Value<'_>) {
+    match value {
+        Value::Array(items) => {
+            let mut array = to.array(items.len());
+            for item in items {
+                write_value(array.item(), item);
+            }
+        }
+        Value::Bool(is_so) => to.bool(*is_so),
+        Value::Integer(integer) => to.integer(*integer),
+        Value::Text(text) => to.text(text),
+    }
+}
