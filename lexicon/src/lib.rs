@@ -23,8 +23,8 @@ pub use error::{DataError, EncodeError, RecordError};
 pub use print::to_json;
 pub use record::{Record, cid_for, record_from_json};
 pub use schema::{
-    Catalogue, Document, Fault, Invalid, KeyRule, MAX_CATALOGUE_BYTES, MethodKind, MethodSchema,
-    Reason, RecordSchema, SchemaError, Subject, compile,
+    Catalogue, Document, Fault, Invalid, KeyRule, MAX_CATALOGUE_BYTES, MAX_DOCUMENTS, MethodKind,
+    MethodSchema, Reason, RecordSchema, Resolver, SchemaError, Subject, compile,
 };
 pub use writer::{ArrayWriter, ObjectWriter, ValueWriter, write_object};
 

@@ -10,6 +10,7 @@ mod invalid;
 mod layout;
 mod method;
 mod place;
+mod resolve;
 mod validate;
 mod value;
 
@@ -20,3 +21,4 @@ pub use document::Document;
 pub use error::{Fault, SchemaError};
 pub use invalid::{Invalid, Reason, Subject};
 pub use method::MethodSchema;
+pub use resolve::{MAX_DOCUMENTS, Resolver};

@@ -7,6 +7,7 @@ mod deny;
 mod dev;
 mod error;
 mod fuzz;
+mod lexicons;
 mod no_std_proof;
 mod node;
 mod paths;
@@ -43,6 +44,7 @@ fn run(mut args: Vec<String>) -> Result<(), Error> {
             println!("{USAGE}");
             Ok(())
         }
+        "lexicons" => lexicons::run(&args),
         "peers" => peers::run(&args),
         "test" => test::run(args),
         "worker" => worker::run(flag(&args, "--test-routes")?),
@@ -72,6 +74,8 @@ usage: cargo xtask <command>
                           --size 10k,100k,1m for repositories of so many records, else 100k
                           --quick takes fewer turns; with the names of rows: only those
                           `peers wasm` measures ours in Node and workerd instead
+  lexicons [file]…        make the catalogue of known schemas anew, from their package
+                          with schema documents: add these to it for good
   fuzz [seconds] [target]…
                           try hostile inputs, chosen by coverage, for a minute on each target
                           with the names of targets: only those

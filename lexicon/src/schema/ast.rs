@@ -18,6 +18,23 @@ pub(super) enum Def {
     Type(Type),
 }
 
+impl Def {
+    /// Calls back with the name of each definition that this one refers to, repeated ones too.
+    pub(super) fn each_ref<'d>(&'d self, each: &mut impl FnMut(&'d str)) {
+        match self {
+            Self::PermissionSet | Self::Token => {}
+            Self::Method(method) => {
+                let bodies = [&method.input, &method.output].into_iter().flatten();
+                for schema in bodies.filter_map(|body| body.schema.as_ref()) {
+                    schema.each_ref(each);
+                }
+            }
+            Self::Record { record, .. } => record.each_ref(each),
+            Self::Type(of) => of.each_ref(each),
+        }
+    }
+}
+
 /// The keys that a record may have.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Key {
@@ -120,6 +137,23 @@ pub(super) struct Text {
 }
 
 impl Type {
+    /// Calls itself as [`Document`](super::document::Document)'s reader does.
+    fn each_ref<'d>(&'d self, each: &mut impl FnMut(&'d str)) {
+        match self {
+            Self::Array { items, .. } => items.each_ref(each),
+            Self::Object(object) => object.each_ref(each),
+            Self::Ref(name) => each(name),
+            Self::Union { refs, .. } => refs.iter().for_each(|name| each(name)),
+            Self::Blob { .. }
+            | Self::Boolean { .. }
+            | Self::Bytes { .. }
+            | Self::Integer(_)
+            | Self::Link
+            | Self::Text(_)
+            | Self::Unknown => {}
+        }
+    }
+
     /// Returns whether something is taken for granted where there is no value.
     pub(super) fn has_default(&self) -> bool {
         match self {
@@ -127,6 +161,14 @@ impl Type {
             Self::Integer(integer) => integer.default.is_some(),
             Self::Text(text) => text.default.is_some(),
             _ => false,
+        }
+    }
+}
+
+impl Object {
+    fn each_ref<'d>(&'d self, each: &mut impl FnMut(&'d str)) {
+        for property in &self.properties {
+            property.of.each_ref(each);
         }
     }
 }

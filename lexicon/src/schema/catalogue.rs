@@ -16,7 +16,7 @@ use crate::schema::validate::Validator;
 /// them.
 ///
 /// It is the bytes and nothing else, so there is nothing to be done before it is used.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Catalogue<'c> {
     words: &'c [[u8; 4]],
     text: &'c [u8],
@@ -45,6 +45,15 @@ impl<'c> Catalogue<'c> {
         let (words, text) = (words.get(..length)?, bytes.get(length * 4..)?);
         let is_whole = ROW_WORDS.checked_mul(count)?.checked_add(HEADER_WORDS)? <= length;
         is_whole.then_some(Self { words, text, count })
+    }
+
+    /// Returns the schemas that come with this crate: all of `app.bsky`, `chat.bsky`,
+    /// `com.atproto`, `com.germnetwork` and `tools.ozone`. They have about 120 kB, which a program
+    /// that does not call this is without.
+    #[must_use]
+    pub fn known() -> Catalogue<'static> {
+        // What is compiled in is a catalogue, by a test.
+        Catalogue::new(KNOWN).unwrap_or_default()
     }
 
     /// Returns the names of all definitions, such as `app.bsky.feed.post` and
@@ -170,3 +179,6 @@ pub enum KeyRule {
     #[error("the key must be a TID")]
     Tid,
 }
+
+/// Made by `cargo xtask lexicons`.
+const KNOWN: &[u8] = include_bytes!("../known.nlx");

@@ -2,7 +2,7 @@
 //!
 //! Specification: <https://atproto.com/specs/lexicon>
 
-use alloc::{borrow::ToOwned, boxed::Box, format, string::String, vec::Vec};
+use alloc::{borrow::ToOwned, boxed::Box, collections::BTreeSet, format, string::String, vec::Vec};
 
 use nacre_syntax::Nsid;
 
@@ -46,6 +46,18 @@ impl Document {
     #[must_use]
     pub fn id(&self) -> Nsid<&str> {
         self.id.as_deref()
+    }
+
+    /// Returns the NSIDs of the documents that this one refers to, in order and each once. Its own
+    /// may be among them.
+    pub fn references(&self) -> impl Iterator<Item = Nsid<&str>> {
+        let mut names = BTreeSet::new();
+        for (_, def) in &self.defs {
+            def.each_ref(&mut |name| {
+                names.insert(name.split_once('#').map_or(name, |(nsid, _)| nsid));
+            });
+        }
+        names.into_iter().filter_map(|name| Nsid::parse(name).ok())
     }
 }
 

@@ -2,6 +2,8 @@
 
 use alloc::string::String;
 
+use nacre_syntax::Nsid;
+
 use crate::DataError;
 
 /// Why a document, or a set of them, is no schema.
@@ -22,9 +24,13 @@ pub enum SchemaError {
     /// Two definitions have this name.
     #[error("{0} is defined twice")]
     Repeated(String),
-    /// All schemas together are larger than [`MAX_CATALOGUE_BYTES`](crate::MAX_CATALOGUE_BYTES).
+    /// All schemas together are larger than [`MAX_CATALOGUE_BYTES`](crate::MAX_CATALOGUE_BYTES),
+    /// or one is spread over more than [`MAX_DOCUMENTS`](crate::MAX_DOCUMENTS).
     #[error("there are too many schemas")]
     TooLarge,
+    /// This document is not one that was asked for.
+    #[error("{0} was not asked for")]
+    Unasked(Nsid),
     /// Something refers to this definition, which is not there or not one of a type.
     #[error("{0} is referred to, but is not the definition of a type")]
     Unresolved(String),

@@ -1,0 +1,217 @@
+//! The schemas that come with the crate, and how one that does not is got together.
+
+use nacre_lexicon::{
+    Catalogue, Document, MAX_DOCUMENTS, MethodKind, Resolver, SchemaError, to_cbor,
+};
+use nacre_syntax::{Nsid, RecordKey};
+use serde_json::{Value, json};
+
+const SELF: &str = "self";
+const TID: &str = "3jzfcijpj2z2a";
+const NSID: &str = "com.example.note";
+
+/// Every collection whose records are known, a key of theirs, one that is not, and a record.
+fn records() -> Vec<(&'static str, &'static str, &'static str, Value)> {
+    let at = "2024-01-01T00:00:00.000Z";
+    let did = "did:plc:ewvi7nxzyoun6zhxrhs64oiz";
+    let uri = "at://did:plc:ewvi7nxzyoun6zhxrhs64oiz/app.bsky.feed.post/3jzfcijpj2z2a";
+    let cid = "bafyreidfayvfuwqa7qlnopdjiqrxzs6blmoeu4rujcjtnci5beludirz2a";
+    let subject = json!({ "uri": uri, "cid": cid });
+    let bytes = json!({ "$bytes": "aGVsbG8" });
+    vec![
+        ("app.bsky.actor.profile", SELF, TID, json!({ "displayName": "Alice", "createdAt": at })),
+        (
+            "app.bsky.actor.status",
+            SELF,
+            TID,
+            json!({ "status": "app.bsky.actor.status#live", "createdAt": at }),
+        ),
+        (
+            "app.bsky.feed.generator",
+            "any",
+            "",
+            json!({ "did": did, "displayName": "Feed", "createdAt": at }),
+        ),
+        ("app.bsky.feed.like", TID, SELF, json!({ "subject": subject, "createdAt": at })),
+        ("app.bsky.feed.post", TID, SELF, json!({ "text": "hello", "createdAt": at })),
+        ("app.bsky.feed.postgate", TID, SELF, json!({ "post": uri, "createdAt": at })),
+        ("app.bsky.feed.repost", TID, SELF, json!({ "subject": subject, "createdAt": at })),
+        ("app.bsky.feed.threadgate", TID, SELF, json!({ "post": uri, "createdAt": at })),
+        ("app.bsky.graph.block", TID, SELF, json!({ "subject": did, "createdAt": at })),
+        ("app.bsky.graph.follow", TID, SELF, json!({ "subject": did, "createdAt": at })),
+        (
+            "app.bsky.graph.list",
+            TID,
+            SELF,
+            json!({ "name": "A", "purpose": "app.bsky.graph.defs#modlist", "createdAt": at }),
+        ),
+        ("app.bsky.graph.listblock", TID, SELF, json!({ "subject": uri, "createdAt": at })),
+        (
+            "app.bsky.graph.listitem",
+            TID,
+            SELF,
+            json!({ "subject": did, "list": uri, "createdAt": at }),
+        ),
+        (
+            "app.bsky.graph.starterpack",
+            TID,
+            SELF,
+            json!({ "name": "A", "list": uri, "createdAt": at }),
+        ),
+        (
+            "app.bsky.graph.verification",
+            TID,
+            SELF,
+            json!({ "subject": did, "handle": "a.example", "displayName": "", "createdAt": at }),
+        ),
+        (
+            "app.bsky.labeler.service",
+            SELF,
+            TID,
+            json!({ "policies": { "labelValues": ["spam"] }, "createdAt": at }),
+        ),
+        (
+            "app.bsky.notification.declaration",
+            SELF,
+            TID,
+            json!({ "allowSubscriptions": "mutuals" }),
+        ),
+        ("chat.bsky.actor.declaration", SELF, TID, json!({ "allowIncoming": "all" })),
+        ("com.atproto.lexicon.schema", NSID, TID, json!({ "lexicon": 1 })),
+        (
+            "com.germnetwork.declaration",
+            SELF,
+            TID,
+            json!({ "version": "1.0.0", "currentKey": bytes }),
+        ),
+    ]
+}
+
+#[test]
+fn twenty_collections_are_known() {
+    let catalogue = Catalogue::known();
+    let is_record =
+        |name: &&str| Nsid::parse(*name).is_ok_and(|id| catalogue.record(&id).is_some());
+    let mut known: Vec<_> = catalogue.names().filter(is_record).collect();
+    known.sort_unstable();
+    let expected: Vec<_> = records().into_iter().map(|(collection, ..)| collection).collect();
+    assert_eq!(known, expected);
+    for (collection, key, other, record) in records() {
+        let schema = catalogue.record(&Nsid::parse(collection).unwrap()).unwrap();
+        assert_eq!(schema.check_key(&RecordKey::parse(key).unwrap()), Ok(()), "{collection}");
+        if let Ok(other) = RecordKey::parse(other) {
+            assert!(schema.check_key(&other).is_err(), "{collection}");
+        }
+        let judge = |record: &Value| {
+            let cbor = to_cbor(&record.to_string()).unwrap();
+            schema.validate(&cbor).map_err(|invalid| invalid.to_string())
+        };
+        let mut record = record;
+        record["$type"] = collection.into();
+        assert_eq!(judge(&record), Ok(()), "{collection}");
+        // Each of its fields has a type that its value is checked for.
+        for name in record.as_object().unwrap().keys() {
+            let mut wrong = record.clone();
+            wrong[name] = json!(["wrong"]);
+            // Not data at all: a `$type` is text.
+            if name != "$type" {
+                let told = judge(&wrong).unwrap_err();
+                assert!(told.starts_with(&format!("Record/{name} must be ")), "{told}");
+            }
+        }
+    }
+}
+
+#[test]
+fn methods_are_known() {
+    let catalogue = Catalogue::known();
+    let kind = |lxm| catalogue.method(&Nsid::parse(lxm).unwrap()).map(|method| method.kind());
+    let table = [
+        ("app.bsky.feed.getTimeline", Some(MethodKind::Query)),
+        ("chat.bsky.convo.sendMessage", Some(MethodKind::Procedure)),
+        ("com.atproto.sync.subscribeRepos", Some(MethodKind::Subscription)),
+        ("tools.ozone.moderation.emitEvent", Some(MethodKind::Procedure)),
+        ("app.bsky.feed.post", None),
+        ("app.bsky.feed.defs", None),
+    ];
+    for (lxm, expected) in table {
+        assert_eq!(kind(lxm), expected, "{lxm}");
+    }
+    let lxm = Nsid::parse("com.atproto.sync.getRepo").unwrap();
+    let method = catalogue.method(&lxm).unwrap();
+    assert_eq!(method.output_encoding(), Some("application/vnd.ipld.car"));
+    let invalid = method.params([("did", "alice")]).unwrap_err();
+    assert_eq!(invalid.to_string(), "did must be a valid did");
+}
+
+/// A document whose record has a property for each of the definitions that it refers to.
+fn document(nsid: &str, refs: &[String]) -> Document {
+    let properties: serde_json::Map<_, _> = refs
+        .iter()
+        .enumerate()
+        .map(|(index, name)| (format!("p{index}"), json!({ "type": "ref", "ref": name })))
+        .collect();
+    let json = json!({ "lexicon": 1, "id": nsid, "defs": { "main": {
+        "type": "record", "key": "tid",
+        "record": { "type": "object", "properties": properties } } } });
+    Document::parse(&json.to_string()).unwrap()
+}
+
+fn nsid(index: usize) -> String {
+    format!("com.example.n{index}")
+}
+
+#[test]
+fn a_schema_is_got_together() {
+    let mut resolver = Resolver::new(nsid(0).parse().unwrap());
+    let mut asked = Vec::new();
+    while let Some(needed) = resolver.needs().map(|needed| needed.to_owned()) {
+        asked.push(needed.as_str().to_owned());
+        // A circle of three, of which one refers to itself too.
+        let refs = match needed.as_str() {
+            "com.example.n0" => vec![nsid(1), nsid(2)],
+            "com.example.n1" => vec![nsid(2), nsid(1)],
+            _ => vec![nsid(0)],
+        };
+        resolver.answer(document(needed.as_str(), &refs)).unwrap();
+    }
+    assert_eq!(asked, [nsid(0), nsid(1), nsid(2)]);
+    let bytes = resolver.finish().unwrap();
+    let catalogue = Catalogue::new(&bytes).unwrap();
+    assert_eq!(catalogue.names().len(), 3);
+    let cbor = to_cbor(r#"{ "$type": "com.example.n0", "p0": { "p0": [] } }"#).unwrap();
+    let schema = catalogue.record(&Nsid::parse(nsid(0)).unwrap()).unwrap();
+    let invalid = schema.validate(&cbor).unwrap_err();
+    assert_eq!(invalid.to_string(), "Record/p0/p0 must be an object");
+}
+
+#[test]
+fn a_schema_that_is_not_all_there_is_none() {
+    let mut resolver = Resolver::new(nsid(0).parse().unwrap());
+    assert!(resolver.answer(document(&nsid(0), &[nsid(1)])).is_ok());
+    assert_eq!(resolver.finish(), Err(SchemaError::Unresolved(nsid(1))));
+}
+
+#[test]
+fn only_what_is_needed_is_taken() {
+    let mut resolver = Resolver::new(nsid(0).parse().unwrap());
+    let other = document(&nsid(1), &[]);
+    let unasked = Err(SchemaError::Unasked(other.id().to_owned()));
+    assert_eq!(resolver.answer(other.clone()), unasked);
+    assert_eq!(resolver.needs().map(|nsid| nsid.to_string()), Some(nsid(0)));
+    resolver.answer(document(&nsid(0), &[nsid(1)])).unwrap();
+    resolver.answer(other.clone()).unwrap();
+    // A second answer does not change the first.
+    assert_eq!(resolver.answer(other), unasked);
+    assert_eq!(resolver.needs(), None);
+}
+
+#[test]
+fn a_schema_is_not_spread_over_any_number_of_documents() {
+    let refs = |count| (1..count).map(nsid).collect::<Vec<_>>();
+    let mut resolver = Resolver::new(nsid(0).parse().unwrap());
+    assert!(resolver.answer(document(&nsid(0), &refs(MAX_DOCUMENTS))).is_ok());
+    let mut resolver = Resolver::new(nsid(0).parse().unwrap());
+    let more = document(&nsid(0), &refs(MAX_DOCUMENTS + 1));
+    assert_eq!(resolver.answer(more), Err(SchemaError::TooLarge));
+}
