@@ -7,4 +7,4 @@ mod prepare;
 
 pub(crate) use self::apply::{Applied, WriteError};
 pub(crate) use self::export::car as export;
-pub(crate) use self::prepare::{PreparedWrite, cid, path, record};
+pub(crate) use self::prepare::{PreparedWrite, ValidationStatus, cid, path, record, validate};

@@ -6,7 +6,7 @@ mod client;
 
 use std::collections::BTreeMap;
 
-use client::{Client, DID, PASSWORD, POST, a_post};
+use client::{Client, DID, NOTE, PASSWORD, a_note};
 use nacre_pds::Pds;
 use nacre_pds::dev::{Memory, account};
 use proptest::prelude::*;
@@ -16,14 +16,14 @@ use serde_json::json;
 fn a_step_that_fails_leaves_the_state_of_before() {
     let client = Client::new();
     for n in 0..20 {
-        client.create(POST, &format!("k{n:02}"), a_post("x")).json(200);
+        client.create(NOTE, &format!("k{n:02}"), a_note("x")).json(200);
     }
-    let post = |text: &str| a_post(text);
+    let post = |text: &str| a_note(text);
     let subscriber = client.subscribe("");
     let writes: [(&str, &dyn Fn() -> client::Answer); 3] = [
-        ("create", &|| client.create(POST, "new", post("new"))),
-        ("update", &|| client.put(POST, "k05", post("changed"))),
-        ("delete", &|| client.delete(POST, "k10")),
+        ("create", &|| client.create(NOTE, "new", post("new"))),
+        ("update", &|| client.put(NOTE, "k05", post("changed"))),
+        ("delete", &|| client.delete(NOTE, "k10")),
     ];
     for (name, write) in writes {
         let state = || {
@@ -109,27 +109,27 @@ proptest! {
         for step in steps {
             match step {
                 Step::Create(key, text) => {
-                    let (key, record) = (format!("key{key}"), a_post(&text.to_string()));
-                    let answer = client.create(POST, &key, record.clone());
+                    let (key, record) = (format!("key{key}"), a_note(&text.to_string()));
+                    let answer = client.create(NOTE, &key, record.clone());
                     let expected = if model.contains_key(&key) { 400 } else { 200 };
                     prop_assert_eq!(answer.status, expected);
                     model.entry(key).or_insert(record);
                 }
                 Step::Put(key, text) => {
-                    let (key, record) = (format!("key{key}"), a_post(&text.to_string()));
-                    let answer = client.put(POST, &key, record.clone()).json(200);
+                    let (key, record) = (format!("key{key}"), a_note(&text.to_string()));
+                    let answer = client.put(NOTE, &key, record.clone()).json(200);
                     let same = model.insert(key, record.clone()) == Some(record);
                     prop_assert_eq!(answer.get("commit").is_none(), same);
                 }
                 Step::Delete(key) => {
                     let key = format!("key{key}");
-                    let answer = client.delete(POST, &key).json(200);
+                    let answer = client.delete(NOTE, &key).json(200);
                     prop_assert_eq!(answer.get("commit").is_some(), model.remove(&key).is_some());
                 }
             }
         }
         prop_assert_eq!(client::verify(&client), u64::try_from(model.len()).unwrap());
-        let params = format!("repo={DID}&collection={POST}&limit=100&reverse=true");
+        let params = format!("repo={DID}&collection={NOTE}&limit=100&reverse=true");
         let listed = client.query("com.atproto.repo.listRecords", &params).json(200);
         let listed: Vec<_> = listed["records"]
             .as_array()
@@ -139,7 +139,7 @@ proptest! {
             .collect();
         let expected: Vec<_> = model
             .iter()
-            .map(|(key, record)| json!([format!("at://{DID}/{POST}/{key}"), record]))
+            .map(|(key, record)| json!([format!("at://{DID}/{NOTE}/{key}"), record]))
             .collect();
         prop_assert_eq!(listed, expected);
     }

@@ -4,7 +4,7 @@
 
 mod client;
 
-use client::{Client, DID, PASSWORD, POST, a_post, key, read_car};
+use client::{Client, DID, NOTE, PASSWORD, a_note, key, read_car};
 use nacre_commit::{Action, Commit, Op, invert};
 use nacre_firehose::Frame;
 use nacre_pds::dev::{Memory, account};
@@ -56,7 +56,7 @@ fn an_account_that_moves_in_tells_nothing_and_shows_nothing() {
         let body = nacre_pds::body::Body::Empty;
         assert_eq!(client.send(client::request("GET", &path, token, body)).status, 200);
     }
-    client.create(POST, "k", a_post("x")).refuses(
+    client.create(NOTE, "k", a_note("x")).refuses(
         401,
         "AccountDeactivated",
         "Account is deactivated",
@@ -81,12 +81,12 @@ fn every_commit_verifies_and_undoes_to_the_one_before() {
         Commit::decode(&blocks[&root]).unwrap().data
     };
     for n in 0..60 {
-        client.create(POST, &format!("key{n}"), a_post(&n.to_string())).json(200);
+        client.create(NOTE, &format!("key{n}"), a_note(&n.to_string())).json(200);
         if n % 3 == 0 {
-            client.put(POST, &format!("key{}", n / 2), a_post("changed")).json(200);
+            client.put(NOTE, &format!("key{}", n / 2), a_note("changed")).json(200);
         }
         if n % 4 == 0 {
-            client.delete(POST, &format!("key{}", n / 3)).json(200);
+            client.delete(NOTE, &format!("key{}", n / 3)).json(200);
         }
     }
     let key = key(&client);
@@ -126,13 +126,13 @@ fn every_commit_verifies_and_undoes_to_the_one_before() {
 fn any_cursor_sees_every_later_event_once_and_in_order() {
     let client = Client::new();
     for n in 0..40 {
-        client.create(POST, &format!("early{n}"), a_post("x")).json(200);
+        client.create(NOTE, &format!("early{n}"), a_note("x")).json(200);
     }
     let cursors = [0, 1, 3, 15, 16, 17, 31, 32, 43, 44];
     let sockets = cursors.map(|cursor| client.subscribe(&format!("cursor={cursor}")));
     let live = client.subscribe("");
     for n in 0..5 {
-        client.create(POST, &format!("late{n}"), a_post("x")).json(200);
+        client.create(NOTE, &format!("late{n}"), a_note("x")).json(200);
     }
     let all = client.sent(sockets[0]).messages;
     for (socket, cursor) in sockets.iter().zip(cursors) {
@@ -149,7 +149,7 @@ fn what_is_written_during_a_replay_and_before_it_is_not_lost_nor_sent_twice() {
     let client = Client::new();
     let big = "x".repeat(100_000);
     let write = |n: usize| {
-        client.create(POST, &format!("k{n}"), a_post(&big)).json(200);
+        client.create(NOTE, &format!("k{n}"), a_note(&big)).json(200);
     };
     (0..30).for_each(write);
     for params in ["cursor=0", ""] {
@@ -182,7 +182,7 @@ fn what_is_written_during_a_replay_and_before_it_is_not_lost_nor_sent_twice() {
 fn a_replay_of_large_events_goes_a_few_at_a_time() {
     let client = Client::new();
     for n in 0..6 {
-        client.create(POST, &format!("k{n}"), a_post(&"x".repeat(900_000))).json(200);
+        client.create(NOTE, &format!("k{n}"), a_note(&"x".repeat(900_000))).json(200);
     }
     let subscription = client.ask("cursor=4");
     let socket = client.host.sockets().open();
@@ -235,8 +235,8 @@ fn a_reader_that_stops_is_told_so_and_costs_the_others_nothing() {
     let client = Client::new();
     let (slow, quick) = (client.subscribe(""), client.subscribe(""));
     client.host.sockets().stall(slow);
-    client.create(POST, "a", a_post("x")).json(200);
-    client.create(POST, "b", a_post("x")).json(200);
+    client.create(NOTE, "a", a_note("x")).json(200);
+    client.create(NOTE, "b", a_note("x")).json(200);
     let sent = client.sent(slow);
     let Frame::Error(error) = Frame::decode(&sent.messages[0]).unwrap() else { panic!() };
     assert_eq!(error.error, "ConsumerTooSlow");

@@ -4,7 +4,7 @@
 
 mod client;
 
-use client::{Client, DID, POST, a_post, request};
+use client::{Client, DID, NOTE, a_note, request};
 use nacre_pds::body::Body;
 use serde_json::json;
 
@@ -139,7 +139,7 @@ fn the_documents_say_who_lives_here() {
 #[test]
 fn the_repository_is_listed_with_its_head() {
     let client = Client::new();
-    client.create(POST, "k", a_post("x")).json(200);
+    client.create(NOTE, "k", a_note("x")).json(200);
     let (head, rev) = client.head();
     let repo = json!({ "did": DID, "head": head, "rev": rev, "active": true });
     let listed = client.query("com.atproto.sync.listRepos", "limit=1").json(200);
@@ -152,11 +152,11 @@ fn the_repository_is_listed_with_its_head() {
 fn an_export_since_a_rev_has_what_is_newer_and_no_more() {
     let client = Client::new();
     for n in 0..50 {
-        client.create(POST, &format!("k{n}"), a_post(&n.to_string())).json(200);
+        client.create(NOTE, &format!("k{n}"), a_note(&n.to_string())).json(200);
     }
     let since = client.head().1;
     let all = client::read_car(&client.export()).1;
-    client.create(POST, "new", a_post("new")).json(200);
+    client.create(NOTE, "new", a_note("new")).json(200);
     let answer = client.query("com.atproto.sync.getRepo", &format!("did={DID}&since={since}"));
     assert_eq!(answer.headers["content-type"], "application/vnd.ipld.car");
     let (root, newer) = client::read_car(&answer.body);
@@ -174,7 +174,7 @@ fn an_export_since_a_rev_has_what_is_newer_and_no_more() {
 fn a_blocks_order_in_an_export_is_that_of_a_walk() {
     let client = Client::new();
     for n in 0..50 {
-        client.create(POST, &format!("k{n}"), a_post(&n.to_string())).json(200);
+        client.create(NOTE, &format!("k{n}"), a_note(&n.to_string())).json(200);
     }
     let car = client.export();
     let (root, blocks) = client::read_car(&car);

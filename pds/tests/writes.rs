@@ -4,7 +4,7 @@
 
 mod client;
 
-use client::{Answer, Client, DID, POST, a_post};
+use client::{Answer, Client, DID, NOTE, a_note};
 use nacre_pds::body::Body;
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ impl Client {
                 .query(
                     "com.atproto.repo.listRecords",
                     &format!(
-                        "repo={DID}&collection={POST}&limit={limit}&reverse={reverse}{cursor}"
+                        "repo={DID}&collection={NOTE}&limit={limit}&reverse={reverse}{cursor}"
                     ),
                 )
                 .json(200);
@@ -54,15 +54,15 @@ fn a_record_comes_back_as_it_was_written() {
         "link": { "$link": "bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm" },
         "bytes": { "$bytes": "AQID" },
     });
-    let written = client.create(POST, "3jui7kd54zh2y", record.clone()).json(200);
-    assert_eq!(written["uri"], format!("at://{DID}/{POST}/3jui7kd54zh2y"));
+    let written = client.create(NOTE, "3jui7kd54zh2y", record.clone()).json(200);
+    assert_eq!(written["uri"], format!("at://{DID}/{NOTE}/3jui7kd54zh2y"));
     assert_eq!(written["validationStatus"], "unknown");
     let (head, rev) = client.head();
     assert_eq!(written["commit"], json!({ "cid": head, "rev": rev }));
 
-    let read = client.get_record(POST, "3jui7kd54zh2y").json(200);
+    let read = client.get_record(NOTE, "3jui7kd54zh2y").json(200);
     let mut expected = record;
-    expected["$type"] = POST.into();
+    expected["$type"] = NOTE.into();
     assert_eq!(read["value"], expected);
     assert_eq!(read["cid"], written["cid"]);
     assert_eq!(read["uri"], written["uri"]);
@@ -73,7 +73,7 @@ fn a_record_without_a_key_gets_a_new_tid() {
     let client = Client::new();
     let mut last = String::new();
     for _ in 0..3 {
-        let input = json!({ "repo": "alice.test", "collection": POST, "record": a_post("x") });
+        let input = json!({ "repo": "alice.test", "collection": NOTE, "record": a_note("x") });
         let written = client.post(CREATE, &input).json(200);
         let uri = written["uri"].as_str().unwrap().to_owned();
         assert!(nacre_syntax::Tid::parse(uri.rsplit_once('/').unwrap().1).is_ok());
@@ -85,11 +85,11 @@ fn a_record_without_a_key_gets_a_new_tid() {
 #[test]
 fn what_is_refused_changes_nothing() {
     let client = Client::new();
-    client.create(POST, "first", a_post("first")).json(200);
+    client.create(NOTE, "first", a_note("first")).json(200);
     let (head, _) = client.head();
     let with = |field: &str, value: Value| {
         let mut input =
-            json!({ "repo": DID, "collection": POST, "rkey": "k", "record": a_post("x") });
+            json!({ "repo": DID, "collection": NOTE, "rkey": "k", "record": a_note("x") });
         input[field] = value;
         client.post(CREATE, &input)
     };
@@ -98,11 +98,11 @@ fn what_is_refused_changes_nothing() {
     invalid(with("rkey", "".into()), "Invalid record key: ");
     invalid(with("rkey", "a/b".into()), "Invalid record key: a/b");
     invalid(with("rkey", "..".into()), "Invalid record key: ..");
-    invalid(with("rkey", "first".into()), &format!("Record already exists: {POST}/first"));
-    invalid(with("validate", true.into()), &format!("Unknown lexicon type: {POST}"));
+    invalid(with("rkey", "first".into()), &format!("Record already exists: {NOTE}/first"));
+    invalid(with("validate", true.into()), &format!("Unknown lexicon type: {NOTE}"));
     invalid(
         with("record", json!({ "$type": "app.bsky.feed.like" })),
-        &format!("Invalid $type: expected {POST}, got app.bsky.feed.like"),
+        &format!("Invalid $type: expected {NOTE}, got app.bsky.feed.like"),
     );
     invalid(with("record", json!({ "n": 1.5 })), "numbers must be integers");
     invalid(with("record", json!({ "n": 9_007_199_254_740_992_i64 })), "integer out of range");
@@ -132,7 +132,7 @@ fn what_is_refused_changes_nothing() {
         let request = client::request("POST", &path, Some(&client.access), body.to_owned().into());
         assert_eq!(client.send(request).json(400)["error"], "InvalidRequest", "{body}");
     }
-    let fields = json!([DID, POST, "k", null, {}, null]);
+    let fields = json!([DID, NOTE, "k", null, {}, null]);
     invalid(client.post(CREATE, &fields), "Input must be an object");
     invalid(client.post(CREATE, &json!("text")), "Input must be an object");
     let long = "!".repeat(900_000);
@@ -140,7 +140,7 @@ fn what_is_refused_changes_nothing() {
     invalid(with("rkey", long.clone().into()), &format!("Invalid record key: {cut}"));
     invalid(with("swapCommit", long.clone().into()), &format!("Invalid CID: {cut}"));
     let duplicate =
-        format!(r#"{{"repo":"{DID}","collection":"{POST}","rkey":"k","record":{{"a":1,"a":2}}}}"#);
+        format!(r#"{{"repo":"{DID}","collection":"{NOTE}","rkey":"k","record":{{"a":1,"a":2}}}}"#);
     let path = format!("/xrpc/{CREATE}");
     let request = client::request("POST", &path, Some(&client.access), duplicate.into());
     invalid(client.send(request), "duplicate object key");
@@ -160,7 +160,7 @@ fn what_is_refused_changes_nothing() {
 fn a_body_of_a_million_bytes_is_read_and_a_longer_one_is_not() {
     let client = Client::new();
     let body = |length: usize| {
-        let head = format!(r#"{{"repo":"{DID}","collection":"{POST}","record":{{"text":""#);
+        let head = format!(r#"{{"repo":"{DID}","collection":"{NOTE}","record":{{"text":""#);
         let fill = length - head.len() - 3;
         let body = format!("{head}{}\"}}}}", "x".repeat(fill));
         assert_eq!(body.len(), length);
@@ -246,7 +246,7 @@ fn equal_content_makes_no_commit_and_no_event() {
 fn deleting_what_is_not_there_makes_no_commit_and_no_event() {
     let client = Client::new();
     let before = (client.head(), client.row_counts());
-    assert_eq!(client.delete(POST, "none").json(200), json!({}));
+    assert_eq!(client.delete(NOTE, "none").json(200), json!({}));
     assert_eq!(before, (client.head(), client.row_counts()));
 }
 
@@ -254,10 +254,10 @@ fn deleting_what_is_not_there_makes_no_commit_and_no_event() {
 fn two_records_of_equal_content_live_and_die_apart() {
     let client = Client::new();
     for rkey in ["one", "two"] {
-        client.create(POST, rkey, a_post("same")).json(200);
+        client.create(NOTE, rkey, a_note("same")).json(200);
     }
-    client.delete(POST, "one").json(200);
-    assert_eq!(client.get_record(POST, "two").json(200)["value"], a_post("same"));
+    client.delete(NOTE, "one").json(200);
+    assert_eq!(client.get_record(NOTE, "two").json(200)["value"], a_note("same"));
     assert_eq!(client::verify(&client), 1);
 }
 
@@ -266,7 +266,7 @@ fn lists_show_each_record_once_in_both_directions_at_any_page_size() {
     let client = Client::new();
     let mut expected: Vec<_> = (0..7).map(|n| format!("k{n}")).collect();
     for rkey in &expected {
-        client.create(POST, rkey, a_post(rkey)).json(200);
+        client.create(NOTE, rkey, a_note(rkey)).json(200);
     }
     for limit in [1, 2, 3, 7, 100] {
         assert_eq!(client.list(limit, true), expected);
@@ -285,7 +285,7 @@ fn a_limit_outside_of_one_to_a_hundred_is_refused() {
         ("101", "limit can not be greater than 100"),
         ("abc", "limit must be an integer"),
     ] {
-        let params = format!("repo={DID}&collection={POST}&limit={limit}");
+        let params = format!("repo={DID}&collection={NOTE}&limit={limit}");
         client.query("com.atproto.repo.listRecords", &params).refuses(
             400,
             "InvalidRequest",
@@ -297,27 +297,27 @@ fn a_limit_outside_of_one_to_a_hundred_is_refused() {
 #[test]
 fn reads_of_what_is_not_here_say_so() {
     let client = Client::new();
-    client.get_record(POST, "none").refuses(
+    client.get_record(NOTE, "none").refuses(
         400,
         "RecordNotFound",
-        &format!("Could not locate record: at://{DID}/{POST}/none"),
+        &format!("Could not locate record: at://{DID}/{NOTE}/none"),
     );
     let other = "did:plc:ewvi7nxzyoun6zhxrhs64oiz";
-    let params = format!("repo={other}&collection={POST}&rkey=none");
+    let params = format!("repo={other}&collection={NOTE}&rkey=none");
     client.query("com.atproto.repo.getRecord", &params).refuses(
         400,
         "InvalidRequest",
         "Could not locate record",
     );
-    let written = client.create(POST, "k", a_post("x")).json(200);
+    let written = client.create(NOTE, "k", a_note("x")).json(200);
     let (head, _) = client.head();
-    let params = |cid: &str| format!("repo={DID}&collection={POST}&rkey=k&cid={cid}");
+    let params = |cid: &str| format!("repo={DID}&collection={NOTE}&rkey=k&cid={cid}");
     let get = |cid: &str| client.query("com.atproto.repo.getRecord", &params(cid));
     assert_eq!(get(written["cid"].as_str().unwrap()).status, 200);
     assert_eq!(get(&head).json(400)["error"], "RecordNotFound");
     get("nonsense").refuses(400, "InvalidRequest", "Invalid CID: nonsense");
     for method in ["listRecords", "describeRepo"] {
-        let params = format!("repo={other}&collection={POST}");
+        let params = format!("repo={other}&collection={NOTE}");
         client.query(&format!("com.atproto.repo.{method}"), &params).refuses(
             400,
             "InvalidRequest",
@@ -331,14 +331,14 @@ fn a_description_names_the_collections_that_have_records() {
     let client = Client::new();
     let describe = || client.query("com.atproto.repo.describeRepo", "repo=alice.test").json(200);
     assert_eq!(describe()["collections"], json!([]));
-    client.create(POST, "a", a_post("a")).json(200);
+    client.create(NOTE, "a", a_note("a")).json(200);
     client.create(PROFILE, "self", json!({})).json(200);
     client.create("com.example.thing", "a", json!({})).json(200);
     let description = describe();
-    assert_eq!(description["collections"], json!([PROFILE, POST, "com.example.thing"]));
+    assert_eq!(description["collections"], json!([PROFILE, NOTE, "com.example.thing"]));
     assert_eq!(description["handle"], "alice.test");
     assert_eq!(description["didDoc"]["id"], DID);
-    client.delete(POST, "a").json(200);
+    client.delete(NOTE, "a").json(200);
     assert_eq!(describe()["collections"], json!([PROFILE, "com.example.thing"]));
 }
 
@@ -348,7 +348,7 @@ fn revs_go_up_while_the_clock_goes_back() {
     let mut last = client.head().1;
     for n in 0..5 {
         client.host.move_clock(-1_000);
-        client.create(POST, &format!("k{n}"), a_post("x")).json(200);
+        client.create(NOTE, &format!("k{n}"), a_note("x")).json(200);
         let (_, rev) = client.head();
         assert!(rev > last, "{rev} after {last}");
         last = rev;
@@ -365,5 +365,5 @@ fn the_operators_token_opens_the_account() {
     let config = nacre_pds::config::Config::from_vars(var).unwrap();
     let mut client = Client::with_config(host, config);
     client.access = var("AUTH_TOKEN").unwrap();
-    client.create(POST, "k", a_post("x")).json(200);
+    client.create(NOTE, "k", a_note("x")).json(200);
 }

@@ -1,9 +1,10 @@
 //! From what a client sent to a write that can be applied.
 
 use cid::Cid;
-use nacre_lexicon::Record;
+use nacre_lexicon::{Catalogue, Record};
 use nacre_syntax::{Nsid, RecordKey, RepoPath};
 use nacre_xrpc::{XrpcError, shown};
+use serde::Serialize;
 
 use crate::api::invalid;
 
@@ -47,6 +48,42 @@ impl PreparedWrite {
             Self::Delete { path } => Write::Delete { path: path.as_deref() },
         }
     }
+}
+
+/// How far a record was held against the schema of its collection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ValidationStatus {
+    /// It is as the schema says.
+    Valid,
+    /// The schema is not known.
+    Unknown,
+}
+
+/// Holds a record and its key against the schema of its collection, if it is known; where it is
+/// `required`, it has to be. Nothing is held against a schema if a client says that it need not be.
+pub(crate) fn validate(
+    path: &RepoPath,
+    record: &Record,
+    required: Option<bool>,
+) -> Result<Option<ValidationStatus>, XrpcError> {
+    if required == Some(false) {
+        return Ok(None);
+    }
+    let collection = path.collection();
+    let Some(schema) = Catalogue::known().record(&collection) else {
+        return match required {
+            Some(true) => Err(invalid(format!("Unknown lexicon type: {collection}"))),
+            _ => Ok(Some(ValidationStatus::Unknown)),
+        };
+    };
+    schema
+        .validate(&record.bytes)
+        .map_err(|wrong| invalid(format!("Invalid {collection} record: {wrong}")))?;
+    schema
+        .check_key(&path.rkey())
+        .map_err(|rule| invalid(format!("Invalid record key for {collection}: {rule}")))?;
+    Ok(Some(ValidationStatus::Valid))
 }
 
 /// Turns a record's JSON into its block.

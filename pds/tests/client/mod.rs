@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 pub(crate) const DID: &str = "did:web:pds.test";
-pub(crate) const POST: &str = "app.bsky.feed.post";
+pub(crate) const NOTE: &str = "com.example.note";
 
 /// A server in memory, with a session.
 pub(crate) struct Client {
@@ -235,6 +235,6 @@ pub(crate) fn read_car(car: &[u8]) -> (Cid, BTreeMap<Cid, Vec<u8>>) {
     (root, blocks.collect())
 }
 
-pub(crate) fn a_post(text: &str) -> Value {
-    json!({ "$type": POST, "text": text, "createdAt": "2026-01-01T00:00:00.000Z" })
+pub(crate) fn a_note(text: &str) -> Value {
+    json!({ "$type": NOTE, "text": text, "createdAt": "2026-01-01T00:00:00.000Z" })
 }

@@ -7,9 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::Pds;
-use crate::api::{Failure, Json, JsonInput, invalid};
+use crate::api::{Failure, Json, JsonInput};
 use crate::auth::access::ActiveOwner;
-use crate::repo::{self, Applied, PreparedWrite};
+use crate::repo::{self, Applied, PreparedWrite, ValidationStatus};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -65,7 +65,7 @@ pub(crate) struct Written {
     #[serde(skip_serializing_if = "Option::is_none")]
     commit: Option<CommitMeta>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    validation_status: Option<&'static str>,
+    validation_status: Option<ValidationStatus>,
 }
 
 #[derive(Serialize)]
@@ -88,12 +88,12 @@ pub(crate) async fn create_record(
     Json(input): Json<CreateRecord>,
 ) -> Result<Json<Written>, Failure> {
     caller.owns(pds, &input.repo)?;
-    let status = validation(input.validate, &input.collection)?;
     let path = match &input.rkey {
         Some(rkey) => repo::path(&input.collection, rkey)?,
         None => repo::path(&input.collection, &pds.next_tid()?.to_string())?,
     };
     let record = repo::record(input.record.get(), &input.collection)?;
+    let status = repo::validate(&path, &record, input.validate)?;
     let swap_commit = swap(input.swap_commit.as_deref())?;
     let cid = record.cid;
     let write = PreparedWrite::Create { path: path.clone(), record };
@@ -109,9 +109,9 @@ pub(crate) async fn put_record(
     Json(input): Json<PutRecord>,
 ) -> Result<Json<Written>, Failure> {
     caller.owns(pds, &input.repo)?;
-    let status = validation(input.validate, &input.collection)?;
     let path = repo::path(&input.collection, &input.rkey)?;
     let record = repo::record(input.record.get(), &input.collection)?;
+    let status = repo::validate(&path, &record, input.validate)?;
     let swap_commit = swap(input.swap_commit.as_deref())?;
     let current = pds.store.record_cid(&path)?;
     expect_record(input.swap_record, current)?;
@@ -147,19 +147,6 @@ pub(crate) async fn delete_record(
     Ok(Json(Deleted { commit: Some(applied.into()) }))
 }
 
-/// Says how far a record was validated. No schemas are known yet, so that requiring one to be is
-/// refused as for any type that is not known.
-fn validation(
-    required: Option<bool>,
-    collection: &Nsid,
-) -> Result<Option<&'static str>, XrpcError> {
-    match required {
-        None => Ok(Some("unknown")),
-        Some(false) => Ok(None),
-        Some(true) => Err(invalid(format!("Unknown lexicon type: {}", collection.as_str()))),
-    }
-}
-
 /// Reads the commit that a client expects to build on.
 fn swap(text: Option<&str>) -> Result<Option<Cid>, XrpcError> {
     text.map(repo::cid).transpose()
@@ -180,7 +167,7 @@ fn written(
     path: &RepoPath,
     cid: &Cid,
     applied: Option<Applied>,
-    validation_status: Option<&'static str>,
+    validation_status: Option<ValidationStatus>,
 ) -> Written {
     Written {
         uri: AtUri::from_path(&pds.config.identity.did, path).as_str().to_owned(),
