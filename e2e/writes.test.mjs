@@ -59,6 +59,54 @@ onEachHost("writes", (server) => {
 		],
 	]);
 
+	asker.refused("records that are not as their schema says", () => [
+		[
+			"a post without a date",
+			() => asker.write(CREATE, { collection: POST, record: { text: "hello" } }),
+			`Invalid ${POST} record: Record must have the property "createdAt"`,
+		],
+		[
+			"a post with a date of no zone",
+			() => asker.write(CREATE, { collection: POST, record: post({ createdAt: "2026-01-01T00:00:00" }) }),
+			`Invalid ${POST} record: Record/createdAt must be an valid atproto datetime (both RFC-3339 and ISO-8601)`,
+		],
+		[
+			"a post of 301 graphemes in 3,311 bytes",
+			() => asker.write(CREATE, { collection: POST, record: post({ text: "👩‍🚀".repeat(301) }) }),
+			`Invalid ${POST} record: Record/text must not be longer than 3000 characters`,
+		],
+		[
+			"a post of 301 graphemes in 2,408 bytes",
+			() => asker.write(CREATE, { collection: POST, record: post({ text: "🇩🇪".repeat(301) }) }),
+			`Invalid ${POST} record: Record/text must not be longer than 300 graphemes`,
+		],
+		[
+			"a post that replies to nothing",
+			() => asker.write(CREATE, { collection: POST, record: post({ reply: {} }) }),
+			`Invalid ${POST} record: Record/reply must have the property "root"`,
+		],
+		[
+			"a post under a word",
+			() => asker.write(CREATE, { collection: POST, rkey: "hello", record: post({}) }),
+			`Invalid record key for ${POST}: the key must be a TID`,
+		],
+		[
+			"a profile that is not self",
+			() => asker.write(PUT, { collection: PROFILE, rkey: "me", record: {} }),
+			`Invalid record key for ${PROFILE}: the key must be self`,
+		],
+		[
+			"a profile with a blob in the old form",
+			() =>
+				asker.write(PUT, {
+					collection: PROFILE,
+					rkey: "self",
+					record: { avatar: { cid: OTHER_CID, mimeType: "image/png" } },
+				}),
+			`Legacy blobs are not allowed (${OTHER_CID})`,
+		],
+	]);
+
 	asker.refused("writes that cannot be made", () => [
 		[
 			"to a repository of somebody else",
@@ -156,6 +204,21 @@ onEachHost("writes", (server) => {
 		}
 	});
 
+	test("a record of a known collection is valid, or none", async () => {
+		await asker.prepare();
+		for (const [validate, status] of [
+			[undefined, "valid"],
+			[true, "valid"],
+			[false, undefined],
+		]) {
+			const input = { collection: POST, record: post({ text: "👩‍👩‍👧‍👦".repeat(100) }), validate };
+			const written = (await asker.write(CREATE, input)).expect();
+			assert.equal(written.validationStatus, status);
+		}
+		const input = { collection: POST, record: { text: 7 }, validate: false };
+		assert.equal((await asker.write(CREATE, input)).expect().validationStatus, undefined);
+	});
+
 	test("writes that come at the same moment all land, one after another", async () => {
 		await asker.prepare();
 		const subscriber = await Subscriber.open(server());
@@ -231,3 +294,11 @@ function deep(levels) {
 	for (let level = 0; level < levels; level += 1) record = { record };
 	return record;
 }
+
+/** Returns a post with other fields. */
+function post(fields) {
+	return { text: "hello", createdAt: "2026-01-01T00:00:00.000Z", ...fields };
+}
+
+const POST = "app.bsky.feed.post";
+const PROFILE = "app.bsky.actor.profile";
