@@ -2,7 +2,8 @@
 //!
 //! A program takes it in with `include_bytes!`, and opens it with `Catalogue::new`.
 
-use std::{env, error::Error, fs};
+use core::error::Error;
+use std::{env, fs};
 
 use nacre_lexicon::{Catalogue, Document, compile};
 

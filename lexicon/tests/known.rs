@@ -1,5 +1,7 @@
 //! The schemas that come with the crate, and how one that does not is got together.
 
+#![allow(clippy::unwrap_used, reason = "all of this is test code")]
+
 use nacre_lexicon::{
     Catalogue, Document, MAX_DOCUMENTS, MethodKind, Resolver, SchemaError, to_cbor,
 };
@@ -12,78 +14,43 @@ const NSID: &str = "com.example.note";
 
 /// Every collection whose records are known, a key of theirs, one that is not, and a record.
 fn records() -> Vec<(&'static str, &'static str, &'static str, Value)> {
-    let at = "2024-01-01T00:00:00.000Z";
     let did = "did:plc:ewvi7nxzyoun6zhxrhs64oiz";
     let uri = "at://did:plc:ewvi7nxzyoun6zhxrhs64oiz/app.bsky.feed.post/3jzfcijpj2z2a";
     let cid = "bafyreidfayvfuwqa7qlnopdjiqrxzs6blmoeu4rujcjtnci5beludirz2a";
     let subject = json!({ "uri": uri, "cid": cid });
-    let bytes = json!({ "$bytes": "aGVsbG8" });
+    let list = "app.bsky.graph.defs#modlist";
+    let verified = json!({ "subject": did, "handle": "a.example", "displayName": "" });
+    let germ = json!({ "version": "1.0.0", "currentKey": { "$bytes": "aGVsbG8" } });
+    let dated = |mut record: Value| {
+        record["createdAt"] = "2024-01-01T00:00:00.000Z".into();
+        record
+    };
     vec![
-        ("app.bsky.actor.profile", SELF, TID, json!({ "displayName": "Alice", "createdAt": at })),
-        (
-            "app.bsky.actor.status",
-            SELF,
-            TID,
-            json!({ "status": "app.bsky.actor.status#live", "createdAt": at }),
-        ),
-        (
-            "app.bsky.feed.generator",
-            "any",
-            "",
-            json!({ "did": did, "displayName": "Feed", "createdAt": at }),
-        ),
-        ("app.bsky.feed.like", TID, SELF, json!({ "subject": subject, "createdAt": at })),
-        ("app.bsky.feed.post", TID, SELF, json!({ "text": "hello", "createdAt": at })),
-        ("app.bsky.feed.postgate", TID, SELF, json!({ "post": uri, "createdAt": at })),
-        ("app.bsky.feed.repost", TID, SELF, json!({ "subject": subject, "createdAt": at })),
-        ("app.bsky.feed.threadgate", TID, SELF, json!({ "post": uri, "createdAt": at })),
-        ("app.bsky.graph.block", TID, SELF, json!({ "subject": did, "createdAt": at })),
-        ("app.bsky.graph.follow", TID, SELF, json!({ "subject": did, "createdAt": at })),
-        (
-            "app.bsky.graph.list",
-            TID,
-            SELF,
-            json!({ "name": "A", "purpose": "app.bsky.graph.defs#modlist", "createdAt": at }),
-        ),
-        ("app.bsky.graph.listblock", TID, SELF, json!({ "subject": uri, "createdAt": at })),
-        (
-            "app.bsky.graph.listitem",
-            TID,
-            SELF,
-            json!({ "subject": did, "list": uri, "createdAt": at }),
-        ),
-        (
-            "app.bsky.graph.starterpack",
-            TID,
-            SELF,
-            json!({ "name": "A", "list": uri, "createdAt": at }),
-        ),
-        (
-            "app.bsky.graph.verification",
-            TID,
-            SELF,
-            json!({ "subject": did, "handle": "a.example", "displayName": "", "createdAt": at }),
-        ),
+        ("app.bsky.actor.profile", SELF, TID, dated(json!({ "displayName": "Alice" }))),
+        ("app.bsky.actor.status", SELF, TID, dated(json!({ "status": "live" }))),
+        ("app.bsky.feed.generator", "a", "", dated(json!({ "did": did, "displayName": "Feed" }))),
+        ("app.bsky.feed.like", TID, SELF, dated(json!({ "subject": subject }))),
+        ("app.bsky.feed.post", TID, SELF, dated(json!({ "text": "hello" }))),
+        ("app.bsky.feed.postgate", TID, SELF, dated(json!({ "post": uri }))),
+        ("app.bsky.feed.repost", TID, SELF, dated(json!({ "subject": subject }))),
+        ("app.bsky.feed.threadgate", TID, SELF, dated(json!({ "post": uri }))),
+        ("app.bsky.graph.block", TID, SELF, dated(json!({ "subject": did }))),
+        ("app.bsky.graph.follow", TID, SELF, dated(json!({ "subject": did }))),
+        ("app.bsky.graph.list", TID, SELF, dated(json!({ "name": "A", "purpose": list }))),
+        ("app.bsky.graph.listblock", TID, SELF, dated(json!({ "subject": uri }))),
+        ("app.bsky.graph.listitem", TID, SELF, dated(json!({ "subject": did, "list": uri }))),
+        ("app.bsky.graph.starterpack", TID, SELF, dated(json!({ "name": "A", "list": uri }))),
+        ("app.bsky.graph.verification", TID, SELF, dated(verified)),
         (
             "app.bsky.labeler.service",
             SELF,
             TID,
-            json!({ "policies": { "labelValues": ["spam"] }, "createdAt": at }),
+            dated(json!({ "policies": { "labelValues": [] } })),
         ),
-        (
-            "app.bsky.notification.declaration",
-            SELF,
-            TID,
-            json!({ "allowSubscriptions": "mutuals" }),
-        ),
+        ("app.bsky.notification.declaration", SELF, TID, json!({ "allowSubscriptions": "none" })),
         ("chat.bsky.actor.declaration", SELF, TID, json!({ "allowIncoming": "all" })),
         ("com.atproto.lexicon.schema", NSID, TID, json!({ "lexicon": 1 })),
-        (
-            "com.germnetwork.declaration",
-            SELF,
-            TID,
-            json!({ "version": "1.0.0", "currentKey": bytes }),
-        ),
+        ("com.germnetwork.declaration", SELF, TID, germ),
     ]
 }
 

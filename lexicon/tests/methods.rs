@@ -1,5 +1,7 @@
 //! What is sent to methods and what they answer, by their schemas.
 
+#![allow(clippy::unwrap_used, reason = "all of this is test code")]
+
 use nacre_lexicon::{
     Catalogue, Document, MethodKind, MethodSchema, Subject, compile, to_cbor, to_json,
 };

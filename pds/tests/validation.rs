@@ -12,6 +12,7 @@ const PUT: &str = "com.atproto.repo.putRecord";
 const POST: &str = "app.bsky.feed.post";
 const PROFILE: &str = "app.bsky.actor.profile";
 const TID: &str = "3jui7kd54zh2y";
+const IMAGE: &str = "bafkreiabxtdmcjyc6wqrghg57xv6t6duarjz4t2s7o2jmxhkfcy2kqrdzi";
 const AT: &str = "2026-01-01T00:00:00.000Z";
 
 fn write(client: &Client, to: &str, path: (&str, &str), validate: &Value, record: Value) -> Answer {
@@ -111,9 +112,10 @@ fn what_is_wrong_is_told_with_its_place() {
     let image = |mime: &str, size: u64| {
         json!({ "$type": "app.bsky.embed.images", "images": [{ "alt": "", "image": {
             "$type": "blob", "mimeType": mime, "size": size,
-            "ref": { "$link": "bafkreiabxtdmcjyc6wqrghg57xv6t6duarjz4t2s7o2jmxhkfcy2kqrdzi" } } }] })
+            "ref": { "$link": IMAGE } } }] })
     };
-    let reply = json!({ "root": { "uri": "at://a.example", "cid": "no" }, "parent": {} });
+    let post = |cid| json!({ "uri": "at://a.example/app.bsky.feed.post/a", "cid": cid });
+    let reply = json!({ "root": post(IMAGE), "parent": post("no") });
     let did = "must be a valid did";
     let table = [
         ("text", json!("a".repeat(3001)), "text must not be longer than 3000 characters"),
@@ -138,7 +140,7 @@ fn what_is_wrong_is_told_with_its_place() {
             "embed/images/0/image must not be larger than 2000000 bytes",
         ),
         ("embed", json!({}), "embed must be an object which includes the \"$type\" property"),
-        ("reply", reply, "reply/root/cid must be a cid string"),
+        ("reply", reply, "reply/parent/cid must be a cid string"),
         (
             "facets",
             json!([{ "index": { "byteStart": 0, "byteEnd": 1 }, "features": [
@@ -199,14 +201,13 @@ fn what_a_schema_does_not_speak_of_is_kept() {
 #[test]
 fn blobs_in_the_old_form_are_refused_whatever_is_asked_for() {
     let client = Client::new();
-    let cid = "bafkreiabxtdmcjyc6wqrghg57xv6t6duarjz4t2s7o2jmxhkfcy2kqrdzi";
-    let record = json!({ "avatar": { "cid": cid, "mimeType": "image/png" } });
+    let record = json!({ "avatar": { "cid": IMAGE, "mimeType": "image/png" } });
     for path in [(PROFILE, "self"), (NOTE, TID)] {
         for validate in [Value::Null, json!(false)] {
             write(&client, PUT, path, &validate, record.clone()).refuses(
                 400,
                 "InvalidRequest",
-                &format!("Legacy blobs are not allowed ({cid})"),
+                &format!("Legacy blobs are not allowed ({IMAGE})"),
             );
         }
     }
