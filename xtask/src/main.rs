@@ -14,6 +14,7 @@ mod paths;
 mod peers;
 mod process;
 mod test;
+mod validators;
 mod wasm_toolchain;
 mod worker;
 
@@ -47,6 +48,7 @@ fn run(mut args: Vec<String>) -> Result<(), Error> {
         "lexicons" => lexicons::run(&args),
         "peers" => peers::run(&args),
         "test" => test::run(args),
+        "validators" => validators::run(&args),
         "worker" => worker::run(flag(&args, "--test-routes")?),
         _ => Err(Error::new(format!("there is no command `{command}`\n\n{USAGE}"))),
     }
@@ -76,6 +78,8 @@ usage: cargo xtask <command>
                           `peers wasm` measures ours in Node and workerd instead
   lexicons [file]…        make the catalogue of known schemas anew, from their package
                           with schema documents: add these to it for good
+  validators [--wrong]    count our wrong answers, and other people's, on the interoperability suite
+                          --wrong lists them
   fuzz [seconds] [target]…
                           try hostile inputs, chosen by coverage, for a minute on each target
                           with the names of targets: only those

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every check of the project, in the order of what fails soonest.
 
 use core::time::Duration;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::error::{Context, Error};
@@ -89,7 +90,9 @@ const STEPS: &[Step] = &[
 
 fn format(_: Scope) -> Result<(), Error> {
     process::run(cargo().args(["fmt", "--all", "--check"]))?;
-    for manifest in [no_std_proof::manifest(), fuzz::manifest()] {
+    let benches = ["peers", "validators", "wasm"];
+    let benches = benches.map(|name| PathBuf::from(format!("benches/{name}/Cargo.toml")));
+    for manifest in [no_std_proof::manifest(), fuzz::manifest()].into_iter().chain(benches) {
         process::run(cargo().args(["fmt", "--check", "--manifest-path"]).arg(manifest))?;
     }
     Ok(())
