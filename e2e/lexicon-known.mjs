@@ -1,0 +1,3 @@
+// Where `nacre-lexicon` and `@atproto/lexicon` judge differently, and why.
+
+export const CLASSES = [];
