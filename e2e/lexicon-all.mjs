@@ -54,7 +54,9 @@ export const ALL = {
 							...object({ one: string(), two: { type: "integer" } }, ["one", "two"]),
 							nullable: ["two"],
 						},
-						nestedObject: object({ inner: object({ deep: { type: "boolean" } }, ["deep"]) }, ["inner"]),
+						nestedObject: object({ inner: object({ deep: { type: "boolean" } }, ["deep"]) }, [
+							"inner",
+						]),
 						nullable: string({ maxLength: 5 }),
 						refSmall: { type: "ref", ref: "com.example.all#small" },
 						refText: { type: "ref", ref: "com.example.all#text" },
@@ -81,7 +83,9 @@ export const ALL = {
 				nullable: ["nullable"],
 			},
 		},
-		large: object({ items: { type: "array", items: string({ maxLength: 9 }), minLength: 1 } }, ["items"]),
+		large: object({ items: { type: "array", items: string({ maxLength: 9 }), minLength: 1 } }, [
+			"items",
+		]),
 		small: object({ a: { type: "integer" }, b: string({ maxLength: 3 }) }, ["a"]),
 		text: { type: "string", maxLength: 8 },
 	},

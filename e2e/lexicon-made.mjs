@@ -185,7 +185,13 @@ export class Maker {
 			case "union": {
 				const { $type, ...untyped } = value;
 				const of = (other) => ({ ...value, $type: other });
-				return [untyped, of(`${$type}#main`), of(`lex:${$type}`), of("other"), of("com.example.other")];
+				return [
+					untyped,
+					of(`${$type}#main`),
+					of(`lex:${$type}`),
+					of("other"),
+					of("com.example.other"),
+				];
 			}
 			default:
 				return [];
@@ -221,7 +227,8 @@ export class Maker {
  * @param {import("./random.mjs").Random} random
  */
 export function values(random, depth = 0) {
-	const word = () => Array.from({ length: random.below(7) }, () => random.pick(CHARACTERS)).join("");
+	const word = () =>
+		Array.from({ length: random.below(7) }, () => random.pick(CHARACTERS)).join("");
 	const value = (below) => {
 		switch (random.below(below > 4 ? 6 : 8)) {
 			case 0:
@@ -284,11 +291,26 @@ const ANY = [
 
 const PIECES = ["a", "b", " ", "é", "漢", "👍", "👩‍🚀", "🇩🇪", "e\u0301", "नि", "\n", "Ω"];
 
-const CHARACTERS = [..."aZ0 \"\\/\b\f\n\r\t\u0000\u001f\u007fé漢\u2028\ud7ff\ue000\uffff😀$"];
+const CHARACTERS = [...'aZ0 "\\/\b\f\n\r\t\u0000\u001f\u007fé漢\u2028\ud7ff\ue000\uffff😀$'];
 
 const INTEGERS = [
-	0, 1, -1, 23, 24, -24, -25, 255, 256, 65_535, 65_536, 4_294_967_295, 4_294_967_296, -4_294_967_296,
-	-4_294_967_297, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER,
+	0,
+	1,
+	-1,
+	23,
+	24,
+	-24,
+	-25,
+	255,
+	256,
+	65_535,
+	65_536,
+	4_294_967_295,
+	4_294_967_296,
+	-4_294_967_296,
+	-4_294_967_297,
+	Number.MAX_SAFE_INTEGER,
+	Number.MIN_SAFE_INTEGER,
 ];
 
 const VALID = {

@@ -24,7 +24,10 @@ const documents = [...schemas, ALL].map((document) =>
 	JSON.parse(JSON.stringify(document).replaceAll('"lex:', '"')),
 );
 
-const collections = documents.filter(({ defs }) => defs.main?.type === "record").map(({ id }) => id);
+/** Collections to choose from: ours, which has most to say, more often. */
+const collections = documents
+	.filter(({ defs }) => defs.main?.type === "record")
+	.flatMap(({ id }) => (id === ALL.id ? Array(6).fill(id) : [id]));
 
 /** Has the example `judge` of `nacre-lexicon` answer lines. @param {string[]} lines */
 function judge(lines, known = documents) {
@@ -68,8 +71,12 @@ test("@atproto/lexicon judges records alike, but for known differences", () => {
 
 /** @param {Lexicons} lexicons @param {{ $type: string }} record */
 function theirVerdict(lexicons, record) {
-	const result = lexicons.validate(record.$type, jsonToLex(record));
-	return result.success ? "valid" : result.error.message;
+	try {
+		const result = lexicons.validate(record.$type, jsonToLex(record));
+		return result.success ? "valid" : result.error.message;
+	} catch (error) {
+		return `throws ${error.message}`;
+	}
 }
 
 test("Intl.Segmenter counts the same clusters", () => {
@@ -106,17 +113,72 @@ test("Intl.Segmenter counts the same clusters", () => {
 
 /** Clusters, and what only becomes one beside another. */
 const CLUSTERS = [
-	"a", "é", "e\u0301", "漢", "\r\n", "\r", "\n", "\t", "\0",
-	"👩‍👩‍👧‍👦", "👩‍🚀", "👩🏽‍🚀", "❤️‍🔥", "🏳️‍🌈", "🏴‍☠️", "👍🏿", "🤷🏻‍♂️", "☺️", "☺︎", "1️⃣", "#⃣",
-	"🇩🇪", "🇩", "🇪", "🇯🇵", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "\u200d", "\u200c", "\u200b", "\ufe0f", "\u{1f3fd}",
-	"क्षि", "क्‍ष", "नि", "स्त्री", "த்", "நி", "ক্ষ", "ഖ്യ", "క్ష", "ກຳ", "ำ", "ก็", "မြ", "ខ្មែរ",
-	"각", "ᄀ", "ᅡ", "ᆨ", "가", "ㄱ", "Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚̯̞̠͍", "\u0600", "\u06dd", "𑂽", "\u0e33", "ｶﾞ",
+	"a",
+	"é",
+	"e\u0301",
+	"漢",
+	"\r\n",
+	"\r",
+	"\n",
+	"\t",
+	"\0",
+	"👩‍👩‍👧‍👦",
+	"👩‍🚀",
+	"👩🏽‍🚀",
+	"❤️‍🔥",
+	"🏳️‍🌈",
+	"🏴‍☠️",
+	"👍🏿",
+	"🤷🏻‍♂️",
+	"☺️",
+	"☺︎",
+	"1️⃣",
+	"#⃣",
+	"🇩🇪",
+	"🇩",
+	"🇪",
+	"🇯🇵",
+	"🏴󠁧󠁢󠁥󠁮󠁧󠁿",
+	"\u200d",
+	"\u200c",
+	"\u200b",
+	"\ufe0f",
+	"\u{1f3fd}",
+	"क्षि",
+	"क्‍ष",
+	"नि",
+	"स्त्री",
+	"த்",
+	"நி",
+	"ক্ষ",
+	"ഖ്യ",
+	"క్ష",
+	"ກຳ",
+	"ำ",
+	"ก็",
+	"မြ",
+	"ខ្មែរ",
+	"각",
+	"ᄀ",
+	"ᅡ",
+	"ᆨ",
+	"가",
+	"ㄱ",
+	"Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚̯̞̠͍",
+	"\u0600",
+	"\u06dd",
+	"𑂽",
+	"\u0e33",
+	"ｶﾞ",
 ];
 
 test("values of the data model are the same there and back", () => {
 	const random = new Random(SEED + 2);
 	const made = Array.from({ length: 10_000 }, () => values(random));
-	for (const [index, answer] of judge(made.map((value) => `j ${JSON.stringify(value)}`), []).entries()) {
+	for (const [index, answer] of judge(
+		made.map((value) => `j ${JSON.stringify(value)}`),
+		[],
+	).entries()) {
 		const value = made[index];
 		const [hex, ...json] = answer.split(" ");
 		assert.deepEqual(JSON.parse(json.join(" ")), value);

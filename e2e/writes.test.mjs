@@ -67,7 +67,11 @@ onEachHost("writes", (server) => {
 		],
 		[
 			"a post with a date of no zone",
-			() => asker.write(CREATE, { collection: POST, record: post({ createdAt: "2026-01-01T00:00:00" }) }),
+			() =>
+				asker.write(CREATE, {
+					collection: POST,
+					record: post({ createdAt: "2026-01-01T00:00:00" }),
+				}),
 			`Invalid ${POST} record: Record/createdAt must be an valid atproto datetime (both RFC-3339 and ISO-8601)`,
 		],
 		[

@@ -191,6 +191,13 @@ fn what_is_wrong_in_a_record_is_said_in_the_words_that_clients_know() {
             json!({ "text": "", "part": {} }),
             r#"Record/part must be an object which includes the "$type" property"#,
         ),
+        // The type of a blob is none that a union can have.
+        (
+            json!({ "text": "", "open": {
+                "$type": "blob", "mimeType": "a/b", "size": 1, "ref": { "$link":
+                    "bafkreiabxtdmcjyc6wqrghg57xv6t6duarjz4t2s7o2jmxhkfcy2kqrdzi" } } }),
+            r#"Record/open must be an object which includes the "$type" property"#,
+        ),
         (
             json!({ "text": "", "part": { "$type": "com.example.other" } }),
             "Record/part $type must be one of lex:com.example.note#part",
@@ -234,6 +241,35 @@ fn what_a_schema_does_not_speak_of_is_free() {
         let cbor = to_cbor(&record.to_string()).unwrap();
         assert_eq!(schema.validate(&cbor), Ok(()), "{record}");
     }
+}
+
+#[test]
+fn limits_may_be_beyond_32_bits() {
+    let most = 1_u64 << 33;
+    let defs = json!({ "main": { "type": "record", "key": "any", "record": {
+        "type": "object", "required": ["\"\u{7}"], "properties": {
+            "\"\u{7}": { "type": "blob", "maxSize": most },
+            "least": { "type": "string", "minLength": most },
+            "most": { "type": "string", "maxLength": most, "maxGraphemes": most } } } } });
+    let document = json!({ "lexicon": 1, "id": "com.example.note", "defs": defs });
+    let bytes = compile([&Document::parse(&document.to_string()).unwrap()]).unwrap();
+    let judge = |size: u64, name: &str| {
+        let cid = "bafkreiabxtdmcjyc6wqrghg57xv6t6duarjz4t2s7o2jmxhkfcy2kqrdzi";
+        let blob = json!({ "$type": "blob", "ref": { "$link": cid }, "mimeType": "a/b",
+            "size": size });
+        let record = json!({ "$type": "com.example.note", "\"\u{7}": blob, name: "text" });
+        let cbor = to_cbor(&record.to_string()).unwrap();
+        schema(&bytes).validate(&cbor).map_err(|invalid| invalid.to_string())
+    };
+    assert_eq!(judge(most, "most"), Ok(()));
+    let large = "Record/\"\u{7} must not be larger than 8589934592 bytes";
+    assert_eq!(judge(most + 1, "most"), Err(large.to_owned()));
+    let short = "Record/least must not be shorter than 4294967295 characters";
+    assert_eq!(judge(0, "least"), Err(short.to_owned()));
+    // Names are quoted as they are.
+    let cbor = to_cbor(r#"{ "$type": "com.example.note" }"#).unwrap();
+    let missing = schema(&bytes).validate(&cbor).unwrap_err().to_string();
+    assert_eq!(missing, "Record must have the property \"\"\u{7}\"");
 }
 
 #[test]

@@ -166,7 +166,10 @@ fn end_to_end(scope: Scope) -> Result<(), Error> {
         "--package",
         "nacre-xtask",
     ]))?;
-    process::run(cargo().args(["build", "--package", "nacre-mst", "--example", "history"]))?;
+    let judges = [("nacre-mst", "history"), ("nacre-lexicon", "judge")];
+    for (package, example) in judges {
+        process::run(cargo().args(["build", "--package", package, "--example", example]))?;
+    }
     let e2e = paths::e2e();
     node::npm_ci(&e2e)?;
     let hosts = match scope {
@@ -178,6 +181,7 @@ fn end_to_end(scope: Scope) -> Result<(), Error> {
     test.arg("test").env("PATH", node::path_with_node()?).env("NACRE_E2E_HOSTS", hosts);
     test.env("NACRE_PDS", programs.join("pds")).env("NACRE_XTASK", programs.join("xtask"));
     test.env("NACRE_HISTORY", programs.join("examples/history"));
+    test.env("NACRE_JUDGE", programs.join("examples/judge"));
     process::run(&mut test)
 }
 

@@ -106,9 +106,8 @@ impl<'c, 'd> Validator<'c, 'd> {
     }
 
     fn union(&mut self, node: usize) -> Verdict {
-        let Some(found) = type_of(self.cursor.clone()) else {
-            return Err(Invalid::new(Reason::Untyped));
-        };
+        let found = type_of(self.cursor.clone()).filter(|found| *found != b"blob");
+        let Some(found) = found else { return Err(Invalid::new(Reason::Untyped)) };
         let (catalogue, count) = (self.catalogue, self.catalogue.index(node + 1));
         // A main definition may be called by its full name too.
         let name = found.strip_suffix(b"#main").unwrap_or(found);
