@@ -223,7 +223,7 @@ fn is_right(document: &Value, schema: &Value, value: &Value) -> bool {
                 && (schema.get("format").is_none() || Datetime::parse(text).is_ok())
         }),
         "union" => match map(value).and_then(|fields| fields.get("$type")?.as_str()) {
-            None => false,
+            None | Some("blob") => false,
             Some(found) => match found.strip_prefix(NAME) {
                 Some(name @ ("#part" | "#other")) => {
                     is_right(document, named(document, name), value)
