@@ -10,6 +10,7 @@
 //! <https://atproto.com/specs/data-model>
 
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
+use core::cmp::Ordering;
 use core::mem;
 
 use cid::Cid;
@@ -18,7 +19,7 @@ use crate::{
     BlobRef, DataError, MAX_CBOR_BYTES, MAX_DEPTH, MAX_ITEMS, MAX_KEY_BYTES, base64,
     blob::{BlobShape, LegacyShape},
     cbor::{self, ARRAY, BYTES, MAP},
-    json::Scanner,
+    json::{Scanner, Words},
     link::Link,
 };
 
@@ -51,10 +52,10 @@ pub(crate) fn encode(json: &str, root_type: Option<&str>) -> Result<Encoded, Dat
     let mut encoder = Encoder {
         input: Scanner::new(json)?,
         root_type,
-        found: Encoded { bytes: Vec::with_capacity(json.len()), ..Encoded::default() },
-        open: Vec::new(),
-        entries: Vec::new(),
-        scratch: String::new(),
+        found: Encoded { bytes: Vec::with_capacity(json.len() + MORE), ..Encoded::default() },
+        open: Vec::with_capacity(8),
+        entries: Vec::with_capacity(32),
+        scratch: Vec::new(),
         sorted: Vec::new(),
     };
     encoder.run()?;
@@ -69,7 +70,7 @@ struct Encoder<'a> {
     /// The entries of all open objects, those of the innermost last.
     entries: Vec<Entry>,
     /// A string with escapes, put together.
-    scratch: String,
+    scratch: Vec<u8>,
     /// An object's entries, on their way into order.
     sorted: Vec<u8>,
 }
@@ -92,6 +93,8 @@ struct Container {
 /// A key and its value in the output; the key lies there encoded, so it compares as bytes.
 #[derive(Clone, Copy)]
 struct Entry {
+    /// How the key begins, such that keys are in order if these are.
+    first: u64,
     start: usize,
     key_end: usize,
     end: usize,
@@ -127,7 +130,7 @@ impl Encoder<'_> {
     fn value(&mut self) -> Result<(), DataError> {
         let out = &mut self.found.bytes;
         match self.input.peek() {
-            Some(b'"') => cbor::text(out, self.input.string(&mut self.scratch)?),
+            Some(b'"') => cbor::words(out, self.input.string(&mut self.scratch)?),
             Some(b'-' | b'0'..=b'9') => cbor::integer(out, self.input.integer()?),
             Some(b'{') => self.open(true)?,
             Some(b'[') => self.open(false)?,
@@ -170,15 +173,15 @@ impl Encoder<'_> {
     /// Encodes a key and its value, or the value alone if it only has a container to come.
     fn entry(&mut self) -> Result<(), DataError> {
         let key = self.input.string(&mut self.scratch)?;
-        if key.is_empty() || key.len() > MAX_KEY_BYTES {
+        if key.len == 0 || key.len > MAX_KEY_BYTES {
             return Err(DataError::KeyLength);
         }
-        match key {
-            "$bytes" => return self.lone_value(DataError::Bytes, push_bytes),
-            "$link" => return self.lone_value(DataError::Link, push_link),
+        match key.bytes() {
+            b"$bytes" => return self.lone_value(DataError::Bytes, push_bytes),
+            b"$link" => return self.lone_value(DataError::Link, push_link),
             _ => {}
         }
-        let is_type = key == "$type";
+        let is_type = key.bytes() == b"$type";
         push_key(key, &mut self.found.bytes, &mut self.entries, self.open.last_mut());
         self.input.expect(b':')?;
         if is_type { self.type_value() } else { self.value() }
@@ -189,16 +192,17 @@ impl Encoder<'_> {
             return Err(DataError::Type);
         }
         let text = self.input.string(&mut self.scratch)?;
-        if text.is_empty() {
+        if text.len == 0 {
             return Err(DataError::Type);
         }
-        if self.open.len() == 1 && self.root_type.is_some_and(|expected| expected != text) {
-            self.found.other_type = Some(text.to_owned());
+        let is_other = |expected: &str| expected.as_bytes() != text.bytes();
+        if self.open.len() == 1 && self.root_type.is_some_and(is_other) {
+            self.found.other_type = Some(text.text().to_owned());
         }
         let object = self.open.last_mut().expect("an entry is read inside of an object");
         object.has_type = true;
-        object.is_blob = text == "blob";
-        cbor::text(&mut self.found.bytes, text);
+        object.is_blob = text.bytes() == b"blob";
+        cbor::words(&mut self.found.bytes, text);
         Ok(())
     }
 
@@ -220,7 +224,7 @@ impl Encoder<'_> {
         if self.input.peek() != Some(b'"') {
             return Err(error);
         }
-        let text = self.input.string(&mut self.scratch)?;
+        let text = self.input.string(&mut self.scratch)?.text();
         self.found.bytes.truncate(object.start);
         push(text, &mut self.found.bytes).ok_or(error)?;
         if self.input.eat(b'}') { Ok(()) } else { Err(error) }
@@ -237,7 +241,7 @@ impl Encoder<'_> {
             && !container.has_type
         {
             let out = &mut self.found.bytes;
-            push_key("$type", out, &mut self.entries, Some(&mut container));
+            push_key(Words::of("$type"), out, &mut self.entries, Some(&mut container));
             cbor::text(out, root_type);
             container.len += 1;
         }
@@ -257,13 +261,12 @@ impl Encoder<'_> {
         for entry in entries.iter_mut().rev() {
             entry.end = mem::replace(&mut end, entry.start);
         }
-        let key = |entry: &Entry| &out[entry.start..entry.key_end];
-        // Shorter keys have smaller heads, so this order is the canonical one: by length first.
-        entries.sort_unstable_by(|a, b| key(a).cmp(key(b)));
-        if entries.windows(2).any(|pair| key(&pair[0]) == key(&pair[1])) {
+        entries.sort_unstable_by(|a, b| a.order(b, out));
+        if entries.windows(2).any(|pair| pair[0].order(&pair[1], out).is_eq()) {
             return Err(DataError::DuplicateKey);
         }
         self.sorted.clear();
+        self.sorted.reserve(out.capacity());
         for entry in entries {
             self.sorted.extend_from_slice(&out[entry.start..entry.end]);
         }
@@ -276,27 +279,62 @@ impl Encoder<'_> {
         let map = &self.found.bytes[object.start..];
         if object.is_blob {
             self.found.blobs.push(BlobShape::parse(map).ok_or(DataError::Blob)?.into());
-        } else if self.found.legacy_blob.is_none() {
+        } else if object.len == 2 && self.found.legacy_blob.is_none() {
             self.found.legacy_blob = LegacyShape::parse(map).map(|blob| blob.link.to_cid());
         }
         Ok(())
     }
 }
 
+impl Entry {
+    /// Compares keys as DAG-CBOR orders them: by length, then by bytes.
+    #[inline]
+    fn order(&self, other: &Self, out: &[u8]) -> Ordering {
+        // Shorter keys have smaller heads, so encoded keys are in this order.
+        let key = |entry: &Self| &out[entry.start..entry.key_end];
+        self.first.cmp(&other.first).then_with(|| key(self).cmp(key(other)))
+    }
+}
+
+/// Returns the length of a key and its first seven bytes. Of a key that is not short it is the
+/// length alone, which comes before all bytes.
+#[inline]
+fn first_of(key: Words<'_>) -> u64 {
+    let Ok(len @ 0..LONG_KEY) = u8::try_from(key.len) else {
+        let len = u64::try_from(key.len).unwrap_or(u64::MAX);
+        return u64::from(LONG_KEY) << 56 | len;
+    };
+    let mut first = match key.ahead.first_chunk() {
+        Some(chunk) => u64::from_be_bytes(*chunk),
+        None => {
+            let mut chunk = [0; 8];
+            chunk.iter_mut().zip(key.ahead).for_each(|(to, byte)| *to = *byte);
+            u64::from_be_bytes(chunk)
+        }
+    };
+    if len < 7 {
+        // What is ahead of a short key is not of it.
+        first &= !(u64::MAX >> (8 * len));
+    }
+    u64::from(len) << 56 | first >> 8
+}
+
 /// Appends a key and remembers its entry.
+#[inline]
 fn push_key(
-    key: &str,
+    key: Words<'_>,
     out: &mut Vec<u8>,
     entries: &mut Vec<Entry>,
     object: Option<&mut Container>,
 ) {
     let object = object.expect("an entry is read inside of an object");
     let start = out.len();
-    cbor::text(out, key);
+    cbor::words(out, key);
+    let entry = Entry { first: first_of(key), start, key_end: out.len(), end: out.len() };
     if let Some(before) = entries[object.first_entry..].last() {
-        object.is_sorted &= out[before.start..before.key_end] < out[start..];
+        object.is_sorted &= before.order(&entry, out).is_lt();
     }
-    entries.push(Entry { start, key_end: out.len(), end: out.len() });
+    entries.push(entry);
 }
 
 fn push_bytes(text: &str, out: &mut Vec<u8>) -> Option<()> {
@@ -319,3 +357,9 @@ fn write_head(out: &mut Vec<u8>, start: usize, major: u8, len: usize) {
     cbor::head_for_len(&mut head, major, len);
     out.splice(start..=start, head);
 }
+
+/// The keys that are compared by more than their first bytes from the start have this length.
+const LONG_KEY: u8 = 24;
+
+/// Room for what is copied and taken away again.
+const MORE: usize = 48;

@@ -5,15 +5,42 @@
 //!
 //! <https://www.rfc-editor.org/rfc/rfc8259>
 
-use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::{DataError, MAX_INTEGER, MAX_JSON_BYTES};
+
+/// A string that was read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Words<'a> {
+    /// How many bytes it has.
+    pub(crate) len: usize,
+    /// Its bytes, and often those that come behind it: whoever copies it may copy more, and a
+    /// number of bytes that the compiler knows.
+    pub(crate) ahead: &'a [u8],
+}
+
+impl<'a> Words<'a> {
+    pub(crate) fn of(text: &'a str) -> Self {
+        Self { len: text.len(), ahead: text.as_bytes() }
+    }
+
+    /// Returns the bytes of the string, which are UTF-8.
+    #[inline]
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        self.ahead.get(..self.len).unwrap_or_default()
+    }
+
+    /// Returns the string, not cheaply.
+    pub(crate) fn text(self) -> &'a str {
+        core::str::from_utf8(self.bytes()).unwrap_or_default()
+    }
+}
 
 /// Reads tokens from the front of JSON text.
 #[derive(Debug)]
 pub(crate) struct Scanner<'a> {
-    text: &'a str,
-    at: usize,
+    rest: &'a [u8],
+    len: usize,
 }
 
 impl<'a> Scanner<'a> {
@@ -21,96 +48,111 @@ impl<'a> Scanner<'a> {
         if text.len() > MAX_JSON_BYTES {
             Err(DataError::TooLarge)
         } else {
-            Ok(Self { text, at: 0 })
+            Ok(Self { rest: text.as_bytes(), len: text.len() })
         }
     }
 
     /// Skips white space and returns the byte after it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn peek(&mut self) -> Option<u8> {
-        loop {
-            let byte = *self.text.as_bytes().get(self.at)?;
-            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
-                return Some(byte);
-            }
-            self.at += 1;
+        match self.rest.first() {
+            Some(byte) if *byte > b' ' => Some(*byte),
+            _ => self.peek_behind_space(),
         }
     }
 
+    fn peek_behind_space(&mut self) -> Option<u8> {
+        while let Some((b' ' | b'\n' | b'\r' | b'\t', rest)) = self.rest.split_first() {
+            self.rest = rest;
+        }
+        self.rest.first().copied()
+    }
+
     /// Skips white space and then this byte, if it is there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn eat(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
-        self.at += usize::from(found);
+        if found {
+            self.skip(1);
+        }
         found
     }
 
     /// Skips white space and then this byte, which must be there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn expect(&mut self, byte: u8) -> Result<(), DataError> {
         if self.eat(byte) { Ok(()) } else { Err(self.syntax()) }
     }
 
     /// Reads `true`, `false` or `null`.
     pub(crate) fn word(&mut self, word: &str) -> Result<(), DataError> {
-        if !self.rest().starts_with(word) {
-            return Err(self.syntax());
-        }
-        self.at += word.len();
+        let rest = self.rest.strip_prefix(word.as_bytes()).ok_or_else(|| self.syntax())?;
+        self.rest = rest;
         Ok(())
     }
 
     /// Reads a string; one with escapes is put together in `scratch`.
     #[inline]
-    pub(crate) fn string<'s>(&mut self, scratch: &'s mut String) -> Result<&'s str, DataError>
+    pub(crate) fn string<'s>(&mut self, scratch: &'s mut Vec<u8>) -> Result<Words<'s>, DataError>
     where
         'a: 's,
     {
         self.expect(b'"')?;
-        let plain = self.plain();
-        if self.next_is(b'"') {
-            self.at += 1;
-            return Ok(plain);
+        let ahead = self.rest;
+        let len = plain_len(ahead);
+        self.skip(len);
+        if let Some((b'"', rest)) = self.rest.split_first() {
+            self.rest = rest;
+            return Ok(Words { len, ahead });
         }
+        self.escaped(Words { len, ahead }.bytes(), scratch)
+    }
+
+    /// Reads the rest of a string, behind text that was plain.
+    #[cold]
+    fn escaped<'s>(
+        &mut self,
+        plain: &[u8],
+        scratch: &'s mut Vec<u8>,
+    ) -> Result<Words<'s>, DataError> {
         scratch.clear();
-        scratch.push_str(plain);
-        loop {
-            // What stopped the plain text is a quote, an escape, a control character or the end.
-            if self.next_is(b'"') {
-                self.at += 1;
-                return Ok(scratch);
-            }
-            if !self.next_is(b'\\') {
+        scratch.extend_from_slice(plain);
+        // What stopped the plain text is a quote, an escape, a control character or the end.
+        while !self.skip_if(b'"') {
+            if !self.skip_if(b'\\') {
                 return Err(self.syntax());
             }
-            self.at += 1;
-            scratch.push(self.escape()?);
-            scratch.push_str(self.plain());
+            let escaped = self.escape()?;
+            scratch.extend_from_slice(escaped.encode_utf8(&mut [0; 4]).as_bytes());
+            let (ahead, len) = (self.rest, plain_len(self.rest));
+            scratch.extend_from_slice(Words { len, ahead }.bytes());
+            self.skip(len);
         }
+        Ok(Words { len: scratch.len(), ahead: scratch })
     }
 
     /// Reads a number whose value is an integer of the data model, however it is written.
     pub(crate) fn integer(&mut self) -> Result<i64, DataError> {
-        let is_negative = self.next_is(b'-');
-        self.at += usize::from(is_negative);
+        let is_negative = self.skip_if(b'-');
         let mut decimal = Decimal::default();
         let whole = self.digits()?;
-        if whole.len() > 1 && whole.starts_with('0') {
+        if whole.len() > 1 && whole.starts_with(b"0") {
             return Err(self.syntax());
         }
         decimal.push(whole);
-        if self.next_is(b'.') {
-            self.at += 1;
+        if self.skip_if(b'.') {
             let fraction = self.digits()?;
             decimal.push(fraction);
             decimal.shift(-len_i64(fraction));
         }
-        if self.next_is(b'e') || self.next_is(b'E') {
-            self.at += 1;
-            let exponent_is_negative = self.next_is(b'-');
-            self.at += usize::from(exponent_is_negative || self.next_is(b'+'));
+        if self.skip_if(b'e') || self.skip_if(b'E') {
+            let exponent_is_negative = self.skip_if(b'-');
+            if !exponent_is_negative {
+                self.skip_if(b'+');
+            }
+            let digits = core::str::from_utf8(self.digits()?).unwrap_or_default();
             // One too long for 64 bits is as good as infinite.
-            let exponent = self.digits()?.parse().unwrap_or(i64::MAX);
+            let exponent = digits.parse().unwrap_or(i64::MAX);
             decimal.shift(if exponent_is_negative { -exponent } else { exponent });
         }
         let value = decimal.integer()?;
@@ -121,40 +163,40 @@ impl<'a> Scanner<'a> {
         self.peek().is_none()
     }
 
+    #[cold]
     pub(crate) fn syntax(&self) -> DataError {
-        DataError::Syntax(self.at)
+        DataError::Syntax(self.at())
     }
 
-    fn rest(&self) -> &'a str {
-        self.text.get(self.at..).unwrap_or_default()
+    fn at(&self) -> usize {
+        self.len - self.rest.len()
     }
 
-    fn next_is(&self, byte: u8) -> bool {
-        self.text.as_bytes().get(self.at) == Some(&byte)
+    #[inline(always)]
+    fn skip(&mut self, len: usize) {
+        self.rest = self.rest.get(len..).unwrap_or_default();
     }
 
-    /// Reads text up to the next byte that needs a look.
-    fn plain(&mut self) -> &'a str {
-        let rest = self.rest();
-        let len = plain_len(rest.as_bytes());
-        self.at += len;
-        rest.get(..len).unwrap_or_default()
+    fn skip_if(&mut self, byte: u8) -> bool {
+        let found = self.rest.first() == Some(&byte);
+        self.skip(usize::from(found));
+        found
     }
 
-    fn digits(&mut self) -> Result<&'a str, DataError> {
-        let rest = self.rest();
-        let len = rest.bytes().take_while(u8::is_ascii_digit).count();
-        self.at += len;
+    fn digits(&mut self) -> Result<&'a [u8], DataError> {
+        let rest = self.rest;
+        let len = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        self.skip(len);
         if len == 0 { Err(self.syntax()) } else { Ok(rest.get(..len).unwrap_or_default()) }
     }
 
     /// Reads what follows a backslash.
     fn escape(&mut self) -> Result<char, DataError> {
-        let at = self.at;
-        let byte = *self.text.as_bytes().get(at).ok_or(DataError::Syntax(at))?;
-        self.at += 1;
+        let at = self.at();
+        let (byte, rest) = self.rest.split_first().ok_or(DataError::Syntax(at))?;
+        self.rest = rest;
         Ok(match byte {
-            b'"' | b'\\' | b'/' => char::from(byte),
+            b'"' | b'\\' | b'/' => char::from(*byte),
             b'b' => '\u{8}',
             b'f' => '\u{c}',
             b'n' => '\n',
@@ -169,8 +211,8 @@ impl<'a> Scanner<'a> {
     fn unicode_escape(&mut self, at: usize) -> Result<char, DataError> {
         let first = self.hex4()?;
         let unit = match first {
-            0xd800..0xdc00 if self.rest().starts_with("\\u") => {
-                self.at += 2;
+            0xd800..0xdc00 if self.rest.starts_with(b"\\u") => {
+                self.skip(2);
                 match self.hex4()? {
                     second @ 0xdc00..0xe000 => {
                         0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00)
@@ -185,10 +227,13 @@ impl<'a> Scanner<'a> {
     }
 
     fn hex4(&mut self) -> Result<u32, DataError> {
-        let digits = self.rest().get(..4).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
-        let value = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
-        let value = value.ok_or_else(|| self.syntax())?;
-        self.at += 4;
+        let digits = self.rest.get(..4).ok_or_else(|| self.syntax())?;
+        let mut value = 0;
+        for digit in digits {
+            let digit = char::from(*digit).to_digit(16).ok_or_else(|| self.syntax())?;
+            value = value << 4 | digit;
+        }
+        self.skip(4);
         Ok(value)
     }
 }
@@ -196,17 +241,43 @@ impl<'a> Scanner<'a> {
 /// Returns how many bytes go by before a quote, a backslash or a control character.
 #[inline]
 pub(crate) fn plain_len(bytes: &[u8]) -> usize {
-    let (words, _) = bytes.as_chunks::<8>();
+    // Most strings are short.
+    if let Some(word) = bytes.first_chunk() {
+        let special = special_bytes(u64::from_le_bytes(*word));
+        if special != 0 {
+            return place(special);
+        }
+    }
+    plain_len_of_long(bytes)
+}
+
+fn plain_len_of_long(bytes: &[u8]) -> usize {
+    let (blocks, _) = bytes.as_chunks::<32>();
+    // Compared at once, wherever the machine can.
+    let is_plain =
+        |block: &&[u8; 32]| !block.iter().fold(false, |any, byte| any | is_special(*byte));
+    let start = blocks.iter().take_while(is_plain).count() * 32;
+    let rest = bytes.get(start..).unwrap_or_default();
+    let (words, _) = rest.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
         let special = special_bytes(u64::from_le_bytes(*word));
         if special != 0 {
-            let within = special.trailing_zeros() / 8;
-            return index * 8 + usize::try_from(within).unwrap_or_default();
+            return start + index * 8 + place(special);
         }
     }
-    let start = words.len() * 8;
-    let rest = bytes.iter().skip(start);
-    start + rest.take_while(|&&byte| byte >= 0x20 && byte != b'"' && byte != b'\\').count()
+    let behind = rest.iter().skip(words.len() * 8);
+    start + words.len() * 8 + behind.take_while(|byte| !is_special(**byte)).count()
+}
+
+#[inline]
+fn is_special(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+/// Returns which byte is the first that is special, of those of a word.
+#[inline]
+fn place(special: u64) -> usize {
+    usize::try_from(special.trailing_zeros() / 8).unwrap_or_default()
 }
 
 /// Sets the top bit of each byte that is special; above the lowest such byte, bits may be wrong.
@@ -231,8 +302,8 @@ struct Decimal {
 }
 
 impl Decimal {
-    fn push(&mut self, digits: &str) {
-        for digit in digits.bytes().map(|digit| u64::from(digit - b'0')) {
+    fn push(&mut self, digits: &[u8]) {
+        for digit in digits.iter().map(|digit| u64::from(digit - b'0')) {
             if digit == 0 {
                 self.zeros += i64::from(self.digits != 0);
                 continue;
@@ -266,6 +337,6 @@ fn scaled(value: u64, power: i64) -> u64 {
     power.map_or(u64::MAX, |power| value.saturating_mul(power))
 }
 
-fn len_i64(text: &str) -> i64 {
-    i64::try_from(text.len()).unwrap_or(i64::MAX)
+fn len_i64(digits: &[u8]) -> i64 {
+    i64::try_from(digits.len()).unwrap_or(i64::MAX)
 }

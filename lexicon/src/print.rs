@@ -40,7 +40,7 @@ fn print(event: Event<'_, &str>, out: &mut String) {
             base64::encode(bytes, out);
             out.push_str(r#""}"#);
         }
-        Event::Integer(value) => write!(out, "{value}").expect("a String takes all text"),
+        Event::Integer(value) => integer(value, out),
         Event::Key(key) => {
             string(key, out);
             out.push(':');
@@ -55,6 +55,24 @@ fn print(event: Event<'_, &str>, out: &mut String) {
         Event::Null => out.push_str("null"),
         Event::Text(text) => string(text, out),
     }
+}
+
+/// Prints an integer, without what the general way to print things takes.
+fn integer(value: i64, out: &mut String) {
+    let mut digits = [b'0'; 20];
+    let (mut left, mut start) = (value.unsigned_abs(), digits.len());
+    for (index, digit) in digits.iter_mut().enumerate().rev() {
+        *digit += (left % 10).to_le_bytes()[0];
+        (left, start) = (left / 10, index);
+        if left == 0 {
+            break;
+        }
+    }
+    if value < 0 {
+        out.push('-');
+    }
+    let digits = digits.get(start..).and_then(|digits| core::str::from_utf8(digits).ok());
+    out.push_str(digits.unwrap_or_default());
 }
 
 fn string(text: &str, out: &mut String) {
