@@ -58,7 +58,7 @@ pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
 
 /// Appends text with what lies behind it, and takes that away again: a copy of a length that is
 /// known is much faster than one that is not.
-#[inline]
+#[inline(always)]
 pub(crate) fn words(out: &mut Vec<u8>, words: Words<'_>) {
     let Words { len, ahead } = words;
     head_for_len(out, TEXT, len);

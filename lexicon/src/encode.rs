@@ -53,7 +53,8 @@ pub(crate) fn encode(json: &str, root_type: Option<&str>) -> Result<Encoded, Dat
         input: Scanner::new(json)?,
         root_type,
         found: Encoded { bytes: Vec::with_capacity(json.len() + MORE), ..Encoded::default() },
-        open: Vec::with_capacity(8),
+        current: Container::OUTSIDE,
+        around: Vec::with_capacity(8),
         entries: Vec::with_capacity(32),
         scratch: Vec::new(),
         sorted: Vec::new(),
@@ -66,7 +67,10 @@ struct Encoder<'a> {
     input: Scanner<'a>,
     root_type: Option<&'a str>,
     found: Encoded,
-    open: Vec<Container>,
+    /// The innermost container that is open.
+    current: Container,
+    /// Those around it, outermost first; none if no container is open.
+    around: Vec<Container>,
     /// The entries of all open objects, those of the innermost last.
     entries: Vec<Entry>,
     /// A string with escapes, put together.
@@ -88,6 +92,21 @@ struct Container {
     is_sorted: bool,
     is_blob: bool,
     has_type: bool,
+    /// Whether it has a key of blob references in the old form.
+    has_cid: bool,
+}
+
+impl Container {
+    const OUTSIDE: Self = Self {
+        is_object: false,
+        start: 0,
+        len: 0,
+        first_entry: 0,
+        is_sorted: true,
+        is_blob: false,
+        has_type: false,
+        has_cid: false,
+    };
 }
 
 /// A key and its value in the output; the key lies there encoded, so it compares as bytes.
@@ -103,25 +122,29 @@ struct Entry {
 impl Encoder<'_> {
     fn run(&mut self) -> Result<(), DataError> {
         match self.input.peek() {
-            Some(b'{') => self.value()?,
+            Some(b'{') => self.open(true)?,
             Some(b'"' | b'[' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
                 return Err(DataError::NotObject);
             }
             _ => return Err(self.input.syntax()),
         }
-        while let Some(container) = self.open.last_mut() {
-            if self.input.eat(if container.is_object { b'}' } else { b']' }) {
+        while !self.around.is_empty() {
+            let Container { is_object, len, .. } = self.current;
+            if self.input.eat(if is_object { b'}' } else { b']' }) {
                 self.close()?;
                 continue;
             }
-            if container.len > 0 {
+            if len > 0 {
                 self.input.expect(b',')?;
             }
-            if container.len == MAX_ITEMS {
+            if len == MAX_ITEMS {
                 return Err(DataError::Items);
             }
-            container.len += 1;
-            if container.is_object { self.entry()? } else { self.value()? }
+            self.current.len += 1;
+            if is_object && self.entry()? {
+                continue;
+            }
+            self.value()?;
         }
         if self.input.is_at_end() { Ok(()) } else { Err(DataError::Trailing) }
     }
@@ -152,39 +175,43 @@ impl Encoder<'_> {
     }
 
     fn open(&mut self, is_object: bool) -> Result<(), DataError> {
-        if self.open.len() == MAX_DEPTH {
+        if self.around.len() == MAX_DEPTH {
             return Err(DataError::Depth);
         }
         self.input.expect(if is_object { b'{' } else { b'[' })?;
-        self.open.push(Container {
+        let container = Container {
             is_object,
             start: self.found.bytes.len(),
-            len: 0,
             first_entry: self.entries.len(),
-            is_sorted: true,
-            is_blob: false,
-            has_type: false,
-        });
+            ..Container::OUTSIDE
+        };
+        self.around.push(mem::replace(&mut self.current, container));
         // The head's place, for up to 23 members.
         self.found.bytes.push(0);
         Ok(())
     }
 
-    /// Encodes a key and its value, or the value alone if it only has a container to come.
-    fn entry(&mut self) -> Result<(), DataError> {
+    /// Encodes a key. Returns whether that was all: the value of `$type` is encoded with it, and
+    /// `$link` and `$bytes` are no keys, but the whole object is a value.
+    fn entry(&mut self) -> Result<bool, DataError> {
         let key = self.input.string(&mut self.scratch)?;
         if key.len == 0 || key.len > MAX_KEY_BYTES {
             return Err(DataError::KeyLength);
         }
+        let mut is_type = false;
         match key.bytes() {
-            b"$bytes" => return self.lone_value(DataError::Bytes, push_bytes),
-            b"$link" => return self.lone_value(DataError::Link, push_link),
+            b"$bytes" => return self.lone_value(DataError::Bytes, push_bytes).map(|()| true),
+            b"$link" => return self.lone_value(DataError::Link, push_link).map(|()| true),
+            b"$type" => is_type = true,
+            b"cid" => self.current.has_cid = true,
             _ => {}
         }
-        let is_type = key.bytes() == b"$type";
-        push_key(key, &mut self.found.bytes, &mut self.entries, self.open.last_mut());
+        push_key(key, &mut self.found.bytes, &mut self.entries, &mut self.current);
         self.input.expect(b':')?;
-        if is_type { self.type_value() } else { self.value() }
+        if is_type {
+            self.type_value()?;
+        }
+        Ok(is_type)
     }
 
     fn type_value(&mut self) -> Result<(), DataError> {
@@ -196,12 +223,11 @@ impl Encoder<'_> {
             return Err(DataError::Type);
         }
         let is_other = |expected: &str| expected.as_bytes() != text.bytes();
-        if self.open.len() == 1 && self.root_type.is_some_and(is_other) {
+        if self.around.len() == 1 && self.root_type.is_some_and(is_other) {
             self.found.other_type = Some(text.text().to_owned());
         }
-        let object = self.open.last_mut().expect("an entry is read inside of an object");
-        object.has_type = true;
-        object.is_blob = text.bytes() == b"blob";
+        self.current.has_type = true;
+        self.current.is_blob = text.bytes() == b"blob";
         cbor::words(&mut self.found.bytes, text);
         Ok(())
     }
@@ -212,12 +238,11 @@ impl Encoder<'_> {
         error: DataError,
         push: fn(&str, &mut Vec<u8>) -> Option<()>,
     ) -> Result<(), DataError> {
-        let object = self.open.pop().expect("an entry is read inside of an object");
         // The outermost value stays an object.
-        if self.open.is_empty() {
+        if self.around.len() == 1 {
             return Err(DataError::NotObject);
         }
-        if object.len > 1 {
+        if self.current.len > 1 {
             return Err(error);
         }
         self.input.expect(b':')?;
@@ -225,41 +250,58 @@ impl Encoder<'_> {
             return Err(error);
         }
         let text = self.input.string(&mut self.scratch)?.text();
-        self.found.bytes.truncate(object.start);
+        self.found.bytes.truncate(self.current.start);
         push(text, &mut self.found.bytes).ok_or(error)?;
+        self.leave();
         if self.input.eat(b'}') { Ok(()) } else { Err(error) }
     }
 
     fn close(&mut self) -> Result<(), DataError> {
-        let mut container = self.open.pop().expect("only an open container can end");
-        if !container.is_object {
-            write_head(&mut self.found.bytes, container.start, ARRAY, container.len);
+        let Container { is_object, start, first_entry, .. } = self.current;
+        if !is_object {
+            write_head(&mut self.found.bytes, start, ARRAY, self.current.len);
+            self.leave();
             return Ok(());
         }
         if let Some(root_type) = self.root_type
-            && self.open.is_empty()
-            && !container.has_type
+            && self.around.len() == 1
+            && !self.current.has_type
         {
             let out = &mut self.found.bytes;
-            push_key(Words::of("$type"), out, &mut self.entries, Some(&mut container));
+            push_key(Words::of("$type"), out, &mut self.entries, &mut self.current);
             cbor::text(out, root_type);
-            container.len += 1;
+            self.current.len += 1;
         }
-        if !container.is_sorted {
-            self.sort(&container)?;
+        if !self.current.is_sorted {
+            self.sort()?;
         }
-        self.entries.truncate(container.first_entry);
-        write_head(&mut self.found.bytes, container.start, MAP, container.len);
-        self.note_blob(&container)
+        self.entries.truncate(first_entry);
+        write_head(&mut self.found.bytes, start, MAP, self.current.len);
+        self.note_blob()?;
+        self.leave();
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        self.current = self.around.pop().expect("a container is inside of another, or outside");
     }
 
     /// Moves an object's entries into canonical order.
-    fn sort(&mut self, object: &Container) -> Result<(), DataError> {
+    fn sort(&mut self) -> Result<(), DataError> {
+        let Container { start, first_entry, .. } = self.current;
         let out = &mut self.found.bytes;
-        let entries = &mut self.entries[object.first_entry..];
+        let entries = &mut self.entries[first_entry..];
         let mut end = out.len();
         for entry in entries.iter_mut().rev() {
             entry.end = mem::replace(&mut end, entry.start);
+        }
+        if let [a, b] = entries {
+            // They are out of order, so the other way round they are in order.
+            if a.order(b, out).is_eq() {
+                return Err(DataError::DuplicateKey);
+            }
+            out[start + 1..].rotate_left(b.start - a.start);
+            return Ok(());
         }
         entries.sort_unstable_by(|a, b| a.order(b, out));
         if entries.windows(2).any(|pair| pair[0].order(&pair[1], out).is_eq()) {
@@ -267,19 +309,28 @@ impl Encoder<'_> {
         }
         self.sorted.clear();
         self.sorted.reserve(out.capacity());
+        if start == 0 {
+            // Of the outermost object nothing is left behind but the place of its head.
+            self.sorted.push(0);
+        }
         for entry in entries {
             self.sorted.extend_from_slice(&out[entry.start..entry.end]);
         }
-        out.truncate(object.start + 1);
-        out.extend_from_slice(&self.sorted);
+        if start == 0 {
+            mem::swap(out, &mut self.sorted);
+        } else {
+            out.truncate(start + 1);
+            out.extend_from_slice(&self.sorted);
+        }
         Ok(())
     }
 
-    fn note_blob(&mut self, object: &Container) -> Result<(), DataError> {
-        let map = &self.found.bytes[object.start..];
-        if object.is_blob {
+    fn note_blob(&mut self) -> Result<(), DataError> {
+        let map = &self.found.bytes[self.current.start..];
+        // To look at bytes that were just written one by one would be to wait for them.
+        if self.current.is_blob {
             self.found.blobs.push(BlobShape::parse(map).ok_or(DataError::Blob)?.into());
-        } else if object.len == 2 && self.found.legacy_blob.is_none() {
+        } else if self.current.has_cid && self.found.legacy_blob.is_none() {
             self.found.legacy_blob = LegacyShape::parse(map).map(|blob| blob.link.to_cid());
         }
         Ok(())
@@ -321,13 +372,7 @@ fn first_of(key: Words<'_>) -> u64 {
 
 /// Appends a key and remembers its entry.
 #[inline]
-fn push_key(
-    key: Words<'_>,
-    out: &mut Vec<u8>,
-    entries: &mut Vec<Entry>,
-    object: Option<&mut Container>,
-) {
-    let object = object.expect("an entry is read inside of an object");
+fn push_key(key: Words<'_>, out: &mut Vec<u8>, entries: &mut Vec<Entry>, object: &mut Container) {
     let start = out.len();
     cbor::words(out, key);
     let entry = Entry { first: first_of(key), start, key_end: out.len(), end: out.len() };

@@ -92,7 +92,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads a string; one with escapes is put together in `scratch`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn string<'s>(&mut self, scratch: &'s mut Vec<u8>) -> Result<Words<'s>, DataError>
     where
         'a: 's,
@@ -239,7 +239,7 @@ impl<'a> Scanner<'a> {
 }
 
 /// Returns how many bytes go by before a quote, a backslash or a control character.
-#[inline]
+#[inline(always)]
 pub(crate) fn plain_len(bytes: &[u8]) -> usize {
     // Most strings are short.
     if let Some(word) = bytes.first_chunk() {
@@ -251,25 +251,23 @@ pub(crate) fn plain_len(bytes: &[u8]) -> usize {
     plain_len_of_long(bytes)
 }
 
+#[inline(never)]
 fn plain_len_of_long(bytes: &[u8]) -> usize {
-    let (blocks, _) = bytes.as_chunks::<32>();
-    // Compared at once, wherever the machine can.
-    let is_plain =
-        |block: &&[u8; 32]| !block.iter().fold(false, |any, byte| any | is_special(*byte));
-    let start = blocks.iter().take_while(is_plain).count() * 32;
-    let rest = bytes.get(start..).unwrap_or_default();
-    let (words, _) = rest.as_chunks::<8>();
+    let (words, _) = bytes.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
         let special = special_bytes(u64::from_le_bytes(*word));
         if special != 0 {
-            return start + index * 8 + place(special);
+            return index * 8 + place(special);
         }
     }
-    let behind = rest.iter().skip(words.len() * 8);
-    start + words.len() * 8 + behind.take_while(|byte| !is_special(**byte)).count()
+    // The last word may reach back into what was seen, where nothing special is.
+    if let Some(word) = bytes.last_chunk() {
+        let special = special_bytes(u64::from_le_bytes(*word));
+        return bytes.len() - if special == 0 { 0 } else { 8 - place(special) };
+    }
+    bytes.iter().take_while(|byte| !is_special(**byte)).count()
 }
 
-#[inline]
 fn is_special(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }

@@ -37,12 +37,20 @@ pub(crate) fn run(files: &[String]) -> Result<(), Error> {
 
 /// Returns the documents of the namespaces that are known to every account.
 fn published() -> Result<Vec<(PathBuf, Value)>, Error> {
+    let mut documents = documents_in(&folder()?)?;
+    documents.retain(|(_, document)| {
+        NAMESPACES.iter().any(|namespace| id(document).starts_with(namespace))
+    });
+    Ok(documents)
+}
+
+/// Returns the folder that cargo has put published documents into, among others.
+pub(crate) fn folder() -> Result<PathBuf, Error> {
     let folder = paths::target()?.join("lexicons");
     fs::create_dir_all(&folder).context(format_args!("cannot make {}", folder.display()))?;
     for (name, text) in [("Cargo.toml", MANIFEST), ("lib.rs", "")] {
         fs::write(folder.join(name), text).context(format_args!("cannot write {name}"))?;
     }
-    // Cargo gets the packages, and says where it has put them.
     let mut metadata = cargo();
     metadata.args(["metadata", "--format-version", "1", "--manifest-path"]);
     let metadata = output(metadata.arg(folder.join("Cargo.toml")))?;
@@ -52,11 +60,7 @@ fn published() -> Result<Vec<(PathBuf, Value)>, Error> {
     let manifest = package.and_then(|package| package["manifest_path"].as_str());
     let root = manifest.and_then(|manifest| Path::new(manifest).parent());
     let root = root.ok_or_else(|| Error::new(format!("cargo did not get {SOURCE}")))?;
-    let mut documents = documents_in(&root.join("lexicons"))?;
-    documents.retain(|(_, document)| {
-        NAMESPACES.iter().any(|namespace| id(document).starts_with(namespace))
-    });
-    Ok(documents)
+    Ok(root.join("lexicons"))
 }
 
 fn documents_in(folder: &Path) -> Result<Vec<(PathBuf, Value)>, Error> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Context, Error};
 use crate::process::{cargo, command, output, run as start, say};
 use crate::wasm_toolchain::{self, TARGET, WasmToolchain};
-use crate::{node, paths};
+use crate::{lexicons, node, paths};
 
 /// Builds the benchmarks and runs them with the options of the command line, which are theirs; or
 /// measures our own rows in WebAssembly.
@@ -25,6 +25,8 @@ fn beside_others(args: &[String]) -> Result<(), Error> {
     let mut table = command(&all, paths::root());
     table.arg("table").arg("--ours").arg(ours);
     table.arg("--save").arg(results()).args(args);
+    // For those that have schemas of their own kind.
+    table.env("NACRE_LEXICONS", lexicons::folder()?);
     start(&mut table)
 }
 

@@ -6,16 +6,16 @@ use cid::Cid;
 use nacre_car::Writer;
 use nacre_commit::{Action, Op, invert, verify_repo};
 use nacre_crypto::{Curve, SigningKey};
-use nacre_lexicon::write_object;
+use nacre_lexicon::{Catalogue, write_object};
 use nacre_mst::{
     BlockSource, Blocks, Changes, Tree, Verified, build_unsorted, covering_proof, diff, key_height,
 };
-use nacre_syntax::{Did, RepoPath};
+use nacre_syntax::{Did, Nsid, RepoPath};
 
 use crate::data::{DID, Digest};
 use crate::measured::{Measured, case};
 use crate::row::Row;
-use crate::samples::{Arena, CHUNK_BYTES, Chunks, KEY, MESSAGE, Post, PostValue};
+use crate::samples::{Arena, CHUNK_BYTES, Chunks, KEY, MESSAGE, Post, PostValue, Valid};
 use crate::world::{Order, World, answer, cid, digest_of};
 
 pub fn case_of<'w>(row: Row, world: &'w World) -> Option<Box<dyn Measured + 'w>> {
@@ -54,6 +54,9 @@ pub fn case_of<'w>(row: Row, world: &'w World) -> Option<Box<dyn Measured + 'w>>
             let bytes = Post::new().cbor;
             let decode = |bytes| nacre_lexicon::to_json(bytes).expect("a post").into_bytes();
             case(1000, move |_| bytes, decode, answer::json)
+        }
+        Row::ValidatePost | Row::ValidateLike | Row::ValidateFollow | Row::ValidateProfile => {
+            validate(Valid::of(row)?)
         }
         Row::K256Sign => sign(Curve::K256),
         Row::K256Verify => verify(Curve::K256),
@@ -188,6 +191,15 @@ fn inverse<'w>(world: &'w World) -> Box<dyn Measured + 'w> {
         invert(source, *root, ops).expect("a proof")
     };
     case(200, move |index| &inputs[index], undo, |root| digest_of(&root).to_vec())
+}
+
+/// Takes the record as it is stored.
+fn validate(record: Valid) -> Box<dyn Measured> {
+    let collection = Nsid::parse(record.collection).expect("a collection");
+    let schema = Catalogue::known().record(&collection).expect("a known collection");
+    let cbor: &'static [u8] = nacre_lexicon::to_cbor(record.json).expect("a record").leak();
+    let validate = move |cbor| schema.validate(cbor).is_ok();
+    case(1000, move |_| cbor, validate, |ok| vec![u8::from(ok)])
 }
 
 fn sign(curve: Curve) -> Box<dyn Measured> {

@@ -18,6 +18,10 @@ pub enum Row {
     RecordEncode,
     JsonEncode,
     JsonDecode,
+    ValidatePost,
+    ValidateLike,
+    ValidateFollow,
+    ValidateProfile,
     K256Sign,
     K256Verify,
     P256Sign,
@@ -55,7 +59,7 @@ pub enum Goal {
 use Goal::{Allocations, Nanos, Peak, Ratio};
 
 impl Row {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 23] = [
         Self::Height,
         Self::BuildSorted,
         Self::BuildTime,
@@ -71,6 +75,10 @@ impl Row {
         Self::RecordEncode,
         Self::JsonEncode,
         Self::JsonDecode,
+        Self::ValidatePost,
+        Self::ValidateLike,
+        Self::ValidateFollow,
+        Self::ValidateProfile,
         Self::K256Sign,
         Self::K256Verify,
         Self::P256Sign,
@@ -146,8 +154,19 @@ impl Row {
             Self::RecordEncode => {
                 ("record-encode", "encode that post from a value", N, &[Nanos(100.0)])
             }
-            Self::JsonEncode => ("json-encode", "JSON to DAG-CBOR, that post", N, &[]),
-            Self::JsonDecode => ("json-decode", "DAG-CBOR to JSON, that post", N, &[]),
+            Self::JsonEncode => ("json-encode", "JSON to DAG-CBOR, that post", N, &[Ratio(1.3)]),
+            Self::JsonDecode => ("json-decode", "DAG-CBOR to JSON, that post", N, &[Ratio(1.0)]),
+            Self::ValidatePost => (
+                "validate-post",
+                "that post by its schema; ours checks the bytes too",
+                N,
+                &[Ratio(4.0)],
+            ),
+            Self::ValidateLike => ("validate-like", "a like by its schema", N, &[Ratio(2.5)]),
+            Self::ValidateFollow => ("validate-follow", "a follow by its schema", N, &[Ratio(2.0)]),
+            Self::ValidateProfile => {
+                ("validate-profile", "a profile with two blobs by its schema", N, &[Ratio(4.0)])
+            }
             Self::K256Sign => ("k256-sign", "sign 150 bytes, K-256", Micros, &[]),
             Self::K256Verify => ("k256-verify", "verify that signature", Micros, &[]),
             Self::P256Sign => ("p256-sign", "sign 150 bytes, P-256", Micros, &[]),

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use shrike::cbor::Value;
 
 use crate::data::{Digest, post_of_370_bytes};
+use crate::row::Row;
 
 /// The post of the codec rows, as DAG-CBOR and as JSON.
 #[derive(Clone, Copy)]
@@ -27,6 +28,42 @@ impl Post {
         Self { cbor: &POST.0, json: &POST.1 }
     }
 }
+
+/// A record that is held against the schema of its collection.
+#[derive(Clone, Copy)]
+pub struct Valid {
+    pub collection: &'static str,
+    pub json: &'static str,
+}
+
+impl Valid {
+    /// Returns the record of a row, if it is one of those.
+    pub fn of(row: Row) -> Option<Self> {
+        let (collection, json) = match row {
+            Row::ValidatePost => ("app.bsky.feed.post", Post::new().json),
+            Row::ValidateLike => ("app.bsky.feed.like", LIKE),
+            Row::ValidateFollow => ("app.bsky.graph.follow", FOLLOW),
+            Row::ValidateProfile => ("app.bsky.actor.profile", PROFILE),
+            _ => return None,
+        };
+        Some(Self { collection, json })
+    }
+}
+
+const LIKE: &str = r#"{ "$type": "app.bsky.feed.like", "createdAt": "2026-11-22T21:30:00.000Z",
+    "subject": { "cid": "bafyreidfayvfuwqa7qlnopdjiqrxzs6blmoeu4rujcjtnci5beludirz2a",
+        "uri": "at://did:plc:ewvi7nxzyoun6zhxrhs64oiz/app.bsky.feed.post/3jzfcijpj2z2a" } }"#;
+
+const FOLLOW: &str = r#"{ "$type": "app.bsky.graph.follow",
+    "createdAt": "2026-11-22T21:30:00.000Z", "subject": "did:plc:ewvi7nxzyoun6zhxrhs64oiz" }"#;
+
+const PROFILE: &str = r#"{ "$type": "app.bsky.actor.profile",
+    "avatar": { "$type": "blob", "mimeType": "image/jpeg", "size": 23456,
+        "ref": { "$link": "bafkreiabxtdmcjyc6wqrghg57xv6t6duarjz4t2s7o2jmxhkfcy2kqrdzi" } },
+    "banner": { "$type": "blob", "mimeType": "image/png", "size": 234567,
+        "ref": { "$link": "bafkreiabxtdmcjyc6wqrghg57xv6t6duarjz4t2s7o2jmxhkfcy2kqrdzi" } },
+    "createdAt": "2026-11-22T21:30:00.000Z", "description": "Mother of pearl, seen from below.",
+    "displayName": "Nacre" }"#;
 
 /// The post's fields, for encoders that are told what to write by the code of their user.
 pub struct PostValue {

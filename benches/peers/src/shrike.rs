@@ -7,12 +7,13 @@ use std::rc::Rc;
 use bumpalo::Bump;
 use shrike::car::{SliceReader, Writer};
 use shrike::cbor::{CborError, Cid, Codec, Decoder, Encoder};
+use shrike::lexicon::{Catalog, validate_record};
 use shrike::mst::{BlockStore, DetachedTree, MstError, NoBlocks, Tree, height_for_key};
 
 use crate::data::Entry;
 use crate::measured::{Measured, case};
 use crate::row::Row;
-use crate::samples::{Chunks, Post, PostValue};
+use crate::samples::{Chunks, Post, PostValue, Valid};
 use crate::world::{ByDigest, Order, World, answer, from_shrike, to_shrike};
 
 type Blocks = HashMap<Cid, Vec<u8>, ByDigest>;
@@ -66,6 +67,9 @@ pub fn case_of<'w>(row: Row, world: &'w World) -> Option<Box<dyn Measured + 'w>>
             };
             case(1000, move |_| bytes, decode, answer::json)
         }
+        Row::ValidatePost | Row::ValidateLike | Row::ValidateFollow | Row::ValidateProfile => {
+            validate(Valid::of(row)?)?
+        }
         #[cfg(feature = "peers")]
         Row::K256Sign | Row::K256Verify | Row::P256Sign | Row::P256Verify => {
             crate::curves::shrike(row)
@@ -73,6 +77,22 @@ pub fn case_of<'w>(row: Row, world: &'w World) -> Option<Box<dyn Measured + 'w>>
         #[cfg(not(feature = "peers"))]
         _ => return None,
     })
+}
+
+/// It validates JSON that was parsed, which is not timed; a server that has only the bytes would
+/// have to make that of them first. `None` without the folder of schema documents.
+fn validate(record: Valid) -> Option<Box<dyn Measured>> {
+    let folder = std::env::var_os("NACRE_LEXICONS")?;
+    let mut catalog = Catalog::new();
+    for file in std::fs::read_dir(folder).expect("the folder of documents") {
+        let json = std::fs::read(file.expect("a document").path()).expect("a document");
+        // It refuses some, none of which is asked for here.
+        let _ = catalog.add_schema(&json);
+    }
+    let json: &'static serde_json::Value =
+        Box::leak(Box::new(serde_json::from_str(record.json).expect("a record")));
+    let validate = move |json| validate_record(&catalog, record.collection, json).is_ok();
+    Some(case(1000, move |_| json, validate, |ok| vec![u8::from(ok)]))
 }
 
 /// Writes the post by its encoder, which is faster than to encode a `Value`. It does not look at
