@@ -71,16 +71,22 @@ pub(crate) struct BlobShape<'a> {
 impl<'a> BlobShape<'a> {
     /// Parses a canonical map that says that it is a blob.
     pub(crate) fn parse(map: &'a [u8]) -> Option<Self> {
-        let rest = map.strip_prefix(b"\xa4\x63ref\xd8\x2a\x58\x25\x00")?;
-        let (link, rest) = rest.split_at_checked(Link::LEN)?;
-        let mut rest = Cursor::new(rest.strip_prefix(b"\x64size")?);
-        let size = rest.head().ok().filter(|head| head.major == UNSIGNED)?.value;
-        rest.take(20).ok().filter(|keys| keys == b"\x65$type\x64blob\x68mimeType")?;
-        let mime_type = last_text(rest)?;
-        if !mime_type.contains('/') {
+        let mut cursor = Cursor::new(map);
+        Self::take(&mut cursor).filter(|_| cursor.is_at_end())
+    }
+
+    /// Parses the canonical map that comes next, if it is a blob.
+    pub(crate) fn take(rest: &mut Cursor<'a>) -> Option<Self> {
+        rest.take_these(b"\xa4\x63ref")?;
+        let link = rest.link().ok()?;
+        rest.take_these(b"\x64size")?;
+        let size = rest.head().ok().filter(|head| head.major == UNSIGNED)?.integer().ok()?;
+        rest.take_these(b"\x65$type\x64blob\x68mimeType")?;
+        let mime_type = text(rest)?;
+        if !mime_type.as_bytes().contains(&b'/') {
             return None;
         }
-        Some(Self { link: Link::parse(link)?, mime_type, size })
+        Some(Self { link, mime_type, size: size.cast_unsigned() })
     }
 }
 
@@ -100,10 +106,10 @@ impl<'a> LegacyShape<'a> {
     /// Parses a canonical map that does not say that it is a blob.
     pub(crate) fn parse(map: &'a [u8]) -> Option<Self> {
         let mut rest = Cursor::new(map.strip_prefix(b"\xa2\x63cid")?);
-        let head = rest.head().ok().filter(|head| head.major == TEXT)?;
-        let link = Link::parse_text(rest.text(head.value).ok()?)?;
-        rest.take(9).ok().filter(|key| key == b"\x68mimeType")?;
-        Some(Self { link, mime_type: last_text(rest)? })
+        let link = Link::parse_text(text(&mut rest)?)?;
+        rest.take_these(b"\x68mimeType")?;
+        let mime_type = text(&mut rest)?;
+        rest.is_at_end().then_some(Self { link, mime_type })
     }
 }
 
@@ -113,9 +119,7 @@ impl From<LegacyShape<'_>> for LegacyBlobRef {
     }
 }
 
-/// Reads text that ends the input.
-fn last_text(mut rest: Cursor<'_>) -> Option<&str> {
+fn text<'a>(rest: &mut Cursor<'a>) -> Option<&'a str> {
     let head = rest.head().ok().filter(|head| head.major == TEXT)?;
-    let text = rest.text(head.value).ok()?;
-    rest.is_at_end().then_some(text)
+    rest.text(head.value).ok()
 }

@@ -151,6 +151,14 @@ impl<'a> Cursor<'a> {
         Ok(taken)
     }
 
+    /// Passes over bytes that must be these.
+    #[inline(always)]
+    pub(crate) fn take_these<const N: usize>(&mut self, these: &[u8; N]) -> Option<()> {
+        let (taken, rest) = self.rest.split_first_chunk::<N>()?;
+        self.rest = rest;
+        (taken == these).then_some(())
+    }
+
     #[inline(always)]
     pub(crate) fn text<T: Text<'a>>(&mut self, len: u64) -> Result<T, DataError> {
         let at = self.at();

@@ -28,6 +28,23 @@ pub fn check(cbor: &[u8]) -> Result<(), DataError> {
     walk(cbor, |_: Event<'_, &[u8]>| ())
 }
 
+/// Opens data: something that begins with an object.
+pub(crate) fn open(cbor: &[u8]) -> Result<Cursor<'_>, DataError> {
+    if cbor.len() > MAX_CBOR_BYTES {
+        return Err(DataError::TooLarge);
+    }
+    let cursor = Cursor::new(cbor);
+    if cursor.peek().ok_or(DataError::Truncated)? >> 5 != MAP {
+        return Err(DataError::NotObject);
+    }
+    Ok(cursor)
+}
+
+/// Checks the value that comes next, which is in `depth` containers, and passes over it.
+pub(crate) fn check_value(cursor: &mut Cursor<'_>, depth: usize) -> Result<(), DataError> {
+    walk_value(cursor, depth, |_: Event<'_, &[u8]>| ())
+}
+
 /// One step through the data.
 pub(crate) enum Event<'a, T> {
     Array,
@@ -48,21 +65,28 @@ pub(crate) enum Event<'a, T> {
 #[inline]
 pub(crate) fn walk<'a, T: Text<'a>>(
     cbor: &'a [u8],
+    sink: impl FnMut(Event<'a, T>),
+) -> Result<(), DataError> {
+    let mut cursor = open(cbor)?;
+    walk_value(&mut cursor, 0, sink)?;
+    if cursor.is_at_end() { Ok(()) } else { Err(DataError::Trailing) }
+}
+
+#[inline(always)]
+fn walk_value<'a, T: Text<'a>>(
+    place: &mut Cursor<'a>,
+    depth: usize,
     mut sink: impl FnMut(Event<'a, T>),
 ) -> Result<(), DataError> {
-    if cbor.len() > MAX_CBOR_BYTES {
-        return Err(DataError::TooLarge);
-    }
-    let mut cursor = Cursor::new(cbor);
-    if cursor.peek().ok_or(DataError::Truncated)? >> 5 != MAP {
-        return Err(DataError::NotObject);
-    }
-    let mut around = Around::new();
+    // A copy can stay in registers.
+    let mut cursor = place.clone();
+    let mut around = Around::new(depth);
     let mut level = Level::OUTSIDE;
     loop {
         if level.left == 0 {
             let Some(outer) = around.pop() else {
-                return if cursor.is_at_end() { Ok(()) } else { Err(DataError::Trailing) };
+                *place = cursor;
+                return Ok(());
             };
             sink(level.end(&cursor)?);
             level = outer;
@@ -133,7 +157,7 @@ struct Level<'a> {
 }
 
 impl<'a> Level<'a> {
-    /// What the outermost object is in.
+    /// What the outermost value is in.
     const OUTSIDE: Self = Level { key: b"", start: 0, left: 1, is_map: false, is_blob: false };
 
     #[inline(always)]
@@ -165,34 +189,45 @@ impl<'a> Level<'a> {
 ///
 /// Nearly all data is shallow. Room for the rest is there, but is not touched until it is needed.
 struct Around<'a> {
-    depth: usize,
+    /// How many there are.
+    count: usize,
+    /// How many there may be.
+    room: usize,
     near: [Level<'a>; NEAR],
     far: Option<[Level<'a>; MAX_DEPTH - NEAR]>,
 }
 
 impl<'a> Around<'a> {
     #[inline(always)]
-    fn new() -> Self {
-        Self { depth: 0, near: [Level::OUTSIDE; NEAR], far: None }
+    fn new(depth: usize) -> Self {
+        Self {
+            count: 0,
+            room: MAX_DEPTH.saturating_sub(depth),
+            near: [Level::OUTSIDE; NEAR],
+            far: None,
+        }
     }
 
     #[inline(always)]
     fn push(&mut self, level: Level<'a>) -> Result<(), DataError> {
-        let place = match self.near.get_mut(self.depth) {
+        if self.count == self.room {
+            return Err(DataError::Depth);
+        }
+        let place = match self.near.get_mut(self.count) {
             Some(place) => place,
-            None => far_place(&mut self.far, self.depth - NEAR)?,
+            None => far_place(&mut self.far, self.count - NEAR)?,
         };
         *place = level;
-        self.depth += 1;
+        self.count += 1;
         Ok(())
     }
 
     #[inline(always)]
     fn pop(&mut self) -> Option<Level<'a>> {
-        self.depth = self.depth.checked_sub(1)?;
-        match self.near.get(self.depth) {
+        self.count = self.count.checked_sub(1)?;
+        match self.near.get(self.count) {
             Some(level) => Some(*level),
-            None => self.far.as_ref()?.get(self.depth - NEAR).copied(),
+            None => self.far.as_ref()?.get(self.count - NEAR).copied(),
         }
     }
 }
@@ -201,14 +236,14 @@ impl<'a> Around<'a> {
 #[inline(never)]
 fn far_place<'r, 'a>(
     far: &'r mut Option<[Level<'a>; MAX_DEPTH - NEAR]>,
-    depth: usize,
+    index: usize,
 ) -> Result<&'r mut Level<'a>, DataError> {
     let far = far.get_or_insert([Level::OUTSIDE; MAX_DEPTH - NEAR]);
-    far.get_mut(depth).ok_or(DataError::Depth)
+    far.get_mut(index).ok_or(DataError::Depth)
 }
 
 #[inline(always)]
-fn key<'a, T: Text<'a>>(cursor: &mut Cursor<'a>, before: &[u8]) -> Result<T, DataError> {
+pub(crate) fn key<'a, T: Text<'a>>(cursor: &mut Cursor<'a>, before: &[u8]) -> Result<T, DataError> {
     let head = cursor.head()?;
     if head.major != TEXT {
         return Err(DataError::KeyType);
@@ -236,7 +271,7 @@ fn key<'a, T: Text<'a>>(cursor: &mut Cursor<'a>, before: &[u8]) -> Result<T, Dat
 }
 
 #[inline(always)]
-fn type_value<'a, T: Text<'a>>(cursor: &mut Cursor<'a>) -> Result<T, DataError> {
+pub(crate) fn type_value<'a, T: Text<'a>>(cursor: &mut Cursor<'a>) -> Result<T, DataError> {
     if cursor.peek().is_some_and(|initial| initial >> 5 != TEXT) {
         return Err(DataError::Type);
     }

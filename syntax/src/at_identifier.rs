@@ -18,13 +18,13 @@ impl<S: AsRef<str>> AtIdentifier<S> {
     /// Returns the DID, if it is one.
     #[must_use]
     pub fn as_did(&self) -> Option<Did<&str>> {
-        is_did(self.as_str()).then(|| Did(self.as_str()))
+        is_did(self.as_str().as_bytes()).then(|| Did(self.as_str()))
     }
 
     /// Returns the handle, if it is one.
     #[must_use]
     pub fn as_handle(&self) -> Option<Handle<&str>> {
-        (!is_did(self.as_str())).then(|| Handle(self.as_str()))
+        (!is_did(self.as_str().as_bytes())).then(|| Handle(self.as_str()))
     }
 }
 
@@ -54,18 +54,18 @@ pub enum AtIdentifierError {
     Handle(#[from] HandleError),
 }
 
-fn check(text: &str) -> Result<(), AtIdentifierError> {
+fn check(text: &[u8]) -> Result<(), AtIdentifierError> {
     if is_did(text) {
-        Did::parse(text)?;
+        Did::check(text)?;
     } else {
-        Handle::parse(text)?;
+        Handle::check(text)?;
     }
     Ok(())
 }
 
 // A handle has no colon, so the prefix alone decides.
-fn is_did(text: &str) -> bool {
-    text.starts_with(PREFIX)
+fn is_did(text: &[u8]) -> bool {
+    text.starts_with(PREFIX.as_bytes())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
+use crate::text::split_once;
 use crate::{
     AtIdentifier, AtIdentifierError, Did, Nsid, NsidError, RecordKey, RecordKeyError, RepoPath,
 };
@@ -95,14 +96,20 @@ struct Parts<'a> {
 
 const SCHEME: &str = "at://";
 
-fn check(text: &str) -> Result<(), AtUriError> {
+fn check(text: &[u8]) -> Result<(), AtUriError> {
     if text.len() > AtUri::MAX_BYTES {
         return Err(AtUriError::Length);
     }
-    let parts = split(text).ok_or(AtUriError::Scheme)?;
-    AtIdentifier::parse(parts.authority)?;
-    parts.collection.map(Nsid::parse).transpose()?;
-    parts.rkey.map(RecordKey::parse).transpose()?;
+    let parts = text.strip_prefix(SCHEME.as_bytes()).ok_or(AtUriError::Scheme)?;
+    let Some((authority, path)) = split_once(parts, b'/') else {
+        return Ok(AtIdentifier::check(parts)?);
+    };
+    AtIdentifier::check(authority)?;
+    let Some((collection, rkey)) = split_once(path, b'/') else {
+        return Ok(Nsid::check(path)?);
+    };
+    Nsid::check(collection)?;
+    RecordKey::check(rkey)?;
     Ok(())
 }
 

@@ -37,7 +37,7 @@ impl<S: AsRef<str>> Datetime<S> {
     /// Never: the text was parsed before.
     #[must_use]
     pub fn unix_millis(&self) -> i64 {
-        scan(self.as_str()).expect("parse() read this text").unix_millis()
+        scan(self.as_str().as_bytes()).expect("parse() read this text").unix_millis()
     }
 }
 
@@ -86,30 +86,33 @@ impl Fields {
     }
 }
 
-fn check(text: &str) -> Result<(), DatetimeError> {
+fn check(text: &[u8]) -> Result<(), DatetimeError> {
     if text.len() > Datetime::MAX_BYTES {
         return Err(DatetimeError::Length);
     }
     let fields = scan(text)?;
-    if fields.unix_millis() < FIRST_MILLIS {
+    // The offset is less than a day, so that no other year is near.
+    if fields.year == 0 && fields.unix_millis() < FIRST_MILLIS {
         return Err(DatetimeError::NegativeYear);
     }
     Ok(())
 }
 
-fn scan(text: &str) -> Result<Fields, DatetimeError> {
-    let mut rest = text.as_bytes();
-    let year = number(&mut rest, 4)?;
-    literal(&mut rest, b'-')?;
-    let month = number(&mut rest, 2)?;
-    literal(&mut rest, b'-')?;
-    let day = number(&mut rest, 2)?;
-    literal(&mut rest, b'T')?;
-    let hour = number(&mut rest, 2)?;
-    literal(&mut rest, b':')?;
-    let minute = number(&mut rest, 2)?;
-    literal(&mut rest, b':')?;
-    let second = number(&mut rest, 2)?;
+fn scan(text: &[u8]) -> Result<Fields, DatetimeError> {
+    // The compiler sees that so many bytes are enough for all that is read of them.
+    let (clock, mut rest) = text.split_first_chunk::<19>().ok_or(DatetimeError::Syntax)?;
+    let mut clock = clock.as_slice();
+    let year = number::<4>(&mut clock)?;
+    literal(&mut clock, b'-')?;
+    let month = number::<2>(&mut clock)?;
+    literal(&mut clock, b'-')?;
+    let day = number::<2>(&mut clock)?;
+    literal(&mut clock, b'T')?;
+    let hour = number::<2>(&mut clock)?;
+    literal(&mut clock, b':')?;
+    let minute = number::<2>(&mut clock)?;
+    literal(&mut clock, b':')?;
+    let second = number::<2>(&mut clock)?;
     let millis = fraction(&mut rest)?;
     let offset_minutes = offset(rest)?;
     if day == 0 || day > days_in_month(year, month) {
@@ -122,14 +125,16 @@ fn scan(text: &str) -> Result<Fields, DatetimeError> {
     Ok(Fields { year, month, day, seconds_of_day, millis, offset_minutes })
 }
 
+#[inline(always)]
 fn literal(rest: &mut &[u8], expected: u8) -> Result<(), DatetimeError> {
     *rest = rest.strip_prefix(&[expected]).ok_or(DatetimeError::Syntax)?;
     Ok(())
 }
 
-/// Reads a number of exactly `width` digits, at most four.
-fn number(rest: &mut &[u8], width: usize) -> Result<u32, DatetimeError> {
-    let (digits, tail) = rest.split_at_checked(width).ok_or(DatetimeError::Syntax)?;
+/// Reads a number of so many digits.
+#[inline(always)]
+fn number<const WIDTH: usize>(rest: &mut &[u8]) -> Result<u32, DatetimeError> {
+    let (digits, tail) = rest.split_first_chunk::<WIDTH>().ok_or(DatetimeError::Syntax)?;
     if !digits.iter().all(u8::is_ascii_digit) {
         return Err(DatetimeError::Syntax);
     }
@@ -158,9 +163,9 @@ fn offset(rest: &[u8]) -> Result<i32, DatetimeError> {
         [b'-', rest @ ..] => (-1, rest),
         _ => return Err(DatetimeError::Offset),
     };
-    let hours = number(&mut rest, 2).map_err(|_| DatetimeError::Offset)?;
+    let hours = number::<2>(&mut rest).map_err(|_| DatetimeError::Offset)?;
     literal(&mut rest, b':').map_err(|_| DatetimeError::Offset)?;
-    let minutes = number(&mut rest, 2).map_err(|_| DatetimeError::Offset)?;
+    let minutes = number::<2>(&mut rest).map_err(|_| DatetimeError::Offset)?;
     // RFC 3339 gives -00:00 a meaning of its own, which ISO 8601 does not know.
     let is_negative_zero = sign < 0 && hours == 0 && minutes == 0;
     if !rest.is_empty() || hours > 23 || minutes > 59 || is_negative_zero {

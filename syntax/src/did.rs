@@ -2,6 +2,8 @@
 
 use alloc::string::String;
 
+use crate::text::{all, split_once};
+
 /// A DID: `did:plc:ewvi7nxzyoun6zhxrhs64oiz`.
 ///
 /// Only the generic syntax is checked; which methods are supported is the caller's business.
@@ -57,20 +59,21 @@ pub enum DidError {
 
 pub(crate) const PREFIX: &str = "did:";
 
-fn check(text: &str) -> Result<(), DidError> {
+fn check(text: &[u8]) -> Result<(), DidError> {
     if text.len() > Did::MAX_BYTES {
         return Err(DidError::Length);
     }
-    let rest = text.strip_prefix(PREFIX).ok_or(DidError::Prefix)?;
-    let (method, identifier) = rest.split_once(':').ok_or(DidError::Method)?;
-    if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_lowercase()) {
+    let rest = text.strip_prefix(PREFIX.as_bytes()).ok_or(DidError::Prefix)?;
+    let (method, identifier) = split_once(rest, b':').ok_or(DidError::Method)?;
+    if method.is_empty() || !all(method, |byte| byte.is_ascii_lowercase()) {
         return Err(DidError::Method);
     }
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:%-".contains(&byte);
-    if !identifier.bytes().all(allowed) {
+    let allowed =
+        |byte: u8| byte.is_ascii_alphanumeric() | matches!(byte, b'.' | b'_' | b':' | b'%' | b'-');
+    if !all(identifier, allowed) {
         return Err(DidError::Character);
     }
-    if identifier.is_empty() || identifier.ends_with([':', '%']) {
+    if matches!(identifier, [] | [.., b':' | b'%']) {
         return Err(DidError::Ending);
     }
     Ok(())

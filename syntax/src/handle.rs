@@ -3,6 +3,7 @@
 use alloc::string::String;
 
 use crate::label::{self, LabelFault};
+use crate::text::rsplit_once;
 
 /// A handle: `alice.example.com`.
 ///
@@ -73,14 +74,14 @@ impl From<LabelFault> for HandleError {
 const DISALLOWED_TLDS: [&str; 8] =
     ["alt", "arpa", "example", "internal", "invalid", "local", "localhost", "onion"];
 
-fn check(text: &str) -> Result<(), HandleError> {
+fn check(text: &[u8]) -> Result<(), HandleError> {
     if text.len() > Handle::MAX_BYTES {
         return Err(HandleError::Length);
     }
-    for label in text.split('.') {
+    for label in text.split(|&byte| byte == b'.') {
         label::check(label)?;
     }
-    let (_, top_level) = text.rsplit_once('.').ok_or(HandleError::Labels)?;
+    let (_, top_level) = rsplit_once(text, b'.').ok_or(HandleError::Labels)?;
     if !label::starts_with_letter(top_level) {
         return Err(HandleError::TopLevel);
     }

@@ -2,6 +2,8 @@
 
 use alloc::string::String;
 
+use crate::text::split_once;
+
 /// A language tag: `ja`, `pt-BR`, `zh-Hant`.
 ///
 /// Tags are well-formed by RFC 5646, and no variant and no extension appears twice; whether their
@@ -66,12 +68,13 @@ const IRREGULAR: [&str; 17] = [
     "sgn-CH-DE",
 ];
 
-fn check(text: &str) -> Result<(), LanguageError> {
+fn check(text: &[u8]) -> Result<(), LanguageError> {
     if text.is_empty() || text.len() > Language::MAX_BYTES {
         return Err(LanguageError::Length);
     }
-    if IRREGULAR.iter().any(|tag| text.eq_ignore_ascii_case(tag)) {
-        return match text.starts_with(|first: char| first.is_ascii_lowercase()) {
+    let is_irregular = |tag: &&str| text.eq_ignore_ascii_case(tag.as_bytes());
+    if text.len() >= MIN_IRREGULAR_BYTES && IRREGULAR.iter().any(is_irregular) {
+        return match text.first().is_some_and(u8::is_ascii_lowercase) {
             true => Ok(()),
             false => Err(LanguageError::Primary),
         };
@@ -117,7 +120,7 @@ fn take_extensions(subtags: &mut Subtags<'_>) -> Result<(), LanguageError> {
     // One bit for each digit and letter that introduced an extension.
     let mut seen = 0_u64;
     while let Some(singleton) = subtags.take(is_singleton) {
-        let digit = singleton.chars().next().and_then(|c| c.to_digit(36));
+        let digit = singleton.first().and_then(|&byte| char::from(byte).to_digit(36));
         let bit = 1 << digit.ok_or(LanguageError::Subtag)?;
         if seen & bit != 0 {
             return Err(LanguageError::Duplicate);
@@ -130,7 +133,7 @@ fn take_extensions(subtags: &mut Subtags<'_>) -> Result<(), LanguageError> {
 
 fn take_some(
     subtags: &mut Subtags<'_>,
-    accept: impl Fn(&str) -> bool,
+    accept: impl Fn(&[u8]) -> bool,
 ) -> Result<(), LanguageError> {
     subtags.take(&accept).ok_or(LanguageError::Subtag)?;
     while subtags.take(&accept).is_some() {}
@@ -140,56 +143,68 @@ fn take_some(
 /// The subtags that are left, with one of look-ahead.
 #[derive(Clone)]
 struct Subtags<'a> {
-    next: Option<&'a str>,
-    rest: core::str::Split<'a, char>,
+    next: Option<&'a [u8]>,
+    /// What comes after that and a hyphen.
+    rest: Option<&'a [u8]>,
 }
 
 impl<'a> Subtags<'a> {
-    fn new(text: &'a str) -> Self {
-        let mut rest = text.split('-');
-        Self { next: rest.next(), rest }
+    fn new(text: &'a [u8]) -> Self {
+        let mut subtags = Self { next: None, rest: Some(text) };
+        subtags.advance();
+        subtags
     }
 
-    fn take(&mut self, accept: impl Fn(&str) -> bool) -> Option<&'a str> {
+    fn advance(&mut self) {
+        (self.next, self.rest) = match self.rest {
+            Some(rest) => match split_once(rest, b'-') {
+                Some((next, rest)) => (Some(next), Some(rest)),
+                None => (Some(rest), None),
+            },
+            None => (None, None),
+        };
+    }
+
+    fn take(&mut self, accept: impl Fn(&[u8]) -> bool) -> Option<&'a [u8]> {
         let subtag = self.next.filter(|subtag| accept(subtag))?;
-        self.next = self.rest.next();
+        self.advance();
         Some(subtag)
     }
 }
 
 // RFC 5646 also reserves four letters and registers five to eight. No such language exists, and
 // the specification of lexicons counts them as errors.
-fn is_primary(subtag: &str) -> bool {
-    is_alphabetic(subtag, 2, 3) && subtag.bytes().all(|byte| byte.is_ascii_lowercase())
+fn is_primary(subtag: &[u8]) -> bool {
+    is_alphabetic(subtag, 2, 3) && subtag.iter().all(u8::is_ascii_lowercase)
 }
 
-fn is_region(subtag: &str) -> bool {
-    is_alphabetic(subtag, 2, 2)
-        || (subtag.len() == 3 && subtag.bytes().all(|byte| byte.is_ascii_digit()))
+fn is_region(subtag: &[u8]) -> bool {
+    is_alphabetic(subtag, 2, 2) || (subtag.len() == 3 && subtag.iter().all(u8::is_ascii_digit))
 }
 
-fn is_variant(subtag: &str) -> bool {
+fn is_variant(subtag: &[u8]) -> bool {
     is_alphanumeric(subtag, 5, 8)
-        || (is_alphanumeric(subtag, 4, 4) && subtag.starts_with(|c: char| c.is_ascii_digit()))
+        || (is_alphanumeric(subtag, 4, 4) && subtag.first().is_some_and(u8::is_ascii_digit))
 }
 
-fn is_singleton(subtag: &str) -> bool {
+fn is_singleton(subtag: &[u8]) -> bool {
     is_alphanumeric(subtag, 1, 1) && !is_private_use(subtag)
 }
 
-fn is_private_use(subtag: &str) -> bool {
-    subtag.eq_ignore_ascii_case("x")
+fn is_private_use(subtag: &[u8]) -> bool {
+    matches!(subtag, b"x" | b"X")
 }
 
-fn is_alphabetic(subtag: &str, min: usize, max: usize) -> bool {
-    (min..=max).contains(&subtag.len()) && subtag.bytes().all(|byte| byte.is_ascii_alphabetic())
+fn is_alphabetic(subtag: &[u8], min: usize, max: usize) -> bool {
+    (min..=max).contains(&subtag.len()) && subtag.iter().all(u8::is_ascii_alphabetic)
 }
 
-fn is_alphanumeric(subtag: &str, min: usize, max: usize) -> bool {
-    (min..=max).contains(&subtag.len()) && subtag.bytes().all(|byte| byte.is_ascii_alphanumeric())
+fn is_alphanumeric(subtag: &[u8], min: usize, max: usize) -> bool {
+    (min..=max).contains(&subtag.len()) && subtag.iter().all(u8::is_ascii_alphanumeric)
 }
 
 const MAX_EXTENDED_LANGUAGES: usize = 3;
+const MIN_IRREGULAR_BYTES: usize = 5;
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,7 @@
 use alloc::string::String;
 
 use crate::label::{self, LabelFault, MAX_LABEL_BYTES};
+use crate::text::{all, rsplit_once};
 
 /// An NSID: `app.bsky.feed.post`, a domain name in reverse order and a name.
 #[derive(Clone, Copy)]
@@ -74,15 +75,15 @@ impl From<LabelFault> for NsidError {
     }
 }
 
-fn check(text: &str) -> Result<(), NsidError> {
+fn check(text: &[u8]) -> Result<(), NsidError> {
     if text.len() > Nsid::MAX_BYTES {
         return Err(NsidError::Length);
     }
-    let (authority, name) = text.rsplit_once('.').ok_or(NsidError::Segments)?;
-    if !authority.contains('.') {
+    let (authority, name) = rsplit_once(text, b'.').ok_or(NsidError::Segments)?;
+    if !authority.contains(&b'.') {
         return Err(NsidError::Segments);
     }
-    for segment in authority.split('.') {
+    for segment in authority.split(|&byte| byte == b'.') {
         label::check(segment)?;
     }
     if !label::starts_with_letter(authority) {
@@ -95,10 +96,10 @@ fn check(text: &str) -> Result<(), NsidError> {
 }
 
 // Unlike the segments of the authority, a name has no hyphens: it becomes a name in code.
-fn is_name(text: &str) -> bool {
+fn is_name(text: &[u8]) -> bool {
     text.len() <= MAX_LABEL_BYTES
         && label::starts_with_letter(text)
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && all(text, |byte| byte.is_ascii_alphanumeric())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use alloc::string::{String, ToString};
 
 use crate::Tid;
+use crate::text::all;
 
 /// A record key: `3jzfcijpj2z2a`, `self`.
 #[derive(Clone, Copy)]
@@ -36,15 +37,16 @@ pub enum RecordKeyError {
     Length,
 }
 
-fn check(text: &str) -> Result<(), RecordKeyError> {
+fn check(text: &[u8]) -> Result<(), RecordKeyError> {
     if text.is_empty() || text.len() > RecordKey::MAX_BYTES {
         return Err(RecordKeyError::Length);
     }
-    if text == "." || text == ".." {
+    if matches!(text, b"." | b"..") {
         return Err(RecordKeyError::Dots);
     }
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:~-".contains(&byte);
-    if !text.bytes().all(allowed) {
+    let allowed =
+        |byte: u8| byte.is_ascii_alphanumeric() | matches!(byte, b'.' | b'_' | b':' | b'~' | b'-');
+    if !all(text, allowed) {
         return Err(RecordKeyError::Character);
     }
     Ok(())

@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
+use crate::text::split_once;
 use crate::{Nsid, NsidError, RecordKey, RecordKeyError};
 
 /// A path in a repository: `app.bsky.feed.post/3jzfcijpj2z2a`.
@@ -34,7 +35,7 @@ impl<S: AsRef<str>> RepoPath<S> {
     pub fn parse_in<C: AsRef<str>>(collection: &Nsid<C>, text: S) -> Result<Self, RepoPathError> {
         match rkey_in(collection, text.as_ref()) {
             Some(rkey) => RecordKey::parse(rkey).map(drop)?,
-            None => check(text.as_ref())?,
+            None => check(text.as_ref().as_bytes())?,
         }
         Ok(Self(text))
     }
@@ -84,10 +85,10 @@ fn rkey_in<'t, C: AsRef<str>>(collection: &Nsid<C>, text: &'t str) -> Option<&'t
     text.strip_prefix(collection.as_str())?.strip_prefix('/')
 }
 
-fn check(text: &str) -> Result<(), RepoPathError> {
-    let (collection, rkey) = text.split_once('/').ok_or(RepoPathError::Slash)?;
-    Nsid::parse(collection)?;
-    RecordKey::parse(rkey)?;
+fn check(text: &[u8]) -> Result<(), RepoPathError> {
+    let (collection, rkey) = split_once(text, b'/').ok_or(RepoPathError::Slash)?;
+    Nsid::check(collection)?;
+    RecordKey::check(rkey)?;
     Ok(())
 }
 

@@ -2,9 +2,21 @@
 
 /// Gives `$name<S>`, a tuple struct over the text, its constructor and its everyday traits.
 ///
-/// `$check` is a `fn(&str) -> Result<(), $error>`: the grammar, which allocates nothing.
+/// `$check` is a `fn(&[u8]) -> Result<(), $error>`: the grammar, which allocates nothing and lets
+/// through nothing but UTF-8.
 macro_rules! text_type {
     ($name:ident, $error:ident, $check:path) => {
+        impl $name {
+            /// Checks bytes that nobody has looked at; all that pass are UTF-8.
+            ///
+            /// # Errors
+            ///
+            /// The error names the first rule broken.
+            pub fn check(bytes: &[u8]) -> Result<(), $error> {
+                $check(bytes)
+            }
+        }
+
         impl<S: AsRef<str>> $name<S> {
             /// Parses `text` and keeps it; nothing is copied.
             ///
@@ -12,7 +24,7 @@ macro_rules! text_type {
             ///
             /// The error names the first rule broken.
             pub fn parse(text: S) -> Result<Self, $error> {
-                $check(text.as_ref())?;
+                $check(text.as_ref().as_bytes())?;
                 Ok(Self(text))
             }
 
@@ -135,3 +147,32 @@ macro_rules! text_type {
         }
     };
 }
+
+/// Returns whether all bytes are of a class.
+///
+/// Sixteen are looked at together, which compilers make vector instructions of; so that no few are
+/// left, the last sixteen may be in part those of the block before.
+#[inline(always)]
+pub(crate) fn all(bytes: &[u8], class: impl Fn(u8) -> bool) -> bool {
+    let of_class = |block: &[u8; BLOCK]| block.iter().fold(true, |all, &byte| all & class(byte));
+    match bytes.last_chunk() {
+        Some(last) => bytes.as_chunks().0.iter().all(of_class) && of_class(last),
+        None => bytes.iter().all(|&byte| class(byte)),
+    }
+}
+
+/// Returns what is before the first of these bytes, and what is after it.
+#[inline(always)]
+pub(crate) fn split_once(bytes: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
+    let place = bytes.iter().position(|&byte| byte == at)?;
+    Some((bytes.get(..place)?, bytes.get(place + 1..)?))
+}
+
+/// Returns what is before the last of these bytes, and what is after it.
+#[inline(always)]
+pub(crate) fn rsplit_once(bytes: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
+    let place = bytes.iter().rposition(|&byte| byte == at)?;
+    Some((bytes.get(..place)?, bytes.get(place + 1..)?))
+}
+
+const BLOCK: usize = 16;

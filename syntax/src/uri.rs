@@ -3,6 +3,8 @@
 
 use alloc::string::String;
 
+use crate::text::{all, split_once};
+
 /// A URI: `https://example.com/path?q#f`, `dns:example.com`.
 ///
 /// The scheme is checked after RFC 3986; the rest only has to be there and be free of white space
@@ -29,7 +31,7 @@ text_type!(Uri, UriError, check);
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UriError {
-    /// There is white space or a control character.
+    /// There is white space or a control character, or it is not UTF-8.
     #[error("a URI has no white space and no control characters")]
     Character,
     /// Nothing follows the scheme.
@@ -43,24 +45,26 @@ pub enum UriError {
     Scheme,
 }
 
-fn check(text: &str) -> Result<(), UriError> {
+fn check(text: &[u8]) -> Result<(), UriError> {
     if text.len() > Uri::MAX_BYTES {
         return Err(UriError::Length);
     }
-    let (scheme, rest) = text.split_once(':').ok_or(UriError::Scheme)?;
-    let in_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
-    if !scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-        || !scheme.bytes().all(in_scheme)
-    {
+    let (scheme, rest) = split_once(text, b':').ok_or(UriError::Scheme)?;
+    let in_scheme = |byte: u8| byte.is_ascii_alphanumeric() | matches!(byte, b'+' | b'-' | b'.');
+    if !scheme.first().is_some_and(u8::is_ascii_alphabetic) || !all(scheme, in_scheme) {
         return Err(UriError::Scheme);
     }
     if rest.is_empty() {
         return Err(UriError::Empty);
     }
-    if rest.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(UriError::Character);
+    if all(rest, |byte| byte.is_ascii_graphic()) {
+        return Ok(());
     }
-    Ok(())
+    let is_blank = |c: char| c.is_whitespace() || c.is_control();
+    match core::str::from_utf8(rest) {
+        Ok(rest) if !rest.contains(is_blank) => Ok(()),
+        _ => Err(UriError::Character),
+    }
 }
 
 #[cfg(test)]

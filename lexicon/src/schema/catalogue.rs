@@ -5,12 +5,11 @@ use core::cmp::Ordering;
 
 use nacre_syntax::{Nsid, RecordKey, Tid};
 
-use crate::check;
-use crate::schema::invalid::{Invalid, Reason};
+use crate::schema::invalid::Invalid;
 use crate::schema::layout::{HEADER_WORDS, KEY_SHIFT, MAGIC, ROW_WORDS};
 use crate::schema::layout::{key, kind, order};
 use crate::schema::method::MethodSchema;
-use crate::schema::validate::Validator;
+use crate::schema::validate::validate_record;
 
 /// Schemas that were [compiled](crate::compile): which definitions there are, and what is valid by
 /// them.
@@ -90,7 +89,8 @@ impl<'c> Catalogue<'c> {
         while low < high {
             let middle = low.midpoint(high);
             let row = first + ROW_WORDS * middle;
-            match order(self.bytes(row, self.index(row + 1)), name) {
+            let [start, length, _] = self.row(row);
+            match order(self.bytes(start, length), name) {
                 Ordering::Less => low = middle + 1,
                 Ordering::Greater => high = middle,
                 Ordering::Equal => return Some(row),
@@ -114,19 +114,26 @@ impl<'c> Catalogue<'c> {
     /// Returns a word that is an index or a length.
     #[inline]
     pub(super) fn index(&self, at: usize) -> usize {
-        usize::try_from(self.word(at)).unwrap_or(usize::MAX)
+        index(self.word(at))
     }
 
-    /// Returns the bytes of a name: `length` of them, from where the word at `at` says.
+    /// Returns the words of a row.
     #[inline]
-    pub(super) fn bytes(&self, at: usize, length: usize) -> &'c [u8] {
-        let start = self.index(at);
-        self.text.get(start..).and_then(|text| text.get(..length)).unwrap_or_default()
+    pub(super) fn row(&self, at: usize) -> [u32; ROW_WORDS] {
+        let row = self.words.get(at..).and_then(|words| words.first_chunk());
+        row.map_or([0; ROW_WORDS], |row| row.map(u32::from_le_bytes))
+    }
+
+    /// Returns the bytes of a name.
+    #[inline]
+    pub(super) fn bytes(&self, start: u32, length: u32) -> &'c [u8] {
+        let text = self.text.get(index(start)..).and_then(|text| text.get(..index(length)));
+        text.unwrap_or_default()
     }
 
     /// Returns the name that the two words at `at` are.
     pub(super) fn name(&self, at: usize) -> &'c str {
-        core::str::from_utf8(self.bytes(at, self.index(at + 1))).unwrap_or_default()
+        core::str::from_utf8(self.bytes(self.word(at), self.word(at + 1))).unwrap_or_default()
     }
 }
 
@@ -141,9 +148,7 @@ impl RecordSchema<'_> {
     ///
     /// [`Invalid`] says what is wrong, and where.
     pub fn validate(&self, cbor: &[u8]) -> Result<(), Box<Invalid>> {
-        check(cbor).map_err(|error| Invalid::new(Reason::Data(error)))?;
-        let object = self.catalogue.index(self.node + 1);
-        Validator::new(self.catalogue, cbor).record(object, self.name)
+        validate_record(self.catalogue, self.catalogue.index(self.node + 1), self.name, cbor)
     }
 
     /// Checks that a record key is one that the schema allows.
@@ -163,6 +168,12 @@ impl RecordSchema<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// Returns a word as an index or a length.
+#[inline]
+pub(super) fn index(word: u32) -> usize {
+    usize::try_from(word).unwrap_or(usize::MAX)
 }
 
 /// What the key of a record must be, by the schema of its collection.

@@ -110,7 +110,9 @@ fn record(place: &Place<'_, '_>, id: &str) -> Result<Def, SchemaError> {
         "nsid" => Key::Nsid,
         "tid" => Key::Tid,
         text => match text.strip_prefix("literal:") {
-            Some(literal) if Format::RecordKey.accepts(literal) => Key::Literal(literal.to_owned()),
+            Some(literal) if Format::RecordKey.accepts(literal.as_bytes()) => {
+                Key::Literal(literal.to_owned())
+            }
             _ => return Err(key.wrong(Fault::Key)),
         },
     };
@@ -223,7 +225,7 @@ fn permission_set(place: &Place<'_, '_>) -> Result<(), SchemaError> {
     for name in ["title:lang", "detail:lang"] {
         let Some(texts) = place.field(name)? else { continue };
         for text in texts.fields()? {
-            if !Format::Language.accepts(text.name) {
+            if !Format::Language.accepts(text.name.as_bytes()) {
                 return Err(text.wrong(Fault::Name));
             }
             text.text()?;

@@ -52,20 +52,20 @@ impl Format {
         }
     }
 
-    /// Returns whether text is in this format. Allocates nothing.
-    pub(super) fn accepts(self, text: &str) -> bool {
+    /// Returns whether bytes are text in this format. Allocates nothing.
+    pub(super) fn accepts(self, text: &[u8]) -> bool {
         match self {
-            Self::AtIdentifier => AtIdentifier::parse(text).is_ok(),
-            Self::AtUri => AtUri::parse(text).is_ok(),
-            Self::Cid => CidString::parse(text).is_ok(),
-            Self::Datetime => Datetime::parse(text).is_ok(),
-            Self::Did => Did::parse(text).is_ok(),
-            Self::Handle => Handle::parse(text).is_ok(),
-            Self::Language => Language::parse(text).is_ok(),
-            Self::Nsid => Nsid::parse(text).is_ok(),
-            Self::RecordKey => RecordKey::parse(text).is_ok(),
-            Self::Tid => Tid::parse(text).is_ok(),
-            Self::Uri => Uri::parse(text).is_ok(),
+            Self::AtIdentifier => AtIdentifier::check(text).is_ok(),
+            Self::AtUri => AtUri::check(text).is_ok(),
+            Self::Cid => CidString::check(text).is_ok(),
+            Self::Datetime => Datetime::check(text).is_ok(),
+            Self::Did => Did::check(text).is_ok(),
+            Self::Handle => Handle::check(text).is_ok(),
+            Self::Language => Language::check(text).is_ok(),
+            Self::Nsid => Nsid::check(text).is_ok(),
+            Self::RecordKey => RecordKey::check(text).is_ok(),
+            Self::Tid => core::str::from_utf8(text).is_ok_and(|text| Tid::parse(text).is_ok()),
+            Self::Uri => Uri::check(text).is_ok(),
         }
     }
 

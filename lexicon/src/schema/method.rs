@@ -8,7 +8,7 @@ use crate::schema::ast::MethodKind;
 use crate::schema::catalogue::Catalogue;
 use crate::schema::invalid::{Invalid, Reason, Step, Subject};
 use crate::schema::layout::{METHOD_SHIFT, flag, kind, method};
-use crate::schema::validate::{Properties, Property, Validator};
+use crate::schema::validate::{Properties, Property, validate};
 use crate::{EncodeError, MAX_INTEGER, ValueWriter, check, write_object};
 
 /// The schema of a query, procedure or subscription.
@@ -87,8 +87,7 @@ impl<'c> MethodSchema<'c> {
         // Defaults are not held against the schema: that would blame the caller for them.
         let given: Vec<_> = params.iter().filter(|param| param.given).collect();
         let cbor = write(&given).map_err(wrong)?;
-        let verdict = Validator::new(self.catalogue, &cbor).value(object);
-        verdict.map_err(|invalid| invalid.of(Subject::Params))?;
+        validate(self.catalogue, object, &cbor).map_err(|invalid| invalid.of(Subject::Params))?;
         if given.len() == params.len() {
             return Ok(cbor);
         }
@@ -121,10 +120,9 @@ impl<'c> MethodSchema<'c> {
     }
 
     fn validate(&self, body: usize, cbor: &[u8]) -> Result<(), Box<Invalid>> {
-        check(cbor).map_err(|error| Invalid::new(Reason::Data(error)))?;
         match self.catalogue.index(self.node + body) {
-            0 => Ok(()),
-            node => Validator::new(self.catalogue, cbor).value(node),
+            0 => check(cbor).map_err(|error| Invalid::new(Reason::Data(error))),
+            node => validate(self.catalogue, node, cbor),
         }
     }
 

@@ -1,46 +1,85 @@
 //! Runs schemas over DAG-CBOR.
 //!
-//! *Tricky bits.* The data was checked before, so that reading it cannot fail; where it does all
-//! the same, what is read is taken for nothing. Properties of the schema and keys of the data are
-//! in one order, so that an object takes one pass over both. The way to what is wrong is put
-//! together on the way back, so that nobody pays for it where nothing is.
+//! # Tricky bits
+//!
+//! Data is checked by the pass that holds it against the schema. Whatever is not data fails, but
+//! perhaps for another reason, so that a second look says what it was.
+//!
+//! Properties of the schema and keys of the data are in one order, so that an object takes one pass
+//! over both. The way to what is wrong is put together on the way back, so that nobody pays for it
+//! where nothing is.
 
 mod leaf;
 
 use alloc::{borrow::ToOwned, boxed::Box, format, string::String};
 use core::cmp::Ordering;
 
+use crate::blob::BlobShape;
 use crate::cbor::{ARRAY, Cursor, FALSE, Head, MAP, NEGATIVE, NULL, TAG, TEXT, TRUE, UNSIGNED};
-use crate::schema::catalogue::Catalogue;
+use crate::decode::{check, check_value, key, open, type_value};
+use crate::schema::catalogue::{Catalogue, index};
 use crate::schema::invalid::{Invalid, Reason, Step};
 use crate::schema::layout::{ROW_WORDS, flag, kind, order};
+use crate::{DataError, MAX_DEPTH, MAX_ITEMS, utf8::is_utf8};
 
-type Verdict = Result<(), Box<Invalid>>;
+pub(super) type Verdict = Result<(), Box<Invalid>>;
 
-/// Data that is being validated.
-pub(super) struct Validator<'c, 'd> {
-    catalogue: Catalogue<'c>,
-    cursor: Cursor<'d>,
+/// Holds data against a node.
+pub(super) fn validate(catalogue: Catalogue<'_>, node: usize, cbor: &[u8]) -> Verdict {
+    validate_by(catalogue, cbor, |validator| validator.value(node))
 }
 
-impl<'c, 'd> Validator<'c, 'd> {
-    pub(super) fn new(catalogue: Catalogue<'c>, cbor: &'d [u8]) -> Self {
-        Self { catalogue, cursor: Cursor::new(cbor) }
-    }
+/// Holds data against the object that the records of a collection are.
+pub(super) fn validate_record(
+    catalogue: Catalogue<'_>,
+    object: usize,
+    collection: &str,
+    cbor: &[u8],
+) -> Verdict {
+    validate_by(catalogue, cbor, |validator| validator.record(object, collection))
+}
 
-    /// Validates a record of a collection.
-    pub(super) fn record(&mut self, object: usize, collection: &str) -> Verdict {
-        let found = type_of(self.cursor.clone());
-        if found != Some(collection.as_bytes()) {
+fn validate_by<'c, 'd>(
+    catalogue: Catalogue<'c>,
+    cbor: &'d [u8],
+    by: impl FnOnce(&mut Validator<'c, 'd>) -> Verdict,
+) -> Verdict {
+    let cursor = open(cbor).map_err(not_data)?;
+    let mut validator = Validator { catalogue, cursor, depth: 0 };
+    let verdict = by(&mut validator);
+    if verdict.is_ok() && validator.cursor.is_at_end() {
+        return Ok(());
+    }
+    check(cbor).map_err(not_data)?;
+    verdict
+}
+
+/// Data that is being validated.
+struct Validator<'c, 'd> {
+    catalogue: Catalogue<'c>,
+    cursor: Cursor<'d>,
+    /// How many containers are around what comes next.
+    depth: usize,
+}
+
+impl<'d> Validator<'_, 'd> {
+    fn record(&mut self, object: usize, collection: &str) -> Verdict {
+        let record = self.cursor.clone();
+        let verdict = self.object(object);
+        if verdict.as_ref().is_ok_and(|found| *found == Some(collection.as_bytes())) {
+            return Ok(());
+        }
+        // Of several things that are wrong, this is the first.
+        if type_of(record) != Some(collection.as_bytes()) {
             let reason = Reason::Const(collection.to_owned());
             return Err(at_key(Invalid::new(reason), b"$type"));
         }
-        self.object(object)
+        verdict.map(drop)
     }
 
-    /// Validates the value that comes next. Calls itself for what is inside of it, which the check
-    /// of the data has limited to [`MAX_DEPTH`](crate::MAX_DEPTH).
-    pub(super) fn value(&mut self, node: usize) -> Verdict {
+    /// Validates the value that comes next. Calls itself for what is inside of it, down to
+    /// [`MAX_DEPTH`].
+    fn value(&mut self, node: usize) -> Verdict {
         match self.catalogue.word(node) & 0xff {
             kind::ARRAY => self.array(node),
             kind::BLOB => self.blob(node),
@@ -48,43 +87,42 @@ impl<'c, 'd> Validator<'c, 'd> {
             kind::BYTES => self.bytes(node),
             kind::INTEGER => self.integer(node),
             kind::LINK => self.link(),
-            kind::OBJECT => self.object(node),
+            kind::OBJECT => self.object(node).map(drop),
             kind::TEXT => self.text(node),
             kind::UNION => self.union(node),
             _ => self.unknown(),
         }
     }
 
-    fn object(&mut self, node: usize) -> Verdict {
+    /// Validates an object, and returns its `$type`.
+    fn object(&mut self, node: usize) -> Result<Option<&'d [u8]>, Box<Invalid>> {
+        let start = self.cursor.at();
         let Some(count) = self.enter(MAP) else { return Err(Invalid::new(Reason::Object)) };
         let mut properties = Properties::new(self.catalogue, node);
+        let (mut name, mut found): (&[u8], Option<&[u8]>) = (b"", None);
         for _ in 0..count {
-            let key = self.key();
-            let property = loop {
-                let Some(property) = properties.peek() else { break None };
-                match order(property.name, key) {
-                    Ordering::Less => properties.pass(property)?,
-                    Ordering::Equal => {
-                        properties.advance();
-                        break Some(property);
-                    }
-                    Ordering::Greater => break None,
-                }
-            };
-            match property {
+            name = key(&mut self.cursor, name).map_err(not_data)?;
+            if name == b"$type" {
+                found = Some(type_value(&mut self.cursor.clone()).map_err(not_data)?);
+            }
+            match properties.meet(name)? {
                 Some(property) if property.nullable && self.cursor.peek() == Some(NULL) => {
                     self.cursor.skip();
                 }
                 Some(property) => {
-                    self.value(property.node).map_err(|invalid| at_key(invalid, key))?;
+                    self.value(property.node).map_err(|invalid| at_key(invalid, name))?;
                 }
-                None => pass_over(&mut self.cursor),
+                None => self.any()?,
             }
         }
-        while let Some(property) = properties.peek() {
-            properties.pass(property)?;
+        properties.end()?;
+        if found.is_some_and(|found| found == b"blob")
+            && BlobShape::parse(self.cursor.since(start)).is_none()
+        {
+            return Err(not_data(DataError::Blob));
         }
-        Ok(())
+        self.depth -= 1;
+        Ok(found)
     }
 
     fn array(&mut self, node: usize) -> Verdict {
@@ -102,6 +140,7 @@ impl<'c, 'd> Validator<'c, 'd> {
                 invalid
             })?;
         }
+        self.depth -= 1;
         Ok(())
     }
 
@@ -118,8 +157,7 @@ impl<'c, 'd> Validator<'c, 'd> {
             let name = |index| format!("lex:{}", catalogue.name(node + 2 + ROW_WORDS * index));
             return Err(Invalid::new(Reason::Variant((0..count).map(name).collect())));
         }
-        pass_over(&mut self.cursor);
-        Ok(())
+        self.any()
     }
 
     fn unknown(&mut self) -> Verdict {
@@ -127,25 +165,36 @@ impl<'c, 'd> Validator<'c, 'd> {
         if !is_map || type_of(self.cursor.clone()) == Some(b"blob") {
             return Err(Invalid::new(Reason::Object));
         }
-        pass_over(&mut self.cursor);
-        Ok(())
+        self.any()
     }
 
-    /// Goes into a container of this kind, if one comes next, and returns how many it holds.
+    /// Takes a value that no schema says anything of.
+    fn any(&mut self) -> Verdict {
+        if self.cursor.peek().is_some_and(|initial| initial >> 5 == TEXT) {
+            return match self.take(TEXT) {
+                Some(text) if is_utf8(text) => Ok(()),
+                _ => Err(Invalid::new(Reason::Text)),
+            };
+        }
+        check_value(&mut self.cursor, self.depth).map_err(not_data)
+    }
+
+    /// Goes into a container of this kind, if one comes next that is within the limits, and returns
+    /// how many it holds.
+    #[inline]
     fn enter(&mut self, major: u8) -> Option<usize> {
-        self.cursor.peek().filter(|initial| initial >> 5 == major)?;
-        usize::try_from(self.cursor.head().ok()?.value).ok()
+        self.cursor.peek().filter(|initial| initial >> 5 == major && self.depth < MAX_DEPTH)?;
+        self.depth += 1;
+        let count = usize::try_from(self.cursor.head().ok()?.value).ok()?;
+        (count <= MAX_ITEMS).then_some(count)
     }
 
     /// Takes the text or bytes that come next, if they do.
+    #[inline]
     fn take(&mut self, major: u8) -> Option<&'d [u8]> {
         self.cursor.peek().filter(|initial| initial >> 5 == major)?;
         let head = self.cursor.head().ok()?;
         self.cursor.take(head.value).ok()
-    }
-
-    fn key(&mut self) -> &'d [u8] {
-        self.take(TEXT).unwrap_or_default()
     }
 }
 
@@ -169,15 +218,15 @@ impl<'c> Properties<'c> {
         Self { catalogue, at: object + 2, left: catalogue.index(object + 1) }
     }
 
+    #[inline]
     fn peek(&self) -> Option<Property<'c>> {
         if self.left == 0 {
             return None;
         }
-        let length = self.catalogue.word(self.at + 1);
-        let bytes = usize::try_from(length & flag::LENGTH).unwrap_or_default();
+        let [start, length, node] = self.catalogue.row(self.at);
         Some(Property {
-            name: self.catalogue.bytes(self.at, bytes),
-            node: self.catalogue.index(self.at + 2),
+            name: self.catalogue.bytes(start, length & flag::LENGTH),
+            node: index(node),
             required: length & flag::REQUIRED != 0,
             nullable: length & flag::NULLABLE != 0,
         })
@@ -192,6 +241,30 @@ impl<'c> Properties<'c> {
         let property = self.peek()?;
         self.advance();
         Some(property)
+    }
+
+    /// Goes on to the property of this name, if there is one, past those that the data has not.
+    #[inline]
+    fn meet(&mut self, name: &[u8]) -> Result<Option<Property<'c>>, Box<Invalid>> {
+        while let Some(property) = self.peek() {
+            match order(property.name, name) {
+                Ordering::Less => self.pass(property)?,
+                Ordering::Equal => {
+                    self.advance();
+                    return Ok(Some(property));
+                }
+                Ordering::Greater => break,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Goes past all that are left.
+    fn end(&mut self) -> Verdict {
+        while let Some(property) = self.peek() {
+            self.pass(property)?;
+        }
+        Ok(())
     }
 
     /// Goes on behind a property that the data has not.
@@ -219,7 +292,7 @@ fn type_of(mut cursor: Cursor<'_>) -> Option<&[u8]> {
     None
 }
 
-/// Passes over the value that comes next.
+/// Passes over the value that comes next; over some of it, if it is not data.
 fn pass_over(cursor: &mut Cursor<'_>) {
     let mut left: u64 = 1;
     while left > 0 {
@@ -238,6 +311,10 @@ fn pass_over(cursor: &mut Cursor<'_>) {
             _ => 0,
         };
     }
+}
+
+fn not_data(error: DataError) -> Box<Invalid> {
+    Invalid::new(Reason::Data(error))
 }
 
 fn at_key(mut invalid: Box<Invalid>, key: &[u8]) -> Box<Invalid> {

@@ -4,36 +4,36 @@ use alloc::{borrow::ToOwned, string::String, string::ToString, vec::Vec};
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::{Validator, Verdict, pass_over};
+use super::{Validator, Verdict};
 use crate::blob::BlobShape;
-use crate::cbor::{BYTES, FALSE, MAP, NEGATIVE, TAG, TEXT, TRUE};
+use crate::cbor::{BYTES, FALSE, NEGATIVE, TEXT, TRUE};
 use crate::schema::format::Format;
 use crate::schema::invalid::{Invalid, Reason};
 use crate::schema::layout::{FORMAT_BITS, FORMAT_SHIFT, flag, kind};
+use crate::{MAX_DEPTH, utf8::is_utf8};
 
-impl<'d> Validator<'_, 'd> {
+impl Validator<'_, '_> {
     pub(super) fn text(&mut self, node: usize) -> Verdict {
-        let Some(text) = self.take(TEXT).and_then(|bytes| core::str::from_utf8(bytes).ok()) else {
-            return Err(Invalid::new(Reason::Text));
-        };
+        let Some(text) = self.take(TEXT) else { return Err(Invalid::new(Reason::Text)) };
         let first = self.catalogue.word(node);
-        if first == kind::TEXT {
-            return Ok(());
+        if first != kind::TEXT {
+            self.text_within(first, node + 1, text).map_err(Invalid::new)?;
         }
-        self.text_within(first, node + 1, text).map_err(Invalid::new)?;
         let format = usize::try_from(first >> FORMAT_SHIFT & FORMAT_BITS)
             .ok()
-            .and_then(|at| at.checked_sub(1));
-        match format.and_then(|at| Format::ALL.get(at)) {
-            Some(format) if !format.accepts(text) => {
-                Err(Invalid::new(Reason::Format(format.demand())))
-            }
-            _ => Ok(()),
+            .and_then(|at| at.checked_sub(1))
+            .and_then(|at| Format::ALL.get(at));
+        match format {
+            None if is_utf8(text) => Ok(()),
+            // No format lets through anything but UTF-8.
+            Some(format) if format.accepts(text) => Ok(()),
+            None => Err(Invalid::new(Reason::Text)),
+            Some(format) => Err(Invalid::new(Reason::Format(format.demand()))),
         }
     }
 
     /// Holds text against all that a schema can say of it but its format.
-    fn text_within(&self, first: u32, at: usize, text: &str) -> Result<(), Reason> {
+    fn text_within(&self, first: u32, at: usize, text: &[u8]) -> Result<(), Reason> {
         let catalogue = self.catalogue;
         let (limits, at) = self.limits_of(first, at, flag::MIN, flag::MAX);
         let (graphemes, mut at) =
@@ -41,14 +41,14 @@ impl<'d> Validator<'_, 'd> {
         if first & flag::CONST != 0 {
             let constant = catalogue.name(at);
             at += 2;
-            if text != constant {
+            if text != constant.as_bytes() {
                 return Err(Reason::Const(constant.to_owned()));
             }
         }
         if first & flag::ENUM != 0 {
             let count = catalogue.index(at);
             let name = |index| catalogue.name(at + 1 + 2 * index);
-            if !(0..count).any(|index| text == name(index)) {
+            if !(0..count).any(|index| text == name(index).as_bytes()) {
                 return Err(Reason::Enum((0..count).map(|index| name(index).to_owned()).collect()));
             }
         }
@@ -60,6 +60,7 @@ impl<'d> Validator<'_, 'd> {
         }
         // There are no more graphemes than bytes.
         if graphemes.above(text.len()).is_some() || graphemes.least.is_some() {
+            let text = core::str::from_utf8(text).map_err(|_| Reason::Text)?;
             let count = text.graphemes(true).count();
             if let Some(most) = graphemes.above(count) {
                 return Err(Reason::LongGraphemes(most));
@@ -133,15 +134,12 @@ impl<'d> Validator<'_, 'd> {
     }
 
     pub(super) fn link(&mut self) -> Verdict {
-        if self.cursor.peek().is_some_and(|initial| initial >> 5 == TAG) {
-            pass_over(&mut self.cursor);
-            return Ok(());
-        }
-        Err(Invalid::new(Reason::Link))
+        self.cursor.link().map(drop).map_err(|_| Invalid::new(Reason::Link))
     }
 
     pub(super) fn blob(&mut self, node: usize) -> Verdict {
-        let Some(blob) = self.take_blob() else { return Err(Invalid::new(Reason::Blob)) };
+        let blob = BlobShape::take(&mut self.cursor).filter(|_| self.depth < MAX_DEPTH);
+        let Some(blob) = blob else { return Err(Invalid::new(Reason::Blob)) };
         let (catalogue, first) = (self.catalogue, self.catalogue.word(node));
         let mut at = node + 1;
         if first & flag::MAX != 0 {
@@ -174,13 +172,6 @@ impl<'d> Validator<'_, 'd> {
             limit
         };
         (Limits { least: limit(min), most: limit(max) }, at)
-    }
-
-    fn take_blob(&mut self) -> Option<BlobShape<'d>> {
-        self.cursor.peek().filter(|initial| initial >> 5 == MAP)?;
-        let start = self.cursor.at();
-        pass_over(&mut self.cursor);
-        BlobShape::parse(self.cursor.since(start))
     }
 }
 
