@@ -94,8 +94,9 @@ fn walk_value<'a, T: Text<'a>>(
         }
         level.left -= 1;
         if level.is_map {
-            let key: T = key(&mut cursor, level.key)?;
-            level.key = key.as_bytes();
+            let name = key(&mut cursor)?;
+            let key: T = check_key(name, level.key, &cursor)?;
+            level.key = name;
             sink(Event::Key(key));
             if level.key == b"$type" {
                 let text: T = type_value(&mut cursor)?;
@@ -242,14 +243,21 @@ fn far_place<'r, 'a>(
     far.get_mut(index).ok_or(DataError::Depth)
 }
 
+/// Takes a key that may be anything.
 #[inline(always)]
-pub(crate) fn key<'a, T: Text<'a>>(cursor: &mut Cursor<'a>, before: &[u8]) -> Result<T, DataError> {
+pub(crate) fn key<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], DataError> {
     let head = cursor.head()?;
-    if head.major != TEXT {
-        return Err(DataError::KeyType);
-    }
-    let text: T = cursor.text(head.value)?;
-    let key = text.as_bytes();
+    if head.major == TEXT { cursor.take(head.value) } else { Err(DataError::KeyType) }
+}
+
+/// Checks a key that was just taken, and comes after another.
+#[inline(always)]
+pub(crate) fn check_key<'a, T: Text<'a>>(
+    key: &'a [u8],
+    before: &[u8],
+    cursor: &Cursor<'_>,
+) -> Result<T, DataError> {
+    let text = T::from_utf8(key).ok_or_else(|| DataError::Utf8(cursor.at() - key.len()))?;
     if key.is_empty() || key.len() > MAX_KEY_BYTES {
         return Err(DataError::KeyLength);
     }

@@ -16,7 +16,7 @@ use core::cmp::Ordering;
 
 use crate::blob::BlobShape;
 use crate::cbor::{ARRAY, Cursor, FALSE, Head, MAP, NEGATIVE, NULL, TAG, TEXT, TRUE, UNSIGNED};
-use crate::decode::{check, check_value, key, open, type_value};
+use crate::decode::{check, check_key, check_value, key, open, type_value};
 use crate::schema::catalogue::{Catalogue, index};
 use crate::schema::invalid::{Invalid, Reason, Step};
 use crate::schema::layout::{ROW_WORDS, flag, kind, order};
@@ -99,19 +99,27 @@ impl<'d> Validator<'_, 'd> {
         let start = self.cursor.at();
         let Some(count) = self.enter(MAP) else { return Err(Invalid::new(Reason::Object)) };
         let mut properties = Properties::new(self.catalogue, node);
-        let (mut name, mut found): (&[u8], Option<&[u8]>) = (b"", None);
+        let (mut before, mut found): (&[u8], Option<&[u8]>) = (b"", None);
         for _ in 0..count {
-            name = key(&mut self.cursor, name).map_err(not_data)?;
-            if name == b"$type" {
-                found = Some(type_value(&mut self.cursor.clone()).map_err(not_data)?);
+            let name = key(&mut self.cursor).map_err(not_data)?;
+            let property = properties.meet(name)?;
+            if property.is_none() {
+                // A property is a key that may be, and comes after all that were met or passed.
+                let _: &[u8] = check_key(name, before, &self.cursor).map_err(not_data)?;
             }
-            match properties.meet(name)? {
+            before = name;
+            let mut behind = self.cursor.clone();
+            if name == b"$type" {
+                found = Some(type_value(&mut behind).map_err(not_data)?);
+            }
+            match property {
                 Some(property) if property.nullable && self.cursor.peek() == Some(NULL) => {
                     self.cursor.skip();
                 }
                 Some(property) => {
                     self.value(property.node).map_err(|invalid| at_key(invalid, name))?;
                 }
+                None if name == b"$type" => self.cursor = behind,
                 None => self.any()?,
             }
         }
