@@ -5,7 +5,7 @@
 //!
 //! <https://atproto.com/specs/data-model#bytes>
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
 /// Appends the bytes that `text` stands for; `None` if it is not base64.
 pub(crate) fn decode(text: &str, out: &mut Vec<u8>) -> Option<()> {
@@ -34,7 +34,7 @@ pub(crate) fn decoded_len(text: &str) -> Option<usize> {
 }
 
 /// Appends the base64 of `bytes`.
-pub(crate) fn encode(bytes: &[u8], out: &mut String) {
+pub(crate) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
     for group in bytes.chunks(3) {
         let mut padded = [0; 4];
         padded[1..=group.len()].copy_from_slice(group);
@@ -65,15 +65,15 @@ fn sextet(symbol: u8) -> Option<u8> {
     })
 }
 
-fn symbol(value: u32) -> char {
+fn symbol(value: u32) -> u8 {
     let value = (value & 63).to_le_bytes()[0];
-    char::from(match value {
+    match value {
         0..26 => b'A' + value,
         26..52 => b'a' + (value - 26),
         52..62 => b'0' + (value - 52),
         62 => b'+',
         _ => b'/',
-    })
+    }
 }
 
 #[cfg(test)]
@@ -92,9 +92,9 @@ mod tests {
         for (bytes, text) in
             [("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg")]
         {
-            let mut printed = String::new();
+            let mut printed = Vec::new();
             encode(bytes.as_bytes(), &mut printed);
-            assert_eq!(printed, text);
+            assert_eq!(printed, text.as_bytes());
             assert_eq!(decoded(text).unwrap(), bytes.as_bytes());
         }
     }

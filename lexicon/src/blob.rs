@@ -10,7 +10,7 @@ use cid::Cid;
 
 use crate::{
     DataError,
-    cbor::{Cursor, TEXT, UNSIGNED},
+    cbor::{Cursor, TEXT, Text, UNSIGNED},
     decode::{Event, walk},
     link::Link,
 };
@@ -64,7 +64,8 @@ pub fn blobs(cbor: &[u8]) -> Result<Blobs, DataError> {
 /// A borrowed [`BlobRef`].
 pub(crate) struct BlobShape<'a> {
     link: Link,
-    pub(crate) mime_type: &'a str,
+    /// UTF-8.
+    pub(crate) mime_type: &'a [u8],
     pub(crate) size: u64,
 }
 
@@ -82,8 +83,8 @@ impl<'a> BlobShape<'a> {
         rest.take_these(b"\x64size")?;
         let size = rest.head().ok().filter(|head| head.major == UNSIGNED)?.integer().ok()?;
         rest.take_these(b"\x65$type\x64blob\x68mimeType")?;
-        let mime_type = text(rest)?;
-        if !mime_type.as_bytes().contains(&b'/') {
+        let mime_type: &[u8] = text(rest)?;
+        if !mime_type.contains(&b'/') {
             return None;
         }
         Some(Self { link, mime_type, size: size.cast_unsigned() })
@@ -92,7 +93,8 @@ impl<'a> BlobShape<'a> {
 
 impl From<BlobShape<'_>> for BlobRef {
     fn from(blob: BlobShape<'_>) -> Self {
-        Self { cid: blob.link.to_cid(), mime_type: blob.mime_type.to_owned(), size: blob.size }
+        let mime_type = String::from_utf8_lossy(blob.mime_type).into_owned();
+        Self { cid: blob.link.to_cid(), mime_type, size: blob.size }
     }
 }
 
@@ -119,7 +121,7 @@ impl From<LegacyShape<'_>> for LegacyBlobRef {
     }
 }
 
-fn text<'a>(rest: &mut Cursor<'a>) -> Option<&'a str> {
+fn text<'a, T: Text<'a>>(rest: &mut Cursor<'a>) -> Option<T> {
     let head = rest.head().ok().filter(|head| head.major == TEXT)?;
     rest.text(head.value).ok()
 }

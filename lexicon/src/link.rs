@@ -4,7 +4,7 @@
 //!
 //! <https://atproto.com/specs/data-model#link-and-cid-formats>
 
-use alloc::string::String;
+use alloc::vec::Vec;
 
 use cid::{Cid, Version};
 use multihash::Multihash;
@@ -96,8 +96,8 @@ impl Link {
     }
 
     /// Appends the text form.
-    pub(crate) fn print(&self, out: &mut String) {
-        out.push('b');
+    pub(crate) fn print(&self, out: &mut Vec<u8>) {
+        out.push(b'b');
         let (mut buffer, mut bits) = (0_u32, 0_u32);
         for &byte in &self.0 {
             buffer = (buffer << 8) | u32::from(byte);
@@ -123,9 +123,9 @@ fn low_byte(value: u32) -> u8 {
     value.to_le_bytes()[0]
 }
 
-fn symbol(value: u32) -> char {
+fn symbol(value: u32) -> u8 {
     let value = low_byte(value & 31);
-    char::from(if value < 26 { b'a' + value } else { b'2' + (value - 26) })
+    if value < 26 { b'a' + value } else { b'2' + (value - 26) }
 }
 
 /// Version, codec, hash function, hash length and hash.

@@ -2,8 +2,7 @@
 //!
 //! <https://atproto.com/specs/data-model#json>
 
-use alloc::string::String;
-use core::fmt::Write as _;
+use alloc::{string::String, vec::Vec};
 
 use crate::{
     DataError, base64,
@@ -16,49 +15,49 @@ use crate::{
 ///
 /// Those of [`check`](crate::check): bytes that it refuses are not printed.
 pub fn to_json(cbor: &[u8]) -> Result<String, DataError> {
-    let mut out = String::with_capacity(cbor.len() + cbor.len() / 2);
+    let mut out = Vec::with_capacity(cbor.len() + cbor.len() / 2);
     // Whether a value or key at this place follows another one.
     let mut follows = false;
-    walk(cbor, |event| {
+    walk(cbor, |event: Event<'_, &[u8]>| {
         if follows && !matches!(event, Event::ArrayEnd | Event::MapEnd(..)) {
-            out.push(',');
+            out.push(b',');
         }
         follows = !matches!(event, Event::Array | Event::Key(_) | Event::Map);
         print(event, &mut out);
     })?;
-    Ok(out)
+    Ok(String::from_utf8(out).expect("text that was checked, and ASCII"))
 }
 
-fn print(event: Event<'_, &str>, out: &mut String) {
+fn print(event: Event<'_, &[u8]>, out: &mut Vec<u8>) {
     match event {
-        Event::Array => out.push('['),
-        Event::ArrayEnd => out.push(']'),
-        Event::Bool(true) => out.push_str("true"),
-        Event::Bool(false) => out.push_str("false"),
+        Event::Array => out.push(b'['),
+        Event::ArrayEnd => out.push(b']'),
+        Event::Bool(true) => out.extend_from_slice(b"true"),
+        Event::Bool(false) => out.extend_from_slice(b"false"),
         Event::Bytes(bytes) => {
-            out.push_str(r#"{"$bytes":""#);
+            out.extend_from_slice(br#"{"$bytes":""#);
             base64::encode(bytes, out);
-            out.push_str(r#""}"#);
+            out.extend_from_slice(br#""}"#);
         }
         Event::Integer(value) => integer(value, out),
         Event::Key(key) => {
             string(key, out);
-            out.push(':');
+            out.push(b':');
         }
         Event::Link(link) => {
-            out.push_str(r#"{"$link":""#);
+            out.extend_from_slice(br#"{"$link":""#);
             link.print(out);
-            out.push_str(r#""}"#);
+            out.extend_from_slice(br#""}"#);
         }
-        Event::Map => out.push('{'),
-        Event::MapEnd(..) => out.push('}'),
-        Event::Null => out.push_str("null"),
+        Event::Map => out.push(b'{'),
+        Event::MapEnd(..) => out.push(b'}'),
+        Event::Null => out.extend_from_slice(b"null"),
         Event::Text(text) => string(text, out),
     }
 }
 
 /// Prints an integer, without what the general way to print things takes.
-fn integer(value: i64, out: &mut String) {
+fn integer(value: i64, out: &mut Vec<u8>) {
     let mut digits = [b'0'; 20];
     let (mut left, mut start) = (value.unsigned_abs(), digits.len());
     for (index, digit) in digits.iter_mut().enumerate().rev() {
@@ -69,42 +68,43 @@ fn integer(value: i64, out: &mut String) {
         }
     }
     if value < 0 {
-        out.push('-');
+        out.push(b'-');
     }
-    let digits = digits.get(start..).and_then(|digits| core::str::from_utf8(digits).ok());
-    out.push_str(digits.unwrap_or_default());
+    out.extend_from_slice(digits.get(start..).unwrap_or_default());
 }
 
-fn string(text: &str, out: &mut String) {
-    out.push('"');
+#[inline]
+fn string(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
     let mut rest = text;
     while let Some((plain, special, after)) = split_special(rest) {
-        out.push_str(plain);
+        out.extend_from_slice(plain);
         escape(special, out);
         rest = after;
     }
-    out.push_str(rest);
-    out.push('"');
+    out.extend_from_slice(rest);
+    out.push(b'"');
 }
 
-/// Splits at the first character that JSON strings must escape.
-fn split_special(text: &str) -> Option<(&str, char, &str)> {
-    let at = crate::json::plain_len(text.as_bytes());
+/// Splits at the first byte that JSON strings must escape.
+#[inline]
+fn split_special(text: &[u8]) -> Option<(&[u8], u8, &[u8])> {
+    let at = crate::json::plain_len(text);
     let (plain, rest) = text.split_at_checked(at)?;
-    let mut rest = rest.chars();
-    let special = rest.next()?;
-    Some((plain, special, rest.as_str()))
+    let (&special, rest) = rest.split_first()?;
+    Some((plain, special, rest))
 }
 
-fn escape(special: char, out: &mut String) {
+#[cold]
+fn escape(special: u8, out: &mut Vec<u8>) {
     match special {
-        '"' => out.push_str("\\\""),
-        '\\' => out.push_str("\\\\"),
-        '\n' => out.push_str("\\n"),
-        '\r' => out.push_str("\\r"),
-        '\t' => out.push_str("\\t"),
-        '\u{8}' => out.push_str("\\b"),
-        '\u{c}' => out.push_str("\\f"),
-        other => write!(out, "\\u{:04x}", u32::from(other)).expect("a String takes all text"),
+        b'"' => out.extend_from_slice(b"\\\""),
+        b'\\' => out.extend_from_slice(b"\\\\"),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        8 => out.extend_from_slice(b"\\b"),
+        12 => out.extend_from_slice(b"\\f"),
+        other => out.extend_from_slice(alloc::format!("\\u{other:04x}").as_bytes()),
     }
 }

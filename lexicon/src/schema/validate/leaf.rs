@@ -195,10 +195,10 @@ impl Limits {
 }
 
 /// Returns whether a media type is one of a pattern, which may end in a star.
-fn is_of_type(mime_type: &str, pattern: &str) -> bool {
+fn is_of_type(mime_type: &[u8], pattern: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some("*/") => true,
-        Some(start) => mime_type.starts_with(start),
-        None => mime_type == pattern,
+        Some(start) => mime_type.starts_with(start.as_bytes()),
+        None => mime_type == pattern.as_bytes(),
     }
 }
