@@ -9,12 +9,14 @@
 //!
 //! <https://atproto.com/specs/data-model>
 
+mod entry;
+
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
-use core::cmp::Ordering;
 use core::mem;
 
 use cid::Cid;
 
+use self::entry::{Entry, first_of};
 use crate::{
     BlobRef, DataError, MAX_CBOR_BYTES, MAX_DEPTH, MAX_ITEMS, MAX_KEY_BYTES, base64,
     blob::{BlobShape, LegacyShape},
@@ -107,16 +109,6 @@ impl Container {
         has_type: false,
         has_cid: false,
     };
-}
-
-/// A key and its value in the output; the key lies there encoded, so it compares as bytes.
-#[derive(Clone, Copy)]
-struct Entry {
-    /// How the key begins, such that keys are in order if these are.
-    first: u64,
-    start: usize,
-    key_end: usize,
-    end: usize,
 }
 
 impl Encoder<'_> {
@@ -337,39 +329,6 @@ impl Encoder<'_> {
     }
 }
 
-impl Entry {
-    /// Compares keys as DAG-CBOR orders them: by length, then by bytes.
-    #[inline]
-    fn order(&self, other: &Self, out: &[u8]) -> Ordering {
-        // Shorter keys have smaller heads, so encoded keys are in this order.
-        let key = |entry: &Self| &out[entry.start..entry.key_end];
-        self.first.cmp(&other.first).then_with(|| key(self).cmp(key(other)))
-    }
-}
-
-/// Returns the length of a key and its first seven bytes. Of a key that is not short it is the
-/// length alone, which comes before all bytes.
-#[inline]
-fn first_of(key: Words<'_>) -> u64 {
-    let Ok(len @ 0..LONG_KEY) = u8::try_from(key.len) else {
-        let len = u64::try_from(key.len).unwrap_or(u64::MAX);
-        return u64::from(LONG_KEY) << 56 | len;
-    };
-    let mut first = match key.ahead.first_chunk() {
-        Some(chunk) => u64::from_be_bytes(*chunk),
-        None => {
-            let mut chunk = [0; 8];
-            chunk.iter_mut().zip(key.ahead).for_each(|(to, byte)| *to = *byte);
-            u64::from_be_bytes(chunk)
-        }
-    };
-    if len < 7 {
-        // What is ahead of a short key is not of it.
-        first &= !(u64::MAX >> (8 * len));
-    }
-    u64::from(len) << 56 | first >> 8
-}
-
 /// Appends a key and remembers its entry.
 #[inline]
 fn push_key(key: Words<'_>, out: &mut Vec<u8>, entries: &mut Vec<Entry>, object: &mut Container) {
@@ -402,9 +361,6 @@ fn write_head(out: &mut Vec<u8>, start: usize, major: u8, len: usize) {
     cbor::head_for_len(&mut head, major, len);
     out.splice(start..=start, head);
 }
-
-/// The keys that are compared by more than their first bytes from the start have this length.
-const LONG_KEY: u8 = 24;
 
 /// Room for what is copied and taken away again.
 const MORE: usize = 48;

@@ -14,6 +14,10 @@ use crate::{
 /// # Errors
 ///
 /// Those of [`check`](crate::check): bytes that it refuses are not printed.
+///
+/// # Panics
+///
+/// Never: text was checked, and the rest is ASCII.
 pub fn to_json(cbor: &[u8]) -> Result<String, DataError> {
     let mut out = Vec::with_capacity(cbor.len() + cbor.len() / 2);
     // Whether a value or key at this place follows another one.
@@ -25,7 +29,7 @@ pub fn to_json(cbor: &[u8]) -> Result<String, DataError> {
         follows = !matches!(event, Event::Array | Event::Key(_) | Event::Map);
         print(event, &mut out);
     })?;
-    Ok(String::from_utf8(out).expect("text that was checked, and ASCII"))
+    Ok(String::from_utf8(out).expect("checked text and ASCII are UTF-8"))
 }
 
 fn print(event: Event<'_, &[u8]>, out: &mut Vec<u8>) {
