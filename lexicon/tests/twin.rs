@@ -2,7 +2,9 @@
 
 use std::sync::LazyLock;
 
-use nacre_lexicon::{Catalogue, Document, compile, to_cbor};
+use nacre_lexicon::{
+    Catalogue, DataError, Document, MAX_DEPTH, Reason, check, compile, to_cbor, to_json,
+};
 use nacre_syntax::{Datetime, Nsid};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -26,6 +28,62 @@ proptest! {
         let main = &schema["defs"]["main"]["record"];
         let expected = record["$type"] == NAME && is_right(schema, main, &record);
         prop_assert_eq!(compiled.validate(&cbor).is_ok(), expected, "{}", record);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    #[test]
+    fn bytes_are_data_or_not_as_the_check_says(
+        change in prop::option::of(change()),
+        damage in prop::collection::vec(damage(), 1..4),
+    ) {
+        let mut record = right();
+        if let Some(change) = change {
+            change.apply(&mut record);
+        }
+        let Ok(mut cbor) = to_cbor(&record.to_string()) else { return Ok(()) };
+        for damage in damage {
+            damage.apply(&mut cbor);
+        }
+        let (schema, bytes) = &*SCHEMA;
+        let collection = Nsid::parse(NAME).unwrap();
+        let compiled = Catalogue::new(bytes).unwrap().record(&collection).unwrap();
+        let verdict = compiled.validate(&cbor);
+        if let Err(error) = check(&cbor) {
+            let reason = verdict.as_ref().map_err(|invalid| invalid.reason());
+            prop_assert_eq!(reason, Err(&Reason::Data(error)), "{:x?}", cbor);
+            return Ok(());
+        }
+        let record: Value = serde_json::from_str(&to_json(&cbor).unwrap()).unwrap();
+        let main = &schema["defs"]["main"]["record"];
+        let expected = record["$type"] == NAME && is_right(schema, main, &record);
+        prop_assert_eq!(verdict.is_ok(), expected, "{}", record);
+    }
+}
+
+#[test]
+fn nesting_has_one_limit_wherever_it_is() {
+    let (_, bytes) = &*SCHEMA;
+    let collection = Nsid::parse(NAME).unwrap();
+    let compiled = Catalogue::new(bytes).unwrap().record(&collection).unwrap();
+    let record = |parts: usize, arrays: usize| {
+        [
+            b"\xa5\x61z\x00\x64list\x81".as_slice(),
+            &b"\xa2\x65count\x01\x65inner".repeat(parts - 1),
+            b"\xa1\x65count\x01\x64more",
+            &b"\x81".repeat(arrays - 1),
+            b"\x80\x64text\x62ab\x65$type\x6fcom.example.all",
+        ]
+        .concat()
+    };
+    // Parts are in a list in the record, and the schema knows of them; arrays are in the record.
+    let (parts, arrays) = (MAX_DEPTH - 2, MAX_DEPTH - 1);
+    assert_eq!(compiled.validate(&record(parts, arrays)), Ok(()));
+    for record in [record(parts + 1, 1), record(1, arrays + 1), record(10_000, 1)] {
+        let invalid = compiled.validate(&record).unwrap_err();
+        assert_eq!(*invalid.reason(), Reason::Data(DataError::Depth));
     }
 }
 
@@ -151,6 +209,46 @@ fn change() -> impl Strategy<Value = Change> {
     let way = prop_oneof![3 => Just(Vec::new()), 1 => inside];
     (way, prop::option::weighted(0.8, select(values.to_vec())), select(keys))
         .prop_map(|(way, value, key)| Change { way, value, key })
+}
+
+/// A change of bytes.
+#[derive(Clone, Debug)]
+enum Damage {
+    Bit(Index, u32),
+    Byte(Index, u8),
+    Cut(Index),
+    Insert(Index, u8),
+    Remove(Index),
+    Swap(Index, Index),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    let byte = prop_oneof![any::<u8>(), select(b"\x00\x18\x60\x61\x80\xa0\xa1\xf6\xff".to_vec())];
+    (any::<Index>(), any::<Index>(), byte, 0..8_u32, 0..12).prop_map(
+        |(at, other, byte, bit, kind)| match kind {
+            0 => Damage::Cut(at),
+            1 | 2 => Damage::Insert(at, byte),
+            3 | 4 => Damage::Remove(at),
+            5 | 6 => Damage::Swap(at, other),
+            7..=9 => Damage::Bit(at, bit),
+            _ => Damage::Byte(at, byte),
+        },
+    )
+}
+
+impl Damage {
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        let len = bytes.len();
+        match self {
+            _ if len == 0 => {}
+            Self::Bit(at, bit) => bytes[at.index(len)] ^= 1 << bit,
+            Self::Byte(at, byte) => bytes[at.index(len)] = *byte,
+            Self::Cut(at) => bytes.truncate(at.index(len)),
+            Self::Insert(at, byte) => bytes.insert(at.index(len), *byte),
+            Self::Remove(at) => drop(bytes.remove(at.index(len))),
+            Self::Swap(at, other) => bytes.swap(at.index(len), other.index(len)),
+        }
+    }
 }
 
 impl Change {

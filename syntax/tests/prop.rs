@@ -174,6 +174,33 @@ proptest! {
     }
 
     #[test]
+    fn bytes_are_of_a_grammar_if_and_only_if_they_are_text_that_is(
+        text in prop_oneof![
+            near("[a-z]{2,4}(\\.[a-z0-9-]{1,20}){1,3}"),
+            near("(at://)?did:[a-z]{3}:[a-z2-7]{1,40}(/a\\.b\\.c(/[a-z~:.]{1,40})?)?"),
+            near(DATETIME),
+            near(LANGUAGE),
+            near("[bzmkfuv97][a-z0-9+/]{8,40}"),
+            near("[a-z]{1,5}:[a-zé ]{1,40}"),
+        ],
+        damage in prop::option::of((any::<Index>(), any::<u8>())),
+    ) {
+        let mut bytes = text.into_bytes();
+        if let Some((at, byte)) = damage.filter(|_| !bytes.is_empty()) {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        macro_rules! check {
+            ($($name:ident)*) => {$(
+                let expected = str::from_utf8(&bytes).is_ok_and(|text| $name::parse(text).is_ok());
+                prop_assert_eq!($name::check(&bytes).is_ok(), expected, "{:x?}", bytes);
+            )*};
+        }
+        check!(AtIdentifier AtUri CidString Datetime Did Handle Language Nsid RecordKey RepoPath);
+        check!(Uri);
+    }
+
+    #[test]
     fn the_parts_of_an_at_uri_are_valid_and_make_it_up(
         text in "at://did:plc:[a-z2-7]{24}/[a-z]{1,9}\\.[a-z]{1,9}\\.[a-zA-Z]{1,9}/[a-z~:]{1,9}",
     ) {
