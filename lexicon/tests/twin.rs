@@ -64,6 +64,20 @@ proptest! {
 }
 
 #[test]
+fn an_object_that_says_that_it_is_a_blob_is_one() {
+    let (_, bytes) = &*SCHEMA;
+    let collection = Nsid::parse(NAME).unwrap();
+    let compiled = Catalogue::new(bytes).unwrap().record(&collection).unwrap();
+    let record = |item: &[u8]| {
+        let (before, after) = (b"\xa4\x61z\x00\x64list\x81", b"\x64text\x62ab\x65$type\x6f");
+        [before.as_slice(), item, after, NAME.as_bytes()].concat()
+    };
+    assert_eq!(compiled.validate(&record(b"\xa2\x65$type\x64blab\x65count\x01")), Ok(()));
+    let invalid = compiled.validate(&record(b"\xa2\x65$type\x64blob\x65count\x01")).unwrap_err();
+    assert_eq!(*invalid.reason(), Reason::Data(DataError::Blob));
+}
+
+#[test]
 fn nesting_has_one_limit_wherever_it_is() {
     let (_, bytes) = &*SCHEMA;
     let collection = Nsid::parse(NAME).unwrap();
@@ -110,6 +124,7 @@ fn schema() -> Value {
             "properties": {
                 "text": { "type": "string", "minLength": 2, "maxLength": 12, "maxGraphemes": 6 },
                 "time": { "type": "string", "format": "datetime" },
+                "plain": { "type": "string" },
                 "word": { "type": "string", "enum": ["a", "bb", "ccc"] },
                 "fixed": { "type": "string", "const": "a" },
                 "list": {
@@ -139,7 +154,7 @@ fn schema() -> Value {
 
 fn right() -> Value {
     json!({
-        "$type": NAME, "text": "Grüße", "time": "2026-01-01T00:00:00Z", "word": "bb", "fixed": "a",
+        "$type": NAME, "text": "Grüße", "plain": "日本語", "time": "2026-01-01T00:00:00Z", "word": "bb", "fixed": "a",
         "list": [{ "count": 1, "inner": { "count": 2 } }],
         "open": { "$type": format!("{NAME}#part"), "count": 1 },
         "closed": { "$type": format!("{NAME}#other"), "flag": true },
