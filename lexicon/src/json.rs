@@ -254,7 +254,8 @@ pub(crate) fn plain_len(bytes: &[u8]) -> usize {
 #[inline(never)]
 fn plain_len_of_long(bytes: &[u8]) -> usize {
     let (words, _) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
+    // The first word was seen.
+    for (index, word) in words.iter().enumerate().skip(1) {
         let special = special_bytes(u64::from_le_bytes(*word));
         if special != 0 {
             return index * 8 + place(special);

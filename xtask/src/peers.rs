@@ -18,8 +18,8 @@ pub(crate) fn run(args: &[String]) -> Result<(), Error> {
 }
 
 fn beside_others(args: &[String]) -> Result<(), Error> {
-    // Cargo unites the features of a dependency. What the peers turn on must not reach ours, so
-    // ours are measured by a program of their own.
+    // Cargo unites the features of a dependency. What others turn on must reach neither ours nor
+    // the library that ours is compared with, so these are measured by a program of their own.
     let ours = build("nacre-peers-ours", &["--no-default-features"])?;
     let all = build("nacre-peers-all", &[])?;
     let mut table = command(&all, paths::root());

@@ -59,6 +59,10 @@ pub enum Goal {
 use Goal::{Allocations, Nanos, Peak, Ratio};
 
 impl Row {
+    pub fn is_of_a_curve(self) -> bool {
+        matches!(self, Self::K256Sign | Self::K256Verify | Self::P256Sign | Self::P256Verify)
+    }
+
     pub const ALL: [Self; 23] = [
         Self::Height,
         Self::BuildSorted,

@@ -179,7 +179,10 @@ enum Started {
 
 impl Worker {
     fn start(plan: &Plan, library: &'static Library, row: Row, size: Size) -> io::Result<Started> {
-        let program = if library.name == NACRE { &plan.ours } else { &plan.theirs };
+        // The features that one turns on in a dependency are on for all in the program, so that
+        // these two have one to themselves; it lacks what only curves need.
+        let is_apart = [NACRE, SHRIKE].contains(&library.name) && !row.is_of_a_curve();
+        let program = if is_apart || library.name == NACRE { &plan.ours } else { &plan.theirs };
         let mut command = Command::new(program);
         command.args(["worker", library.name, row.facts().name, &size.0.to_string()]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
