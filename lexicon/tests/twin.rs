@@ -154,7 +154,8 @@ fn schema() -> Value {
 
 fn right() -> Value {
     json!({
-        "$type": NAME, "text": "Grüße", "plain": "日本語", "time": "2026-01-01T00:00:00Z", "word": "bb", "fixed": "a",
+        "$type": NAME, "text": "Grüße", "plain": "日本語", "time": "2026-01-01T00:00:00Z",
+        "word": "bb", "fixed": "a",
         "list": [{ "count": 1, "inner": { "count": 2 } }],
         "open": { "$type": format!("{NAME}#part"), "count": 1 },
         "closed": { "$type": format!("{NAME}#other"), "flag": true },
