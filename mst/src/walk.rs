@@ -75,6 +75,12 @@ impl<'b> Steps<'b> {
         self.open(level, block.into()).map_err(|error| self.fail((digest, error)))
     }
 
+    /// Passes over the node that is wanted and all that is below it, whose entries are left out.
+    /// Without a node wanted this does nothing.
+    pub fn pass(&mut self) {
+        self.next = None;
+    }
+
     /// Returns what is linked from the node that the walk is in, and was not reached: records, and
     /// nodes. Who has to fetch blocks from far away can do it early and for many at once.
     pub fn upcoming(&self) -> impl Iterator<Item = Cid> {

@@ -94,6 +94,36 @@ proptest! {
     }
 
     #[test]
+    fn what_is_below_a_node_that_is_passed_over_is_left_out(
+        entries in entries(60),
+        passed in vec(prop::bool::weighted(0.3), 60),
+    ) {
+        let (root, blocks) = twin(&entries);
+        let mut steps = Steps::new(Tree::load(root).unwrap());
+        let mut passed = passed.into_iter();
+        let (mut found, mut left_out) = (Vec::new(), Vec::new());
+        loop {
+            if let Some(cid) = steps.wanted() {
+                if passed.next() == Some(true) {
+                    visit_twin(&blocks, cid, &mut left_out);
+                    steps.pass();
+                } else {
+                    steps.enter(&blocks[&cid][..]).unwrap();
+                }
+            } else if let Some((key, value)) = steps.next_entry().unwrap() {
+                found.push(format!("{key} {value}"));
+            } else {
+                break;
+            }
+        }
+        prop_assert!(found.is_sorted());
+        found.extend(left_out.into_iter().filter(|line| line.contains(' ')));
+        found.sort_unstable();
+        let expected = entries.iter().map(|(key, value)| format!("{key} {value}"));
+        prop_assert_eq!(found, expected.collect::<Vec<_>>());
+    }
+
+    #[test]
     fn entries_come_in_order_from_any_key(
         entries in entries(80),
         from in key(),
