@@ -23,6 +23,7 @@ use crate::body::{Body, BodyError, Response};
 use crate::front;
 use crate::host::SqlError;
 use crate::pds::{Reply, Subscription};
+use crate::repo::Export;
 
 /// A request to an XRPC method, before its body has been read.
 #[derive(Debug)]
@@ -153,7 +154,14 @@ impl<T: Output> Output for Secret<T> {
 impl Output for Car {
     fn into_reply(self) -> Result<Reply, Failure> {
         let body = Body::from(self.0);
-        Ok(Reply::Response(front::typed(StatusCode::OK, "application/vnd.ipld.car", body)))
+        Ok(Reply::Response(front::typed(StatusCode::OK, CAR, body)))
+    }
+}
+
+impl Output for Export {
+    fn into_reply(self) -> Result<Reply, Failure> {
+        let body = Body::Stream(Box::pin(self));
+        Ok(Reply::Response(front::typed(StatusCode::OK, CAR, body)))
     }
 }
 
@@ -221,4 +229,5 @@ impl From<BodyError> for Failure {
     }
 }
 
+const CAR: &str = "application/vnd.ipld.car";
 const JSON: &str = "application/json; charset=utf-8";

@@ -20,3 +20,4 @@ pub mod sqlite;
 mod store;
 
 pub use self::pds::{OpenError, Pds, Reply, Subscription};
+pub use self::repo::Audit;

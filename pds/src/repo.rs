@@ -1,10 +1,14 @@
 //! The write path: prepare, apply, sequence. And the way back out: export.
 
 mod apply;
+mod audit;
+mod blocks;
 mod events;
 mod export;
 mod prepare;
+mod subjects;
 
 pub(crate) use self::apply::{Applied, WriteError};
-pub(crate) use self::export::car as export;
+pub use self::audit::Audit;
+pub(crate) use self::export::Export;
 pub(crate) use self::prepare::{PreparedWrite, ValidationStatus, cid, path, record, validate};

@@ -45,6 +45,7 @@ macro_rules! routes {
 routes! {
     "com.atproto.identity.resolveHandle" Query Public => identity::resolve_handle;
 
+    "com.atproto.repo.applyWrites" Procedure ActiveOwner => repo::batch::apply_writes;
     "com.atproto.repo.createRecord" Procedure ActiveOwner => repo::write::create_record;
     "com.atproto.repo.deleteRecord" Procedure ActiveOwner => repo::write::delete_record;
     "com.atproto.repo.describeRepo" Query Public => repo::read::describe_repo;
@@ -58,7 +59,11 @@ routes! {
     "com.atproto.server.getSession" Query Owner => server::session::get_session;
     "com.atproto.server.refreshSession" Procedure Refresh => server::session::refresh_session;
 
+    "com.atproto.sync.getBlocks" Query Visitor => sync::blocks::get_blocks;
+    "com.atproto.sync.getCheckout" Query Visitor => sync::export::get_checkout;
+    "com.atproto.sync.getHead" Query Visitor => sync::status::get_head;
     "com.atproto.sync.getLatestCommit" Query Visitor => sync::status::get_latest_commit;
+    "com.atproto.sync.getRecord" Query Visitor => sync::blocks::get_record;
     "com.atproto.sync.getRepo" Query Visitor => sync::export::get_repo;
     "com.atproto.sync.getRepoStatus" Query Public => sync::status::get_repo_status;
     "com.atproto.sync.listRepos" Query Public => sync::status::list_repos;
@@ -106,7 +111,11 @@ mod tests {
             "com.atproto.repo.listRecords",
             "com.atproto.server.createSession",
             "com.atproto.server.describeServer",
+            "com.atproto.sync.getBlocks",
+            "com.atproto.sync.getCheckout",
+            "com.atproto.sync.getHead",
             "com.atproto.sync.getLatestCommit",
+            "com.atproto.sync.getRecord",
             "com.atproto.sync.getRepo",
             "com.atproto.sync.getRepoStatus",
             "com.atproto.sync.listRepos",

@@ -35,6 +35,12 @@ impl Sqlite {
         Self::prepare(Connection::open_in_memory()?)
     }
 
+    /// Returns how many rows have been inserted, changed or removed since the database was opened.
+    #[must_use]
+    pub fn rows_written(&self) -> u64 {
+        self.connection.total_changes()
+    }
+
     fn prepare(connection: Connection) -> Result<Self, SqlError> {
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;

@@ -1,20 +1,24 @@
 //! What the account keeps in its database. All SQL text of the project stands below this folder.
 //!
 //! One write of a client is one transaction, and nothing in a transaction waits. A record is one
-//! row, which is both its index entry and its block; a node of the tree is one row; the finished
-//! frame of an event is one row; everything that changes with each commit is in the one `account`
-//! row.
+//! row, which is both its index entry and its block; the tree lies on pages of some dozens of
+//! nodes; the finished frame of an event is one row; everything that changes with each commit is in
+//! the one `account` row.
 
 mod account;
 mod attempts;
 mod events;
+mod page;
 mod records;
 mod schema;
 mod sessions;
+mod snapshot;
+mod subjects;
 mod tree;
 
 use alloc::borrow::Cow;
-use alloc::rc::Rc;
+use alloc::rc::{Rc, Weak};
+use core::cell::RefCell;
 use core::fmt;
 
 use cid::Cid;
@@ -22,12 +26,19 @@ use cid::Cid;
 use crate::host::{Outcome, Row, Sql, SqlError, Value};
 
 pub(crate) use self::account::Account;
-pub(crate) use self::records::{Page, StoredRecord};
+pub(crate) use self::page::Found;
+pub(crate) use self::records::{Page, RecordBlock, StoredRecord};
+use self::snapshot::Held;
+pub(crate) use self::snapshot::{Entered, Snapshot, SnapshotError};
+pub(crate) use self::tree::PageChanges;
+use self::tree::Pages;
 
 /// The account's database, by what is kept in it.
 #[derive(Clone)]
 pub(crate) struct Store {
     sql: Rc<dyn Sql>,
+    pages: Rc<RefCell<Pages>>,
+    snapshots: Rc<RefCell<Vec<Weak<RefCell<Held>>>>>,
 }
 
 impl fmt::Debug for Store {

@@ -149,28 +149,6 @@ fn the_repository_is_listed_with_its_head() {
 }
 
 #[test]
-fn an_export_since_a_rev_has_what_is_newer_and_no_more() {
-    let client = Client::new();
-    for n in 0..50 {
-        client.create(NOTE, &format!("k{n}"), a_note(&n.to_string())).json(200);
-    }
-    let since = client.head().1;
-    let all = client::read_car(&client.export()).1;
-    client.create(NOTE, "new", a_note("new")).json(200);
-    let answer = client.query("com.atproto.sync.getRepo", &format!("did={DID}&since={since}"));
-    assert_eq!(answer.headers["content-type"], "application/vnd.ipld.car");
-    let (root, newer) = client::read_car(&answer.body);
-    assert_eq!(root.to_string(), client.head().0);
-    assert!(newer.keys().all(|cid| !all.contains_key(cid)));
-    let mut both = all;
-    both.extend(newer);
-    let did = nacre_syntax::Did::parse(DID).unwrap();
-    let key = client::key(&client);
-    let repo = nacre_commit::verify_blocks(&both, root, &did, Some(&key)).unwrap();
-    assert_eq!(repo.records, 51);
-}
-
-#[test]
 fn a_blocks_order_in_an_export_is_that_of_a_walk() {
     let client = Client::new();
     for n in 0..50 {

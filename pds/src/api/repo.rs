@@ -1,4 +1,5 @@
 //! `com.atproto.repo.*`
 
+pub(crate) mod batch;
 pub(crate) mod read;
 pub(crate) mod write;

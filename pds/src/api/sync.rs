@@ -1,5 +1,6 @@
 //! `com.atproto.sync.*`
 
+pub(crate) mod blocks;
 pub(crate) mod export;
 pub(crate) mod status;
 pub(crate) mod subscribe;

@@ -18,6 +18,8 @@ pub struct Memory {
 #[derive(Debug)]
 struct Parts {
     sqlite: Sqlite,
+    /// How many rows were handed to the server.
+    rows_read: Cell<u64>,
     /// How many steps of the database still succeed; `None` for all of them.
     steps_left: Cell<Option<u64>>,
     now_micros: Cell<u64>,
@@ -35,6 +37,7 @@ impl Memory {
     pub fn new(seed: u64) -> Self {
         let parts = Parts {
             sqlite: Sqlite::in_memory().expect("a database in memory can be opened"),
+            rows_read: Cell::new(0),
             steps_left: Cell::new(None),
             now_micros: Cell::new(START_MICROS),
             random: Cell::new(seed),
@@ -79,6 +82,12 @@ impl Memory {
         self.parts.log.take()
     }
 
+    /// Returns how many rows the server was handed, and how many it has written.
+    #[must_use]
+    pub fn rows(&self) -> (u64, u64) {
+        (self.parts.rows_read.get(), self.parts.sqlite.rows_written())
+    }
+
     /// Returns the database itself, for a look past the server.
     #[must_use]
     pub fn sql(&self) -> &dyn Sql {
@@ -112,7 +121,10 @@ impl Sql for Parts {
         if params.len() > 100 || params.iter().any(is_too_large) {
             return Err(SqlError("a parameter is over the limits".to_owned()));
         }
-        self.sqlite.query(sql, params, row)
+        self.sqlite.query(sql, params, &mut |found| {
+            self.rows_read.set(self.rows_read.get() + 1);
+            row(found)
+        })
     }
 
     /// Beginning and committing can fail like statements.

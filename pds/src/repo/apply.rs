@@ -1,7 +1,7 @@
 //! One write of a client: one commit, one transaction, one event.
 
 use cid::Cid;
-use nacre_commit::{CommitDiff, CommitError, Head};
+use nacre_commit::{Action, CommitDiff, CommitError, Head, Op};
 use nacre_syntax::{Datetime, Did, Tid, TidClock};
 use nacre_xrpc::XrpcError;
 
@@ -10,6 +10,7 @@ use super::prepare::PreparedWrite;
 use crate::Pds;
 use crate::api::{Failure, invalid};
 use crate::host::SqlError;
+use crate::store::PageChanges;
 
 /// What a write came to.
 #[derive(Clone, Debug)]
@@ -42,7 +43,9 @@ impl Pds {
         writes: &[PreparedWrite],
         swap_commit: Option<Cid>,
     ) -> Result<Applied, WriteError> {
-        let (applied, frame) = self.store.transaction(|| self.commit(writes, swap_commit))?;
+        let (applied, pages, frame) =
+            self.store.transaction(|| self.commit(writes, swap_commit))?;
+        self.store.keep_pages(pages, applied.rev);
         self.announce(&frame);
         Ok(applied)
     }
@@ -54,7 +57,12 @@ impl Pds {
 
     /// Returns a record key for a record that comes without one.
     pub(crate) fn next_tid(&self) -> Result<Tid, SqlError> {
-        Ok(self.tid_after(Some(self.account()?.rev())))
+        Ok(self.tids()?.next(self.host.clock.now_micros()))
+    }
+
+    /// Returns what makes record keys for several records that come without one.
+    pub(crate) fn tids(&self) -> Result<TidClock, SqlError> {
+        Ok(TidClock::resuming_after(self.account()?.rev(), CLOCK_ID))
     }
 
     /// Makes the empty repository of a new account and tells of it: who it is, that it is active,
@@ -73,8 +81,8 @@ impl Pds {
         let head = head_of(&diff, did);
         let active = self.config.initial_active;
         self.store.transaction(|| {
-            self.store.insert_account(&head, &diff.bytes, active)?;
-            self.keep_nodes(&diff)?;
+            let pages = self.store.page_changes(&diff)?;
+            self.store.insert_account(&head, &diff.bytes, active, &pages)?;
             if !active {
                 return Ok(());
             }
@@ -96,7 +104,7 @@ impl Pds {
         &self,
         writes: &[PreparedWrite],
         swap_commit: Option<Cid>,
-    ) -> Result<(Applied, Vec<u8>), WriteError> {
+    ) -> Result<(Applied, PageChanges, Vec<u8>), WriteError> {
         let account = self.account()?;
         expect_commit(swap_commit, account.commit())?;
         let did = &self.config.identity.did;
@@ -112,8 +120,12 @@ impl Pds {
             return Err(WriteError::EventTooLarge);
         }
 
-        self.keep_nodes(&diff)?;
+        let pages = self.store.page_changes(&diff)?;
+        let replaced = writes.iter().map(PreparedWrite::path);
+        self.store.hold(&pages, replaced, self.now_s())?;
+        self.store.put_pages(&pages, rev)?;
         for write in writes {
+            self.index_subject(write)?;
             match write.record() {
                 Some(record) => {
                     self.store.put_record(write.path(), &record.cid, rev, &record.bytes)?;
@@ -122,18 +134,9 @@ impl Pds {
             }
         }
         self.store.put_event(seq, &frame)?;
-        self.store.set_head(&head_of(&diff, did), &diff.bytes, seq)?;
-        Ok((Applied { commit: diff.cid, rev }, frame))
-    }
-
-    fn keep_nodes(&self, diff: &CommitDiff) -> Result<(), SqlError> {
-        for cid in diff.retired() {
-            self.store.remove_node(&cid)?;
-        }
-        for (cid, bytes) in diff.new_nodes() {
-            self.store.put_node(&cid, diff.commit.rev, bytes)?;
-        }
-        Ok(())
+        let records = account.records + created(&diff);
+        self.store.set_head(&head_of(&diff, did), &diff.bytes, seq, records, &pages)?;
+        Ok((Applied { commit: diff.cid, rev }, pages, frame))
     }
 
     /// Returns a TID that is newer than `last`, whatever the clock says.
@@ -155,6 +158,16 @@ fn expect_commit(expected: Option<Cid>, head: Cid) -> Result<(), WriteError> {
         Some(expected) if expected != head => Err(WriteError::Swap { head }),
         _ => Ok(()),
     }
+}
+
+/// Returns how many records there are more than before.
+fn created(diff: &CommitDiff) -> i64 {
+    let change = |op: &Op| match op.action {
+        Action::Create => 1,
+        Action::Delete => -1,
+        Action::Update => 0,
+    };
+    diff.ops.iter().map(change).sum()
 }
 
 fn head_of(diff: &CommitDiff, did: &Did) -> Head {

@@ -4,8 +4,8 @@ use cid::Cid;
 use nacre_commit::Head;
 use nacre_syntax::{Did, Tid};
 
-use super::{Store, blob, cid, integer, text};
-use crate::host::SqlError;
+use super::{PageChanges, Store, blob, cid, integer, text};
+use crate::host::{SqlError, Value};
 
 /// The account as it stands.
 #[derive(Clone, Debug)]
@@ -16,23 +16,30 @@ pub(crate) struct Account {
     pub(crate) head: Head,
     /// The number of the last event.
     pub(crate) seq: i64,
+    /// How many records there are.
+    pub(crate) records: i64,
 }
 
 impl Store {
     /// Returns the account, unless it has never been opened.
     pub(crate) fn account(&self) -> Result<Option<Account>, SqlError> {
-        self.first("select did, active, seq, rev, commit_cid, data from account", &[], |row| {
-            Ok(Account {
-                active: row.integer(1)? != 0,
-                seq: row.integer(2)?,
-                head: Head {
-                    did: row.parsed(0, |did| Some(Did::parse(did).ok()?.to_owned()))?,
-                    rev: row.parsed(3, |rev| Tid::parse(rev).ok())?,
-                    cid: row.cid(4)?,
-                    data: row.cid(5)?,
-                },
-            })
-        })
+        self.first(
+            "select did, active, seq, rev, commit_cid, data, records from account",
+            &[],
+            |row| {
+                Ok(Account {
+                    active: row.integer(1)? != 0,
+                    seq: row.integer(2)?,
+                    records: row.integer(6)?,
+                    head: Head {
+                        did: row.parsed(0, |did| Some(Did::parse(did).ok()?.to_owned()))?,
+                        rev: row.parsed(3, |rev| Tid::parse(rev).ok())?,
+                        cid: row.cid(4)?,
+                        data: row.cid(5)?,
+                    },
+                })
+            },
+        )
     }
 
     /// Returns the signed block of the present commit.
@@ -46,10 +53,12 @@ impl Store {
         head: &Head,
         commit_block: &[u8],
         active: bool,
+        pages: &PageChanges,
     ) -> Result<(), SqlError> {
         self.run(
-            "insert into account (one, did, active, seq, rev, commit_cid, commit_block, data)
-             values (1, ?, ?, 0, ?, ?, ?, ?)",
+            "insert into account
+                 (one, did, active, seq, records, rev, commit_cid, commit_block, data, root_page)
+             values (1, ?, ?, 0, 0, ?, ?, ?, ?, ?)",
             &[
                 text(head.did.as_str()),
                 integer(i64::from(active)),
@@ -57,25 +66,32 @@ impl Store {
                 cid(&head.cid),
                 blob(commit_block),
                 cid(&head.data),
+                blob(pages.root().unwrap_or_default()),
             ],
         )
     }
 
-    /// Moves the head to another commit, and the sequence to the number of its event.
+    /// Moves the head to another commit, with the number of its event and that of records.
     pub(crate) fn set_head(
         &self,
         head: &Head,
         commit_block: &[u8],
         seq: i64,
+        records: i64,
+        pages: &PageChanges,
     ) -> Result<(), SqlError> {
         self.run(
-            "update account set seq = ?, rev = ?, commit_cid = ?, commit_block = ?, data = ?",
+            "update account
+             set seq = ?, records = ?, rev = ?, commit_cid = ?, commit_block = ?, data = ?,
+                 root_page = coalesce(?, root_page)",
             &[
                 integer(seq),
+                integer(records),
                 text(&head.rev.to_string()),
                 cid(&head.cid),
                 blob(commit_block),
                 cid(&head.data),
+                pages.root().map_or(Value::Null, blob),
             ],
         )
     }

@@ -14,6 +14,14 @@ pub(crate) struct StoredRecord {
     pub(crate) value: Vec<u8>,
 }
 
+/// A record as a block of the repository.
+#[derive(Clone, Debug)]
+pub(crate) struct RecordBlock {
+    pub(crate) path: RepoPath,
+    pub(crate) cid: Cid,
+    pub(crate) value: Vec<u8>,
+}
+
 /// Which records of a collection to list: the newest first unless `reverse`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Page<'a> {
@@ -31,8 +39,8 @@ impl Store {
         path: &RepoPath<S>,
     ) -> Result<Option<StoredRecord>, SqlError> {
         self.first(
-            "select rkey, cid, value from record where collection = ? and rkey = ?",
-            &[text(path.collection().as_str()), text(path.rkey().as_str())],
+            "select path, cid, value from record where path = ?",
+            &[text(path.as_str())],
             stored,
         )
     }
@@ -42,68 +50,60 @@ impl Store {
         &self,
         path: &RepoPath<S>,
     ) -> Result<Option<Cid>, SqlError> {
-        self.first(
-            "select cid from record where collection = ? and rkey = ?",
-            &[text(path.collection().as_str()), text(path.rkey().as_str())],
-            |row| row.cid(0),
-        )
-    }
-
-    /// Returns the bytes of one record, if it was last written after `since` where one is given.
-    pub(crate) fn record_block(
-        &self,
-        path: &RepoPath<&str>,
-        since: Option<&str>,
-    ) -> Result<Option<Vec<u8>>, SqlError> {
-        self.first(
-            "select value from record where collection = ? and rkey = ? and rev > ?",
-            &[
-                text(path.collection().as_str()),
-                text(path.rkey().as_str()),
-                text(since.unwrap_or_default()),
-            ],
-            |row| row.blob(0),
-        )
+        self.first("select cid from record where path = ?", &[text(path.as_str())], |row| {
+            row.cid(0)
+        })
     }
 
     /// Returns one page of a collection.
     pub(crate) fn records(&self, page: &Page<'_>) -> Result<Vec<StoredRecord>, SqlError> {
-        let collection = text(page.collection.as_str());
-        let limit = integer(page.limit);
-        match (page.reverse, page.after) {
-            (false, None) => self.all(
-                "select rkey, cid, value from record where collection = ?
-                 order by rkey desc limit ?",
-                &[collection, limit],
+        // A slash is the first of all characters that may follow a collection, but for those of
+        // longer collections, which are before it.
+        let collection = page.collection.as_str();
+        let (mut first, mut behind) = (format!("{collection}/"), format!("{collection}0"));
+        if let Some(after) = page.after {
+            // The smallest text that is greater.
+            let path = format!("{collection}/{after}");
+            if page.reverse { first = path + "\0" } else { behind = path }
+        }
+        let range = [text(&first), text(&behind), integer(page.limit)];
+        if page.reverse {
+            self.all(
+                "select path, cid, value from record where path >= ? and path < ?
+                 order by path limit ?",
+                &range,
                 stored,
-            ),
-            (false, Some(after)) => self.all(
-                "select rkey, cid, value from record where collection = ? and rkey < ?
-                 order by rkey desc limit ?",
-                &[collection, text(after), limit],
+            )
+        } else {
+            self.all(
+                "select path, cid, value from record where path >= ? and path < ?
+                 order by path desc limit ?",
+                &range,
                 stored,
-            ),
-            (true, None) => self.all(
-                "select rkey, cid, value from record where collection = ?
-                 order by rkey limit ?",
-                &[collection, limit],
-                stored,
-            ),
-            (true, Some(after)) => self.all(
-                "select rkey, cid, value from record where collection = ? and rkey > ?
-                 order by rkey limit ?",
-                &[collection, text(after), limit],
-                stored,
-            ),
+            )
         }
     }
 
-    /// Returns the first collection that has a record and comes after `after` in order.
-    pub(crate) fn collection_after(&self, after: &str) -> Result<Option<String>, SqlError> {
+    /// Returns the next records after a path, in the order of the tree.
+    pub(crate) fn records_after(&self, path: &str) -> Result<Vec<RecordBlock>, SqlError> {
+        self.all(
+            "select path, cid, value from record where path > ? order by path limit ?",
+            &[text(path), integer(RECORDS_AT_ONCE)],
+            |row| {
+                let (path, cid) = (self::path(row, 0)?, row.cid(1)?);
+                Ok(RecordBlock { path, cid, value: row.blob(2)? })
+            },
+        )
+    }
+
+    /// Returns the first collection that has a record and comes after `after` in the order of
+    /// paths; `None` for the first of all.
+    pub(crate) fn collection_after(&self, after: Option<&str>) -> Result<Option<Nsid>, SqlError> {
+        let behind = after.map(|after| format!("{after}0")).unwrap_or_default();
         self.first(
-            "select collection from record where collection > ? order by collection limit 1",
-            &[text(after)],
-            |row| row.text(0),
+            "select path from record where path >= ? order by path limit 1",
+            &[text(&behind)],
+            |row| Ok(path(row, 0)?.collection().to_owned()),
         )
     }
 
@@ -116,32 +116,27 @@ impl Store {
         value: &[u8],
     ) -> Result<(), SqlError> {
         self.run(
-            "insert into record (collection, rkey, cid, rev, value) values (?, ?, ?, ?, ?)
-             on conflict do update
-             set cid = excluded.cid, rev = excluded.rev, value = excluded.value",
-            &[
-                text(path.collection().as_str()),
-                text(path.rkey().as_str()),
-                cid(record),
-                text(&rev.to_string()),
-                blob(value),
-            ],
+            "insert or replace into record (path, cid, rev, value) values (?, ?, ?, ?)",
+            &[text(path.as_str()), cid(record), text(&rev.to_string()), blob(value)],
         )
     }
 
     /// Removes a record.
     pub(crate) fn remove_record(&self, path: &RepoPath) -> Result<(), SqlError> {
-        self.run(
-            "delete from record where collection = ? and rkey = ?",
-            &[text(path.collection().as_str()), text(path.rkey().as_str())],
-        )
+        self.run("delete from record where path = ?", &[text(path.as_str())])
     }
 }
 
 fn stored(row: &dyn Row) -> Result<StoredRecord, SqlError> {
     Ok(StoredRecord {
-        rkey: row.parsed(0, |rkey| Some(RecordKey::parse(rkey).ok()?.to_owned()))?,
+        rkey: path(row, 0)?.rkey().to_owned(),
         cid: row.cid(1)?,
         value: row.blob(2)?,
     })
 }
+
+fn path(row: &dyn Row, index: usize) -> Result<RepoPath, SqlError> {
+    row.parsed(index, |path| Some(RepoPath::parse(path).ok()?.to_owned()))
+}
+
+const RECORDS_AT_ONCE: i64 = 32;

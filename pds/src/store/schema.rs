@@ -9,7 +9,7 @@ use crate::host::Sql;
 impl Store {
     /// Opens the database and brings it up to date.
     pub(crate) fn open(sql: Rc<dyn Sql>) -> Result<Self, OpenError> {
-        let store = Self { sql };
+        let store = Self { sql, pages: Rc::default(), snapshots: Rc::default() };
         store.run(
             "create table if not exists schema_version (version integer not null) strict",
             &[],
@@ -48,24 +48,31 @@ const MIGRATIONS: [&[&str]; 1] = [&[
         did text not null,
         active integer not null,
         seq integer not null,
+        records integer not null,
         rev text not null,
         commit_cid blob not null,
         commit_block blob not null,
-        data blob not null
+        data blob not null,
+        -- The last, as only this is long.
+        root_page blob not null
     ) strict",
     "create table record (
-        collection text not null,
-        rkey text not null,
+        path text primary key,
         cid blob not null,
         rev text not null,
-        value blob not null,
-        primary key (collection, rkey)
+        value blob not null
     ) strict, without rowid",
-    "create table node (
-        cid blob primary key,
+    // Which records are about a subject, of the collections that have one a subject.
+    "create table subject (
+        subject blob not null,
+        rkey text not null,
+        primary key (subject, rkey)
+    ) strict, without rowid",
+    "create table page (
+        id integer primary key,
         rev text not null,
         bytes blob not null
-    ) strict, without rowid",
+    ) strict",
     // The frame as it is sent, so that a replay copies bytes.
     "create table event (
         seq integer primary key,

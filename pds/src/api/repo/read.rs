@@ -64,13 +64,13 @@ pub(crate) async fn describe_repo(
 ) -> Result<Json<Description>, Failure> {
     readable(pds, &input.repo)?;
     let mut collections: Vec<String> = Vec::new();
-    loop {
-        let after = collections.last().map_or("", String::as_str);
-        match pds.store.collection_after(after)? {
-            Some(collection) => collections.push(collection),
-            None => break,
-        }
+    while let Some(collection) =
+        pds.store.collection_after(collections.last().map(String::as_str))?
+    {
+        collections.push(collection.into());
     }
+    // In the order of paths, the longer of two that begin alike is the first.
+    collections.sort_unstable();
     let identity = &pds.config.identity;
     Ok(Json(Description {
         handle: identity.handle.as_str().to_owned(),

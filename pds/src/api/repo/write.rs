@@ -76,7 +76,7 @@ pub(crate) struct Deleted {
 }
 
 #[derive(Serialize)]
-struct CommitMeta {
+pub(super) struct CommitMeta {
     cid: String,
     rev: String,
 }
@@ -96,8 +96,11 @@ pub(crate) async fn create_record(
     let status = repo::validate(&path, &record, input.validate)?;
     let swap_commit = swap(input.swap_commit.as_deref())?;
     let cid = record.cid;
-    let write = PreparedWrite::Create { path: path.clone(), record };
-    let applied = pds.apply(&[write], swap_commit)?;
+    let mut writes = vec![PreparedWrite::Create { path: path.clone(), record }];
+    if input.validate != Some(false) {
+        writes.extend(pds.earlier_about(&writes[0])?);
+    }
+    let applied = pds.apply(&writes, swap_commit)?;
     Ok(Json(written(pds, &path, &cid, Some(applied), status)))
 }
 
@@ -148,7 +151,7 @@ pub(crate) async fn delete_record(
 }
 
 /// Reads the commit that a client expects to build on.
-fn swap(text: Option<&str>) -> Result<Option<Cid>, XrpcError> {
+pub(super) fn swap(text: Option<&str>) -> Result<Option<Cid>, XrpcError> {
     text.map(repo::cid).transpose()
 }
 
@@ -189,4 +192,4 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Str
 }
 
 /// The longest body of a write.
-const MAX_WRITE_BYTES: usize = 1_000_000;
+pub(super) const MAX_WRITE_BYTES: usize = 1_000_000;

@@ -3,11 +3,11 @@
 use nacre_syntax::{Did, Tid};
 use nacre_xrpc::{Params, XrpcError};
 
-use super::readable;
+use super::{Repo, readable};
 use crate::Pds;
-use crate::api::{Car, Failure, FromParams, Query};
+use crate::api::{Failure, FromParams, Query};
 use crate::auth::access::Visitor;
-use crate::repo;
+use crate::repo::Export;
 
 pub(crate) struct GetRepo {
     did: Did,
@@ -19,9 +19,19 @@ pub(crate) async fn get_repo(
     pds: &Pds,
     visitor: Visitor,
     Query(input): Query<GetRepo>,
-) -> Result<Car, Failure> {
+) -> Result<Export, Failure> {
     readable(pds, &visitor, &input.did)?;
-    Ok(Car(repo::export(&pds.store, input.since)?))
+    pds.export(input.since)
+}
+
+/// `com.atproto.sync.getCheckout`: the name that `getRepo` without `since` had before.
+pub(crate) async fn get_checkout(
+    pds: &Pds,
+    visitor: Visitor,
+    Query(input): Query<Repo>,
+) -> Result<Export, Failure> {
+    readable(pds, &visitor, &input.did)?;
+    pds.export(None)
 }
 
 impl FromParams for GetRepo {

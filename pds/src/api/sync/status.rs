@@ -15,6 +15,11 @@ pub(crate) struct LatestCommit {
 }
 
 #[derive(Serialize)]
+pub(crate) struct Root {
+    root: String,
+}
+
+#[derive(Serialize)]
 pub(crate) struct RepoStatus {
     did: String,
     active: bool,
@@ -49,6 +54,20 @@ pub(crate) async fn get_latest_commit(
 ) -> Result<Json<LatestCommit>, Failure> {
     let account = readable(pds, &visitor, &input.did)?;
     Ok(Json(LatestCommit { cid: account.commit().to_string(), rev: account.rev().to_string() }))
+}
+
+/// `com.atproto.sync.getHead`: the name that `getLatestCommit` had before, with errors of its own.
+pub(crate) async fn get_head(
+    pds: &Pds,
+    visitor: Visitor,
+    Query(input): Query<Repo>,
+) -> Result<Json<Root>, Failure> {
+    if input.did != pds.config.identity.did {
+        let message = format!("Could not find root for DID: {}", input.did.as_str());
+        return Err(XrpcError::new(400, "HeadNotFound", message).into());
+    }
+    let account = readable(pds, &visitor, &input.did)?;
+    Ok(Json(Root { root: account.commit().to_string() }))
 }
 
 /// `com.atproto.sync.getRepoStatus`

@@ -1,0 +1,142 @@
+//! `com.atproto.repo.applyWrites`: several writes as one commit.
+
+use nacre_commit::MAX_WRITES;
+use nacre_syntax::{AtIdentifier, AtUri, Nsid, TidClock};
+use nacre_xrpc::{XrpcError, shown};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::write::{CommitMeta, MAX_WRITE_BYTES, swap};
+use crate::Pds;
+use crate::api::{Failure, Json, JsonInput, invalid};
+use crate::auth::access::ActiveOwner;
+use crate::repo::{self, PreparedWrite, ValidationStatus};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ApplyWrites {
+    repo: AtIdentifier,
+    validate: Option<bool>,
+    writes: Vec<Write>,
+    swap_commit: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Write {
+    #[serde(rename = "$type")]
+    action: String,
+    collection: Nsid,
+    rkey: Option<String>,
+    value: Option<Box<RawValue>>,
+}
+
+impl JsonInput for ApplyWrites {
+    const MAX_BYTES: usize = MAX_WRITE_BYTES;
+}
+
+#[derive(Serialize)]
+pub(crate) struct Results {
+    /// Absent if nothing changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<CommitMeta>,
+    results: Vec<Done>,
+}
+
+/// What came of one write.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Done {
+    #[serde(rename = "$type")]
+    action: &'static str,
+    #[serde(flatten)]
+    record: Option<Written>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written {
+    uri: String,
+    cid: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validation_status: Option<ValidationStatus>,
+}
+
+/// `com.atproto.repo.applyWrites`: all of the writes or none. An update to what is there already is
+/// none, and without any other write there is no commit.
+pub(crate) async fn apply_writes(
+    pds: &Pds,
+    caller: ActiveOwner,
+    Json(input): Json<ApplyWrites>,
+) -> Result<Json<Results>, Failure> {
+    caller.owns(pds, &input.repo)?;
+    if input.writes.len() > MAX_WRITES {
+        return Err(invalid("Too many writes. Max: 200").into());
+    }
+    let swap_commit = swap(input.swap_commit.as_deref())?;
+    let mut keys = pds.tids()?;
+    let mut writes = Vec::with_capacity(input.writes.len());
+    let mut results = Vec::with_capacity(input.writes.len());
+    for write in input.writes {
+        let (write, done) = prepare(pds, write, input.validate, &mut keys)?;
+        writes.extend(write);
+        results.push(done);
+    }
+    if writes.is_empty() {
+        pds.expect_commit(swap_commit)?;
+        return Ok(Json(Results { commit: None, results }));
+    }
+    let applied = pds.apply(&writes, swap_commit)?;
+    Ok(Json(Results { commit: Some(applied.into()), results }))
+}
+
+/// Checks one write; there is nothing to be written if it is an update that changes nothing.
+fn prepare(
+    pds: &Pds,
+    write: Write,
+    validate: Option<bool>,
+    keys: &mut TidClock,
+) -> Result<(Option<PreparedWrite>, Done), Failure> {
+    let rkey = match (write.action.as_str(), write.rkey) {
+        (_, Some(rkey)) => rkey,
+        (CREATE, None) => keys.next(pds.host.clock.now_micros()).to_string(),
+        (UPDATE | DELETE, None) => return Err(missing("rkey").into()),
+        (other, None) => return Err(unsupported(other).into()),
+    };
+    let path = repo::path(&write.collection, &rkey)?;
+    let action = match write.action.as_str() {
+        DELETE => {
+            let done = Done { action: "com.atproto.repo.applyWrites#deleteResult", record: None };
+            return Ok((Some(PreparedWrite::Delete { path }), done));
+        }
+        CREATE => "com.atproto.repo.applyWrites#createResult",
+        UPDATE => "com.atproto.repo.applyWrites#updateResult",
+        other => return Err(unsupported(other).into()),
+    };
+    let value = write.value.ok_or_else(|| missing("value"))?;
+    let record = repo::record(value.get(), &write.collection)?;
+    let validation_status = repo::validate(&path, &record, validate)?;
+    let uri = AtUri::from_path(&pds.config.identity.did, &path).as_str().to_owned();
+    let cid = record.cid;
+    let written = Written { uri, cid: cid.to_string(), validation_status };
+    let done = Done { action, record: Some(written) };
+    let write = if write.action == CREATE {
+        Some(PreparedWrite::Create { path, record })
+    } else if pds.store.record_cid(&path)? == Some(cid) {
+        None
+    } else {
+        Some(PreparedWrite::Update { path, record })
+    };
+    Ok((write, done))
+}
+
+fn missing(property: &str) -> XrpcError {
+    invalid(format!("A write must have the property \"{property}\""))
+}
+
+fn unsupported(action: &str) -> XrpcError {
+    invalid(format!("Action not supported: {}", shown(action)))
+}
+
+const CREATE: &str = "com.atproto.repo.applyWrites#create";
+const DELETE: &str = "com.atproto.repo.applyWrites#delete";
+const UPDATE: &str = "com.atproto.repo.applyWrites#update";

@@ -1,0 +1,151 @@
+//! Whether the database holds together: what each row says, against what it follows from.
+
+use alloc::collections::VecDeque;
+
+use nacre_commit::Commit;
+use nacre_lexicon::cid_for;
+use nacre_mst::{Steps, Tree};
+
+use crate::Pds;
+use crate::host::SqlError;
+use crate::store::{Entered, RecordBlock, SnapshotError, Store};
+
+/// What an audit has found.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Audit {
+    /// How many records there are.
+    pub records: u64,
+    /// How many pages the tree lies on.
+    pub pages: u64,
+    /// What is wrong, at most [`Self::MAX_FAULTS`] of it; nothing, in a database that is whole.
+    pub faults: Vec<String>,
+}
+
+impl Audit {
+    /// The most faults that are listed.
+    pub const MAX_FAULTS: usize = 100;
+
+    fn fault(&mut self, fault: String) {
+        if self.faults.len() < Self::MAX_FAULTS {
+            self.faults.push(fault);
+        }
+    }
+}
+
+impl Pds {
+    /// Goes through the whole database, in one turn: the commit and its signature, every node of
+    /// the tree, every record, and every page, each of which must be in use once.
+    ///
+    /// # Errors
+    ///
+    /// [`SqlError`] if the database cannot be read.
+    pub fn audit(&self) -> Result<Audit, SqlError> {
+        let mut audit = Audit::default();
+        let account = self.account()?;
+        match self.store.commit_block()?.map(|block| (cid_for(&block), Commit::decode(&block))) {
+            Some((cid, Ok(commit))) => {
+                let head = (account.head.cid, account.head.data, account.head.rev);
+                if (cid, commit.data, commit.rev) != head {
+                    audit.fault("the head is not that of its commit".to_owned());
+                }
+                if commit.verify(self.config.signing_key.verifying_key()).is_err() {
+                    audit.fault("the commit is not signed with the account's key".to_owned());
+                }
+            }
+            Some((_, Err(error))) => audit.fault(format!("the commit is none: {error}")),
+            None => audit.fault("there is no commit".to_owned()),
+        }
+        match Tree::load(account.head.data) {
+            Ok(tree) => self.audit_tree(tree, &mut audit)?,
+            Err(error) => audit.fault(error.to_string()),
+        }
+        if u64::try_from(account.records) != Ok(audit.records) {
+            audit.fault(format!("{} records were counted", account.records));
+        }
+        let (pages, faults) = self.store.audit_pages(&account.head.data)?;
+        audit.pages = pages;
+        faults.into_iter().for_each(|fault| audit.fault(fault));
+        Ok(audit)
+    }
+
+    /// Goes through the tree and the records together, both in the order of their paths.
+    fn audit_tree(&self, tree: Tree, audit: &mut Audit) -> Result<(), SqlError> {
+        let Some(mut snapshot) = self.store.snapshot(self.now_s()) else {
+            audit.fault("the tree was not looked at: there are too many exports".to_owned());
+            return Ok(());
+        };
+        let mut steps = Steps::new(tree);
+        let mut records =
+            Records { store: &self.store, last: String::new(), ahead: VecDeque::new() };
+        loop {
+            if let Some(node) = steps.wanted() {
+                let bytes = match snapshot.enter(&node, None) {
+                    Ok(Entered::Node(bytes)) => bytes,
+                    Ok(Entered::Unchanged) => Vec::new(),
+                    Err(SnapshotError::Database(error)) => return Err(error),
+                    Err(SnapshotError::Lost) => return Ok(()),
+                };
+                if cid_for(&bytes) != node {
+                    audit.fault(format!("the node {node} is not what its CID says"));
+                }
+                if let Err((node, error)) = steps.enter(bytes) {
+                    audit.fault(format!("the node {node}: {error}"));
+                    return Ok(());
+                }
+                continue;
+            }
+            let entry = match steps.next_entry() {
+                Ok(entry) => entry,
+                Err((node, error)) => {
+                    audit.fault(format!("the node {node}: {error}"));
+                    return Ok(());
+                }
+            };
+            let record = records.next()?;
+            match (entry, record) {
+                (None, None) => return Ok(()),
+                (Some((path, _)), None) => audit.fault(format!("there is no record {path}")),
+                (None, Some(record)) => audit.fault(format!("the tree lacks {}", record.path)),
+                (Some((path, cid)), Some(record)) => {
+                    audit.records += 1;
+                    if (path, cid) == (record.path.as_str(), record.cid) {
+                        self.audit_record(&record, audit)?;
+                        continue;
+                    }
+                    audit.fault(format!("the tree has {path} where the record {} is", record.path));
+                }
+            }
+            return Ok(());
+        }
+    }
+
+    fn audit_record(&self, record: &RecordBlock, audit: &mut Audit) -> Result<(), SqlError> {
+        if cid_for(&record.value) != record.cid {
+            audit.fault(format!("{} is not what its CID says", record.path));
+        }
+        if !self.is_subject_indexed(record)? {
+            audit.fault(format!("what {} is about is not in the index", record.path));
+        }
+        Ok(())
+    }
+}
+
+/// All records in order.
+struct Records<'s> {
+    store: &'s Store,
+    last: String,
+    ahead: VecDeque<RecordBlock>,
+}
+
+impl Records<'_> {
+    fn next(&mut self) -> Result<Option<RecordBlock>, SqlError> {
+        if self.ahead.is_empty() {
+            self.ahead = self.store.records_after(&self.last)?.into();
+        }
+        let next = self.ahead.pop_front();
+        if let Some(record) = &next {
+            self.last = record.path.as_str().to_owned();
+        }
+        Ok(next)
+    }
+}

@@ -1,0 +1,102 @@
+//! What likes, reposts, follows and blocks are about: an account has one of each about a subject.
+
+use nacre_syntax::{Nsid, RepoPath};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::prepare::PreparedWrite;
+use crate::Pds;
+use crate::host::SqlError;
+use crate::store::RecordBlock;
+
+/// A collection and a subject, hashed to what a row can be named by.
+type Subject = [u8; SUBJECT_BYTES];
+
+/// What the records of these collections have in common.
+#[derive(Deserialize)]
+struct About {
+    subject: Reference,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Reference {
+    Account(String),
+    Record { uri: String },
+}
+
+impl Pds {
+    /// Returns the deletes that make room for a record: of all others about its subject.
+    pub(crate) fn earlier_about(
+        &self,
+        write: &PreparedWrite,
+    ) -> Result<Vec<PreparedWrite>, SqlError> {
+        let (path, Some(record)) = (write.path(), write.record()) else { return Ok(Vec::new()) };
+        let collection = path.collection();
+        let Some(subject) = subject(&collection, &record.bytes) else { return Ok(Vec::new()) };
+        let earlier = self.store.rkeys_about(&subject)?.into_iter();
+        let paths = earlier.map(|rkey| RepoPath::from_parts(&collection, &rkey));
+        Ok(paths
+            .filter(|earlier| earlier != path)
+            .map(|path| PreparedWrite::Delete { path })
+            .collect())
+    }
+
+    /// Brings the index up to date with a write that is about to be stored.
+    pub(super) fn index_subject(&self, write: &PreparedWrite) -> Result<(), SqlError> {
+        let path = write.path();
+        let collection = path.collection();
+        if !is_indexed(&collection) {
+            return Ok(());
+        }
+        if !matches!(write, PreparedWrite::Create { .. })
+            && let Some(before) = self.store.record(path)?
+            && let Some(subject) = subject(&collection, &before.value)
+        {
+            self.store.remove_subject(&subject, &path.rkey())?;
+        }
+        if let Some(record) = write.record()
+            && let Some(subject) = subject(&collection, &record.bytes)
+        {
+            self.store.put_subject(&subject, &path.rkey())?;
+        }
+        Ok(())
+    }
+
+    /// Returns whether the index has what a record is about, if it ought to.
+    pub(super) fn is_subject_indexed(&self, record: &RecordBlock) -> Result<bool, SqlError> {
+        match subject(&record.path.collection(), &record.value) {
+            Some(subject) => {
+                let rkey = record.path.rkey();
+                Ok(self.store.rkeys_about(&subject)?.iter().any(|found| *found == rkey))
+            }
+            None => Ok(true),
+        }
+    }
+}
+
+fn is_indexed(collection: &Nsid<&str>) -> bool {
+    COLLECTIONS.contains(&collection.as_str())
+}
+
+/// Returns what a record is about, if it is of a collection that counts.
+fn subject(collection: &Nsid<&str>, record: &[u8]) -> Option<Subject> {
+    if !is_indexed(collection) {
+        return None;
+    }
+    let json = nacre_lexicon::to_json(record).ok()?;
+    let About { subject } = serde_json::from_str(&json).ok()?;
+    let (Reference::Account(name) | Reference::Record { uri: name }) = subject;
+    let hash = Sha256::new()
+        .chain_update(collection.as_str())
+        .chain_update([0])
+        .chain_update(name)
+        .finalize();
+    hash.first_chunk().copied()
+}
+
+const COLLECTIONS: [&str; 4] =
+    ["app.bsky.feed.like", "app.bsky.feed.repost", "app.bsky.graph.block", "app.bsky.graph.follow"];
+
+/// Half a hash: two subjects that meet would take 2^64 tries, and cost a like.
+const SUBJECT_BYTES: usize = 16;

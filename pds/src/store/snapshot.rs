@@ -1,0 +1,245 @@
+//! The repository of one commit, for a reader who takes his time while others are made.
+//!
+//! A commit keeps for each snapshot what it replaces, in memory: pages and records, each once. That
+//! is little, as commits mostly add, and it is limited, as is the time that a reader may rest; a
+//! snapshot that goes over a limit is lost.
+
+use alloc::collections::VecDeque;
+use alloc::rc::{Rc, Weak};
+use core::cell::RefCell;
+use std::collections::HashMap;
+
+use cid::Cid;
+use nacre_syntax::RepoPath;
+
+use super::page::{Page, Place, ROOT};
+use super::tree::damaged;
+use super::{PageChanges, Store, integer, text};
+use crate::host::{Row, SqlError, Value};
+
+/// The repository of one commit.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    store: Store,
+    held: Rc<RefCell<Held>>,
+    /// The pages on the way to where the reader is, and which part of each comes next.
+    stack: Vec<(Rc<Page>, usize)>,
+    /// Records that were read ahead.
+    ahead: VecDeque<SnapshotRecord>,
+}
+
+/// What commits have replaced since a snapshot was taken.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    pages: HashMap<i64, Rc<Page>>,
+    records: HashMap<String, SnapshotRecord>,
+    bytes: usize,
+    /// When its reader was here last, in seconds.
+    seen_s: i64,
+    is_lost: bool,
+}
+
+/// A record of a snapshot.
+#[derive(Clone, Debug)]
+pub(crate) struct SnapshotRecord {
+    path: String,
+    pub(crate) cid: Cid,
+    pub(crate) rev: String,
+    /// `None` for one that is too long to be read ahead.
+    value: Option<Vec<u8>>,
+}
+
+/// What comes of going on to a node.
+#[derive(Debug)]
+pub(crate) enum Entered {
+    /// The node's bytes.
+    Node(Vec<u8>),
+    /// Nothing on the node's page has changed after the rev that was asked for.
+    Unchanged,
+}
+
+/// Why a snapshot cannot be read on.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum SnapshotError {
+    #[error(transparent)]
+    Database(#[from] SqlError),
+    /// It went over a limit.
+    #[error("the reader was too slow for what was written meanwhile")]
+    Lost,
+}
+
+impl Store {
+    /// Takes a snapshot; `None` if there are as many as there may be.
+    pub(crate) fn snapshot(&self, now_s: i64) -> Option<Snapshot> {
+        let mut snapshots = self.snapshots.borrow_mut();
+        snapshots.retain(|snapshot| snapshot.strong_count() > 0);
+        if snapshots.len() >= MAX_SNAPSHOTS {
+            return None;
+        }
+        let held = Rc::new(RefCell::new(Held { seen_s: now_s, ..Held::default() }));
+        snapshots.push(Rc::downgrade(&held));
+        let (stack, ahead) = (Vec::new(), VecDeque::new());
+        Some(Snapshot { store: self.clone(), held, stack, ahead })
+    }
+
+    /// Keeps what a commit is about to replace for those who still read it.
+    pub(crate) fn hold<'p>(
+        &self,
+        pages: &PageChanges,
+        records: impl Iterator<Item = &'p RepoPath> + Clone,
+        now_s: i64,
+    ) -> Result<(), SqlError> {
+        for snapshot in self.snapshots.borrow().iter().filter_map(Weak::upgrade) {
+            let mut held = snapshot.borrow_mut();
+            if held.seen_s + MAX_REST_S < now_s || held.bytes > MAX_HELD_BYTES {
+                *held = Held { is_lost: true, ..Held::default() };
+            }
+            if held.is_lost {
+                continue;
+            }
+            for id in pages.replaced() {
+                // A page that is new is kept too, and asked for by nobody.
+                if !held.pages.contains_key(&id)
+                    && let Ok(page) = self.page(id)
+                {
+                    held.bytes += page.bytes.len();
+                    held.pages.insert(id, page);
+                }
+            }
+            for path in records.clone() {
+                if !held.records.contains_key(path.as_str())
+                    && let Some(record) = self.snapshot_record(path.as_str())?
+                {
+                    held.bytes += record.value.as_ref().map_or(0, Vec::len);
+                    held.records.insert(path.as_str().to_owned(), record);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn snapshot_record(&self, path: &str) -> Result<Option<SnapshotRecord>, SqlError> {
+        self.first(
+            "select path, cid, rev, value from record where path = ?",
+            &[text(path)],
+            SnapshotRecord::read,
+        )
+    }
+}
+
+impl Snapshot {
+    /// Says that the reader goes on.
+    pub(crate) fn resume(&self, now_s: i64) -> Result<(), SnapshotError> {
+        let mut held = self.held.borrow_mut();
+        held.seen_s = now_s;
+        if held.is_lost { Err(SnapshotError::Lost) } else { Ok(()) }
+    }
+
+    /// Returns the node that comes next in pre-order, beginning with the root.
+    pub(crate) fn enter(
+        &mut self,
+        node: &Cid,
+        since: Option<&str>,
+    ) -> Result<Entered, SnapshotError> {
+        let digest = super::page::Digest::of(node).ok_or_else(damaged)?;
+        if self.stack.is_empty() {
+            let root = self.page(ROOT)?;
+            self.stack.push((root, 0));
+        }
+        loop {
+            let (page, next) = self.stack.last_mut().ok_or_else(damaged)?;
+            let Some(part) = page.parts.get(*next) else {
+                self.stack.pop();
+                continue;
+            };
+            if part.digest != digest {
+                return Err(damaged().into());
+            }
+            *next += 1;
+            match part.place {
+                Place::Here { .. } => {
+                    let bytes = page.node(*next - 1).ok_or_else(damaged)?;
+                    return Ok(Entered::Node(bytes.to_vec()));
+                }
+                Place::Elsewhere(id) => {
+                    let below = self.page(id)?;
+                    if since.is_some_and(|since| below.rev.as_str() <= since) {
+                        return Ok(Entered::Unchanged);
+                    }
+                    self.stack.push((below, 0));
+                }
+            }
+        }
+    }
+
+    /// Returns a record. They are asked for in order.
+    pub(crate) fn record(
+        &mut self,
+        path: &str,
+    ) -> Result<(SnapshotRecord, Vec<u8>), SnapshotError> {
+        let held = self.held.borrow().records.get(path).cloned();
+        let record = match held {
+            Some(record) => record,
+            None => self.record_ahead(path)?,
+        };
+        let value = match &record.value {
+            Some(value) => value.clone(),
+            None => self
+                .store
+                .snapshot_record(path)?
+                .filter(|now| now.cid == record.cid)
+                .and_then(|now| now.value)
+                .ok_or_else(damaged)?,
+        };
+        Ok((record, value))
+    }
+
+    fn record_ahead(&mut self, path: &str) -> Result<SnapshotRecord, SnapshotError> {
+        while self.ahead.front().is_some_and(|record| record.path.as_str() < path) {
+            self.ahead.pop_front();
+        }
+        if self.ahead.is_empty() {
+            self.ahead = self
+                .store
+                .all(
+                    "select path, cid, rev, case when length(value) <= 16384 then value end
+                     from record where path >= ? order by path limit ?",
+                    &[text(path), integer(RECORDS_AHEAD)],
+                    SnapshotRecord::read,
+                )?
+                .into();
+        }
+        match self.ahead.front() {
+            Some(record) if record.path == path => {
+                Ok(self.ahead.pop_front().ok_or_else(damaged)?)
+            }
+            _ => Err(damaged().into()),
+        }
+    }
+
+    fn page(&self, id: i64) -> Result<Rc<Page>, SqlError> {
+        match self.held.borrow().pages.get(&id) {
+            Some(page) => Ok(Rc::clone(page)),
+            None => self.store.page(id),
+        }
+    }
+}
+
+impl SnapshotRecord {
+    fn read(row: &dyn Row) -> Result<Self, SqlError> {
+        let value = match row.value(3) {
+            Value::Blob(value) => Some(value.into_owned()),
+            _ => None,
+        };
+        Ok(Self { path: row.text(0)?, cid: row.cid(1)?, rev: row.text(2)?, value })
+    }
+}
+
+/// How many are read at a time.
+const MAX_SNAPSHOTS: usize = 16;
+/// How long a reader may rest while there are writes.
+const MAX_REST_S: i64 = 60;
+/// What is kept for one reader, and a commit's worth more.
+const MAX_HELD_BYTES: usize = 4 * 1024 * 1024;
+/// How many records are read at a time, each of up to 16 KiB.
+const RECORDS_AHEAD: i64 = 64;

@@ -1,0 +1,103 @@
+//! What operations cost where rows are paid for: how many they write and read.
+
+#![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
+
+mod client;
+
+use client::{Client, DID, NOTE, PASSWORD, a_note as note};
+use nacre_pds::dev::{Memory, account};
+use serde_json::{Value, json};
+
+const LIKE: &str = "app.bsky.feed.like";
+
+fn fill(client: &Client) {
+    for first in (0..3000).step_by(200) {
+        let write = |number: usize| {
+            json!({
+                "$type": "com.atproto.repo.applyWrites#create", "collection": NOTE,
+                "rkey": format!("k{number:05}"), "value": note(&number.to_string()),
+            })
+        };
+        let writes: Vec<_> = (first..first + 200).map(write).collect();
+        client
+            .post("com.atproto.repo.applyWrites", &json!({ "repo": DID, "writes": writes }))
+            .json(200);
+    }
+}
+
+fn a_like(number: usize) -> Value {
+    json!({
+        "$type": LIKE, "createdAt": "2026-01-01T00:00:00.000Z",
+        "subject": {
+            "cid": "bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm",
+            "uri": format!("at://did:web:b.test/app.bsky.feed.post/k{number}"),
+        }
+    })
+}
+
+/// A name, how many rows may be read and written, and what that is for.
+type Cost<'c> = (&'static str, (u64, u64), &'c dyn Fn(usize));
+
+/// Returns how many rows were read and written by most, of twenty.
+fn rows(client: &Client, operation: impl Fn(usize)) -> (u64, u64) {
+    let mut counts: Vec<_> = (0..20)
+        .map(|number| {
+            let before = client.host.rows();
+            operation(number);
+            let after = client.host.rows();
+            (after.1 - before.1, after.0 - before.0)
+        })
+        .collect();
+    counts.sort_unstable();
+    let (written, read) = counts[counts.len() / 2];
+    (read, written)
+}
+
+#[test]
+fn operations_take_few_rows() {
+    let client = Client::new();
+    fill(&client);
+    let rkey = |number: usize| format!("k{:05}", number * 149);
+    let table: [Cost<'_>; 9] = [
+        // The record, the event, the account, and a page or two.
+        ("create", (6, 5), &|n| drop(client.create(NOTE, &format!("new{n}"), note("x")).json(200))),
+        ("update", (8, 5), &|n| drop(client.put(NOTE, &rkey(n), note("changed")).json(200))),
+        ("delete", (8, 5), &|n| drop(client.delete(NOTE, &rkey(n)).json(200))),
+        // And what it is about.
+        ("like", (6, 6), &|n| {
+            let input = json!({ "repo": DID, "collection": LIKE, "record": a_like(n) });
+            client.post("com.atproto.repo.createRecord", &input).json(200);
+        }),
+        ("no change", (6, 0), &|_| drop(client.put(NOTE, "k00001", note("1")).json(200))),
+        ("refused", (6, 0), &|_| drop(client.create(NOTE, "k00001", note("1")).json(400))),
+        ("read", (2, 0), &|n| {
+            let params = format!("repo={DID}&collection={NOTE}&rkey=k{:05}", n * 149 + 1);
+            client.query("com.atproto.repo.getRecord", &params).json(200);
+        }),
+        ("list", (102, 0), &|_| {
+            let params = format!("repo={DID}&collection={NOTE}&limit=100");
+            client.query("com.atproto.repo.listRecords", &params).json(200);
+        }),
+        ("list of nothing", (2, 0), &|_| {
+            let params = format!("repo={DID}&collection=com.example.nothing&limit=100");
+            client.query("com.atproto.repo.listRecords", &params).json(200);
+        }),
+    ];
+    let found: Vec<_> =
+        table.iter().map(|(name, _, operation)| (*name, rows(&client, operation))).collect();
+    for ((name, most, _), (_, rows)) in table.iter().zip(&found) {
+        assert!(rows.0 <= most.0 && rows.1 <= most.1, "{name}: {found:?}");
+    }
+    client::verify(&client);
+}
+
+#[test]
+fn a_server_that_has_just_started_reads_few_rows_for_its_first_commit() {
+    let before = Client::new();
+    fill(&before);
+    let client = Client::with_config(before.host.clone(), account(&Memory::new(7), PASSWORD));
+    let client = Client { access: before.access.clone(), ..client };
+    let (read, _) = client.host.rows();
+    client.create(NOTE, "k01500x", note("x")).json(200);
+    assert!(client.host.rows().0 - read <= 10);
+}
