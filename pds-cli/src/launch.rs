@@ -18,6 +18,9 @@ use crate::Failure;
 use crate::folder::Folder;
 use crate::host::{self, Clients};
 
+/// The file of the account's database, in its folder.
+pub(crate) const DATABASE: &str = "pds.sqlite";
+
 /// The port of a server that is told none.
 pub(crate) const DEFAULT_PORT: u16 = 2583;
 
@@ -56,9 +59,9 @@ pub(crate) enum DoorError {
 /// Why the account's database cannot be served.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {error}", path.display())]
-struct DatabaseError {
-    path: PathBuf,
-    error: OpenError,
+pub(crate) struct DatabaseError {
+    pub(crate) path: PathBuf,
+    pub(crate) error: OpenError,
 }
 
 /// What is printed once the server listens.
@@ -80,7 +83,7 @@ impl Launch {
         let url = self.door.url();
         self.folder.announce(&url)?;
         let card = self.card(&url)?;
-        let path = self.folder.private_file("pds.sqlite")?;
+        let path = self.folder.private_file(DATABASE)?;
         let server = Sqlite::open(&path)
             .map_err(OpenError::from)
             .and_then(|sql| host::open(self.config, Rc::new(sql), self.clients))

@@ -14,6 +14,7 @@ mod dev;
 mod folder;
 mod host;
 mod launch;
+mod repo;
 mod serve;
 mod vars;
 
@@ -32,6 +33,9 @@ enum Command {
     /// The first start makes an identity and keeps it with all data in the folder; later starts
     /// take up where the last one stopped.
     Dev(dev::Args),
+    /// Commands on the repository of a folder that is not being served
+    #[command(subcommand)]
+    Repo(repo::Command),
     /// Start a server for the account that the environment describes
     ///
     /// Reads PDS_HOSTNAME, DID, HANDLE, SIGNING_KEY, SIGNING_KEY_PUBLIC, JWT_SECRET, AUTH_TOKEN and
@@ -44,6 +48,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Dev(args) => dev::run(&args),
+        Command::Repo(command) => repo::run(&command),
         Command::Serve(args) => serve::run(&args),
         Command::Vars(args) => account::print(&args),
     };

@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nacre_pds::config::{Config, ConfigError};
 
@@ -41,12 +41,16 @@ pub(crate) struct Args {
 #[error("{0}: set it in the environment or with --env-file (`pds vars` makes a new account's)")]
 struct EnvironmentError(#[from] ConfigError);
 
+/// Reads the account that the environment describes, and the file for what it lacks.
+pub(crate) fn environment(file: Option<&Path>) -> Result<Config, Failure> {
+    let file = file.map(Vars::read).transpose()?.unwrap_or_default();
+    let var = |name: &str| env::var(name).ok().or_else(|| file.var(name).map(str::to_owned));
+    Ok(Config::from_vars(var).map_err(EnvironmentError)?)
+}
+
 /// Starts the server and runs it until it is told to stop.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let file = args.env_file.as_deref().map(Vars::read).transpose()?.unwrap_or_default();
-    let config =
-        Config::from_vars(|name| env::var(name).ok().or_else(|| file.var(name).map(str::to_owned)))
-            .map_err(EnvironmentError)?;
+    let config = environment(args.env_file.as_deref())?;
     let folder = Folder::open(&args.dir)?;
     let door = Door::open(args.bind, args.port)?;
     let clients = if args.behind_proxy { Clients::Proxied } else { Clients::Direct };

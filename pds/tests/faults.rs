@@ -20,10 +20,35 @@ fn a_step_that_fails_leaves_the_state_of_before() {
     }
     let post = |text: &str| a_note(text);
     let subscriber = client.subscribe("");
-    let writes: [(&str, &dyn Fn() -> client::Answer); 3] = [
+    let like = |rkey: &str| {
+        let uri = "at://did:web:b.test/app.bsky.feed.post/3jzfcijpj2z2a";
+        let cid = "bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm";
+        let record = json!({
+            "subject": { "cid": cid, "uri": uri }, "createdAt": "2026-01-01T00:00:00.000Z",
+        });
+        client.create("app.bsky.feed.like", rkey, record)
+    };
+    like("3jzfcijpj2z2a").json(200);
+    let batch = || {
+        let write = |kind: &str, rkey: &str, value| {
+            let kind = format!("com.atproto.repo.applyWrites#{kind}");
+            json!({ "$type": kind, "collection": NOTE, "rkey": rkey, "value": value })
+        };
+        let many = (0..40).map(|n| write("create", &format!("many{n}"), post("many")));
+        let writes: Vec<_> =
+            [write("update", "k06", post("changed")), write("delete", "k07", json!(null))]
+                .into_iter()
+                .chain(many)
+                .collect();
+        let input = json!({ "repo": DID, "writes": writes });
+        client.post("com.atproto.repo.applyWrites", &input)
+    };
+    let writes: [(&str, &dyn Fn() -> client::Answer); 5] = [
         ("create", &|| client.create(NOTE, "new", post("new"))),
         ("update", &|| client.put(NOTE, "k05", post("changed"))),
         ("delete", &|| client.delete(NOTE, "k10")),
+        ("another like of the same post", &|| like("3jzfcijpj2z2b")),
+        ("batch", &batch),
     ];
     for (name, write) in writes {
         let state = || {

@@ -29,21 +29,31 @@ pub(crate) use self::system::SystemRng;
 use self::system::{SystemClock, SystemLog};
 use crate::log;
 
-/// Opens the account.
+/// Opens the account to be served.
 pub(crate) fn open(
     config: Config,
     sql: Rc<dyn Sql>,
     clients: Clients,
 ) -> Result<Server, OpenError> {
     let sockets = Rc::new(Subscribers::default());
+    let pds = account(config, sql, Rc::clone(&sockets))?;
+    Ok(Server::new(Rc::new(pds), sockets, clients))
+}
+
+/// Opens the account for a command of its operator.
+pub(crate) fn open_unserved(config: Config, sql: Rc<dyn Sql>) -> Result<Pds, OpenError> {
+    account(config, sql, Rc::default())
+}
+
+fn account(config: Config, sql: Rc<dyn Sql>, sockets: Rc<Subscribers>) -> Result<Pds, OpenError> {
     let host = Host {
         sql,
-        sockets: Rc::<Subscribers>::clone(&sockets),
+        sockets,
         clock: Rc::new(SystemClock),
         rng: Rc::new(SystemRng),
         log: Rc::new(SystemLog),
     };
-    Ok(Server::new(Rc::new(Pds::open(host, config)?), sockets, clients))
+    Pds::open(host, config)
 }
 
 /// Serves the account until the process is told to stop; calls `ready` once it is reached.

@@ -6,5 +6,6 @@
 
 mod client;
 mod commands;
+mod repo;
 mod server;
 mod serving;

@@ -1,0 +1,98 @@
+//! `pds repo`: what it finds in a folder.
+
+use std::path::Path;
+use std::process::Output;
+
+use nacre_pds::host::{Sql as _, SqlError};
+use nacre_pds::sqlite::Sqlite;
+use serde_json::{Value, json};
+use tempfile::tempdir;
+
+use crate::client::{call, get, log_in};
+use crate::server::{Server, failure, program};
+
+fn verify(folder: &Path) -> Output {
+    program().args(["repo", "verify", "--json", "--dir"]).arg(folder).output().unwrap()
+}
+
+fn report(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn change(folder: &Path, sql: &'static str) {
+    let database = Sqlite::open(&folder.join("pds.sqlite")).unwrap();
+    let nothing = &mut |_: &dyn nacre_pds::host::Row| Ok::<_, SqlError>(());
+    database.query(sql, &[], nothing).unwrap();
+}
+
+#[test]
+fn a_folder_is_verified_and_what_is_wrong_is_named() {
+    let folder = tempdir().unwrap();
+    let server = Server::dev(folder.path());
+    let token = log_in(&server);
+    for number in 0..30 {
+        let record = json!({ "text": format!("pearl {number}") });
+        let input = json!({
+            "repo": server.says("did"), "collection": "com.example.pearl",
+            "rkey": format!("k{number}"), "record": record,
+        });
+        assert_eq!(call(&server, "com.atproto.repo.createRecord", &token, &input).status, 200);
+    }
+    // While it is served, nobody else has it.
+    let held = failure(program().args(["repo", "verify", "--dir"]).arg(folder.path()));
+    assert!(held.contains("in use by another pds"), "{held}");
+    assert_eq!(get(&server, "/xrpc/_health", "").status, 200);
+    assert_eq!(server.stop(), Some(0));
+
+    let output = verify(folder.path());
+    assert!(output.status.success());
+    let found = report(&output);
+    assert_eq!((&found["records"], &found["faults"]), (&json!(30), &json!([])));
+    let text = program().args(["repo", "verify", "--dir"]).arg(folder.path()).output().unwrap();
+    assert!(String::from_utf8(text.stdout).unwrap().starts_with("records   30\npages     "));
+
+    for (damage, repair, fault) in [
+        (
+            "update record set value = x'a0' where path = 'com.example.pearl/k7'",
+            "update record set value = (select value from saved)
+             where path = 'com.example.pearl/k7'",
+            "com.example.pearl/k7 is not what its CID says",
+        ),
+        (
+            "insert into page (id, rev, bytes) select 99, rev, root_page from account",
+            "delete from page where id = 99",
+            "page 99 is not in use",
+        ),
+        (
+            "update account set records = 31",
+            "update account set records = 30",
+            "31 records were counted",
+        ),
+        (
+            "delete from record where path = 'com.example.pearl/k9'",
+            "select 1",
+            "there is no record com.example.pearl/k9",
+        ),
+    ] {
+        change(
+            folder.path(),
+            "create table if not exists saved as select value from record
+             where path = 'com.example.pearl/k7'",
+        );
+        change(folder.path(), damage);
+        let output = verify(folder.path());
+        assert_eq!(output.status.code(), Some(1));
+        let faults = report(&output)["faults"].to_string();
+        assert!(faults.contains(fault), "{faults} for {damage}");
+        change(folder.path(), repair);
+    }
+}
+
+#[test]
+fn a_folder_without_an_account_is_named_and_not_made() {
+    let folder = tempdir().unwrap();
+    let empty = folder.path().join("empty");
+    let told = failure(program().args(["repo", "verify", "--dir"]).arg(&empty));
+    assert!(told.contains("there is no account in this folder"), "{told}");
+    assert!(!empty.exists());
+}
