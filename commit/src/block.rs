@@ -13,31 +13,34 @@ use crate::cbor::{Input, cid_of, write_bytes, write_link, write_map, write_small
 /// The largest block that is read as a commit. With the longest DID it has 2,245 bytes.
 pub const MAX_COMMIT_BYTES: usize = 4096;
 
-/// A signed commit.
+/// A signed commit: the block at the top of a repository, which says what all of it is.
+///
+/// <https://atproto.com/specs/repository#commit-objects>
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Commit {
-    /// Whose repository it is.
+    /// The account, whose DID document has the key for [`sig`](Self::sig).
     pub did: Did,
     /// The version of the repository format.
     pub version: Version,
-    /// The root of the tree.
+    /// The CID of the root node of the tree, from which every record is reached.
     pub data: Cid,
-    /// The revision.
+    /// The revision: the time of the commit, and greater than that of every commit before it.
     pub rev: Tid,
     /// The commit before: always `None` where we write, seldom anything else where others do.
     pub prev: Option<Cid>,
-    /// The signature over all the other fields.
+    /// The signature over the SHA-256 of all the other fields, encoded without it; low-S.
     pub sig: Signature,
 }
 
 /// A commit that is not signed yet: version 3, with `prev` null.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UnsignedCommit {
-    /// Whose repository it is.
+    /// The account that is going to sign.
     pub did: Did,
-    /// The root of the tree.
+    /// The CID of the root node of the tree.
     pub data: Cid,
-    /// The revision.
+    /// The revision. That it is greater than the last one is for the caller to see to;
+    /// [`commit`](crate::commit) does.
     pub rev: Tid,
 }
 

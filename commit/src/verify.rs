@@ -15,11 +15,11 @@ use crate::cbor::cid_of;
 /// Its records are the entries of the tree at `commit.data`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct VerifiedRepo {
-    /// The commit.
+    /// The commit at the top, with the DID that was asked for.
     pub commit: Commit,
-    /// Its CID.
+    /// The CID of its block, the root of the CAR.
     pub cid: Cid,
-    /// How many records there are.
+    /// How many records the tree has; two of equal content count as two.
     pub records: u64,
 }
 
@@ -93,9 +93,9 @@ pub struct Records<'a> {
 /// A record of a repository.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Record<'r, 'a> {
-    /// Where it is.
+    /// The collection and the record key, both checked by their grammars.
     pub path: RepoPath<&'r str>,
-    /// Its CID.
+    /// The CID that the tree has for it, and that its block has.
     pub cid: Cid,
     /// Its block. That it is a record is for the caller to check.
     pub bytes: &'a [u8],

@@ -20,35 +20,36 @@ pub const MAX_WRITES: usize = 200;
 pub enum Write<'a> {
     /// Writes a record where there is none.
     Create {
-        /// Where.
+        /// A path that nothing is at, or the commit is refused.
         path: RepoPath<&'a str>,
-        /// The CID of the record.
+        /// The CID of the record's block, which the caller stores.
         cid: Cid,
     },
     /// Removes a record.
     Delete {
-        /// Where.
+        /// A path that a record is at, or the commit is refused.
         path: RepoPath<&'a str>,
     },
     /// Writes a record over another.
     Update {
-        /// Where.
+        /// A path that a record is at, or the commit is refused.
         path: RepoPath<&'a str>,
-        /// The CID of the new record.
+        /// The CID of the new record's block. It may be that of the old one: the tree then stays.
         cid: Cid,
     },
 }
 
-/// Where a repository stands: its latest commit.
+/// Where a repository stands: of its latest commit, what the next one has to know. Keep it with the
+/// tree's nodes, and replace it together with them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Head {
-    /// Whose repository it is.
+    /// The account; commits of another one are refused.
     pub did: Did,
-    /// The commit.
+    /// The CID of the commit.
     pub cid: Cid,
-    /// The root of its tree.
+    /// The CID of the root of its tree, which becomes the next commit's `prevData`.
     pub data: Cid,
-    /// Its revision.
+    /// Its revision, which becomes the next commit's `since` and which that has to exceed.
     pub rev: Tid,
 }
 
@@ -58,11 +59,11 @@ pub struct Head {
 /// [`new_nodes`](Self::new_nodes), the `proof` and the new records.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CommitDiff {
-    /// The commit.
+    /// The signed commit.
     pub commit: Commit,
-    /// Its CID.
+    /// The CID of its block, the new head.
     pub cid: Cid,
-    /// Its block.
+    /// Its block, to be stored with the head.
     pub bytes: Vec<u8>,
     /// The revision before; `None` for the first commit.
     pub since: Option<Tid>,

@@ -1,6 +1,7 @@
 //! The two curves of the protocol: <https://atproto.com/specs/cryptography>.
 
-/// An elliptic curve.
+/// The curve that a key is of. Accounts may use either for their commits; DPoP proofs and passkeys
+/// are on P-256.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Curve {
     /// secp256k1, also called K-256; its signatures are `ES256K` in JOSE.

@@ -16,7 +16,7 @@ use crate::tree::Tree;
 /// A key that two trees have different records under.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Difference {
-    /// The key.
+    /// The key, a repo path such as `app.bsky.feed.post/3jzfcijpj2z2a`.
     pub key: String,
     /// The CID of the record in the first tree, if there is one.
     pub before: Option<Cid>,

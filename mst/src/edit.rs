@@ -21,7 +21,8 @@ use crate::tree::Tree;
 /// A change to one key of a tree.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Edit<'a> {
-    /// The key.
+    /// A repo path of at most [`MAX_KEY_BYTES`](crate::MAX_KEY_BYTES): a collection, a slash and a
+    /// record key. Only characters and slash are checked, not the grammar of the two.
     pub key: &'a str,
     /// The CID of the record that shall be there, or `None` to remove it.
     pub value: Option<Cid>,

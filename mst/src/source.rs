@@ -68,7 +68,7 @@ impl<B: AsRef<[u8]>> BlockSource for BTreeMap<Cid, B> {
     }
 }
 
-/// A block and its CID.
+/// The block of a node, borrowed from its source where that can lend, and the CID it is known by.
 pub type Block<'b> = (Cid, Cow<'b, [u8]>);
 
 /// Tree nodes in memory.
@@ -104,7 +104,7 @@ impl Blocks {
         }
     }
 
-    /// Returns the number of nodes.
+    /// Returns the number of nodes, each counted once however often it was added.
     #[must_use]
     pub fn len(&self) -> usize {
         self.by_digest.len()

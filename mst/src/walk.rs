@@ -179,17 +179,18 @@ impl<'b> Steps<'b> {
 pub enum Visit<'w> {
     /// A key and its record.
     Entry {
-        /// The key.
+        /// The whole key, put together from the prefixes that nodes leave out; greater than every
+        /// key before it.
         key: &'w str,
-        /// The record.
+        /// The CID of the record, whose block is not part of the tree.
         value: Cid,
     },
     /// A node. The subtree left of its first entry follows, then each entry and the subtree on its
     /// right.
     Node {
-        /// The block's CID.
+        /// The CID that the node above, or the commit, has for it.
         cid: Cid,
-        /// The block.
+        /// Its DAG-CBOR as the source gave it: a parsed node, but not hashed here.
         bytes: &'w [u8],
         /// The level: how many nodes can follow on the way down.
         level: u32,

@@ -7,6 +7,9 @@ use crate::text::rsplit_once;
 
 /// A handle: `alice.example.com`.
 ///
+/// At most 253 bytes of two or more labels with dots between, each of 1 to 63 ASCII letters, digits
+/// and hyphens with no hyphen at either end; the last one starts with a letter.
+///
 /// Letters of any case are accepted and kept; two handles that differ only in case are not equal
 /// until both went through [`to_normalized`](Handle::to_normalized).
 #[derive(Clone, Copy)]

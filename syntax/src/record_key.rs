@@ -6,6 +6,9 @@ use crate::Tid;
 use crate::text::all;
 
 /// A record key: `3jzfcijpj2z2a`, `self`.
+///
+/// One to 512 ASCII letters, digits and `.` `_` `:` `~` `-`, but not `.` or `..`. Case counts. What
+/// more a collection asks of its keys, such as to be a TID, is in its schema.
 #[derive(Clone, Copy)]
 pub struct RecordKey<S = String>(pub(crate) S);
 

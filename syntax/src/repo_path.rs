@@ -7,6 +7,10 @@ use crate::text::split_once;
 use crate::{Nsid, NsidError, RecordKey, RecordKeyError};
 
 /// A path in a repository: `app.bsky.feed.post/3jzfcijpj2z2a`.
+///
+/// A collection, which is an [`Nsid`], one slash, and a [`RecordKey`]: at most 830 bytes. Paths are
+/// the keys of the tree and sort as bytes, so that collections are not in the order of their names
+/// where one begins with another.
 #[derive(Clone, Copy)]
 pub struct RepoPath<S = String>(S);
 

@@ -34,13 +34,15 @@ macro_rules! text_type {
                 self.0.as_ref()
             }
 
-            /// Borrows the text.
+            /// Returns the same over a borrowed text, for those who take `&str` inside; nothing is
+            /// parsed again.
             #[must_use]
             pub fn as_deref(&self) -> $name<&str> {
                 $name(self.as_str())
             }
 
-            /// Copies the text.
+            /// Returns the same over a text of its own, for those who keep it; nothing is parsed
+            /// again.
             #[must_use]
             pub fn to_owned(&self) -> $name {
                 $name(self.as_str().into())
