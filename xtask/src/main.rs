@@ -8,11 +8,13 @@ mod dev;
 mod error;
 mod fuzz;
 mod lexicons;
+mod load;
 mod no_std_proof;
 mod node;
 mod paths;
 mod peers;
 mod process;
+mod results;
 mod test;
 mod validators;
 mod wasm_toolchain;
@@ -46,6 +48,7 @@ fn run(mut args: Vec<String>) -> Result<(), Error> {
             Ok(())
         }
         "lexicons" => lexicons::run(&args),
+        "load" => load::run(&args),
         "peers" => peers::run(&args),
         "test" => test::run(args),
         "validators" => validators::run(&args),
@@ -78,6 +81,7 @@ usage: cargo xtask <command>
                           `peers wasm` measures ours in Node and workerd instead
   lexicons [file]…        make the catalogue of known schemas anew, from their package
                           with schema documents: add these to it for good
+  load [records]…         measure what operations cost on running servers of both hosts
   validators [--wrong]    count our wrong answers, and other people's, on the interoperability suite
                           --wrong lists them
   fuzz [seconds] [target]…

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Context, Error};
 use crate::process::{cargo, command, output, run as start, say};
 use crate::wasm_toolchain::{self, TARGET, WasmToolchain};
-use crate::{lexicons, node, paths};
+use crate::{lexicons, node, paths, results};
 
 /// Builds the benchmarks and runs them with the options of the command line, which are theirs; or
 /// measures our own rows in WebAssembly.
@@ -24,7 +24,7 @@ fn beside_others(args: &[String]) -> Result<(), Error> {
     let all = build("nacre-peers-all", &[])?;
     let mut table = command(&all, paths::root());
     table.arg("table").arg("--ours").arg(ours);
-    table.arg("--save").arg(results()).args(args);
+    table.arg("--save").arg(results::file()).args(args);
     // For those that have schemas of their own kind.
     table.env("NACRE_LEXICONS", lexicons::folder()?);
     start(&mut table)
@@ -57,23 +57,7 @@ fn in_wasm() -> Result<(), Error> {
     say("measuring in Node and in workerd");
     let table = output(&mut bench)?;
     println!("{table}");
-    let text = format!("{WASM_HEADING}\n\n{WASM_HOW}\n\n{table}\n");
-    let old = fs::read_to_string(results()).unwrap_or_else(|_| "# Results\n\n".to_owned());
-    fs::write(results(), with_section(&old, &text)).context("cannot write the results")
-}
-
-/// Puts a section in the place of the one that has its heading, or at the end.
-fn with_section(old: &str, section: &str) -> String {
-    let Some(at) = old.find(WASM_HEADING) else {
-        return format!("{}\n\n{section}", old.trim_end());
-    };
-    let (before, rest) = old.split_at(at);
-    let after = rest.find("\n## ").and_then(|end| rest.get(end..)).unwrap_or_default();
-    format!("{before}{section}{after}")
-}
-
-fn results() -> PathBuf {
-    paths::root().join("benches/RESULTS.md")
+    results::save(WASM_HEADING, &format!("{WASM_HOW}\n\n{table}"))
 }
 
 /// The benchmarks are a workspace of their own: nobody else waits for their dependencies.

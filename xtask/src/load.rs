@@ -1,0 +1,33 @@
+//! `cargo xtask load`: what the operations of a running server cost, on both hosts.
+
+use std::env;
+
+use crate::error::{Context, Error};
+use crate::process::{cargo, command, output, run as start, say};
+use crate::{node, paths, results, worker};
+
+/// Builds both hosts, drives them with as many records as the command line says, and saves the
+/// table.
+pub(crate) fn run(sizes: &[String]) -> Result<(), Error> {
+    if let Some(other) = sizes.iter().find(|size| size.parse::<u32>().is_err()) {
+        return Err(Error::new(format!("`{other}` is no number of records")));
+    }
+    let sizes = if sizes.is_empty() { &SIZES.map(str::to_owned) } else { sizes };
+    start(cargo().args(["build", "--release", "--package", "nacre-pds-cli"]))?;
+    worker::build(worker::Routes::WithTests)?;
+    node::npm_ci(&paths::e2e())?;
+    let mut load = command(node::node()?, paths::root());
+    load.arg("benches/load/load.mjs").args(sizes);
+    load.env("NACRE_PDS", paths::target()?.join("release/pds"));
+    load.env("NACRE_XTASK", env::current_exe().context("this program has no path")?);
+    say("driving both hosts");
+    let table = output(&mut load)?;
+    println!("{table}");
+    results::save(HEADING, &format!("{HOW}\n\n{table}"))
+}
+
+const SIZES: [&str; 2] = ["10000", "100000"];
+const HEADING: &str = "## Operations of a running server";
+const HOW: &str = "`cargo xtask load`, over loopback, one client. CPU is the processor time of the \
+server's processes for one\noperation, one after the other; the rest is what the client saw, on a \
+machine that it shares with the server.";

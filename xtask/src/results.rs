@@ -1,0 +1,45 @@
+//! `benches/RESULTS.md`: a section for each command that measures.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::error::{Context, Error};
+use crate::paths;
+
+/// Puts a section in the place of the one that has its heading, or at the end.
+pub(crate) fn save(heading: &str, text: &str) -> Result<(), Error> {
+    let old = fs::read_to_string(file()).unwrap_or_else(|_| "# Results\n".to_owned());
+    let new = with_section(&old, heading, text.trim());
+    fs::write(file(), new).context("cannot write the results")
+}
+
+/// Returns the path of the file.
+pub(crate) fn file() -> PathBuf {
+    paths::root().join("benches/RESULTS.md")
+}
+
+fn with_section(old: &str, heading: &str, text: &str) -> String {
+    let section = format!("{heading}\n\n{text}\n");
+    let Some(at) = old.find(heading) else {
+        return format!("{}\n\n{section}", old.trim_end());
+    };
+    let (before, rest) = old.split_at(at);
+    let after = rest.find("\n## ").and_then(|end| rest.get(end..)).unwrap_or_default();
+    format!("{before}{section}{after}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_takes_the_place_of_its_former_self() {
+        let first = with_section("# Results\n", "## One", "a");
+        assert_eq!(first, "# Results\n\n## One\n\na\n");
+        let second = with_section(&first, "## Two", "b");
+        assert_eq!(second, "# Results\n\n## One\n\na\n\n## Two\n\nb\n");
+        let third = with_section(&second, "## One", "c\n\nd");
+        assert_eq!(third, "# Results\n\n## One\n\nc\n\nd\n\n## Two\n\nb\n");
+        assert_eq!(with_section(&third, "## One", "a"), second);
+    }
+}
