@@ -6,239 +6,190 @@
 
 import { readFileSync, readdirSync } from "node:fs";
 
-import { Server } from "../../e2e/hosts.mjs";
+import { Server, hosts } from "../../e2e/hosts.mjs";
 import { procedure, query, signIn } from "../../e2e/xrpc.mjs";
 
 /** The load of one server, which has no records yet. */
 class Load {
-  records = 0;
-  random = 1;
+	/** Where each record is. */
+	keys = [];
+	random = 1;
 
-  constructor(server) {
-    this.server = server;
-  }
+	constructor(server) {
+		this.server = server;
+	}
 
-  async begin() {
-    this.session = await signIn(this.server);
-  }
+	async begin() {
+		this.session = await signIn(this.server);
+	}
 
-  /** Adds likes, posts and follows until there are so many records. */
-  async fill(size) {
-    while (this.records < size) {
-      const count = Math.min(200, size - this.records);
-      await this.apply(count);
-    }
-  }
+	/** Adds likes, posts and follows until there are so many records. */
+	async fill(size) {
+		while (this.keys.length < size) await this.apply(Math.min(200, size - this.keys.length));
+	}
 
-  async measure() {
-    const { did } = this.server;
-    const get = (nsid, params) => async () =>
-      expect(await query(this.server, nsid, params));
-    const some = () => this.key(this.below(this.records));
-    const of = (collection) => ({ repo: did, collection });
-    const create = () => this.create();
-    const rows = {};
-    rows["createRecord, CPU"] = await this.cpu(300, create);
-    for (const inFlight of [1, 8, 32]) {
-      rows[`createRecord, ${inFlight} in flight`] = await this.rate(
-        600,
-        inFlight,
-        create,
-      );
-    }
-    rows["applyWrites of 100, CPU"] = await this.cpu(10, () => this.apply(100));
-    rows["getRecord, CPU"] = await this.cpu(300, () =>
-      get("com.atproto.repo.getRecord", { repo: did, ...some() })(),
-    );
-    const list = { ...of(POST), limit: "100" };
-    rows["listRecords of 100, CPU"] = await this.cpu(50, get(LIST, list));
-    const absent = { ...of("com.example.absent"), limit: "100" };
-    rows["listRecords of an absent collection, CPU"] = await this.cpu(
-      300,
-      get(LIST, absent),
-    );
-    rows["sync.getRecord, CPU"] = await this.cpu(300, () =>
-      get("com.atproto.sync.getRecord", { did, ...some() })(),
-    );
-    let mebibytes = 0;
-    const whole = await this.cpu(2, async () => {
-      const answer = await get("com.atproto.sync.getRepo", { did })();
-      mebibytes = answer.bytes.length / 2 ** 20;
-    });
-    rows["getRepo, CPU per MiB"] = { ...whole, value: whole.value / mebibytes };
-    rows["memory of the processes"] = { unit: "MiB", value: this.memory() };
-    return rows;
-  }
+	async measure() {
+		const { did } = this.server;
+		const get = (nsid, params) => async () => expect(await query(this.server, nsid, params));
+		const some = () => this.keys[this.below(this.keys.length)];
+		const of = (collection) => ({ repo: did, collection });
+		const create = () => this.create();
+		const rows = {};
+		rows["createRecord, CPU"] = await this.cpu(300, create);
+		for (const inFlight of [1, 8, 32]) {
+			rows[`createRecord, ${inFlight} in flight`] = await this.rate(600, inFlight, create);
+		}
+		rows["applyWrites of 100, CPU"] = await this.cpu(10, () => this.apply(100));
+		rows["getRecord, CPU"] = await this.cpu(300, () =>
+			get("com.atproto.repo.getRecord", { repo: did, ...some() })(),
+		);
+		const list = { ...of(POST), limit: "100" };
+		rows["listRecords of 100, CPU"] = await this.cpu(50, get(LIST, list));
+		const absent = { ...of("com.example.absent"), limit: "100" };
+		rows["listRecords of an absent collection, CPU"] = await this.cpu(300, get(LIST, absent));
+		rows["sync.getRecord, CPU"] = await this.cpu(300, () =>
+			get("com.atproto.sync.getRecord", { did, ...some() })(),
+		);
+		let mebibytes = 0;
+		const whole = await this.cpu(2, async () => {
+			const answer = await get("com.atproto.sync.getRepo", { did })();
+			mebibytes = answer.bytes.length / 2 ** 20;
+		});
+		rows["getRepo, CPU per MiB"] = { ...whole, value: whole.value / mebibytes };
+		rows["memory of the processes"] = { unit: "MiB", value: this.memory() };
+		return rows;
+	}
 
-  /** Measures the processor time of one operation, one after the other. */
-  async cpu(count, operation) {
-    await operation();
-    const before = this.seconds();
-    for (let done = 0; done < count; done += 1) await operation();
-    return { unit: "ms", value: ((this.seconds() - before) * 1000) / count };
-  }
+	/** Measures the processor time of one operation, one after the other. */
+	async cpu(count, operation) {
+		await operation();
+		const before = this.seconds();
+		for (let done = 0; done < count; done += 1) await operation();
+		return { unit: "ms", value: ((this.seconds() - before) * 1000) / count };
+	}
 
-  /** Measures how many operations a second there are with some in flight. */
-  async rate(count, inFlight, operation) {
-    const start = performance.now();
-    let left = count;
-    const worker = async () => {
-      while (left > 0) {
-        left -= 1;
-        await operation();
-      }
-    };
-    await Promise.all(Array.from({ length: inFlight }, worker));
-    return { unit: "/s", value: (count * 1000) / (performance.now() - start) };
-  }
+	/** Measures how many operations a second there are with some in flight. */
+	async rate(count, inFlight, operation) {
+		const start = performance.now();
+		let left = count;
+		const worker = async () => {
+			while (left > 0) {
+				left -= 1;
+				await operation();
+			}
+		};
+		await Promise.all(Array.from({ length: inFlight }, worker));
+		return { unit: "/s", value: (count * 1000) / (performance.now() - start) };
+	}
 
-  async create() {
-    const number = this.records;
-    this.records += 1;
-    const input = {
-      repo: this.server.did,
-      collection: POST,
-      record: post(number),
-    };
-    expect(
-      await this.call("com.atproto.repo.createRecord", {
-        ...input,
-        rkey: tid(number),
-      }),
-    );
-  }
+	async create() {
+		const at = this.key(POST);
+		const input = { repo: this.server.did, ...at, record: post(this.keys.length) };
+		expect(await this.call("com.atproto.repo.createRecord", input));
+	}
 
-  async apply(count) {
-    const writes = Array.from({ length: count }, () => {
-      const number = this.records;
-      this.records += 1;
-      const value = [
-        like,
-        like,
-        like,
-        like,
-        like,
-        like,
-        post,
-        post,
-        post,
-        follow,
-      ][number % 10];
-      return {
-        $type: "com.atproto.repo.applyWrites#create",
-        ...this.key(number),
-        value: value(number),
-      };
-    });
-    expect(
-      await this.call("com.atproto.repo.applyWrites", {
-        repo: this.server.did,
-        writes,
-      }),
-    );
-  }
+	async apply(count) {
+		const writes = Array.from({ length: count }, () => {
+			const make = [like, like, like, like, like, like, post, post, post, follow][this.below(10)];
+			const value = make(this.keys.length);
+			const at = this.key(value.$type);
+			return { $type: "com.atproto.repo.applyWrites#create", ...at, value };
+		});
+		expect(await this.call("com.atproto.repo.applyWrites", { repo: this.server.did, writes }));
+	}
 
-  call(nsid, input) {
-    return procedure(this.server, nsid, input, this.session.accessJwt);
-  }
+	call(nsid, input) {
+		return procedure(this.server, nsid, input, this.session.accessJwt);
+	}
 
-  /** Where the record of a number is, if it was filled in. */
-  key(number) {
-    const collection = number % 10 < 6 ? LIKE : number % 10 < 9 ? POST : FOLLOW;
-    return { collection, rkey: tid(number) };
-  }
+	/** Finds a place for one more record. */
+	key(collection) {
+		const at = { collection, rkey: tid(this.keys.length) };
+		this.keys.push(at);
+		return at;
+	}
 
-  below(limit) {
-    this.random = (this.random * 1_103_515_245 + 12_345) % 2 ** 31;
-    return this.random % limit;
-  }
+	below(limit) {
+		this.random = (this.random * 1_103_515_245 + 12_345) % 2 ** 31;
+		return this.random % limit;
+	}
 
-  /** The processor time of all processes of the server so far. */
-  seconds() {
-    return (
-      this.#stats().reduce((sum, { ticks }) => sum + ticks, 0) /
-      TICKS_PER_SECOND
-    );
-  }
+	/** The processor time of all processes of the server so far. */
+	seconds() {
+		return this.#stats().reduce((sum, { ticks }) => sum + ticks, 0) / TICKS_PER_SECOND;
+	}
 
-  /** The memory of all processes of the server. */
-  memory() {
-    const pages = this.#stats().reduce((sum, { pages }) => sum + pages, 0);
-    return (pages * 4096) / 2 ** 20;
-  }
+	/** The memory of all processes of the server. */
+	memory() {
+		const pages = this.#stats().reduce((sum, { pages }) => sum + pages, 0);
+		return (pages * 4096) / 2 ** 20;
+	}
 
-  #stats() {
-    const all = readdirSync("/proc")
-      .filter((name) => /^\d+$/.test(name))
-      .flatMap(stat);
-    const group = all.find(({ pid }) => pid === this.server.pid)?.group;
-    return all.filter((process) => process.group === group);
-  }
+	#stats() {
+		const all = readdirSync("/proc")
+			.filter((name) => /^\d+$/.test(name))
+			.flatMap(stat);
+		const group = all.find(({ pid }) => pid === this.server.pid)?.group;
+		return all.filter((process) => process.group === group);
+	}
 }
 
 /** What the system says of a process, if it is still there: proc(5). */
 function stat(pid) {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-    const [group, user, system, pages] = [2, 11, 12, 21].map((index) =>
-      Number(fields[index]),
-    );
-    return [{ pid: Number(pid), group, ticks: user + system, pages }];
-  } catch {
-    return [];
-  }
+	try {
+		const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+		const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+		const [group, user, system, pages] = [2, 11, 12, 21].map((index) => Number(fields[index]));
+		return [{ pid: Number(pid), group, ticks: user + system, pages }];
+	} catch {
+		return [];
+	}
 }
 
 function expect(answer) {
-  if (answer.status !== 200) answer.expect();
-  return answer;
+	if (answer.status !== 200) answer.expect();
+	return answer;
 }
 
 function print(results) {
-  const names = Object.keys(results[0].rows);
-  const heads = results.map(
-    ({ host, size }) => `${host}, ${size.toLocaleString("en")}`,
-  );
-  console.log(
-    `| operation | ${heads.join(" | ")} |\n|---|${"---|".repeat(heads.length)}`,
-  );
-  for (const name of names) {
-    const cells = results.map(({ rows }) => {
-      const { value, unit } = rows[name];
-      return `${value.toPrecision(3)} ${unit}`;
-    });
-    console.log(`| ${name} | ${cells.join(" | ")} |`);
-  }
+	const names = Object.keys(results[0].rows);
+	const heads = results.map(({ host, size }) => `${host}, ${size.toLocaleString("en")}`);
+	console.log(`| operation | ${heads.join(" | ")} |\n|---|${"---|".repeat(heads.length)}`);
+	for (const name of names) {
+		const cells = results.map(({ rows }) => {
+			const { value, unit } = rows[name];
+			return `${value.toPrecision(3)} ${unit}`;
+		});
+		console.log(`| ${name} | ${cells.join(" | ")} |`);
+	}
 }
 
 /** A TID of a second of its own. */
 function tid(number) {
-  let bits =
-    ((1_700_000_000_000_000n + BigInt(number) * 1_000_003n) << 10n) | 7n;
-  let text = "";
-  for (let digit = 0; digit < 13; digit += 1) {
-    text = "234567abcdefghijklmnopqrstuvwxyz"[Number(bits & 31n)] + text;
-    bits >>= 5n;
-  }
-  return text;
+	let bits = ((1_700_000_000_000_000n + BigInt(number) * 1_000_003n) << 10n) | 7n;
+	let text = "";
+	for (let digit = 0; digit < 13; digit += 1) {
+		text = "234567abcdefghijklmnopqrstuvwxyz"[Number(bits & 31n)] + text;
+		bits >>= 5n;
+	}
+	return text;
 }
 
 const post = (number) => ({
-  $type: POST,
-  text: `A post of some words, as people write them, and its number: ${number}`,
-  langs: ["en"],
-  createdAt: CREATED,
+	$type: POST,
+	text: `A post of some words, as people write them, and its number: ${number}`,
+	langs: ["en"],
+	createdAt: CREATED,
 });
 const like = (number) => ({
-  $type: LIKE,
-  subject: { cid: CID, uri: `at://did:web:b.example/${POST}/${tid(number)}` },
-  createdAt: CREATED,
+	$type: LIKE,
+	subject: { cid: CID, uri: `at://did:web:b.example/${POST}/${tid(number)}` },
+	createdAt: CREATED,
 });
 const follow = (number) => ({
-  $type: FOLLOW,
-  subject: `did:web:n${number}.example`,
-  createdAt: CREATED,
+	$type: FOLLOW,
+	subject: `did:web:n${number}.example`,
+	createdAt: CREATED,
 });
 
 const POST = "app.bsky.feed.post";
@@ -251,18 +202,18 @@ const TICKS_PER_SECOND = 100;
 
 const sizes = process.argv.slice(2).map(Number);
 const results = [];
-for (const host of ["native", "workerd"]) {
-  const server = await Server.start(host);
-  try {
-    const load = new Load(server);
-    await load.begin();
-    for (const size of sizes) {
-      console.error(`${host}: ${size} records`);
-      await load.fill(size);
-      results.push({ host, size, rows: await load.measure() });
-    }
-  } finally {
-    await server.remove();
-  }
+for (const host of hosts) {
+	const server = await Server.start(host);
+	try {
+		const load = new Load(server);
+		await load.begin();
+		for (const size of sizes) {
+			console.error(`${host}: ${size} records`);
+			await load.fill(size);
+			results.push({ host, size, rows: await load.measure() });
+		}
+	} finally {
+		await server.remove();
+	}
 }
 print(results);

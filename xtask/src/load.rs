@@ -18,6 +18,7 @@ pub(crate) fn run(sizes: &[String]) -> Result<(), Error> {
     node::npm_ci(&paths::e2e())?;
     let mut load = command(node::node()?, paths::root());
     load.arg("benches/load/load.mjs").args(sizes);
+    load.env("NACRE_E2E_HOSTS", "native workerd");
     load.env("NACRE_PDS", paths::target()?.join("release/pds"));
     load.env("NACRE_XTASK", env::current_exe().context("this program has no path")?);
     say("driving both hosts");
