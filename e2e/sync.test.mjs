@@ -39,8 +39,7 @@ onEachHost("sync", (server) => {
 	test("an export is of one commit, however slow its reader and whatever is written", async () => {
 		const { put, create, delete: remove } = writer(server(), await signIn(server()));
 		const head = await latestCommit(server());
-		const url = new URL(`/xrpc/com.atproto.sync.getRepo?did=${server().did}`, server().url);
-		const { body } = await fetch(url);
+		const body = await openExport();
 		const pieces = [];
 		let writes = 0;
 		for await (const piece of body) {
@@ -67,8 +66,7 @@ onEachHost("sync", (server) => {
 
 	test("a reader who goes away takes nothing with him", async () => {
 		for (let count = 0; count < 20; count += 1) {
-			const url = new URL(`/xrpc/com.atproto.sync.getRepo?did=${server().did}`, server().url);
-			const { body } = await fetch(url);
+			const body = await openExport();
 			const reader = body.getReader();
 			await reader.read();
 			await reader.cancel();
@@ -124,6 +122,15 @@ onEachHost("sync", (server) => {
 		assert.equal(answer.status, 400);
 		assert.equal(answer.json.message, `Could not find cids: ${missing}`);
 	});
+
+	/** Asks for an export, and returns what it can be read from. */
+	async function openExport() {
+		const params = new URLSearchParams({ did: server().did });
+		const url = new URL(`/xrpc/com.atproto.sync.getRepo?${params}`, server().url);
+		const response = await fetch(url);
+		assert.equal(response.status, 200);
+		return response.body;
+	}
 
 	async function apply(session, writes) {
 		const input = { repo: server().did, writes };
