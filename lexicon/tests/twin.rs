@@ -78,6 +78,21 @@ fn an_object_that_says_that_it_is_a_blob_is_one() {
 }
 
 #[test]
+fn containers_that_say_they_hold_more_than_can_be_are_no_data() {
+    let (_, bytes) = &*SCHEMA;
+    let collection = Nsid::parse(NAME).unwrap();
+    let compiled = Catalogue::new(bytes).unwrap().record(&collection).unwrap();
+    let count = [0xff; 8];
+    for (outer, inner) in [(0x9b, 0x9b), (0x9b, 0xbb), (0xbb, 0x9b), (0xbb, 0xbb)] {
+        // An array in an array and so on, each as long as can be written.
+        let record = [b"\xa2\x61a".as_slice(), &[outer], &count, &[inner], &count].concat();
+        let record = [record.as_slice(), &[outer], &count, b"\x65$type\x61a"].concat();
+        let invalid = compiled.validate(&record).unwrap_err();
+        assert_eq!(Err(invalid.reason()), check(&record).map_err(Reason::Data).as_ref());
+    }
+}
+
+#[test]
 fn nesting_has_one_limit_wherever_it_is() {
     let (_, bytes) = &*SCHEMA;
     let collection = Nsid::parse(NAME).unwrap();

@@ -310,14 +310,15 @@ fn pass_over(cursor: &mut Cursor<'_>) {
             continue;
         }
         let Ok(Head { major, value, .. }) = cursor.head() else { return };
-        left += match major {
+        // A container may say that it holds more than there is of anything.
+        left = left.saturating_add(match major {
             UNSIGNED | NEGATIVE => 0,
             TAG => 1,
             ARRAY => value,
-            MAP => 2 * value,
+            MAP => value.saturating_mul(2),
             _ if cursor.take(value).is_err() => return,
             _ => 0,
-        };
+        });
     }
 }
 
