@@ -110,6 +110,29 @@ proptest! {
 }
 
 #[test]
+fn writes_that_fail_do_not_change_an_export() {
+    let client = Client::new();
+    fill(&client, 300);
+    let head = client.head();
+    let mut reading = Reading::begin(&client, "");
+    assert!(reading.read().unwrap());
+    let mut steps = 0;
+    loop {
+        client.host.fail_after(Some(steps));
+        let answer = client.put(NOTE, "k00299", a_note("changed"));
+        client.host.fail_after(None);
+        if answer.status == 200 {
+            break;
+        }
+        steps += 1;
+    }
+    assert!(steps > 8, "pages and record are read to be kept, and written");
+    while reading.read().unwrap() {}
+    assert_eq!(verify(&client, &reading.car, &head), 300);
+    client::verify(&client);
+}
+
+#[test]
 fn an_export_is_in_pieces_of_limited_size() {
     let client = Client::new();
     fill(&client, 600);

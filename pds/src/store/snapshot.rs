@@ -98,9 +98,10 @@ impl Store {
                 continue;
             }
             for id in pages.replaced() {
-                // A page that is new is kept too, and asked for by nobody.
+                // There is none where one is new. Of one that was new after the snapshot, what is
+                // kept is asked for by nobody.
                 if !held.pages.contains_key(&id)
-                    && let Ok(page) = self.page(id)
+                    && let Some(page) = self.page(id)?
                 {
                     held.bytes += page.bytes.len();
                     held.pages.insert(id, page);
@@ -220,7 +221,7 @@ impl Snapshot {
     fn page(&self, id: i64) -> Result<Rc<Page>, SqlError> {
         match self.held.borrow().pages.get(&id) {
             Some(page) => Ok(Rc::clone(page)),
-            None => self.store.page(id),
+            None => self.store.page(id)?.ok_or_else(damaged),
         }
     }
 }

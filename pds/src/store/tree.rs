@@ -79,12 +79,12 @@ impl Store {
         }
     }
 
-    /// Returns a page as it is in the database.
-    pub(super) fn page(&self, page: i64) -> Result<Rc<Page>, SqlError> {
+    /// Returns a page as it is in the database, if there is one of this number.
+    pub(super) fn page(&self, page: i64) -> Result<Option<Rc<Page>>, SqlError> {
         if let Some(loaded) = self.pages.borrow().pages.get(&page) {
-            return Ok(Rc::clone(&loaded.page));
+            return Ok(Some(Rc::clone(&loaded.page)));
         }
-        self.read_page(page)?.map(Rc::new).ok_or_else(damaged)
+        Ok(self.read_page(page)?.map(Rc::new))
     }
 
     /// Works out how the pages change with a commit.
