@@ -30,7 +30,7 @@ impl Folder {
     pub(crate) fn open(path: &Path) -> Result<Self, FolderError> {
         let failed = |error| FolderError::File { path: path.to_owned(), error };
         make(path).map_err(failed)?;
-        make(&path.join("blobs")).map_err(failed)?;
+        make(&path.join(BLOBS)).map_err(failed)?;
         let mut lock = File::options()
             .read(true)
             .write(true)
@@ -74,6 +74,11 @@ impl Folder {
         self.path.join(name)
     }
 
+    /// Returns the path of the folder of blobs.
+    pub(crate) fn blobs(&self) -> PathBuf {
+        self.file(BLOBS)
+    }
+
     /// Returns the folder's own path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -114,5 +119,7 @@ fn holder(lock: &mut File) -> String {
     }
 }
 
+/// The folder of blobs, in the account's own.
+const BLOBS: &str = "blobs";
 /// Many times what a process number and an address need.
 const MAX_HOLDER_BYTES: u64 = 1024;

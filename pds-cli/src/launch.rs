@@ -16,7 +16,7 @@ use tokio::task::LocalSet;
 
 use crate::Failure;
 use crate::folder::Folder;
-use crate::host::{self, Clients};
+use crate::host::{self, BlobFolder, Clients};
 
 /// The file of the account's database, in its folder.
 pub(crate) const DATABASE: &str = "pds.sqlite";
@@ -84,9 +84,10 @@ impl Launch {
         self.folder.announce(&url)?;
         let card = self.card(&url)?;
         let path = self.folder.private_file(DATABASE)?;
+        let blobs = BlobFolder::open(self.folder.blobs())?;
         let server = Sqlite::open(&path)
             .map_err(OpenError::from)
-            .and_then(|sql| host::open(self.config, Rc::new(sql), self.clients))
+            .and_then(|sql| host::open(self.config, Rc::new(sql), blobs, self.clients))
             .map_err(|error| DatabaseError { path, error })?;
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let served = host::serve(server, self.door.listeners, || {

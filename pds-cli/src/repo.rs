@@ -7,18 +7,19 @@ use std::path::PathBuf;
 use nacre_pds::sqlite::Sqlite;
 use nacre_pds::{Audit, OpenError};
 use serde::Serialize;
+use tokio::runtime;
 
 use crate::Failure;
 use crate::account::Account;
 use crate::folder::Folder;
-use crate::host;
+use crate::host::{self, BlobFolder};
 use crate::launch::{DATABASE, DatabaseError};
 use crate::serve::environment;
 
 /// What can be done.
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Check that the database holds together: commit, tree, records and pages
+    /// Check that the database holds together: commit, tree, records, pages and blobs
     ///
     /// Nothing is changed. The account is that of `pds dev` in this folder, or else the one that
     /// the environment describes, as for `pds serve`.
@@ -53,6 +54,7 @@ enum RepoError {
 struct Report<'a> {
     records: u64,
     pages: u64,
+    blobs: u64,
     faults: &'a [String],
 }
 
@@ -73,22 +75,25 @@ fn verify(args: &Verify) -> Result<(), Failure> {
         Some(account) => account.config(&folder)?,
         None => environment(args.env_file.as_deref())?,
     };
+    let blobs = BlobFolder::open(folder.blobs())?;
     let pds = Sqlite::open(&path)
         .map_err(OpenError::from)
-        .and_then(|sql| host::open_unserved(config, Rc::new(sql)))
+        .and_then(|sql| host::open_unserved(config, Rc::new(sql), blobs))
         .map_err(|error| DatabaseError { path: path.clone(), error })?;
-    let audit = pds.audit()?;
+    let mut audit = pds.audit()?;
+    let runtime = runtime::Builder::new_current_thread().build()?;
+    runtime.block_on(pds.audit_blobs(&mut audit))?;
     io::stdout().write_all(audit_text(&audit, args.json)?.as_bytes())?;
     if audit.faults.is_empty() { Ok(()) } else { Err(RepoError::Faults(path).into()) }
 }
 
 fn audit_text(audit: &Audit, json: bool) -> Result<String, Failure> {
-    let Audit { records, pages, faults } = audit;
+    let Audit { records, pages, blobs, faults, .. } = audit;
     if json {
-        let report = Report { records: *records, pages: *pages, faults };
+        let report = Report { records: *records, pages: *pages, blobs: *blobs, faults };
         return Ok(serde_json::to_string(&report)? + "\n");
     }
     let mut text: String = faults.iter().map(|fault| format!("fault     {fault}\n")).collect();
-    text.push_str(&format!("records   {records}\npages     {pages}\n"));
+    text.push_str(&format!("records   {records}\npages     {pages}\nblobs     {blobs}\n"));
     Ok(text)
 }

@@ -19,6 +19,7 @@ use nacre_xrpc::{Body as BodyState, Params, XrpcError, shown};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::blobs::{Download, Upload};
 use crate::body::{Body, BodyError, Response};
 use crate::front;
 use crate::host::SqlError;
@@ -122,7 +123,7 @@ impl Call {
         self.parts.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    fn body_state(&self) -> Result<BodyState, XrpcError> {
+    pub(crate) fn body_state(&self) -> Result<BodyState, XrpcError> {
         let length = nacre_xrpc::content_length(self.header(&header::CONTENT_LENGTH))?;
         Ok(match self.body {
             Body::Empty => BodyState::Missing,
@@ -162,6 +163,18 @@ impl Output for Export {
     fn into_reply(self) -> Result<Reply, Failure> {
         let body = Body::Stream(Box::pin(self));
         Ok(Reply::Response(front::typed(StatusCode::OK, CAR, body)))
+    }
+}
+
+impl Output for Download {
+    fn into_reply(self) -> Result<Reply, Failure> {
+        Ok(Reply::Download(self))
+    }
+}
+
+impl Output for Upload {
+    fn into_reply(self) -> Result<Reply, Failure> {
+        Ok(Reply::Upload(self))
     }
 }
 
@@ -230,4 +243,4 @@ impl From<BodyError> for Failure {
 }
 
 const CAR: &str = "application/vnd.ipld.car";
-const JSON: &str = "application/json; charset=utf-8";
+pub(crate) const JSON: &str = "application/json; charset=utf-8";

@@ -29,6 +29,16 @@ pub fn answer(identity: &Identity, request: &Parts) -> Option<Response> {
     Some(response)
 }
 
+/// Puts on a response what depends on its request: it is not shared if it was made for somebody.
+pub(crate) fn finish(request: &Parts, response: &mut Response) {
+    if request.headers.contains_key(header::AUTHORIZATION) {
+        let headers = response.headers_mut();
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private"));
+        headers.append(header::VARY, HeaderValue::from_static("Authorization"));
+    }
+    open_to_all(response);
+}
+
 /// Lets scripts of any origin read `response`. No credential of a browser opens anything here, so
 /// there is nothing that an origin could borrow.
 pub(crate) fn open_to_all(response: &mut Response) {
@@ -99,7 +109,7 @@ const BANNER: &str = "This is an AT Protocol Personal Data Server (PDS), run by 
 const ROBOTS: &str = "# Crawling the public API is allowed.\nUser-agent: *\nAllow: /\n";
 const ALLOWED: &str = "Accept-Language, Atproto-Accept-Labelers, Atproto-Proxy, Authorization, \
     Content-Type, DPoP, X-Bsky-Topics";
-const EXPOSED: &str = "Atproto-Content-Labelers, Atproto-Repo-Rev, DPoP-Nonce, RateLimit-Limit, \
+const EXPOSED: &str = "Atproto-Content-Labelers, Atproto-Repo-Rev, Content-Range, DPoP-Nonce, RateLimit-Limit, \
     RateLimit-Policy, RateLimit-Remaining, RateLimit-Reset, Retry-After, WWW-Authenticate";
 /// A preflight that asks for more than this is answered with the usual names.
 const MAX_ASKED_HEADERS_BYTES: usize = 2_048;

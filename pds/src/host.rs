@@ -8,6 +8,7 @@ use alloc::borrow::Cow;
 use alloc::rc::Rc;
 use core::fmt;
 
+use cid::Cid;
 use futures_core::future::LocalBoxFuture;
 
 /// What the server runs on.
@@ -23,6 +24,10 @@ pub struct Host {
     pub rng: Rc<dyn Rng>,
     /// The operator's log.
     pub log: Rc<dyn Log>,
+    /// What keeps the bytes of blobs.
+    pub blobs: Rc<dyn Blobs>,
+    /// Calls the server at a later time.
+    pub alarm: Rc<dyn Alarm>,
 }
 
 /// A SQLite database that this account has to itself.
@@ -111,6 +116,38 @@ pub trait Sockets {
 /// Names a socket for as long as it is open.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SocketId(pub u64);
+
+/// The bytes of blobs, by their CIDs.
+///
+/// They neither come nor go through here: a host stores an [`Upload`](crate::Upload) before the
+/// account is told of it, and sends what a [`Download`](crate::Download) asks for.
+pub trait Blobs {
+    /// Returns how many bytes a blob has, or `None` if it is not there.
+    fn size(&self, cid: &Cid) -> LocalBoxFuture<'static, Result<Option<u64>, BlobsError>>;
+
+    /// Removes a blob, if it is there.
+    fn remove(&self, cid: &Cid) -> LocalBoxFuture<'static, Result<(), BlobsError>>;
+
+    /// Returns up to 1,000 of the blobs that are there, after that of the CID `after` in the order
+    /// of their text.
+    fn list(&self, after: Option<&Cid>) -> LocalBoxFuture<'static, Result<Vec<Cid>, BlobsError>>;
+}
+
+/// Why the store of blobs did not do as it was told. The text is for the log.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("blobs: {0}")]
+pub struct BlobsError(pub String);
+
+/// Calls [`Pds::tend`](crate::Pds::tend) at a later time, once, even if the server has not been in
+/// memory meanwhile.
+pub trait Alarm {
+    /// Sets the time, in seconds since 1970-01-01T00:00:00Z, in place of any that was set.
+    ///
+    /// # Errors
+    ///
+    /// [`SqlError`] if it could not be kept.
+    fn set(&self, time_s: i64) -> Result<(), SqlError>;
+}
 
 /// Tells the time.
 pub trait Clock {

@@ -4,6 +4,7 @@ extern crate alloc;
 
 mod api;
 mod auth;
+pub mod blobs;
 pub mod body;
 pub mod config;
 #[cfg(feature = "dev")]
@@ -20,4 +21,4 @@ pub mod sqlite;
 mod store;
 
 pub use self::pds::{OpenError, Pds, Reply, Subscription};
-pub use self::repo::Audit;
+pub use self::repo::{Audit, AuditError};

@@ -1,14 +1,17 @@
 //! The server: one account on one host.
 
+use alloc::collections::BTreeSet;
+use core::cell::RefCell;
 use core::net::IpAddr;
 
-use http::header::{self, HeaderValue};
+use cid::Cid;
 use http::{Method, StatusCode};
 use nacre_syntax::AtIdentifier;
 use nacre_xrpc::XrpcError;
 use serde_json::json;
 
 use crate::api::{self, Call, Failure};
+use crate::blobs::{Download, Upload};
 use crate::body::{Request, Response};
 use crate::config::Config;
 use crate::host::{Host, SqlError};
@@ -22,6 +25,8 @@ pub struct Pds {
     pub(crate) host: Host,
     pub(crate) config: Config,
     pub(crate) store: Store,
+    /// The blobs that are just being removed.
+    pub(crate) removing: RefCell<BTreeSet<Cid>>,
 }
 
 /// What a host does with an answered request.
@@ -29,6 +34,10 @@ pub struct Pds {
 pub enum Reply {
     /// Sends this response.
     Response(Response),
+    /// Sends this response with the bytes of a blob.
+    Download(Download),
+    /// Stores the body by its hash, then calls [`Pds::keep_blob`].
+    Upload(Upload),
     /// Accepts the WebSocket, then calls [`Pds::subscribe`] with it.
     Upgrade(Subscription),
 }
@@ -74,7 +83,7 @@ impl Pds {
     /// [`OpenError`] if the database fails or is not this account's.
     pub fn open(host: Host, config: Config) -> Result<Self, OpenError> {
         let store = Store::open(host.sql.clone())?;
-        let pds = Self { host, config, store };
+        let pds = Self { host, config, store, removing: RefCell::default() };
         match pds.store.account()? {
             Some(account) if account.head.did != pds.config.identity.did => {
                 return Err(OpenError::OtherAccount(account.head.did.to_string()));
@@ -91,18 +100,16 @@ impl Pds {
         if let Some(response) = front::answer(&self.config.identity, &parts) {
             return Reply::Response(response);
         }
-        let has_credentials = parts.headers.contains_key(header::AUTHORIZATION);
+        let head = parts.clone();
         let answer = self.answer(Call { parts, body, peer }).await;
-        let reply = answer.unwrap_or_else(|failure| Reply::Response(self.failed(failure)));
-        let Reply::Response(mut response) = reply else { return reply };
-        if has_credentials {
-            let headers = response.headers_mut();
-            let private = HeaderValue::from_static("private");
-            headers.entry(header::CACHE_CONTROL).or_insert(private);
-            headers.append(header::VARY, HeaderValue::from_static("Authorization"));
+        let mut reply = answer.unwrap_or_else(|failure| Reply::Response(self.failed(failure)));
+        match &mut reply {
+            Reply::Response(response) | Reply::Download(Download { response, .. }) => {
+                front::finish(&head, response);
+            }
+            Reply::Upgrade(_) | Reply::Upload(_) => {}
         }
-        front::open_to_all(&mut response);
-        Reply::Response(response)
+        reply
     }
 
     /// Returns the account; there is one once the server is open.
@@ -149,7 +156,7 @@ impl Pds {
         Ok(front::typed(status, "application/json", body.to_string().into()))
     }
 
-    fn failed(&self, failure: Failure) -> Response {
+    pub(crate) fn failed(&self, failure: Failure) -> Response {
         match failure {
             Failure::Fault(cause) => {
                 self.host.log.error(&cause);

@@ -2,6 +2,7 @@
 
 mod apply;
 mod audit;
+mod blobs;
 mod blocks;
 mod events;
 mod export;
@@ -9,6 +10,6 @@ mod prepare;
 mod subjects;
 
 pub(crate) use self::apply::{Applied, WriteError};
-pub use self::audit::Audit;
+pub use self::audit::{Audit, AuditError};
 pub(crate) use self::export::Export;
 pub(crate) use self::prepare::{PreparedWrite, ValidationStatus, cid, path, record, validate};

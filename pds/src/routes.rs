@@ -50,8 +50,10 @@ routes! {
     "com.atproto.repo.deleteRecord" Procedure ActiveOwner => repo::write::delete_record;
     "com.atproto.repo.describeRepo" Query Public => repo::read::describe_repo;
     "com.atproto.repo.getRecord" Query Public => repo::read::get_record;
+    "com.atproto.repo.listMissingBlobs" Query Owner => repo::blob::list_missing_blobs;
     "com.atproto.repo.listRecords" Query Public => repo::read::list_records;
     "com.atproto.repo.putRecord" Procedure ActiveOwner => repo::write::put_record;
+    "com.atproto.repo.uploadBlob" Procedure Owner => repo::blob::upload_blob;
 
     "com.atproto.server.createSession" Procedure Public => server::session::create_session;
     "com.atproto.server.deleteSession" Procedure AnyRefresh => server::session::delete_session;
@@ -59,6 +61,7 @@ routes! {
     "com.atproto.server.getSession" Query Owner => server::session::get_session;
     "com.atproto.server.refreshSession" Procedure Refresh => server::session::refresh_session;
 
+    "com.atproto.sync.getBlob" Query Visitor => sync::blob::get_blob;
     "com.atproto.sync.getBlocks" Query Visitor => sync::blocks::get_blocks;
     "com.atproto.sync.getCheckout" Query Visitor => sync::export::get_checkout;
     "com.atproto.sync.getHead" Query Visitor => sync::status::get_head;
@@ -66,6 +69,7 @@ routes! {
     "com.atproto.sync.getRecord" Query Visitor => sync::blocks::get_record;
     "com.atproto.sync.getRepo" Query Visitor => sync::export::get_repo;
     "com.atproto.sync.getRepoStatus" Query Public => sync::status::get_repo_status;
+    "com.atproto.sync.listBlobs" Query Visitor => sync::blob::list_blobs;
     "com.atproto.sync.listRepos" Query Public => sync::status::list_repos;
     "com.atproto.sync.subscribeRepos" Subscription Public => sync::subscribe::subscribe_repos;
 }
@@ -111,6 +115,7 @@ mod tests {
             "com.atproto.repo.listRecords",
             "com.atproto.server.createSession",
             "com.atproto.server.describeServer",
+            "com.atproto.sync.getBlob",
             "com.atproto.sync.getBlocks",
             "com.atproto.sync.getCheckout",
             "com.atproto.sync.getHead",
@@ -118,6 +123,7 @@ mod tests {
             "com.atproto.sync.getRecord",
             "com.atproto.sync.getRepo",
             "com.atproto.sync.getRepoStatus",
+            "com.atproto.sync.listBlobs",
             "com.atproto.sync.listRepos",
             "com.atproto.sync.subscribeRepos",
         ];
@@ -127,7 +133,10 @@ mod tests {
     #[test]
     fn what_changes_the_repository_needs_its_active_owner() {
         for route in ROUTES {
-            let writes = route.kind == Kind::Procedure && route.nsid.contains(".repo.");
+            // A blob comes before the record that refers to it; an account that moves in sends it.
+            let writes = route.kind == Kind::Procedure
+                && route.nsid.contains(".repo.")
+                && !route.nsid.ends_with(".uploadBlob");
             assert_eq!(writes, route.access == "ActiveOwner", "{}", route.nsid);
         }
     }

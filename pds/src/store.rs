@@ -7,6 +7,7 @@
 
 mod account;
 mod attempts;
+mod blobs;
 mod events;
 mod page;
 mod records;
@@ -25,7 +26,8 @@ use cid::Cid;
 
 use crate::host::{Outcome, Row, Sql, SqlError, Value};
 
-pub(crate) use self::account::Account;
+pub(crate) use self::account::{Account, BlobCounts};
+pub(crate) use self::blobs::{BlobPage, StoredBlob};
 pub(crate) use self::page::Found;
 pub(crate) use self::records::{Page, RecordBlock, StoredRecord};
 use self::snapshot::Held;

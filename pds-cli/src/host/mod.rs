@@ -3,6 +3,8 @@
 //! Everything runs on one current-thread runtime, so a *turn* of the server is what the executor
 //! runs between two awaits, and nothing needs `Send`.
 
+mod alarm;
+mod blobs;
 mod body;
 mod patience;
 mod peer;
@@ -21,6 +23,8 @@ use nacre_pds::host::{Host, Sql};
 use nacre_pds::{OpenError, Pds};
 use tokio::task::JoinSet;
 
+use self::alarm::ProcessAlarm;
+pub(crate) use self::blobs::BlobFolder;
 pub(crate) use self::peer::Clients;
 use self::server::Server;
 use self::sockets::Subscribers;
@@ -33,25 +37,39 @@ use crate::log;
 pub(crate) fn open(
     config: Config,
     sql: Rc<dyn Sql>,
+    blobs: BlobFolder,
     clients: Clients,
 ) -> Result<Server, OpenError> {
     let sockets = Rc::new(Subscribers::default());
-    let pds = account(config, sql, Rc::clone(&sockets))?;
-    Ok(Server::new(Rc::new(pds), sockets, clients))
+    let alarm = Rc::new(ProcessAlarm::default());
+    let pds = account(config, sql, blobs.clone(), Rc::clone(&sockets), Rc::clone(&alarm))?;
+    Ok(Server::new(Rc::new(pds), sockets, blobs, alarm, clients))
 }
 
 /// Opens the account for a command of its operator.
-pub(crate) fn open_unserved(config: Config, sql: Rc<dyn Sql>) -> Result<Pds, OpenError> {
-    account(config, sql, Rc::default())
+pub(crate) fn open_unserved(
+    config: Config,
+    sql: Rc<dyn Sql>,
+    blobs: BlobFolder,
+) -> Result<Pds, OpenError> {
+    account(config, sql, blobs, Rc::default(), Rc::default())
 }
 
-fn account(config: Config, sql: Rc<dyn Sql>, sockets: Rc<Subscribers>) -> Result<Pds, OpenError> {
+fn account(
+    config: Config,
+    sql: Rc<dyn Sql>,
+    blobs: BlobFolder,
+    sockets: Rc<Subscribers>,
+    alarm: Rc<ProcessAlarm>,
+) -> Result<Pds, OpenError> {
     let host = Host {
         sql,
         sockets,
         clock: Rc::new(SystemClock),
         rng: Rc::new(SystemRng),
         log: Rc::new(SystemLog),
+        blobs: Rc::new(blobs),
+        alarm,
     };
     Pds::open(host, config)
 }
@@ -70,11 +88,13 @@ pub(crate) async fn serve(
         let listener = tokio::net::TcpListener::from_std(listener)?;
         accepting.spawn_local(Rc::clone(&server).accept(listener));
     }
+    let tending = tokio::task::spawn_local(server.tend());
     let mut signals = Signals::new()?;
     ready();
     signals.next().await;
     log(&"stopping; a second signal stops at once");
     accepting.shutdown().await;
+    tending.abort();
     tokio::select! {
         () = server.drain() => {}
         () = signals.next() => {}

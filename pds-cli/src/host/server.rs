@@ -17,6 +17,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::{self, OnUpgrade};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use nacre_pds::blobs::{Download, Upload};
 use nacre_pds::body::{Body, Response};
 use nacre_pds::host::Sockets as _;
 use nacre_pds::{Pds, Reply, Subscription};
@@ -26,6 +27,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
+use super::alarm::ProcessAlarm;
+use super::blobs::BlobFolder;
 use super::body::{Outgoing, incoming};
 use super::patience::Patient;
 use super::peer::Clients;
@@ -37,9 +40,17 @@ use crate::log;
 pub(crate) struct Server {
     pds: Rc<Pds>,
     subscribers: Rc<Subscribers>,
+    blobs: BlobFolder,
+    alarm: Rc<ProcessAlarm>,
     clients: Clients,
     places: Arc<Semaphore>,
     stop: watch::Sender<bool>,
+}
+
+/// What a task made of a request.
+enum Answer {
+    Response(Response),
+    Upgrade(Subscription),
 }
 
 /// A place among the connections: given back when the connection, the last request that came by it
@@ -47,9 +58,21 @@ pub(crate) struct Server {
 type Place = Rc<OwnedSemaphorePermit>;
 
 impl Server {
-    pub(crate) fn new(pds: Rc<Pds>, subscribers: Rc<Subscribers>, clients: Clients) -> Self {
+    pub(crate) fn new(
+        pds: Rc<Pds>,
+        subscribers: Rc<Subscribers>,
+        blobs: BlobFolder,
+        alarm: Rc<ProcessAlarm>,
+        clients: Clients,
+    ) -> Self {
         let places = Arc::new(Semaphore::new(usize::from(MAX_CONNECTIONS)));
-        Self { pds, subscribers, clients, places, stop: watch::Sender::new(false) }
+        let stop = watch::Sender::new(false);
+        Self { pds, subscribers, blobs, alarm, clients, places, stop }
+    }
+
+    /// Calls the account when it has something to do by itself, for ever.
+    pub(crate) fn tend(&self) -> impl Future<Output = ()> + 'static {
+        Rc::clone(&self.alarm).serve(Rc::clone(&self.pds))
     }
 
     /// Accepts connections as long as there are places.
@@ -114,20 +137,43 @@ impl Server {
         let upgraded = upgrade::on(&mut request);
         let client = self.clients.address(peer, request.headers());
         let request = request.map(incoming);
-        let (pds, held) = (Rc::clone(&self.pds), Rc::clone(&place));
+        let (server, held) = (Rc::clone(&self), Rc::clone(&place));
         // A task of its own outlives a client that goes away, so that what has begun is finished,
         // and keeps a panic to itself.
         let answered = spawn_local(async move {
             let _held = held;
-            pds.handle(request, Some(client)).await
+            match server.pds.handle(request, Some(client)).await {
+                Reply::Response(response) => Answer::Response(response),
+                Reply::Download(download) => Answer::Response(server.send(download).await),
+                Reply::Upload(upload) => Answer::Response(server.receive(upload).await),
+                Reply::Upgrade(subscription) => Answer::Upgrade(subscription),
+            }
         });
         match answered.await {
-            Ok(Reply::Response(response)) => response,
-            Ok(Reply::Upgrade(subscription)) => match handshake {
+            Ok(Answer::Response(response)) => response,
+            Ok(Answer::Upgrade(subscription)) => match handshake {
                 Ok(handshake) => self.upgrade(handshake, upgraded, subscription, place),
                 Err(error) => refuse(error),
             },
             Err(_) => broken(),
+        }
+    }
+
+    /// Sends a blob.
+    async fn send(&self, download: Download) -> Response {
+        let Download { response, cid, range } = download;
+        let Some(range) = range else { return response };
+        match self.blobs.read(&cid, range).await {
+            Ok(body) => response.map(|_| body),
+            Err(error) => self.pds.refuse_download(format!("the blob {cid}: {error}")),
+        }
+    }
+
+    /// Stores a blob, and tells the account of it.
+    async fn receive(&self, mut upload: Upload) -> Response {
+        match self.blobs.store(&mut upload).await {
+            Ok(received) => self.pds.keep_blob(upload, &received).await,
+            Err(error) => self.pds.refuse_blob(&upload, error),
         }
     }
 
@@ -260,17 +306,22 @@ mod tests {
         let var = |name: &str| vars.iter().find(|var| var.0 == name).map(|var| var.1.clone());
         let clock = Rc::new(FragileClock::default());
         let sockets = Rc::new(Subscribers::default());
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = BlobFolder::open(folder.path().to_owned()).unwrap();
+        let alarm = Rc::new(ProcessAlarm::default());
         let host = Host {
             sql: Rc::new(Sqlite::in_memory().unwrap()),
             sockets: Rc::<Subscribers>::clone(&sockets),
             clock: Rc::<FragileClock>::clone(&clock),
             rng: Rc::new(SystemRng),
             log: Rc::new(SystemLog),
+            blobs: Rc::new(blobs.clone()),
+            alarm: Rc::<ProcessAlarm>::clone(&alarm),
         };
         let pds = Pds::open(host, Config::from_vars(var).unwrap()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Running {
-            server: Rc::new(Server::new(Rc::new(pds), sockets, Clients::Direct)),
+            server: Rc::new(Server::new(Rc::new(pds), sockets, blobs, alarm, Clients::Direct)),
             clock,
             listener,
         }

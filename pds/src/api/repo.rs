@@ -1,5 +1,6 @@
 //! `com.atproto.repo.*`
 
 pub(crate) mod batch;
+pub(crate) mod blob;
 pub(crate) mod read;
 pub(crate) mod write;

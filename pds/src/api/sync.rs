@@ -1,5 +1,6 @@
 //! `com.atproto.sync.*`
 
+pub(crate) mod blob;
 pub(crate) mod blocks;
 pub(crate) mod export;
 pub(crate) mod status;

@@ -1,11 +1,20 @@
 //! The host, but for its sockets.
 
+use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
+use core::future::poll_fn;
+use core::task::Poll;
+
+use bytes::Bytes;
+use cid::Cid;
+use futures_core::future::LocalBoxFuture;
 
 use super::Recorder;
 use crate::config::{Config, new_account};
-use crate::host::{Clock, Host, Log, Outcome, Rng, Row, Sql, SqlError, Value};
+use crate::host::{
+    Alarm, Blobs, BlobsError, Clock, Host, Log, Outcome, Rng, Row, Sql, SqlError, Value,
+};
 use crate::sqlite::Sqlite;
 
 /// A host in memory. Clones are the same host.
@@ -25,6 +34,8 @@ struct Parts {
     now_micros: Cell<u64>,
     random: Cell<u64>,
     log: RefCell<Vec<String>>,
+    blobs: Rc<RefCell<BTreeMap<Cid, Bytes>>>,
+    alarm_s: Cell<Option<i64>>,
 }
 
 impl Memory {
@@ -42,6 +53,8 @@ impl Memory {
             now_micros: Cell::new(START_MICROS),
             random: Cell::new(seed),
             log: RefCell::default(),
+            blobs: Rc::default(),
+            alarm_s: Cell::new(None),
         };
         Self { parts: Rc::new(parts), sockets: Rc::default() }
     }
@@ -55,6 +68,8 @@ impl Memory {
             clock: self.parts.clone(),
             rng: self.parts.clone(),
             log: self.parts.clone(),
+            blobs: self.parts.clone(),
+            alarm: self.parts.clone(),
         }
     }
 
@@ -80,6 +95,18 @@ impl Memory {
     #[must_use]
     pub fn take_log(&self) -> Vec<String> {
         self.parts.log.take()
+    }
+
+    /// Returns the bytes of the blobs that are stored, for a host to add to and tests to look at.
+    #[must_use]
+    pub fn blobs(&self) -> Rc<RefCell<BTreeMap<Cid, Bytes>>> {
+        Rc::clone(&self.parts.blobs)
+    }
+
+    /// Returns the time that the alarm is set to, in seconds.
+    #[must_use]
+    pub fn alarm_s(&self) -> Option<i64> {
+        self.parts.alarm_s.get()
     }
 
     /// Returns how many rows the server was handed, and how many it has written.
@@ -143,6 +170,10 @@ impl Sql for Parts {
 }
 
 impl Parts {
+    fn blobs_step(&self) -> Result<(), BlobsError> {
+        self.step().map_err(|error| BlobsError(error.0))
+    }
+
     /// Counts a step of the database, or fails it if its time has come.
     fn step(&self) -> Result<(), SqlError> {
         if let Some(left) = self.steps_left.get() {
@@ -184,6 +215,52 @@ impl Rng for Parts {
             }
         }
     }
+}
+
+impl Blobs for Parts {
+    fn size(&self, cid: &Cid) -> LocalBoxFuture<'static, Result<Option<u64>, BlobsError>> {
+        let blobs = self.blobs.borrow();
+        let size = blobs.get(cid).and_then(|bytes| u64::try_from(bytes.len()).ok());
+        later(self.blobs_step().map(|()| size))
+    }
+
+    fn remove(&self, cid: &Cid) -> LocalBoxFuture<'static, Result<(), BlobsError>> {
+        let step = self.blobs_step();
+        if step.is_ok() {
+            self.blobs.borrow_mut().remove(cid);
+        }
+        later(step)
+    }
+
+    fn list(&self, after: Option<&Cid>) -> LocalBoxFuture<'static, Result<Vec<Cid>, BlobsError>> {
+        let after = after.map(ToString::to_string);
+        let blobs = self.blobs.borrow();
+        let mut found: Vec<_> = blobs.keys().map(|cid| (cid.to_string(), *cid)).collect();
+        found.sort();
+        found.retain(|(text, _)| after.as_ref().is_none_or(|after| text > after));
+        found.truncate(1_000);
+        later(self.blobs_step().map(|()| found.into_iter().map(|(_, cid)| cid).collect()))
+    }
+}
+
+impl Alarm for Parts {
+    fn set(&self, time_s: i64) -> Result<(), SqlError> {
+        self.step()?;
+        self.alarm_s.set(Some(time_s));
+        Ok(())
+    }
+}
+
+/// Returns what there is in a later turn, as stores of blobs do.
+fn later<T: 'static>(value: T) -> LocalBoxFuture<'static, T> {
+    let (mut value, mut waited) = (Some(value), false);
+    Box::pin(poll_fn(move |_| match waited {
+        true => value.take().map_or(Poll::Pending, Poll::Ready),
+        false => {
+            waited = true;
+            Poll::Pending
+        }
+    }))
 }
 
 impl Log for Parts {

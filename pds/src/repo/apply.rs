@@ -5,12 +5,13 @@ use nacre_commit::{Action, CommitDiff, CommitError, Head, Op};
 use nacre_syntax::{Datetime, Did, Tid, TidClock};
 use nacre_xrpc::XrpcError;
 
+use super::blobs::{BlobChanges, BlobRefusal};
 use super::events;
 use super::prepare::PreparedWrite;
 use crate::Pds;
 use crate::api::{Failure, invalid};
 use crate::host::SqlError;
-use crate::store::PageChanges;
+use crate::store::{Account, BlobCounts, PageChanges};
 
 /// What a write came to.
 #[derive(Clone, Debug)]
@@ -22,6 +23,9 @@ pub(crate) struct Applied {
 /// Why a write was refused; nothing of it was kept.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum WriteError {
+    /// A record refers to a blob that is not here, or is another.
+    #[error(transparent)]
+    Blob(#[from] BlobRefusal),
     /// The writes do not fit the repository, or each other.
     #[error(transparent)]
     Commit(#[from] CommitError<SqlError>),
@@ -43,10 +47,13 @@ impl Pds {
         writes: &[PreparedWrite],
         swap_commit: Option<Cid>,
     ) -> Result<Applied, WriteError> {
-        let (applied, pages, frame) =
+        let (applied, pages, frame, idled) =
             self.store.transaction(|| self.commit(writes, swap_commit))?;
         self.store.keep_pages(pages, applied.rev);
         self.announce(&frame);
+        if idled {
+            self.wake_for_blobs();
+        }
         Ok(applied)
     }
 
@@ -104,7 +111,7 @@ impl Pds {
         &self,
         writes: &[PreparedWrite],
         swap_commit: Option<Cid>,
-    ) -> Result<(Applied, PageChanges, Vec<u8>), WriteError> {
+    ) -> Result<(Applied, PageChanges, Vec<u8>, bool), WriteError> {
         let account = self.account()?;
         expect_commit(swap_commit, account.commit())?;
         let did = &self.config.identity.did;
@@ -124,8 +131,14 @@ impl Pds {
         let replaced = writes.iter().map(PreparedWrite::path);
         self.store.hold(&pages, replaced, self.now_s())?;
         self.store.put_pages(&pages, rev)?;
+        let mut blobs = BlobChanges::default();
         for write in writes {
-            self.index_subject(write)?;
+            let before = match write {
+                PreparedWrite::Create { .. } => None,
+                _ => self.store.record(write.path())?,
+            };
+            self.index_subject(write, before.as_ref())?;
+            self.move_blob_refs(write, before.as_ref(), rev, &mut blobs)?;
             match write.record() {
                 Some(record) => {
                     self.store.put_record(write.path(), &record.cid, rev, &record.bytes)?;
@@ -134,9 +147,19 @@ impl Pds {
             }
         }
         self.store.put_event(seq, &frame)?;
-        let records = account.records + created(&diff);
-        self.store.set_head(&head_of(&diff, did), &diff.bytes, seq, records, &pages)?;
-        Ok((Applied { commit: diff.cid, rev }, pages, frame))
+        let (counted, idled) = self.settle_blobs(blobs)?;
+        let moved = Account {
+            active: account.active,
+            head: head_of(&diff, did),
+            seq,
+            records: account.records + created(&diff),
+            blobs: BlobCounts {
+                expected: account.blobs.expected + counted.expected,
+                stored: account.blobs.stored + counted.stored,
+            },
+        };
+        self.store.set_head(&moved, &diff.bytes, &pages)?;
+        Ok((Applied { commit: diff.cid, rev }, pages, frame, idled))
     }
 
     /// Returns a TID that is newer than `last`, whatever the clock says.
@@ -177,6 +200,7 @@ fn head_of(diff: &CommitDiff, did: &Did) -> Head {
 impl From<WriteError> for Failure {
     fn from(error: WriteError) -> Self {
         let refused = match error {
+            WriteError::Blob(refusal) => refusal.into(),
             WriteError::Commit(CommitError::AlreadyExists(path)) => {
                 invalid(format!("Record already exists: {}", path.as_str()))
             }

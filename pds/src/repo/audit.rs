@@ -2,12 +2,13 @@
 
 use alloc::collections::VecDeque;
 
+use cid::Cid;
 use nacre_commit::Commit;
 use nacre_lexicon::cid_for;
 use nacre_mst::{Steps, Tree};
 
 use crate::Pds;
-use crate::host::SqlError;
+use crate::host::{BlobsError, SqlError};
 use crate::store::{Entered, RecordBlock, SnapshotError, Store};
 
 /// What an audit has found.
@@ -15,10 +16,26 @@ use crate::store::{Entered, RecordBlock, SnapshotError, Store};
 pub struct Audit {
     /// How many records there are.
     pub records: u64,
+    /// How many references to blobs they have.
+    pub blob_references: u64,
+    /// How many blobs there are, with those that no record refers to.
+    pub blobs: u64,
     /// How many pages the tree lies on.
     pub pages: u64,
     /// What is wrong, at most [`Self::MAX_FAULTS`] of it; nothing, in a database that is whole.
     pub faults: Vec<String>,
+}
+
+/// Why an audit could not be made.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuditError {
+    /// The store of blobs cannot be read.
+    #[error(transparent)]
+    Blobs(#[from] BlobsError),
+    /// The database cannot be read.
+    #[error(transparent)]
+    Database(#[from] SqlError),
 }
 
 impl Audit {
@@ -62,10 +79,59 @@ impl Pds {
         if u64::try_from(account.records) != Ok(audit.records) {
             audit.fault(format!("{} records were counted", account.records));
         }
+        let (references, blobs) = self.store.count_blobs()?;
+        if references != audit.blob_references {
+            audit.fault(format!("{references} references to blobs are known of"));
+        }
+        if blobs != account.blobs {
+            audit.fault(format!("{:?} were counted", account.blobs));
+        }
+        self.audit_blob_rows(&mut audit)?;
         let (pages, faults) = self.store.audit_pages(&account.head.data)?;
         audit.pages = pages;
         faults.into_iter().for_each(|fault| audit.fault(fault));
         Ok(audit)
+    }
+
+    /// Holds the blobs that are known against those that are stored, for `audit` to tell of.
+    ///
+    /// Other things may happen meanwhile: a blob that comes or goes may be taken for a fault.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError`] if the database or the store of blobs cannot be read.
+    pub async fn audit_blobs(&self, audit: &mut Audit) -> Result<(), AuditError> {
+        let mut last = String::new();
+        loop {
+            let page = self.store.blobs_after(&last)?;
+            let Some((end, _)) = page.last() else { break };
+            last.clone_from(end);
+            for (text, blob) in page {
+                audit.blobs += 1;
+                let Ok(cid) = Cid::try_from(text.as_str()) else {
+                    audit.fault(format!("the blob {text} has no CID"));
+                    continue;
+                };
+                match self.host.blobs.size(&cid).await? {
+                    None => audit.fault(format!("the blob {cid} is not stored")),
+                    Some(size) if size != blob.size => {
+                        audit.fault(format!("the blob {cid} has {size} bytes"));
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        let mut last = None;
+        loop {
+            let page = self.host.blobs.list(last.as_ref()).await?;
+            let Some(end) = page.last() else { return Ok(()) };
+            last = Some(*end);
+            for cid in page {
+                if self.store.blob(&cid.to_string())?.is_none() {
+                    audit.fault(format!("the blob {cid} is stored, and not known of"));
+                }
+            }
+        }
     }
 
     /// Goes through the tree and the records together, both in the order of their paths.
@@ -119,9 +185,29 @@ impl Pds {
         }
     }
 
+    /// Makes sure that blobs are idle if no record refers to them, and only then.
+    fn audit_blob_rows(&self, audit: &mut Audit) -> Result<(), SqlError> {
+        let mut last = String::new();
+        loop {
+            let page = self.store.blobs_after(&last)?;
+            let Some((end, _)) = page.last() else { return Ok(()) };
+            last.clone_from(end);
+            for (cid, blob) in page {
+                if blob.idle_since_s.is_none() != self.store.is_blob_expected(&cid)? {
+                    audit.fault(format!("the blob {cid} is taken for idle, or is and is not"));
+                }
+            }
+        }
+    }
+
     fn audit_record(&self, record: &RecordBlock, audit: &mut Audit) -> Result<(), SqlError> {
         if cid_for(&record.value) != record.cid {
             audit.fault(format!("{} is not what its CID says", record.path));
+        }
+        let (references, unknown) = self.audit_blob_refs(record)?;
+        audit.blob_references += references;
+        if let Some(cid) = unknown {
+            audit.fault(format!("that {} refers to the blob {cid} is not known", record.path));
         }
         if !self.is_subject_indexed(record)? {
             audit.fault(format!("what {} is about is not in the index", record.path));

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::prepare::PreparedWrite;
 use crate::Pds;
 use crate::host::SqlError;
-use crate::store::RecordBlock;
+use crate::store::{RecordBlock, StoredRecord};
 
 /// A collection and a subject, hashed to what a row can be named by.
 type Subject = [u8; SUBJECT_BYTES];
@@ -43,14 +43,17 @@ impl Pds {
     }
 
     /// Brings the index up to date with a write that is about to be stored.
-    pub(super) fn index_subject(&self, write: &PreparedWrite) -> Result<(), SqlError> {
+    pub(super) fn index_subject(
+        &self,
+        write: &PreparedWrite,
+        before: Option<&StoredRecord>,
+    ) -> Result<(), SqlError> {
         let path = write.path();
         let collection = path.collection();
         if !is_indexed(&collection) {
             return Ok(());
         }
-        if !matches!(write, PreparedWrite::Create { .. })
-            && let Some(before) = self.store.record(path)?
+        if let Some(before) = before
             && let Some(subject) = subject(&collection, &before.value)
         {
             self.store.remove_subject(&subject, &path.rkey())?;

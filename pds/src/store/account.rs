@@ -18,19 +18,32 @@ pub(crate) struct Account {
     pub(crate) seq: i64,
     /// How many records there are.
     pub(crate) records: i64,
+    /// How many blobs records refer to, and how many of these are here.
+    pub(crate) blobs: BlobCounts,
+}
+
+/// How many blobs records refer to, or how many more than before.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct BlobCounts {
+    /// All of them.
+    pub(crate) expected: i64,
+    /// Those that are here.
+    pub(crate) stored: i64,
 }
 
 impl Store {
     /// Returns the account, unless it has never been opened.
     pub(crate) fn account(&self) -> Result<Option<Account>, SqlError> {
         self.first(
-            "select did, active, seq, rev, commit_cid, data, records from account",
+            "select did, active, seq, rev, commit_cid, data, records, expected_blobs, stored_blobs
+             from account",
             &[],
             |row| {
                 Ok(Account {
                     active: row.integer(1)? != 0,
                     seq: row.integer(2)?,
                     records: row.integer(6)?,
+                    blobs: BlobCounts { expected: row.integer(7)?, stored: row.integer(8)? },
                     head: Head {
                         did: row.parsed(0, |did| Some(Did::parse(did).ok()?.to_owned()))?,
                         rev: row.parsed(3, |rev| Tid::parse(rev).ok())?,
@@ -57,8 +70,9 @@ impl Store {
     ) -> Result<(), SqlError> {
         self.run(
             "insert into account
-                 (one, did, active, seq, records, rev, commit_cid, commit_block, data, root_page)
-             values (1, ?, ?, 0, 0, ?, ?, ?, ?, ?)",
+                 (one, did, active, seq, records, expected_blobs, stored_blobs,
+                  rev, commit_cid, commit_block, data, root_page)
+             values (1, ?, ?, 0, 0, 0, 0, ?, ?, ?, ?, ?)",
             &[
                 text(head.did.as_str()),
                 integer(i64::from(active)),
@@ -71,22 +85,23 @@ impl Store {
         )
     }
 
-    /// Moves the head to another commit, with the number of its event and that of records.
+    /// Moves the account to another commit: its head, the number of its event, and the counters.
     pub(crate) fn set_head(
         &self,
-        head: &Head,
+        account: &Account,
         commit_block: &[u8],
-        seq: i64,
-        records: i64,
         pages: &PageChanges,
     ) -> Result<(), SqlError> {
+        let head = &account.head;
         self.run(
             "update account
-             set seq = ?, records = ?, rev = ?, commit_cid = ?, commit_block = ?, data = ?,
-                 root_page = coalesce(?, root_page)",
+             set seq = ?, records = ?, expected_blobs = ?, stored_blobs = ?, rev = ?,
+                 commit_cid = ?, commit_block = ?, data = ?, root_page = coalesce(?, root_page)",
             &[
-                integer(seq),
-                integer(records),
+                integer(account.seq),
+                integer(account.records),
+                integer(account.blobs.expected),
+                integer(account.blobs.stored),
                 text(&head.rev.to_string()),
                 cid(&head.cid),
                 blob(commit_block),
@@ -94,6 +109,11 @@ impl Store {
                 pages.root().map_or(Value::Null, blob),
             ],
         )
+    }
+
+    /// Counts one more of the blobs that records refer to as one that is here.
+    pub(crate) fn count_stored_blob(&self) -> Result<(), SqlError> {
+        self.run("update account set stored_blobs = stored_blobs + 1", &[])
     }
 
     /// Sets the number of the last event.

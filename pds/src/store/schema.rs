@@ -49,6 +49,9 @@ const MIGRATIONS: [&[&str]; 1] = [&[
         active integer not null,
         seq integer not null,
         records integer not null,
+        -- How many blobs records refer to, and how many of these are here.
+        expected_blobs integer not null,
+        stored_blobs integer not null,
         rev text not null,
         commit_cid blob not null,
         commit_block blob not null,
@@ -67,6 +70,22 @@ const MIGRATIONS: [&[&str]; 1] = [&[
         subject blob not null,
         rkey text not null,
         primary key (subject, rkey)
+    ) strict, without rowid",
+    // A blob that is here. CIDs are text, as lists of blobs are in the order of their text.
+    "create table blob (
+        cid text primary key,
+        mime_type text not null,
+        size integer not null,
+        -- Since when no record refers to it.
+        idle_since_s integer
+    ) strict, without rowid",
+    "create index idle_blob on blob (idle_since_s) where idle_since_s is not null",
+    // Which records refer to a blob, be it here or not, and since when.
+    "create table blob_ref (
+        cid text not null,
+        path text not null,
+        rev text not null,
+        primary key (cid, path)
     ) strict, without rowid",
     "create table page (
         id integer primary key,

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use cid::Cid;
 use nacre_commit::verify_blocks;
 use nacre_crypto::VerifyingKey;
-use nacre_pds::body::{Body, Request};
+use nacre_pds::blobs::{Upload, UploadError};
+use nacre_pds::body::{Body, Request, Response};
 use nacre_pds::config::Config;
 use nacre_pds::dev::{Memory, Sent, account, block_on};
 use nacre_pds::host::SocketId;
@@ -73,12 +74,50 @@ impl Client {
 
     fn send_from(&self, peer: &str, request: Request) -> Answer {
         let peer = Some(peer.parse().unwrap());
-        let Reply::Response(response) = block_on(self.pds.handle(request, peer)) else {
-            panic!("an upgrade where a response was expected")
+        let response = match block_on(self.pds.handle(request, peer)) {
+            Reply::Response(response) => response,
+            Reply::Upload(upload) => self.receive(upload),
+            Reply::Download(download) => {
+                let bytes = self.host.blobs().borrow().get(&download.cid).cloned().unwrap();
+                let range = download.range.unwrap_or_default();
+                let at = |at: u64| usize::try_from(at).unwrap();
+                let bytes = bytes.slice(at(range.start)..at(range.end));
+                download.response.map(|_| Body::from(bytes.to_vec()))
+            }
+            reply => panic!("a response was expected: {reply:?}"),
         };
         let (parts, body) = response.into_parts();
         let body = block_on(body.collect(usize::MAX)).unwrap().to_vec();
         Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
+    /// Does what a host does with a blob on its way.
+    fn receive(&self, mut upload: Upload) -> Response {
+        let mut intake = upload.intake();
+        let bytes = match block_on(upload.take_body().collect(usize::MAX)) {
+            Ok(bytes) => bytes,
+            Err(error) => return self.pds.refuse_blob(&upload, UploadError::Body(error)),
+        };
+        if let Err(error) = intake.take(&bytes) {
+            return self.pds.refuse_blob(&upload, error);
+        }
+        let received = intake.finish();
+        self.host.blobs().borrow_mut().insert(received.cid, bytes);
+        block_on(self.pds.keep_blob(upload, &received))
+    }
+
+    /// Uploads a blob, and returns the reference to it.
+    pub(crate) fn upload(&self, mime_type: &str, bytes: &[u8]) -> Value {
+        self.upload_as(&self.access, mime_type, bytes).json(200)["blob"].clone()
+    }
+
+    pub(crate) fn upload_as(&self, token: &str, mime_type: &str, bytes: &[u8]) -> Answer {
+        let path = "/xrpc/com.atproto.repo.uploadBlob";
+        let mut request = request("POST", path, Some(token), Body::from(bytes.to_vec()));
+        let headers = request.headers_mut();
+        headers.insert("content-type", mime_type.parse().unwrap());
+        headers.insert("content-length", bytes.len().into());
+        self.send(request)
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {
@@ -139,7 +178,7 @@ impl Client {
         let request = request("GET", &path, None, Body::Empty);
         match block_on(self.pds.handle(request, None)) {
             Reply::Upgrade(subscription) => subscription,
-            Reply::Response(response) => panic!("no upgrade: {response:?}"),
+            reply => panic!("no upgrade: {reply:?}"),
         }
     }
 
@@ -163,6 +202,8 @@ impl Client {
             ("page", "select count(*) from page"),
             ("event", "select count(*) from event"),
             ("subject", "select count(*) from subject"),
+            ("blob", "select count(*) from blob"),
+            ("blob_ref", "select count(*) from blob_ref"),
             ("account", "select count(*) from account"),
         ] {
             let count = |row: &dyn nacre_pds::host::Row| {

@@ -1,0 +1,83 @@
+//! `com.atproto.repo.*`: blobs.
+
+use core::mem;
+
+use cid::Cid;
+use http::header;
+use nacre_xrpc::{Params, XrpcError, expect_type};
+use serde::Serialize;
+
+use crate::Pds;
+use crate::api::{Call, Failure, FromParams, Input, Json, Query};
+use crate::auth::access::Owner;
+use crate::blobs::{MAX_BLOB_BYTES, Upload};
+use crate::repo;
+use crate::store::BlobPage;
+
+/// A blob on its way: the head of a call has been read, its body has not.
+pub(crate) struct Blob(Upload);
+
+pub(crate) struct ListMissing {
+    limit: i64,
+    after: Option<Cid>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Missing {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+    blobs: Vec<RecordBlob>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RecordBlob {
+    cid: String,
+    record_uri: String,
+}
+
+/// `com.atproto.repo.uploadBlob`: an account that is not active may do so too, as it moves in.
+pub(crate) async fn upload_blob(_: &Pds, _: Owner, Blob(upload): Blob) -> Result<Upload, Failure> {
+    Ok(upload)
+}
+
+/// `com.atproto.repo.listMissingBlobs`: blobs that records refer to and that are not here.
+pub(crate) async fn list_missing_blobs(
+    pds: &Pds,
+    _: Owner,
+    Query(input): Query<ListMissing>,
+) -> Result<Json<Missing>, Failure> {
+    let after = input.after.map(|cid| cid.to_string()).unwrap_or_default();
+    let page = BlobPage { after: &after, limit: input.limit };
+    let missing = pds.store.list_missing_blobs(page)?;
+    let is_full = i64::try_from(missing.len()) == Ok(input.limit);
+    let did = pds.config.identity.did.as_str();
+    Ok(Json(Missing {
+        cursor: missing.last().filter(|_| is_full).map(|last| last.cid.clone()),
+        blobs: missing
+            .into_iter()
+            .map(|missing| RecordBlob {
+                record_uri: format!("at://{did}/{}", missing.path.as_str()),
+                cid: missing.cid,
+            })
+            .collect(),
+    }))
+}
+
+impl Input for Blob {
+    async fn read(call: &mut Call) -> Result<Self, Failure> {
+        expect_type(call.body_state()?, call.header(&header::CONTENT_TYPE), "*/*")?;
+        let body = mem::take(&mut call.body);
+        let call = Call { parts: call.parts.clone(), body, peer: call.peer };
+        Ok(Self(Upload::new(call, MAX_BLOB_BYTES)?))
+    }
+}
+
+impl FromParams for ListMissing {
+    fn from_params(params: &Params<'_>) -> Result<Self, XrpcError> {
+        Ok(Self {
+            limit: params.integer("limit", 1..=1_000)?.unwrap_or(500),
+            after: params.optional("cursor")?.map(repo::cid).transpose()?,
+        })
+    }
+}

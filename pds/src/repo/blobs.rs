@@ -1,0 +1,130 @@
+//! Which blobs records refer to: in a record's own transaction, a blob becomes permanent by the
+//! first reference to it and idle by the end of the last.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+
+use nacre_syntax::Tid;
+use nacre_xrpc::XrpcError;
+
+use super::prepare::PreparedWrite;
+use crate::Pds;
+use crate::host::SqlError;
+use crate::store::{BlobCounts, RecordBlock, StoredRecord};
+
+/// Why a record cannot refer to a blob as it does.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum BlobRefusal {
+    #[error("Could not find blob: {0}")]
+    NotFound(String),
+    #[error("Referenced Mimetype does not match stored blob. Expected: {expected}, Got: {got}")]
+    MimeType { expected: String, got: String },
+    #[error("Referenced Size does not match stored blob. Expected: {expected}, Got: {got}")]
+    Size { expected: u64, got: u64 },
+}
+
+/// The blobs that the writes of a commit have gained or lost references to, and whether a record
+/// referred to them before.
+#[derive(Debug, Default)]
+pub(super) struct BlobChanges(BTreeMap<String, bool>);
+
+impl Pds {
+    /// Moves the references from what a record was to what it is to be.
+    pub(super) fn move_blob_refs(
+        &self,
+        write: &PreparedWrite,
+        before: Option<&StoredRecord>,
+        rev: Tid,
+        changes: &mut BlobChanges,
+    ) -> Result<(), super::WriteError> {
+        let path = write.path();
+        let mut old = before.map(|before| blobs_of(&before.value)).unwrap_or_default();
+        for blob in write.record().iter().flat_map(|record| &record.blobs) {
+            let cid = blob.cid.to_string();
+            let Some(stored) = self.store.blob(&cid)? else {
+                return Err(BlobRefusal::NotFound(cid).into());
+            };
+            if stored.mime_type != blob.mime_type {
+                let (expected, got) = (stored.mime_type, blob.mime_type.clone());
+                return Err(BlobRefusal::MimeType { expected, got }.into());
+            }
+            if stored.size != blob.size {
+                let (expected, got) = (stored.size, blob.size);
+                return Err(BlobRefusal::Size { expected, got }.into());
+            }
+            if !old.remove(&cid) {
+                self.note_blob(&cid, changes)?;
+                self.store.put_blob_ref(&cid, path, rev)?;
+            }
+        }
+        for cid in old {
+            self.note_blob(&cid, changes)?;
+            self.store.remove_blob_ref(&cid, path)?;
+        }
+        Ok(())
+    }
+
+    /// Makes blobs permanent or idle after all writes of a commit; returns how many more there are
+    /// than before, and whether one has become idle.
+    pub(super) fn settle_blobs(
+        &self,
+        changes: BlobChanges,
+    ) -> Result<(BlobCounts, bool), SqlError> {
+        let mut idled = false;
+        let mut counts = BlobCounts::default();
+        for (cid, before) in changes.0 {
+            let now = self.store.is_blob_expected(&cid)?;
+            if now == before {
+                continue;
+            }
+            let change = if now { 1 } else { -1 };
+            counts.expected += change;
+            if self.store.blob(&cid)?.is_some() {
+                counts.stored += change;
+                self.store.set_blob_idle(&cid, (!now).then(|| self.now_s()))?;
+                idled |= !now;
+            }
+        }
+        Ok((counts, idled))
+    }
+
+    /// Returns the blob of a record that the index does not know the record to refer to, and how
+    /// many it refers to.
+    pub(super) fn audit_blob_refs(
+        &self,
+        record: &RecordBlock,
+    ) -> Result<(u64, Option<String>), SqlError> {
+        let (mut references, mut unknown) = (0, None);
+        for cid in blobs_of(&record.value) {
+            references += 1;
+            if !self.store.has_blob_ref(&cid, &record.path)? {
+                unknown = Some(cid);
+            }
+        }
+        Ok((references, unknown))
+    }
+
+    fn note_blob(&self, cid: &str, changes: &mut BlobChanges) -> Result<(), SqlError> {
+        if !changes.0.contains_key(cid) {
+            changes.0.insert(cid.to_owned(), self.store.is_blob_expected(cid)?);
+        }
+        Ok(())
+    }
+}
+
+/// Returns the blobs that a record refers to, in the present form and in the old one.
+fn blobs_of(record: &[u8]) -> BTreeSet<String> {
+    let Ok(blobs) = nacre_lexicon::blobs(record) else { return BTreeSet::new() };
+    let legacy = blobs.legacy.iter().map(|blob| &blob.cid);
+    blobs.typed.iter().map(|blob| &blob.cid).chain(legacy).map(ToString::to_string).collect()
+}
+
+impl From<BlobRefusal> for XrpcError {
+    fn from(refusal: BlobRefusal) -> Self {
+        let name = match refusal {
+            BlobRefusal::NotFound(_) => "BlobNotFound",
+            BlobRefusal::MimeType { .. } => "InvalidMimeType",
+            BlobRefusal::Size { .. } => "InvalidSize",
+        };
+        Self::new(400, name, refusal.to_string())
+    }
+}

@@ -1,0 +1,297 @@
+//! Blobs: uploaded, referred to, listed, served, removed.
+
+mod client;
+
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
+
+use client::{Client, DID, NOTE, PASSWORD, request};
+use nacre_pds::body::Body;
+use nacre_pds::dev::{Memory, account, block_on};
+use serde_json::{Value, json};
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR and so on";
+const DAY_S: i64 = 86_400;
+
+#[test]
+fn an_upload_is_answered_with_a_reference() {
+    let client = Client::new();
+    let blob = client.upload("image/png", PNG);
+    assert_eq!(blob["$type"], "blob");
+    assert_eq!(blob["mimeType"], "image/png");
+    assert_eq!(blob["size"], PNG.len());
+    assert!(blob["ref"]["$link"].as_str().unwrap().starts_with("bafkrei"), "{blob}");
+    assert_eq!(client.upload("image/png", PNG), blob, "the same bytes are the same blob");
+    assert_eq!(client.row_counts()["blob"], 1);
+}
+
+#[test]
+fn what_a_blob_is_counts_more_than_what_it_is_called() {
+    let client = Client::new();
+    for (declared, bytes, found) in [
+        ("text/html", PNG, "image/png"),
+        ("Text/X-Odd; charset=utf-8", b"nothing that is known".as_slice(), "text/x-odd"),
+        ("*/*", b"nor this", "application/octet-stream"),
+    ] {
+        assert_eq!(client.upload(declared, bytes)["mimeType"], found);
+    }
+}
+
+#[test]
+fn a_blob_is_served_once_a_record_refers_to_it() {
+    let client = Client::new();
+    let blob = client.upload("image/png", PNG);
+    get(&client, &blob).refuses(400, "InvalidRequest", "Blob not found");
+    assert_eq!(listed(&client, ""), Vec::<String>::new());
+
+    write(&client, "a", &[&blob]);
+    let answer = get(&client, &blob);
+    assert_eq!((answer.status, answer.body.as_slice()), (200, PNG));
+    for (name, value) in [
+        ("content-type", "image/png"),
+        ("content-length", "26"),
+        ("x-content-type-options", "nosniff"),
+        ("content-security-policy", "default-src 'none'; sandbox"),
+        ("content-disposition", &format!("attachment; filename=\"{}\"", cid(&blob))),
+        ("etag", &format!("\"{}\"", cid(&blob))),
+        ("cache-control", "public, max-age=31536000, immutable"),
+        ("access-control-allow-origin", "*"),
+    ] {
+        assert_eq!(answer.headers[name], value, "{name}");
+    }
+    assert_eq!(listed(&client, ""), [cid(&blob)]);
+    client::verify(&client);
+}
+
+#[test]
+fn parts_and_heads_of_a_blob_are_served() {
+    let client = Client::new();
+    let blob = client.upload("image/png", PNG);
+    write(&client, "a", &[&blob]);
+    let part = |verb: &str, name: &str, value: &str| {
+        let mut request = request(verb, &blob_path(&blob), None, Body::Empty);
+        let name: http::HeaderName = name.parse().unwrap();
+        request.headers_mut().insert(name, value.parse().unwrap());
+        client.send(request)
+    };
+    let answer = part("GET", "range", "bytes=1-3");
+    assert_eq!((answer.status, answer.body.as_slice()), (206, b"PNG".as_slice()));
+    assert_eq!(answer.headers["content-range"], "bytes 1-3/26");
+    assert_eq!(answer.headers["content-length"], "3");
+    let answer = part("GET", "range", "bytes=26-");
+    assert_eq!((answer.status, answer.body.len()), (416, 0));
+    assert_eq!(answer.headers["content-range"], "bytes */26");
+    let answer = part("HEAD", "range", "bytes=0-");
+    assert_eq!((answer.status, answer.body.len()), (206, 0));
+    assert_eq!(answer.headers["content-length"], "26");
+    let answer = part("GET", "if-none-match", &format!("W/\"{}\"", cid(&blob)));
+    assert_eq!((answer.status, answer.body.len()), (304, 0));
+}
+
+#[test]
+fn what_names_no_blob_is_not_found() {
+    let client = Client::new();
+    for query in [&format!("did={DID}&cid=beans"), &format!("did={DID}&cid=")] {
+        let answer = client.query("com.atproto.sync.getBlob", query);
+        assert_eq!(answer.status, 400, "{query}");
+    }
+    let answer = client.query("com.atproto.sync.getBlob", "did=did:web:other.test&cid=beans");
+    answer.refuses(400, "RepoNotFound", "Could not find repo for DID: did:web:other.test");
+}
+
+#[test]
+fn a_record_refers_to_what_is_here_as_it_is() {
+    let client = Client::new();
+    let blob = client.upload("image/png", PNG);
+    let before = (client.head(), client.row_counts());
+    for (key, value, name, message) in [
+        (
+            "ref",
+            json!({ "$link": "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku" }),
+            "BlobNotFound",
+            "Could not find blob: bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku",
+        ),
+        (
+            "mimeType",
+            json!("image/jpeg"),
+            "InvalidMimeType",
+            "Referenced Mimetype does not match stored blob. Expected: image/png, Got: image/jpeg",
+        ),
+        (
+            "size",
+            json!(7),
+            "InvalidSize",
+            "Referenced Size does not match stored blob. Expected: 26, Got: 7",
+        ),
+    ] {
+        let mut other = blob.clone();
+        other[key] = value;
+        let record = note(&[&other]);
+        client.create(NOTE, "a", record).refuses(400, name, message);
+    }
+    assert_eq!(before, (client.head(), client.row_counts()));
+}
+
+#[test]
+fn a_blob_goes_a_day_after_the_last_record_that_refers_to_it() {
+    let client = Client::new();
+    let blob = client.upload("image/png", PNG);
+    write(&client, "a", &[&blob]);
+    write(&client, "b", &[&blob, &blob]);
+    client.delete(NOTE, "a").json(200);
+    assert_eq!(get(&client, &blob).status, 200, "another record refers to it");
+    client.put(NOTE, "b", note(&[])).json(200);
+    get(&client, &blob).refuses(400, "InvalidRequest", "Blob not found");
+    client::verify(&client);
+
+    let alarm_s = client.host.alarm_s().unwrap();
+    client.host.move_clock(DAY_S - 1);
+    block_on(client.pds.tend());
+    assert_eq!(client.host.blobs().borrow().len(), 1, "there still is time");
+    client.host.move_clock(1);
+    block_on(client.pds.tend());
+    assert_eq!(client.host.blobs().borrow().len(), 0);
+    assert_eq!((client.row_counts()["blob"], client.row_counts()["blob_ref"]), (0, 0));
+    assert_eq!(client.host.alarm_s(), Some(alarm_s + 59), "a minute after the first try");
+    assert_eq!(client.host.take_log(), Vec::<String>::new());
+}
+
+#[test]
+fn a_blob_that_moves_to_another_record_stays() {
+    let client = Client::new();
+    let blob = client.upload("image/png", PNG);
+    write(&client, "a", &[&blob]);
+    let writes = json!({ "repo": DID, "writes": [
+        { "$type": "com.atproto.repo.applyWrites#delete", "collection": NOTE, "rkey": "a" },
+        {
+            "$type": "com.atproto.repo.applyWrites#create",
+            "collection": NOTE, "rkey": "b", "value": note(&[&blob]),
+        },
+    ] });
+    client.post("com.atproto.repo.applyWrites", &writes).json(200);
+    assert_eq!(get(&client, &blob).status, 200);
+    client::verify(&client);
+    client.host.move_clock(2 * DAY_S);
+    block_on(client.pds.tend());
+    assert_eq!(get(&client, &blob).status, 200);
+}
+
+#[test]
+fn a_blob_that_is_wanted_again_while_others_are_removed_stays() {
+    let mut client = Client::new();
+    let bytes = |number: usize| vec![u8::try_from(number).unwrap(); 9];
+    let upload = |number| client.upload("application/x-test", &bytes(number));
+    let blobs: Vec<_> = (0..3).map(upload).collect();
+    client.host.move_clock(DAY_S);
+    client.sign_in();
+    let mut tending = pin!(client.pds.tend());
+    let mut context = Context::from_waker(Waker::noop());
+    assert_eq!(tending.as_mut().poll(&mut context), Poll::Pending, "the first is being removed");
+    let stored = client.host.blobs();
+    let is_stored = |blob: &Value| stored.borrow().keys().any(|key| key.to_string() == cid(blob));
+    let (left, removed): (Vec<_>, Vec<_>) = (0..3).partition(|number| is_stored(&blobs[*number]));
+    assert_eq!((left.len(), removed.len()), (2, 1));
+
+    let first = &blobs[removed[0]];
+    let message = format!("Could not find blob: {}", cid(first));
+    client.create(NOTE, "a", note(&[first])).refuses(400, "BlobNotFound", &message);
+    let again = client.upload_as(&client.access, "application/x-test", &bytes(removed[0]));
+    again.refuses(503, "ServiceUnavailable", "the same blob is just being removed, send it again");
+    write(&client, "b", &[&blobs[left[0]]]);
+    // To upload it anew gives it another day.
+    client.upload("application/x-test", &bytes(left[1]));
+    block_on(tending);
+    assert_eq!(get(&client, &blobs[left[0]]).status, 200);
+    write(&client, "c", &[&blobs[left[1]]]);
+    assert_eq!(get(&client, &blobs[left[1]]).body, bytes(left[1]));
+    client::verify(&client);
+}
+
+#[test]
+fn lists_go_on_where_they_ended_and_know_revs() {
+    let client = Client::new();
+    let mut all = Vec::new();
+    let mut revs = vec![client.head().1];
+    for number in 0..5_u8 {
+        let blob = client.upload("application/x-test", &[number; 4]);
+        write(&client, &format!("r{number}"), &[&blob]);
+        all.push(cid(&blob).to_owned());
+        revs.push(client.head().1);
+    }
+    assert_eq!(listed(&client, &format!("&since={}", revs[4])), all[4..]);
+    all.sort();
+    assert_eq!(listed(&client, ""), all);
+    let mut found = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let query = format!("did={DID}&limit=2{cursor}");
+        let page = client.query("com.atproto.sync.listBlobs", &query).json(200);
+        let cids = page["cids"].as_array().unwrap().iter();
+        found.extend(cids.map(|cid| cid.as_str().unwrap().to_owned()));
+        let Some(next) = page["cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(found, all);
+}
+
+#[test]
+fn an_account_that_moves_in_may_upload_and_nobody_else_may_read() {
+    let host = Memory::new(7);
+    let mut config = account(&host, PASSWORD);
+    config.initial_active = false;
+    let mut client = Client::with_config(host, config);
+    client.sign_in();
+    let blob = client.upload("image/png", PNG);
+    let answer = get(&client, &blob);
+    answer.refuses(400, "RepoDeactivated", &format!("Repo has been deactivated: {DID}"));
+}
+
+#[test]
+fn uploads_are_refused_before_they_are_read() {
+    let client = Client::new();
+    let send = |change: &dyn Fn(&mut http::HeaderMap)| {
+        let path = "/xrpc/com.atproto.repo.uploadBlob";
+        let mut request = request("POST", path, Some(&client.access), Body::from("bytes"));
+        change(request.headers_mut());
+        client.send(request)
+    };
+    let answer = send(&|headers| {
+        headers.insert("content-length", (100 * 1024 * 1024 + 1).into());
+    });
+    answer.refuses(413, "PayloadTooLargeError", "request entity too large");
+    let message = "Request encoding (Content-Type) required but not provided";
+    let answer = send(&|headers| drop(headers.remove("content-type")));
+    answer.refuses(400, "InvalidRequest", message);
+    let answer = send(&|headers| {
+        headers.insert("content-encoding", "zstd".parse().unwrap());
+    });
+    assert_eq!(answer.status, 415);
+    let answer = send(&|headers| drop(headers.remove("authorization")));
+    assert_eq!(answer.status, 401);
+    assert_eq!(client.row_counts()["blob"], 0);
+}
+
+fn note(blobs: &[&Value]) -> Value {
+    json!({ "$type": NOTE, "blobs": blobs })
+}
+
+fn write(client: &Client, rkey: &str, blobs: &[&Value]) {
+    client.create(NOTE, rkey, note(blobs)).json(200);
+}
+
+fn cid(blob: &Value) -> &str {
+    blob["ref"]["$link"].as_str().unwrap()
+}
+
+fn blob_path(blob: &Value) -> String {
+    format!("/xrpc/com.atproto.sync.getBlob?did={DID}&cid={}", cid(blob))
+}
+
+fn get(client: &Client, blob: &Value) -> client::Answer {
+    client.get(&blob_path(blob))
+}
+
+fn listed(client: &Client, query: &str) -> Vec<String> {
+    let page = client.query("com.atproto.sync.listBlobs", &format!("did={DID}{query}")).json(200);
+    page["cids"].as_array().unwrap().iter().map(|cid| cid.as_str().unwrap().to_owned()).collect()
+}
