@@ -1,21 +1,26 @@
 //! The stateless Worker in front of the account's object: it answers what takes no state and sends
 //! the rest to the object, as the request itself.
 //!
+//! The bytes of blobs go between clients and R2 in `blobs.js`, beside the shim.
+//!
 //! It never awaits. The shim waits for the object, so a wasm instance that is lost takes no request
 //! with it that it has already passed on.
 
 use core::cell::{OnceCell, RefCell};
 
+use ::http::Method;
 use js_sys::{Object, Reflect};
 use nacre_pds::config::{DataLocation, Identity};
 use wasm_bindgen::prelude::*;
 use worker::worker_sys::{self, DurableObjectNamespace};
 
+use crate::blobs::{UPLOAD, UPLOAD_PATH};
 use crate::http;
 use crate::trouble::Trouble;
 use crate::vars::Vars;
 
-/// Returns the response to `request`, or the promise of the object's.
+/// Returns the response to `request`, or the promise of the object's; `null` if it is a blob that
+/// comes in.
 ///
 /// # Errors
 ///
@@ -29,8 +34,43 @@ pub fn front(request: &web_sys::Request, env: &JsValue) -> Result<JsValue, JsVal
     answer.map_err(|trouble| js_sys::Error::new(&trouble.to_string()).into())
 }
 
+/// Returns the stub of the account's object, for uploads.
+///
+/// # Errors
+///
+/// What the runtime threw, or what is wrong with a variable.
+#[wasm_bindgen(js_name = account)]
+pub fn account_stub(env: &JsValue) -> Result<JsValue, JsValue> {
+    let stub = account(env).map_err(|trouble| js_sys::Error::new(&trouble.to_string()))?;
+    Ok(stub.into())
+}
+
+/// Returns the CID of bytes by their SHA-256.
+///
+/// # Errors
+///
+/// An `Error` if it has not 32 bytes.
+#[wasm_bindgen(js_name = rawCid)]
+pub fn raw_cid(sha256: &[u8]) -> Result<String, JsValue> {
+    let sha256 = sha256.try_into().map_err(|_| js_sys::Error::new("not a SHA-256"))?;
+    Ok(nacre_pds::blobs::raw_cid(sha256).to_string())
+}
+
+/// Tells what a blob is by its first bytes, or else by what it was declared as.
+#[must_use]
+#[wasm_bindgen]
+pub fn sniff(head: &[u8], declared: &str) -> String {
+    nacre_pds::blobs::sniff(head, Some(declared))
+}
+
 fn answer(request: &web_sys::Request, env: &JsValue) -> Result<JsValue, Trouble> {
     let parts = http::parts(request)?;
+    if parts.headers.contains_key(UPLOAD) {
+        return Err(Trouble::Request("nacre-upload is not a header for clients"));
+    }
+    if parts.method == Method::POST && parts.uri.path() == UPLOAD_PATH && request.body().is_some() {
+        return Ok(JsValue::NULL);
+    }
     let own = IDENTITY.with(|known| match known.get() {
         Some(identity) => Ok(nacre_pds::front::answer(identity, &parts)),
         None => {

@@ -2,6 +2,7 @@
 
 extern crate alloc;
 
+mod blobs;
 mod front;
 mod http;
 #[allow(missing_docs, reason = "the macro of Durable Objects writes methods without any")]
@@ -14,5 +15,5 @@ mod test_routes;
 mod trouble;
 mod vars;
 
-pub use self::front::front;
+pub use self::front::{account_stub, front, raw_cid, sniff};
 pub use self::object::AccountDurableObject;

@@ -12,10 +12,11 @@ use worker::{
     WebSocketIncomingMessage, WebSocketPair, durable_object,
 };
 
+use crate::blobs::{self, BucketBlobs, Word};
 use crate::http;
 use crate::sockets::WorkerSockets;
 use crate::sql::WorkerSql;
-use crate::system::{WorkerClock, WorkerLog, WorkerRng};
+use crate::system::{WorkerAlarm, WorkerClock, WorkerLog, WorkerRng};
 use crate::trouble::Trouble;
 use crate::vars::Vars;
 
@@ -48,8 +49,12 @@ impl DurableObject for AccountDurableObject {
         answer.map_err(|trouble| Error::RustError(trouble.to_string()))
     }
 
-    /// Nothing sets an alarm; one that is left from another version must not be retried.
+    /// Does what is due. What fails is done at another time, and the alarm not retried.
     async fn alarm(&self) -> worker::Result<Response> {
+        match self.pds() {
+            Ok(pds) => pds.tend().await,
+            Err(trouble) => self.log_once(&trouble),
+        }
         Response::empty()
     }
 
@@ -90,13 +95,21 @@ impl AccountDurableObject {
         }
         let pds = self.pds()?;
         let wants_socket = is_upgrade(request);
-        let request = http::request(request)?;
+        let (word, request) = Word::take(http::request(request)?)?;
         let peer = http::peer(request.headers());
-        match pds.handle(request, peer).await {
-            Reply::Response(response) => http::response(response).map(Response::from),
-            Reply::Upgrade(subscription) if wants_socket => self.subscribe(pds, subscription),
-            Reply::Upgrade(_) => Err(Trouble::Upgrade),
-        }
+        let response = match pds.handle(request, peer).await {
+            Reply::Response(response) => response,
+            Reply::Download(download) => blobs::head(&pds, download),
+            Reply::Upload(upload) => {
+                let word = word.ok_or(Trouble::Request("a blob did not come by the front"))?;
+                blobs::answer(&pds, upload, word).await
+            }
+            Reply::Upgrade(subscription) if wants_socket => {
+                return self.subscribe(pds, subscription);
+            }
+            Reply::Upgrade(_) => return Err(Trouble::Upgrade),
+        };
+        http::response(response).map(Response::from)
     }
 
     /// Accepts a subscriber. The replay begins once the answer is on its way.
@@ -118,6 +131,8 @@ impl AccountDurableObject {
 
     fn host(&self) -> Result<Host, Trouble> {
         let storage = self.state.as_raw().storage()?;
+        let did = Vars(self.env.as_ref()).text("DID").unwrap_or_default();
+        let alarm = WorkerAlarm::new(storage.clone().into());
         let sql = WorkerSql::new(storage.into()).map_err(OpenError::from)?;
         Ok(Host {
             sql: Rc::new(sql),
@@ -125,6 +140,8 @@ impl AccountDurableObject {
             clock: Rc::new(WorkerClock),
             rng: Rc::new(WorkerRng),
             log: Rc::new(WorkerLog),
+            blobs: Rc::new(BucketBlobs::new(&self.env, &did)),
+            alarm: Rc::new(alarm),
         })
     }
 

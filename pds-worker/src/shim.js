@@ -10,6 +10,7 @@
 //  * the Rust half of an object that slept or was evicted is freed when its successor is made.
 
 import { DurableObject } from "cloudflare:workers";
+import * as blobs from "./blobs.js";
 import * as nacre from "./index.js";
 
 // Kept by the `worker` crate: its panic hook, which logs the message, sets `criticalError`, and
@@ -28,9 +29,18 @@ let lost = false;
 addEventListener("error", (event) => lose(event.error));
 
 export default {
-	async fetch(request, env) {
+	async fetch(request, env, context) {
 		try {
-			return await enter(() => nacre.front(request, env));
+			const answer = enter(() => nacre.front(request, env));
+			if (answer === null) {
+				const uploaded = upload(request, env);
+				// It is brought to an end even if the client is gone.
+				context.waitUntil(uploaded.catch(() => {}));
+				return await uploaded;
+			}
+			const response = await answer;
+			const isBlob = response.headers.has(blobs.DOWNLOAD);
+			return isBlob ? await blobs.download(response, env.BLOBS) : response;
 		} catch (error) {
 			return failure(error);
 		}
@@ -76,6 +86,21 @@ export class AccountDurableObject extends DurableObject {
 	webSocketError(socket, error) {
 		return settled(this.#half, (rust) => rust.webSocketError(socket, error));
 	}
+}
+
+// Receives a blob, of which the account is asked with the head of the request only.
+function upload(request, env) {
+	const account = enter(() => nacre.account(env));
+	const ask = (word) => {
+		const headers = new Headers(request.headers);
+		headers.delete("content-length");
+		headers.set(blobs.UPLOAD, word);
+		return account.fetch(request.url, { method: "POST", headers });
+	};
+	return blobs.upload(request, env.BLOBS, ask, {
+		rawCid: (sha256) => enter(() => nacre.rawCid(sha256)),
+		sniff: (head, declared) => enter(() => nacre.sniff(head, declared)),
+	});
 }
 
 // Calls into Rust. What is thrown here, and not rejected later, went through a frame of Rust.

@@ -94,6 +94,12 @@ impl Pds {
         Ok(pds)
     }
 
+    /// Returns the account's DID.
+    #[must_use]
+    pub fn did(&self) -> &str {
+        self.config.identity.did.as_str()
+    }
+
     /// Answers one request. `peer` is the client's address, where the host knows it.
     pub async fn handle(&self, request: Request, peer: Option<IpAddr>) -> Reply {
         let (parts, body) = request.into_parts();

@@ -268,6 +268,8 @@ fn uploads_are_refused_before_they_are_read() {
     assert_eq!(answer.status, 415);
     let answer = send(&|headers| drop(headers.remove("authorization")));
     assert_eq!(answer.status, 401);
+    let answer = send(&|headers| drop(headers.insert("content-length", 0.into())));
+    answer.refuses(400, "InvalidRequest", "A request body is expected but none was provided");
     assert_eq!(client.row_counts()["blob"], 0);
 }
 

@@ -58,7 +58,8 @@ fn operations_take_few_rows() {
     let client = Client::new();
     fill(&client);
     let rkey = |number: usize| format!("k{:05}", number * 149);
-    let table: [Cost<'_>; 9] = [
+    let blob = |n: usize| client.upload("application/x-test", n.to_string().as_bytes());
+    let table: [Cost<'_>; 11] = [
         // The record, the event, the account, and a page or two.
         ("create", (6, 5), &|n| drop(client.create(NOTE, &format!("new{n}"), note("x")).json(200))),
         ("update", (8, 5), &|n| drop(client.put(NOTE, &rkey(n), note("changed")).json(200))),
@@ -67,6 +68,13 @@ fn operations_take_few_rows() {
         ("like", (6, 6), &|n| {
             let input = json!({ "repo": DID, "collection": LIKE, "record": a_like(n) });
             client.post("com.atproto.repo.createRecord", &input).json(200);
+        }),
+        // A blob, which is looked for first.
+        ("upload", (4, 1), &|n| drop(blob(1000 + n))),
+        // Both, and who refers to the blob, which is not idle any more.
+        ("blob and record", (16, 9), &|n| {
+            let note = json!({ "$type": NOTE, "blob": blob(n) });
+            client.create(NOTE, &format!("blob{n}"), note).json(200);
         }),
         ("no change", (6, 0), &|_| drop(client.put(NOTE, "k00001", note("1")).json(200))),
         ("refused", (6, 0), &|_| drop(client.create(NOTE, "k00001", note("1")).json(400))),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use client::{Client, DID, NOTE, PASSWORD, a_note};
 use nacre_pds::Pds;
-use nacre_pds::dev::{Memory, account};
+use nacre_pds::dev::{Memory, account, block_on};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -43,12 +43,16 @@ fn a_step_that_fails_leaves_the_state_of_before() {
         let input = json!({ "repo": DID, "writes": writes });
         client.post("com.atproto.repo.applyWrites", &input)
     };
-    let writes: [(&str, &dyn Fn() -> client::Answer); 5] = [
+    let blob = client.upload("application/x-test", b"bytes");
+    let with_blob = json!({ "$type": NOTE, "blob": blob });
+    let writes: [(&str, &dyn Fn() -> client::Answer); 7] = [
         ("create", &|| client.create(NOTE, "new", post("new"))),
         ("update", &|| client.put(NOTE, "k05", post("changed"))),
         ("delete", &|| client.delete(NOTE, "k10")),
         ("another like of the same post", &|| like("3jzfcijpj2z2b")),
         ("batch", &batch),
+        ("the first reference to a blob", &|| client.create(NOTE, "blob", with_blob.clone())),
+        ("the end of the last", &|| client.delete(NOTE, "blob")),
     ];
     for (name, write) in writes {
         let state = || {
@@ -62,6 +66,8 @@ fn a_step_that_fails_leaves_the_state_of_before() {
             let answer = write();
             client.host.fail_after(None);
             if answer.status == 200 {
+                // That the alarm could not be set is no fault of the write.
+                assert!(client.host.take_log().len() <= 1);
                 break;
             }
             answer.refuses(500, "InternalServerError", "Internal Server Error");
@@ -96,6 +102,45 @@ fn a_first_start_that_fails_starts_afresh() {
         steps += 1;
     }
     assert!(steps > 10, "the first start was tried at each of its steps");
+}
+
+#[test]
+fn an_upload_or_a_removal_that_fails_leaves_no_blob_that_is_not_there() {
+    let mut client = Client::new();
+    let mut steps = 0;
+    loop {
+        client.host.fail_after(Some(steps));
+        let answer = client.upload_as(&client.access, "application/x-test", b"bytes");
+        client.host.fail_after(None);
+        let mut audit = client.pds.audit().unwrap();
+        block_on(client.pds.audit_blobs(&mut audit)).unwrap();
+        let unknown = |fault: &String| !fault.ends_with("is stored, and not known of");
+        assert!(!audit.faults.iter().any(unknown), "{:?} at step {steps}", audit.faults);
+        if answer.status == 200 && client.host.alarm_s().is_some() {
+            break;
+        }
+        steps += 1;
+    }
+    assert!(steps > 6, "it was tried at each of its steps");
+
+    for steps in 0.. {
+        client.host.move_clock(2 * 86_400);
+        client.sign_in();
+        client.upload("application/x-test", &[u8::try_from(steps).unwrap(); 4]);
+        client.host.move_clock(2 * 86_400);
+        client.host.fail_after(Some(steps));
+        block_on(client.pds.tend());
+        client.host.fail_after(None);
+        let failed = !client.host.take_log().is_empty();
+        let mut audit = client.pds.audit().unwrap();
+        block_on(client.pds.audit_blobs(&mut audit)).unwrap();
+        let unknown = |fault: &String| !fault.ends_with("is stored, and not known of");
+        assert!(!audit.faults.iter().any(unknown), "{:?} at step {steps}", audit.faults);
+        if !failed {
+            assert!(steps > 6, "it was tried at each of its steps");
+            return;
+        }
+    }
 }
 
 #[test]

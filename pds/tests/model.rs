@@ -11,6 +11,7 @@ use client::{Client, DID, a_note};
 use nacre_pds::dev::{Memory, account};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 /// Collections whose paths are in another order than they are.
 const COLLECTIONS: [&str; 4] =
@@ -22,6 +23,9 @@ proptest! {
     #[test]
     fn a_long_history_equals_its_model(seed: u64, most in 1..400_usize) {
         let client = Client::new();
+        for blob in BLOBS {
+            client.upload("application/x-test", blob);
+        }
         let mut model = BTreeMap::new();
         let mut random = Random(seed | 1);
         for step in 0..STEPS {
@@ -31,6 +35,8 @@ proptest! {
             let audit = client.pds.audit().unwrap();
             prop_assert_eq!(audit.faults, Vec::<String>::new(), "step {}", step);
             prop_assert_eq!(audit.records, u64::try_from(model.len()).unwrap());
+            let blobs = model.values().flat_map(|note| note["blobs"].as_array()).map(Vec::len);
+            prop_assert_eq!(audit.blob_references, u64::try_from(blobs.sum::<usize>()).unwrap());
             if step % 50 == 0 {
                 compare(&client, &model);
             }
@@ -73,7 +79,8 @@ fn step_once(client: &Client, model: &mut Model, random: &mut Random, creates: u
         }
         _ => {
             let collection = COLLECTIONS[random.below(COLLECTIONS.len())];
-            let (rkey, record) = (format!("k{}", random.below(5000)), a_note_in(collection, 0));
+            let text = random.below(4);
+            let (rkey, record) = (format!("k{}", random.below(5000)), a_note_in(collection, text));
             let answer = client.create(collection, &rkey, record.clone());
             let is_new = !model.contains_key(&(collection, rkey.clone()));
             assert_eq!(answer.status, if is_new { 200 } else { 400 });
@@ -126,8 +133,20 @@ fn compare(client: &Client, model: &Model) {
 fn a_note_in(collection: &str, text: usize) -> Value {
     let mut note = a_note(&format!("text {text}"));
     note["$type"] = json!(collection);
+    // The first has none, the last has all.
+    let blobs = BLOBS.iter().take(text).map(|bytes| {
+        let hash = Sha256::digest(bytes);
+        let cid = nacre_pds::blobs::raw_cid(&hash.into()).to_string();
+        json!({
+            "$type": "blob", "ref": { "$link": cid },
+            "mimeType": "application/x-test", "size": bytes.len(),
+        })
+    });
+    note["blobs"] = blobs.collect();
     note
 }
+
+const BLOBS: [&[u8]; 3] = [b"one", b"two", b"three"];
 
 /// Marsaglia's xorshift.
 struct Random(u64);

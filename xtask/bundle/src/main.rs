@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes `index.js`, `index_bg.wasm`, `snippets` and `shim.js` into `folder`, and nothing else
+/// Writes `index.js`, `index_bg.wasm`, `snippets`, `shim.js` and what that imports into `folder`, and nothing else
 /// stays there: a snippet's name has a digest in it, so old ones would pile up.
 fn bundle(module: &Path, shim: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     if folder.exists() {
@@ -47,9 +47,12 @@ fn bundle(module: &Path, shim: &Path, folder: &Path) -> Result<(), Box<dyn Error
     }
     // Of a `.wasm`, Cloudflare's plain import is what the standard's source import will be.
     fs::write(&index, text.replace("import source ", "import "))?;
-    fs::copy(shim, folder.join("shim.js")).map_err(|error| {
-        io::Error::new(error.kind(), format!("cannot copy {}: {error}", shim.display()))
-    })?;
+    for module in [shim.to_owned(), shim.with_file_name("blobs.js")] {
+        let name = module.file_name().unwrap_or_default();
+        fs::copy(&module, folder.join(name)).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot copy {}: {error}", module.display()))
+        })?;
+    }
 
     let bytes = fs::read(folder.join("index_bg.wasm"))?;
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
