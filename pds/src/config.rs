@@ -30,6 +30,8 @@ pub struct Config {
     pub signing_key: SigningKey,
     /// Whether the account starts active; one that moves in starts deactivated (`INITIAL_ACTIVE`).
     pub initial_active: bool,
+    /// The most bytes that a blob may have (`BLOB_UPLOAD_LIMIT`).
+    pub blob_upload_limit: u64,
     /// Signs the session tokens (`JWT_SECRET`).
     pub jwt_secret: Secret,
     /// Opens everything to the operator's own tools (`AUTH_TOKEN`).
@@ -148,6 +150,12 @@ impl Config {
                 Some("false") => false,
                 Some(_) => return Err(malformed("INITIAL_ACTIVE", "is neither true nor false")),
             },
+            blob_upload_limit: match var("BLOB_UPLOAD_LIMIT").filter(|text| !text.is_empty()) {
+                None => DEFAULT_BLOB_BYTES,
+                Some(text) => blob_upload_limit(&text).ok_or_else(|| {
+                    malformed("BLOB_UPLOAD_LIMIT", "is not a number of bytes, up to five billion")
+                })?,
+            },
             jwt_secret: required(&var, "JWT_SECRET", SHORT, Secret::parse)?,
             auth_token: required(&var, "AUTH_TOKEN", SHORT, Secret::parse)?,
             password_hash: required(
@@ -262,6 +270,10 @@ fn malformed(name: &'static str, problem: &str) -> ConfigError {
     ConfigError { name, problem: problem.to_owned() }
 }
 
+fn blob_upload_limit(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|limit| (1..=MOST_BLOB_BYTES).contains(limit))
+}
+
 /// Accepts a DNS name, or a name of this machine with an optional port; returns it in lower case.
 fn hostname(text: &str) -> Option<String> {
     let (host, port) = match text.split_once(':') {
@@ -284,5 +296,9 @@ fn hostname(text: &str) -> Option<String> {
 const LOCAL_HOSTS: [&str; 2] = ["localhost", "127.0.0.1"];
 const JURISDICTIONS: [&str; 2] = ["eu", "fedramp"];
 const HINTS: [&str; 9] = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"];
+/// As much as Cloudflare lets a request bring to a Worker of most accounts, and a little more.
+const DEFAULT_BLOB_BYTES: u64 = 100 * 1024 * 1024;
+/// What R2 takes as one object.
+const MOST_BLOB_BYTES: u64 = 5_000_000_000;
 const MIN_SECRET_BYTES: usize = 16;
 const SHORT: &str = "is shorter than 16 characters";

@@ -109,7 +109,8 @@ const BANNER: &str = "This is an AT Protocol Personal Data Server (PDS), run by 
 const ROBOTS: &str = "# Crawling the public API is allowed.\nUser-agent: *\nAllow: /\n";
 const ALLOWED: &str = "Accept-Language, Atproto-Accept-Labelers, Atproto-Proxy, Authorization, \
     Content-Type, DPoP, X-Bsky-Topics";
-const EXPOSED: &str = "Atproto-Content-Labelers, Atproto-Repo-Rev, Content-Range, DPoP-Nonce, RateLimit-Limit, \
-    RateLimit-Policy, RateLimit-Remaining, RateLimit-Reset, Retry-After, WWW-Authenticate";
+const EXPOSED: &str = "Atproto-Content-Labelers, Atproto-Repo-Rev, Content-Range, DPoP-Nonce, \
+    RateLimit-Limit, RateLimit-Policy, RateLimit-Remaining, RateLimit-Reset, Retry-After, \
+    WWW-Authenticate";
 /// A preflight that asks for more than this is answered with the usual names.
 const MAX_ASKED_HEADERS_BYTES: usize = 2_048;

@@ -119,8 +119,11 @@ pub struct SocketId(pub u64);
 
 /// The bytes of blobs, by their CIDs.
 ///
-/// They neither come nor go through here: a host stores an [`Upload`](crate::Upload) before the
-/// account is told of it, and sends what a [`Download`](crate::Download) asks for.
+/// They neither come nor go through here: a host stores an [`Upload`] before the account is told of
+/// it, and sends what a [`Download`] asks for.
+///
+/// [`Upload`]: crate::blobs::Upload
+/// [`Download`]: crate::blobs::Download
 pub trait Blobs {
     /// Returns how many bytes a blob has, or `None` if it is not there.
     fn size(&self, cid: &Cid) -> LocalBoxFuture<'static, Result<Option<u64>, BlobsError>>;

@@ -1,5 +1,7 @@
 //! Blobs: uploaded, referred to, listed, served, removed.
 
+#![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
+
 mod client;
 
 use core::pin::pin;
@@ -271,6 +273,19 @@ fn uploads_are_refused_before_they_are_read() {
     let answer = send(&|headers| drop(headers.insert("content-length", 0.into())));
     answer.refuses(400, "InvalidRequest", "A request body is expected but none was provided");
     assert_eq!(client.row_counts()["blob"], 0);
+}
+
+#[test]
+fn the_limit_can_be_set() {
+    let host = Memory::new(7);
+    let mut config = account(&host, PASSWORD);
+    assert_eq!(config.blob_upload_limit, 100 * 1024 * 1024);
+    config.blob_upload_limit = 10;
+    let mut client = Client::with_config(host, config);
+    client.sign_in();
+    client.upload_as(&client.access, "text/plain", b"ten bytes.").json(200);
+    let answer = client.upload_as(&client.access, "text/plain", b"eleven byte");
+    answer.refuses(413, "PayloadTooLargeError", "request entity too large");
 }
 
 fn note(blobs: &[&Value]) -> Value {

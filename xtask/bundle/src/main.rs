@@ -27,8 +27,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes `index.js`, `index_bg.wasm`, `snippets`, `shim.js` and what that imports into `folder`, and nothing else
-/// stays there: a snippet's name has a digest in it, so old ones would pile up.
+/// Writes `index.js`, `index_bg.wasm`, `snippets`, `shim.js` and what that imports into `folder`;
+/// nothing else stays there: a snippet's name has a digest in it, so old ones would pile up.
 fn bundle(module: &Path, shim: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     if folder.exists() {
         fs::remove_dir_all(folder)?;

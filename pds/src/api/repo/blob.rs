@@ -10,12 +10,12 @@ use serde::Serialize;
 use crate::Pds;
 use crate::api::{Call, Failure, FromParams, Input, Json, Query};
 use crate::auth::access::Owner;
-use crate::blobs::{MAX_BLOB_BYTES, Upload};
+use crate::blobs::Upload;
 use crate::repo;
 use crate::store::BlobPage;
 
-/// A blob on its way: the head of a call has been read, its body has not.
-pub(crate) struct Blob(Upload);
+/// A blob on its way, of which nothing has been read.
+pub(crate) struct Blob(Call);
 
 pub(crate) struct ListMissing {
     limit: i64,
@@ -37,8 +37,8 @@ struct RecordBlob {
 }
 
 /// `com.atproto.repo.uploadBlob`: an account that is not active may do so too, as it moves in.
-pub(crate) async fn upload_blob(_: &Pds, _: Owner, Blob(upload): Blob) -> Result<Upload, Failure> {
-    Ok(upload)
+pub(crate) async fn upload_blob(pds: &Pds, _: Owner, Blob(call): Blob) -> Result<Upload, Failure> {
+    Ok(Upload::new(call, pds.config.blob_upload_limit)?)
 }
 
 /// `com.atproto.repo.listMissingBlobs`: blobs that records refer to and that are not here.
@@ -72,8 +72,7 @@ impl Input for Blob {
         };
         expect_type(state, call.header(&header::CONTENT_TYPE), "*/*")?;
         let body = mem::take(&mut call.body);
-        let call = Call { parts: call.parts.clone(), body, peer: call.peer };
-        Ok(Self(Upload::new(call, MAX_BLOB_BYTES)?))
+        Ok(Self(Call { parts: call.parts.clone(), body, peer: call.peer }))
     }
 }
 
