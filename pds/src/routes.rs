@@ -55,9 +55,12 @@ routes! {
     "com.atproto.repo.putRecord" Procedure ActiveOwner => repo::write::put_record;
     "com.atproto.repo.uploadBlob" Procedure Owner => repo::blob::upload_blob;
 
+    "com.atproto.server.checkAccountStatus" Query Owner => server::status::check_account_status;
     "com.atproto.server.createSession" Procedure Public => server::session::create_session;
     "com.atproto.server.deleteSession" Procedure AnyRefresh => server::session::delete_session;
     "com.atproto.server.describeServer" Query Public => server::describe_server;
+    // A name that some clients know it by.
+    "com.atproto.server.getAccountStatus" Query Owner => server::status::check_account_status;
     "com.atproto.server.getSession" Query Owner => server::session::get_session;
     "com.atproto.server.refreshSession" Procedure Refresh => server::session::refresh_session;
 

@@ -1,6 +1,7 @@
 //! `com.atproto.server.*`
 
 pub(crate) mod session;
+pub(crate) mod status;
 
 use serde::Serialize;
 

@@ -153,6 +153,7 @@ impl Pds {
             head: head_of(&diff, did),
             seq,
             records: account.records + created(&diff),
+            nodes: account.nodes + added_nodes(&diff),
             blobs: BlobCounts {
                 expected: account.blobs.expected + counted.expected,
                 stored: account.blobs.stored + counted.stored,
@@ -191,6 +192,12 @@ fn created(diff: &CommitDiff) -> i64 {
         Action::Update => 0,
     };
     diff.ops.iter().map(change).sum()
+}
+
+/// Returns how many nodes the tree has more than before.
+fn added_nodes(diff: &CommitDiff) -> i64 {
+    let count = |nodes: usize| i64::try_from(nodes).unwrap_or(i64::MAX);
+    count(diff.new_nodes().count()) - count(diff.retired().count())
 }
 
 fn head_of(diff: &CommitDiff, did: &Did) -> Head {

@@ -20,6 +20,8 @@ pub struct Audit {
     pub blob_references: u64,
     /// How many blobs there are, with those that no record refers to.
     pub blobs: u64,
+    /// How many nodes the tree has.
+    pub nodes: u64,
     /// How many pages the tree lies on.
     pub pages: u64,
     /// What is wrong, at most [`Self::MAX_FAULTS`] of it; nothing, in a database that is whole.
@@ -78,6 +80,9 @@ impl Pds {
         }
         if u64::try_from(account.records) != Ok(audit.records) {
             audit.fault(format!("{} records were counted", account.records));
+        }
+        if u64::try_from(account.nodes) != Ok(audit.nodes) {
+            audit.fault(format!("{} nodes were counted", account.nodes));
         }
         let (references, blobs) = self.store.count_blobs()?;
         if references != audit.blob_references {
@@ -151,6 +156,7 @@ impl Pds {
                     Err(SnapshotError::Database(error)) => return Err(error),
                     Err(SnapshotError::Lost) => return Ok(()),
                 };
+                audit.nodes += 1;
                 if cid_for(&bytes) != node {
                     audit.fault(format!("the node {node} is not what its CID says"));
                 }

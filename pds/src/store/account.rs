@@ -18,6 +18,8 @@ pub(crate) struct Account {
     pub(crate) seq: i64,
     /// How many records there are.
     pub(crate) records: i64,
+    /// How many nodes the tree has.
+    pub(crate) nodes: i64,
     /// How many blobs records refer to, and how many of these are here.
     pub(crate) blobs: BlobCounts,
 }
@@ -35,7 +37,8 @@ impl Store {
     /// Returns the account, unless it has never been opened.
     pub(crate) fn account(&self) -> Result<Option<Account>, SqlError> {
         self.first(
-            "select did, active, seq, rev, commit_cid, data, records, expected_blobs, stored_blobs
+            "select did, active, seq, rev, commit_cid, data, records, expected_blobs, stored_blobs,
+                 nodes
              from account",
             &[],
             |row| {
@@ -43,6 +46,7 @@ impl Store {
                     active: row.integer(1)? != 0,
                     seq: row.integer(2)?,
                     records: row.integer(6)?,
+                    nodes: row.integer(9)?,
                     blobs: BlobCounts { expected: row.integer(7)?, stored: row.integer(8)? },
                     head: Head {
                         did: row.parsed(0, |did| Some(Did::parse(did).ok()?.to_owned()))?,
@@ -60,7 +64,7 @@ impl Store {
         self.first("select commit_block from account", &[], |row| row.blob(0))
     }
 
-    /// Makes the account's row, at its first commit.
+    /// Makes the account's row, at its first commit, whose tree is empty.
     pub(crate) fn insert_account(
         &self,
         head: &Head,
@@ -70,9 +74,9 @@ impl Store {
     ) -> Result<(), SqlError> {
         self.run(
             "insert into account
-                 (one, did, active, seq, records, expected_blobs, stored_blobs,
+                 (one, did, active, seq, records, nodes, expected_blobs, stored_blobs,
                   rev, commit_cid, commit_block, data, root_page)
-             values (1, ?, ?, 0, 0, 0, 0, ?, ?, ?, ?, ?)",
+             values (1, ?, ?, 0, 0, 1, 0, 0, ?, ?, ?, ?, ?)",
             &[
                 text(head.did.as_str()),
                 integer(i64::from(active)),
@@ -95,11 +99,12 @@ impl Store {
         let head = &account.head;
         self.run(
             "update account
-             set seq = ?, records = ?, expected_blobs = ?, stored_blobs = ?, rev = ?,
+             set seq = ?, records = ?, nodes = ?, expected_blobs = ?, stored_blobs = ?, rev = ?,
                  commit_cid = ?, commit_block = ?, data = ?, root_page = coalesce(?, root_page)",
             &[
                 integer(account.seq),
                 integer(account.records),
+                integer(account.nodes),
                 integer(account.blobs.expected),
                 integer(account.blobs.stored),
                 text(&head.rev.to_string()),

@@ -49,6 +49,8 @@ const MIGRATIONS: [&[&str]; 1] = [&[
         active integer not null,
         seq integer not null,
         records integer not null,
+        -- How many nodes the tree has.
+        nodes integer not null,
         -- How many blobs records refer to, and how many of these are here.
         expected_blobs integer not null,
         stored_blobs integer not null,
