@@ -11,6 +11,9 @@ use tempfile::tempdir;
 use crate::client::{call, get, log_in};
 use crate::server::{Server, failure, program};
 
+/// A blob that no server has been sent.
+const STRAY: &str = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";
+
 fn verify(folder: &Path) -> Output {
     program().args(["repo", "verify", "--json", "--dir"]).arg(folder).output().unwrap()
 }
@@ -51,7 +54,18 @@ fn a_folder_is_verified_and_what_is_wrong_is_named() {
     let text = program().args(["repo", "verify", "--dir"]).arg(folder.path()).output().unwrap();
     assert!(String::from_utf8(text.stdout).unwrap().starts_with("records   30\npages     "));
 
+    let stray = folder.path().join("blobs").join(STRAY);
+    std::fs::write(&stray, "pearl").unwrap();
+    let faults = report(&verify(folder.path()))["faults"].to_string();
+    assert!(faults.contains(&format!("the blob {STRAY} is stored, and not known of")), "{faults}");
+    std::fs::remove_file(stray).unwrap();
+
     for (damage, repair, fault) in [
+        (
+            "insert into blob (cid, mime_type, size) values ('bafkrei', 'text/plain', 5)",
+            "delete from blob",
+            "the blob bafkrei is not taken for idle",
+        ),
         (
             "update record set value = x'a0' where path = 'com.example.pearl/k7'",
             "update record set value = (select value from saved)

@@ -199,8 +199,10 @@ impl Pds {
             let Some((end, _)) = page.last() else { return Ok(()) };
             last.clone_from(end);
             for (cid, blob) in page {
-                if blob.idle_since_s.is_none() != self.store.is_blob_expected(&cid)? {
-                    audit.fault(format!("the blob {cid} is taken for idle, or is and is not"));
+                match (blob.idle_since_s, self.store.is_blob_expected(&cid)?) {
+                    (Some(_), true) => audit.fault(format!("the blob {cid} is taken for idle")),
+                    (None, false) => audit.fault(format!("the blob {cid} is not taken for idle")),
+                    (None, true) | (Some(_), false) => {}
                 }
             }
         }
