@@ -39,6 +39,9 @@ onEachHost("blobs", (server) => {
 		assert.deepEqual(listed.data.cids, [blob.cid]);
 		const missing = await agent.com.atproto.repo.listMissingBlobs();
 		assert.deepEqual(missing.data.blobs, []);
+		const status = await agent.com.atproto.server.checkAccountStatus();
+		assert.deepEqual([status.data.expectedBlobs, status.data.importedBlobs], [1, 1]);
+		assert.deepEqual([status.data.indexedRecords, status.data.activated], [1, true]);
 
 		await agent.deletePost(post.uri);
 		await assert.rejects(agent.com.atproto.sync.getBlob(blob), { message: "Blob not found" });
