@@ -39,8 +39,8 @@ enum Command {
     /// Start a server for the account that the environment describes
     ///
     /// Reads PDS_HOSTNAME, DID, HANDLE, SIGNING_KEY, SIGNING_KEY_PUBLIC, JWT_SECRET, AUTH_TOKEN and
-    /// PASSWORD_HASH, as `pds vars` prints them, and optionally INITIAL_ACTIVE and
-    /// BLOB_UPLOAD_LIMIT.
+    /// PASSWORD_HASH, as `pds vars` prints them, and optionally INITIAL_ACTIVE,
+    /// ACCEPT_IMPORTS and BLOB_UPLOAD_LIMIT.
     Serve(serve::Args),
     /// Print the variables of a new account, for `pds serve` or another host
     Vars(account::Args),

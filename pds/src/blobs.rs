@@ -81,7 +81,7 @@ impl Pds {
         if self.host.blobs.size(cid).await.map_err(Failure::fault)? != Some(*size) {
             return Err(Failure::Fault(format!("the blob {cid} is gone")));
         }
-        self.wake_for_blobs();
+        self.wake();
         let blob = json!({ "blob": {
             "$type": "blob",
             "ref": { "$link": key },
@@ -91,15 +91,27 @@ impl Pds {
         Ok(front::typed(StatusCode::OK, api::JSON, blob.to_string().into()))
     }
 
-    /// Does what is due: removes blobs that no record has referred to for a day.
+    /// Does what is due: removes blobs that no record has referred to for a day, and what an import
+    /// has left that nobody has gone on with for as long.
     ///
     /// A host calls this when its alarm goes off, and may do so at any other time.
     pub async fn tend(&self) {
-        if let Err(failure) = self.remove_idle_blobs().await {
+        let dropped = self.drop_old_staging().map_err(Failure::from);
+        for failure in [dropped, self.remove_idle_blobs().await].into_iter().filter_map(Result::err)
+        {
             // The next alarm tries again.
             self.failed(failure);
         }
-        self.wake_for_blobs();
+        self.wake();
+    }
+
+    fn drop_old_staging(&self) -> Result<(), SqlError> {
+        match self.store.staging_since()? {
+            Some(since_s) if !self.importing.get() && since_s + GRACE_S <= self.now_s() => {
+                self.store.transaction(|| self.store.drop_staging())
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn remove_idle_blobs(&self) -> Result<(), Failure> {
@@ -129,23 +141,23 @@ impl Pds {
         })
     }
 
-    /// Sets the alarm for the first blob that is idle. Where that fails, a later one does it.
-    pub(crate) fn wake_for_blobs(&self) {
-        let set = self.store.first_idle().and_then(|idle| match idle {
-            Some(since_s) => {
-                let pause = self.now_s().saturating_add(MIN_PAUSE_S);
-                self.host.alarm.set(since_s.saturating_add(GRACE_S).max(pause))
-            }
-            None => Ok(()),
-        });
-        if let Err(error) = set {
-            self.host.log.error(&error.to_string());
+    /// Sets the alarm for what will be due first. Where that fails, a later one does it.
+    pub(crate) fn wake(&self) {
+        let first = || {
+            let blob_s = self.store.first_idle()?;
+            let import_s = self.store.staging_since()?;
+            let Some(since_s) = blob_s.into_iter().chain(import_s).min() else { return Ok(()) };
+            let pause = self.now_s().saturating_add(MIN_PAUSE_S);
+            self.host.alarm.set(since_s.saturating_add(GRACE_S).max(pause))
+        };
+        if let Err(error) = first() {
+            self.host.log.error(&SqlError::to_string(&error));
         }
     }
 }
 
-/// How long a blob is kept that no record refers to: those of a draft, and of a record that is
-/// deleted and written anew.
+/// How long a blob is kept that no record refers to, such as that of a draft or of a record that is
+/// deleted and written anew; and what an import has brought that did not come to its end.
 const GRACE_S: i64 = 86_400;
 /// The least time between two alarms.
 const MIN_PAUSE_S: i64 = 60;

@@ -37,6 +37,19 @@ pub enum BodyError {
 }
 
 impl Body {
+    /// Reads the next piece of the body, of the sender's choosing; `None` at its end.
+    pub async fn next_piece(&mut self) -> Option<Result<Bytes, BodyError>> {
+        match self {
+            Self::Empty => None,
+            Self::Bytes(bytes) => {
+                let bytes = core::mem::take(bytes);
+                *self = Self::Empty;
+                Some(Ok(bytes))
+            }
+            Self::Stream(stream) => poll_fn(|context| stream.as_mut().poll_next(context)).await,
+        }
+    }
+
     /// Reads the whole body, of at most `limit` bytes.
     ///
     /// # Errors

@@ -32,6 +32,8 @@ pub struct Config {
     pub initial_active: bool,
     /// The most bytes that a blob may have (`BLOB_UPLOAD_LIMIT`).
     pub blob_upload_limit: u64,
+    /// Whether a repository can be imported (`ACCEPT_IMPORTS`).
+    pub accept_imports: bool,
     /// Signs the session tokens (`JWT_SECRET`).
     pub jwt_secret: Secret,
     /// Opens everything to the operator's own tools (`AUTH_TOKEN`).
@@ -145,11 +147,8 @@ impl Config {
         Ok(Self {
             identity,
             signing_key,
-            initial_active: match var("INITIAL_ACTIVE").as_deref() {
-                None | Some("" | "true") => true,
-                Some("false") => false,
-                Some(_) => return Err(malformed("INITIAL_ACTIVE", "is neither true nor false")),
-            },
+            initial_active: is_true(&var, "INITIAL_ACTIVE")?,
+            accept_imports: is_true(&var, "ACCEPT_IMPORTS")?,
             blob_upload_limit: match var("BLOB_UPLOAD_LIMIT").filter(|text| !text.is_empty()) {
                 None => DEFAULT_BLOB_BYTES,
                 Some(text) => blob_upload_limit(&text).ok_or_else(|| {
@@ -264,6 +263,15 @@ fn required<T>(
     let text = var(name).filter(|text| !text.is_empty());
     let text = text.ok_or_else(|| malformed(name, "is missing"))?;
     parse(text).ok_or_else(|| malformed(name, problem))
+}
+
+/// Reads a variable that is `true` unless it says otherwise.
+fn is_true(var: &impl Fn(&str) -> Option<String>, name: &'static str) -> Result<bool, ConfigError> {
+    match var(name).as_deref() {
+        None | Some("" | "true") => Ok(true),
+        Some("false") => Ok(false),
+        Some(_) => Err(malformed(name, "is neither true nor false")),
+    }
 }
 
 fn malformed(name: &'static str, problem: &str) -> ConfigError {

@@ -1,7 +1,7 @@
 //! The server: one account on one host.
 
 use alloc::collections::BTreeSet;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::net::IpAddr;
 
 use cid::Cid;
@@ -25,6 +25,8 @@ pub struct Pds {
     pub(crate) host: Host,
     pub(crate) config: Config,
     pub(crate) store: Store,
+    /// Whether an import is under way.
+    pub(crate) importing: Cell<bool>,
     /// The blobs that are just being removed.
     pub(crate) removing: RefCell<BTreeSet<Cid>>,
 }
@@ -83,7 +85,8 @@ impl Pds {
     /// [`OpenError`] if the database fails or is not this account's.
     pub fn open(host: Host, config: Config) -> Result<Self, OpenError> {
         let store = Store::open(host.sql.clone())?;
-        let pds = Self { host, config, store, removing: RefCell::default() };
+        let pds =
+            Self { host, config, store, importing: Cell::new(false), removing: RefCell::default() };
         match pds.store.account()? {
             Some(account) if account.head.did != pds.config.identity.did => {
                 return Err(OpenError::OtherAccount(account.head.did.to_string()));

@@ -6,6 +6,7 @@ mod blobs;
 mod blocks;
 mod events;
 mod export;
+mod import;
 mod prepare;
 mod subjects;
 

@@ -50,6 +50,7 @@ routes! {
     "com.atproto.repo.deleteRecord" Procedure ActiveOwner => repo::write::delete_record;
     "com.atproto.repo.describeRepo" Query Public => repo::read::describe_repo;
     "com.atproto.repo.getRecord" Query Public => repo::read::get_record;
+    "com.atproto.repo.importRepo" Procedure Owner => repo::import::import_repo;
     "com.atproto.repo.listMissingBlobs" Query Owner => repo::blob::list_missing_blobs;
     "com.atproto.repo.listRecords" Query Public => repo::read::list_records;
     "com.atproto.repo.putRecord" Procedure ActiveOwner => repo::write::put_record;
@@ -136,10 +137,9 @@ mod tests {
     #[test]
     fn what_changes_the_repository_needs_its_active_owner() {
         for route in ROUTES {
-            // A blob comes before the record that refers to it; an account that moves in sends it.
-            let writes = route.kind == Kind::Procedure
-                && route.nsid.contains(".repo.")
-                && !route.nsid.ends_with(".uploadBlob");
+            // An account that moves in is not active yet, and brings these.
+            let brings = [".importRepo", ".uploadBlob"].iter().any(|end| route.nsid.ends_with(end));
+            let writes = route.kind == Kind::Procedure && route.nsid.contains(".repo.") && !brings;
             assert_eq!(writes, route.access == "ActiveOwner", "{}", route.nsid);
         }
     }

@@ -8,12 +8,14 @@
 mod account;
 mod attempts;
 mod blobs;
+mod bulk;
 mod events;
 mod page;
 mod records;
 mod schema;
 mod sessions;
 mod snapshot;
+mod staging;
 mod subjects;
 mod tree;
 
@@ -28,10 +30,12 @@ use crate::host::{Outcome, Row, Sql, SqlError, Value};
 
 pub(crate) use self::account::{Account, BlobCounts};
 pub(crate) use self::blobs::{BlobPage, StoredBlob};
+pub(crate) use self::bulk::PageMaker;
 pub(crate) use self::page::Found;
 pub(crate) use self::records::{Page, RecordBlock, StoredRecord};
 use self::snapshot::Held;
 pub(crate) use self::snapshot::{Entered, Snapshot, SnapshotError};
+pub(crate) use self::staging::Staged;
 pub(crate) use self::tree::PageChanges;
 use self::tree::Pages;
 

@@ -1,7 +1,6 @@
 //! Blobs as files of a folder, each under its CID.
 
 use alloc::collections::BTreeSet;
-use core::future::poll_fn;
 use core::ops::Range;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -49,8 +48,8 @@ impl BlobFolder {
         let file = File::options().write(true).create_new(true).open(&unfinished.path);
         let mut sink = Sink { file: file.map_err(stored)?, intake: upload.intake() };
         let mut decoder = (upload.coding == Coding::Gzip).then(|| GzDecoder::new(Vec::new()));
-        let mut body = Pieces::of(upload.take_body());
-        while let Some(piece) = body.next().await {
+        let mut body = upload.take_body();
+        while let Some(piece) = body.next_piece().await {
             let piece = piece.map_err(UploadError::Body)?;
             match &mut decoder {
                 None => sink.take(&piece)?,
@@ -183,27 +182,6 @@ impl Drop for Unfinished {
         if !self.is_kept {
             // What is left over is removed at the next start.
             let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// A body, piece by piece.
-struct Pieces(Body);
-
-impl Pieces {
-    fn of(body: Body) -> Self {
-        Self(body)
-    }
-
-    async fn next(&mut self) -> Option<Result<Bytes, BodyError>> {
-        match &mut self.0 {
-            Body::Empty => None,
-            Body::Bytes(bytes) => {
-                let bytes = core::mem::take(bytes);
-                self.0 = Body::Empty;
-                Some(Ok(bytes))
-            }
-            Body::Stream(stream) => poll_fn(|context| stream.as_mut().poll_next(context)).await,
         }
     }
 }

@@ -35,6 +35,9 @@ pub(crate) enum WriteError {
     /// The event would be larger than subscribers take.
     #[error("the event is too large")]
     EventTooLarge,
+    /// The repository is being replaced.
+    #[error("an import is under way")]
+    Importing,
     /// The head is not the one that the client expects.
     #[error("the head is {head}")]
     Swap { head: Cid },
@@ -47,12 +50,15 @@ impl Pds {
         writes: &[PreparedWrite],
         swap_commit: Option<Cid>,
     ) -> Result<Applied, WriteError> {
+        if self.importing.get() {
+            return Err(WriteError::Importing);
+        }
         let (applied, pages, frame, idled) =
             self.store.transaction(|| self.commit(writes, swap_commit))?;
         self.store.keep_pages(pages, applied.rev);
         self.announce(&frame);
         if idled {
-            self.wake_for_blobs();
+            self.wake();
         }
         Ok(applied)
     }
@@ -101,7 +107,8 @@ impl Pds {
             )?;
             self.store.put_event(2, &events::active_account(2, did.as_str(), &time))?;
             self.store.put_event(3, &events::commit(3, &diff, &car, &time))?;
-            self.store.put_event(4, &events::sync(4, &diff, &time))?;
+            self.store
+                .put_event(4, &events::sync(4, &diff.commit, &diff.cid, &diff.bytes, &time))?;
             Ok(self.store.set_seq(4)?)
         })
     }
@@ -172,7 +179,7 @@ impl Pds {
         clock.next(self.host.clock.now_micros())
     }
 
-    fn now_text(&self) -> String {
+    pub(super) fn now_text(&self) -> String {
         Datetime::from_unix_millis(self.host.clock.now_micros() / 1_000).as_str().to_owned()
     }
 }
@@ -222,6 +229,7 @@ impl From<WriteError> for Failure {
             }
             WriteError::Commit(error) => return Self::fault(error),
             WriteError::Database(error) => return error.into(),
+            WriteError::Importing => invalid("An import is under way"),
             WriteError::EventTooLarge => invalid("Too many writes. Max event size: 2MB"),
             WriteError::Swap { head } => {
                 XrpcError::new(400, "InvalidSwap", format!("Commit was at {head}"))
@@ -232,6 +240,6 @@ impl From<WriteError> for Failure {
 }
 
 /// A single writer needs no clock id of its own.
-const CLOCK_ID: u16 = 0;
+pub(super) const CLOCK_ID: u16 = 0;
 /// As many bytes as the blocks of a `#commit` may have, and as a row of the database.
 const MAX_FRAME_BYTES: usize = 2_000_000;

@@ -112,7 +112,7 @@ impl Pds {
 }
 
 /// Returns the blobs that a record refers to, in the present form and in the old one.
-fn blobs_of(record: &[u8]) -> BTreeSet<String> {
+pub(super) fn blobs_of(record: &[u8]) -> BTreeSet<String> {
     let Ok(blobs) = nacre_lexicon::blobs(record) else { return BTreeSet::new() };
     let legacy = blobs.legacy.iter().map(|blob| &blob.cid);
     blobs.typed.iter().map(|blob| &blob.cid).chain(legacy).map(ToString::to_string).collect()

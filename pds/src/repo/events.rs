@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 
 use cid::Cid;
 use nacre_car::Writer;
-use nacre_commit::CommitDiff;
+use nacre_commit::{Commit, CommitDiff};
 use nacre_firehose::{AccountEvent, CommitEvent, IdentityEvent, SyncEvent};
 
 use super::prepare::PreparedWrite;
@@ -49,17 +49,11 @@ pub(super) fn commit(seq: i64, diff: &CommitDiff, blocks: &[u8], time: &str) -> 
 }
 
 /// Returns the frame of a `#sync`: where the repository stands, with just the commit's block.
-pub(super) fn sync(seq: i64, diff: &CommitDiff, time: &str) -> Vec<u8> {
-    let mut car = Writer::new(&diff.cid);
-    car.block(&diff.cid, &diff.bytes);
-    SyncEvent {
-        seq,
-        did: diff.commit.did.as_str(),
-        rev: diff.commit.rev,
-        blocks: &car.finish(),
-        time,
-    }
-    .encode()
+pub(super) fn sync(seq: i64, commit: &Commit, cid: &Cid, block: &[u8], time: &str) -> Vec<u8> {
+    let mut car = Writer::new(cid);
+    car.block(cid, block);
+    SyncEvent { seq, did: commit.did.as_str(), rev: commit.rev, blocks: &car.finish(), time }
+        .encode()
 }
 
 /// Returns the frame of an `#identity`.

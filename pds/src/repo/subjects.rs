@@ -10,7 +10,7 @@ use crate::host::SqlError;
 use crate::store::{RecordBlock, StoredRecord};
 
 /// A collection and a subject, hashed to what a row can be named by.
-type Subject = [u8; SUBJECT_BYTES];
+pub(super) type Subject = [u8; SUBJECT_BYTES];
 
 /// What the records of these collections have in common.
 #[derive(Deserialize)]
@@ -83,7 +83,7 @@ fn is_indexed(collection: &Nsid<&str>) -> bool {
 }
 
 /// Returns what a record is about, if it is of a collection that counts.
-fn subject(collection: &Nsid<&str>, record: &[u8]) -> Option<Subject> {
+pub(super) fn subject(collection: &Nsid<&str>, record: &[u8]) -> Option<Subject> {
     if !is_indexed(collection) {
         return None;
     }

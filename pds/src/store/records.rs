@@ -55,6 +55,12 @@ impl Store {
         })
     }
 
+    /// Counts the records. It reads them all.
+    pub(crate) fn count_records(&self) -> Result<i64, SqlError> {
+        let counted = self.first("select count(*) from record", &[], |row| row.integer(0))?;
+        Ok(counted.unwrap_or_default())
+    }
+
     /// Returns one page of a collection.
     pub(crate) fn records(&self, page: &Page<'_>) -> Result<Vec<StoredRecord>, SqlError> {
         // A slash is the first of all characters that may follow a collection, but for those of

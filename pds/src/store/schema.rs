@@ -89,6 +89,13 @@ const MIGRATIONS: [&[&str]; 1] = [&[
         rev text not null,
         primary key (cid, path)
     ) strict, without rowid",
+    // The import that has begun, of which there is at most one; what it has brought is in tables
+    // of its own, which come and go with it.
+    "create table import (
+        root blob not null,
+        rev text not null,
+        began_s integer not null
+    ) strict",
     "create table page (
         id integer primary key,
         rev text not null,

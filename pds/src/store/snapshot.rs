@@ -119,6 +119,13 @@ impl Store {
         Ok(())
     }
 
+    /// Ends all snapshots, as of what they are of nothing is left.
+    pub(crate) fn lose_snapshots(&self) {
+        for snapshot in self.snapshots.borrow().iter().filter_map(Weak::upgrade) {
+            *snapshot.borrow_mut() = Held { is_lost: true, ..Held::default() };
+        }
+    }
+
     fn snapshot_record(&self, path: &str) -> Result<Option<SnapshotRecord>, SqlError> {
         self.first(
             "select path, cid, rev, value from record where path = ?",

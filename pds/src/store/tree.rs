@@ -131,6 +131,11 @@ impl Store {
         Ok(())
     }
 
+    /// Forgets the pages in memory, all of which are others now.
+    pub(crate) fn forget_pages(&self) {
+        *self.pages.borrow_mut() = Pages::default();
+    }
+
     /// Keeps the pages in memory that a commit has changed, once it is in the database.
     pub(crate) fn keep_pages(&self, changes: PageChanges, rev: Tid) {
         let rev = rev.to_string();
@@ -208,6 +213,11 @@ impl Store {
 }
 
 impl PageChanges {
+    /// A page of the root, in the place of all pages that there were.
+    pub(super) fn of_root(page: Page) -> Self {
+        Self { put: vec![(ROOT, page)], removed: Vec::new() }
+    }
+
     /// Returns the pages that are there before and will not be as they are.
     pub(super) fn replaced(&self) -> impl Iterator<Item = i64> {
         self.put.iter().map(|(id, _)| *id).chain(self.removed.iter().copied())

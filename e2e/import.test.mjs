@@ -1,0 +1,101 @@
+// Import: a repository goes out, changes, and comes back as it was.
+
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { test } from "node:test";
+
+import { verifyRepoCar } from "@atproto/repo";
+
+import { onEachHost } from "./hosts.mjs";
+import { exportRepo, latestCommit, procedure, query, send, signIn, writer } from "./xrpc.mjs";
+
+onEachHost("import", (server) => {
+	test("an export comes back and is what it was", async () => {
+		const session = await signIn(server());
+		for (let first = 0; first < RECORDS; first += 200) {
+			const writes = Array.from({ length: 200 }, (_, index) => ({
+				$type: "com.atproto.repo.applyWrites#create",
+				collection: COLLECTION,
+				rkey: `k${first + index}`,
+				value: { $type: COLLECTION, number: first + index },
+			}));
+			const input = { repo: server().did, writes };
+			const method = "com.atproto.repo.applyWrites";
+			(await procedure(server(), method, input, session.accessJwt)).expect();
+		}
+		const before = await latestCommit(server());
+		const car = await exportRepo(server());
+		const { create, delete: remove, put } = writer(server(), session);
+		await create(COLLECTION, { is: "new" }, "new");
+		await remove(COLLECTION, "k7");
+		await put(COLLECTION, "k8", { is: "changed" });
+
+		assert.equal((await importCar(car)).status, 200);
+		const after = await latestCommit(server());
+		assert.equal(after.cid, before.cid);
+		assert.ok(after.rev > before.rev);
+		assert.deepEqual(Buffer.from(await exportRepo(server())), Buffer.from(car));
+
+		await create(COLLECTION, { is: "newer" }, "newer");
+		const { creates } = await verifyRepoCar(
+			await exportRepo(server()),
+			server().did,
+			server().publicKey,
+		);
+		assert.equal(creates.length, RECORDS + 1);
+		const status = await query(
+			server(),
+			"com.atproto.server.checkAccountStatus",
+			{},
+			session.accessJwt,
+		);
+		assert.equal(status.expect().indexedRecords, RECORDS + 1);
+	});
+
+	test("large records come back too", async () => {
+		const { create, delete: remove } = writer(server(), await signIn(server()));
+		for (let number = 0; number < LARGE; number++) {
+			// Half of it is known to be no text that could be packed.
+			const text = randomBytes(LARGE_BYTES / 2).toString("hex");
+			await create("com.example.whale", { text }, `w${number}`);
+		}
+		const { cid } = await latestCommit(server());
+		const car = await exportRepo(server());
+		assert.ok(car.length > LARGE * LARGE_BYTES);
+		await remove("com.example.whale", "w3");
+		assert.equal((await importCar(car)).status, 200);
+		assert.equal((await latestCommit(server())).cid, cid);
+		assert.deepEqual(Buffer.from(await exportRepo(server())), Buffer.from(car));
+	});
+
+	test("a CAR that is cut, damaged or none is refused, and nothing is changed", async () => {
+		const head = await latestCommit(server());
+		const car = await exportRepo(server());
+		const damaged = Buffer.from(car);
+		damaged[damaged.length >> 1] ^= 1;
+		for (const body of [car.subarray(0, car.length - 100), damaged, Buffer.from("no CAR")]) {
+			const refused = await importCar(body);
+			assert.deepEqual([refused.status, refused.json.error], [400, "InvalidRequest"]);
+		}
+		assert.deepEqual(await latestCommit(server()), head);
+		const path = "/xrpc/com.atproto.repo.importRepo";
+		const headers = { "content-type": CAR };
+		const anonymous = await send(server(), path, { method: "POST", headers, body: "x" });
+		assert.equal(anonymous.status, 401);
+	});
+
+	async function importCar(body) {
+		const { accessJwt } = await signIn(server());
+		return send(server(), "/xrpc/com.atproto.repo.importRepo", {
+			method: "POST",
+			headers: { authorization: `Bearer ${accessJwt}`, "content-type": CAR },
+			body,
+		});
+	}
+});
+
+const CAR = "application/vnd.ipld.car";
+const COLLECTION = "com.example.shell";
+const RECORDS = 2_000;
+const LARGE = 40;
+const LARGE_BYTES = 900_000;
