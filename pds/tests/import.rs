@@ -321,7 +321,11 @@ fn what_an_import_has_left_goes_after_a_day() {
     let tables = || {
         let mut count = 0;
         let sql = "select name from sqlite_master where name like 'import_%'";
-        client.host.sql().query(sql, &[], &mut |_| Ok(count += 1)).unwrap();
+        let mut row = |_: &dyn nacre_pds::host::Row| {
+            count += 1;
+            Ok(())
+        };
+        client.host.sql().query(sql, &[], &mut row).unwrap();
         count
     };
     assert!(tables() > 0);
