@@ -5,25 +5,26 @@
 //! block that comes before its place is known is parked, and costs a row more. What an interrupted
 //! import has staged is there when the same commit is imported again.
 
-use alloc::collections::BTreeMap;
+mod walk;
+
 use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
-use core::mem::take;
 use core::task::Poll;
 
 use cid::Cid;
 use nacre_car::{CarError, Decoder, Step};
-use nacre_commit::{Commit, DecodeError, Head};
-use nacre_mst::{BuildError, Builder, EMPTY_NODE, NodeError, Steps, Tree};
-use nacre_syntax::{Did, RepoPath, TidClock};
+use nacre_commit::{DecodeError, Head};
+use nacre_mst::{BuildError, Builder, NodeError};
+use nacre_syntax::{Did, RepoPath};
 use nacre_xrpc::XrpcError;
 
+use self::walk::Import;
 use super::events;
 use crate::Pds;
 use crate::api::{Failure, invalid};
 use crate::body::{Body, BodyError};
 use crate::host::SqlError;
-use crate::store::{Account, PageChanges, PageMaker, Staged};
+use crate::store::{Account, PageChanges, PageMaker};
 
 /// Why a CAR was not taken; all but the last are the client's fault.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -48,20 +49,6 @@ pub(crate) enum ImportError {
     Tree,
     #[error(transparent)]
     Database(#[from] SqlError),
-}
-
-/// An import that is under way.
-struct Import<'p> {
-    pds: &'p Pds,
-    root: Cid,
-    staged: Staged,
-    commit: Option<(Commit, Vec<u8>)>,
-    steps: Option<Steps<'static>>,
-    /// Records whose paths are known and whose blocks have not come, and how many paths there are.
-    waiting: BTreeMap<Cid, Vec<RepoPath>>,
-    paths: usize,
-    /// Whether the walk is over.
-    is_walked: bool,
 }
 
 /// Says, as long as it lives, that an import is under way.
@@ -216,174 +203,6 @@ impl Pds {
     }
 }
 
-impl<'p> Import<'p> {
-    fn begin(pds: &'p Pds, root: Cid) -> Result<Self, ImportError> {
-        let account = pds.account()?;
-        let staged = match pds.store.staged(&root, account.rev())? {
-            Some(staged) => staged,
-            None => {
-                let mut clock = TidClock::resuming_after(account.rev(), super::apply::CLOCK_ID);
-                let rev = clock.next(pds.host.clock.now_micros());
-                pds.store.begin_staging(&root, rev, pds.now_s())?;
-                Staged { rev, has_parked: false }
-            }
-        };
-        Ok(Self {
-            pds,
-            root,
-            staged,
-            commit: None,
-            steps: None,
-            waiting: BTreeMap::new(),
-            paths: 0,
-            is_walked: false,
-        })
-    }
-
-    /// Takes a block whose hash has been checked.
-    fn take(&mut self, cid: &Cid, bytes: &[u8]) -> Result<(), ImportError> {
-        if *cid == self.root && self.commit.is_none() {
-            return self.begin_walk(bytes);
-        }
-        let wanted = self.steps.as_ref().and_then(Steps::wanted);
-        if wanted == Some(*cid) && self.paths < MAX_WAITING {
-            return self.enter(*cid, bytes.to_vec());
-        }
-        if let Some(paths) = self.waiting.remove(cid) {
-            for path in &paths {
-                self.stage(path, cid, bytes)?;
-            }
-            let was_full = self.paths >= MAX_WAITING;
-            self.paths -= paths.len();
-            return if was_full { self.advance() } else { Ok(()) };
-        }
-        self.staged.has_parked = true;
-        Ok(self.pds.store.park(cid, bytes)?)
-    }
-
-    fn begin_walk(&mut self, block: &[u8]) -> Result<(), ImportError> {
-        let commit = Commit::decode(block)?;
-        if commit.did != self.pds.config.identity.did {
-            return Err(ImportError::Other(commit.did));
-        }
-        let tree = Tree::load(commit.data).map_err(|_| ImportError::Missing(commit.data))?;
-        self.steps = Some(Steps::new(tree));
-        self.commit = Some((commit, block.to_vec()));
-        self.advance()
-    }
-
-    fn enter(&mut self, cid: Cid, node: Vec<u8>) -> Result<(), ImportError> {
-        if let Some(steps) = &mut self.steps {
-            steps.enter(node).map_err(|(_, error)| ImportError::Node(cid, error))?;
-        }
-        self.advance()
-    }
-
-    /// Walks on as far as the nodes go that are there.
-    fn advance(&mut self) -> Result<(), ImportError> {
-        let Some(steps) = &mut self.steps else { return Ok(()) };
-        while self.paths < MAX_WAITING && !self.is_walked {
-            if let Some(node) = steps.wanted() {
-                let parked = match self.staged.has_parked {
-                    true => self.pds.store.parked(&node)?,
-                    false => None,
-                };
-                // Who writes a CAR may leave out the one node of an empty tree.
-                let empty = (node == Tree::EMPTY.root()).then(|| EMPTY_NODE.to_vec());
-                let Some(bytes) = parked.or(empty) else { return Ok(()) };
-                steps.enter(bytes).map_err(|(cid, error)| ImportError::Node(cid, error))?;
-                continue;
-            }
-            let entry = steps.next_entry();
-            let Some((key, cid)) = entry.map_err(|(cid, error)| ImportError::Node(cid, error))?
-            else {
-                self.is_walked = steps.wanted().is_none();
-                continue;
-            };
-            let path = RepoPath::parse(key).map_err(|_| ImportError::Path(key.to_owned()))?;
-            self.waiting.entry(cid).or_default().push(path.to_owned());
-            self.paths += 1;
-        }
-        Ok(())
-    }
-
-    /// Finds the places of the blocks that were parked, once there are no more to come: a part of
-    /// them in each turn. Returns whether all is there.
-    fn complete(&mut self) -> Result<bool, ImportError> {
-        if self.commit.is_none() {
-            let block = self.pds.store.parked(&self.root)?;
-            self.begin_walk(&block.ok_or(ImportError::Missing(self.root))?)?;
-        }
-        self.settle()?;
-        if !self.waiting.is_empty() {
-            self.copy_twins()?;
-        }
-        if let Some(cid) = self.waiting.keys().next() {
-            return Err(ImportError::Missing(*cid));
-        }
-        self.advance()?;
-        if let Some(node) = self.steps.as_ref().and_then(Steps::wanted)
-            && self.paths < MAX_WAITING
-        {
-            return Err(ImportError::Missing(node));
-        }
-        Ok(self.is_walked && self.waiting.is_empty())
-    }
-
-    /// Stages the records that wait for blocks that were parked.
-    fn settle(&mut self) -> Result<(), ImportError> {
-        if !self.staged.has_parked {
-            return Ok(());
-        }
-        for (cid, paths) in take(&mut self.waiting) {
-            let Some(bytes) = self.pds.store.parked(&cid)? else {
-                self.waiting.insert(cid, paths);
-                continue;
-            };
-            for path in &paths {
-                self.stage(path, &cid, &bytes)?;
-            }
-            self.paths -= paths.len();
-        }
-        Ok(())
-    }
-
-    /// Stages records of equal content with others that are staged: a CAR need have them once.
-    fn copy_twins(&mut self) -> Result<(), ImportError> {
-        let mut last = String::new();
-        while !self.waiting.is_empty() {
-            let records = self.pds.store.staged_after(&last)?;
-            let Some((path, _)) = records.last() else { return Ok(()) };
-            last = path.as_str().to_owned();
-            for (twin, cid) in records {
-                let Some(paths) = self.waiting.remove(&cid) else { continue };
-                let value = self.pds.store.staged_value(&twin)?;
-                let value = value.ok_or(ImportError::Missing(cid))?;
-                self.paths -= paths.len();
-                for path in paths {
-                    self.stage(&path, &cid, &value)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn stage(&self, path: &RepoPath, cid: &Cid, bytes: &[u8]) -> Result<(), ImportError> {
-        if nacre_lexicon::check(bytes).is_err() {
-            return Err(ImportError::Record(path.clone()));
-        }
-        let store = &self.pds.store;
-        store.stage_record(path, cid, self.staged.rev, bytes)?;
-        if let Some(subject) = super::subjects::subject(&path.collection(), bytes) {
-            store.stage_subject(&subject, &path.rkey())?;
-        }
-        for blob in super::blobs::blobs_of(bytes) {
-            store.stage_blob_ref(&blob, path, self.staged.rev)?;
-        }
-        Ok(())
-    }
-}
-
 /// Lets others have their turn.
 async fn pause() {
     let mut waited = false;
@@ -426,8 +245,6 @@ fn is_quota(error: &SqlError) -> bool {
 
 const QUOTA: &str = "Cloudflare's free plan writes no more rows today. What has come is kept: send \
     the same file again after 00:00 UTC, and the import goes on where it stopped";
-/// How many paths of records are kept in memory until their blocks come.
-const MAX_WAITING: usize = 20_000;
 /// How much is read of a CAR that is refused.
 const MAX_UNHEARD_BYTES: usize = 512 * 1024 * 1024;
 /// The longest CAR that is read.
