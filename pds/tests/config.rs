@@ -56,7 +56,7 @@ fn each_malformed_variable_is_named_and_its_value_is_not_shown() {
         ("AUTH_TOKEN", &["fifteen letters"]),
         ("PASSWORD_HASH", &["password", "$2b$15$", "$argon2id$v=19$m=19456,t=2,p=1$c2VjcmV0"]),
         ("INITIAL_ACTIVE", &["yes", "1", "TRUE"]),
-        ("ACCEPT_IMPORTS", &["no"]),
+        ("ACCEPT_IMPORTS", &["yes", "0"]),
         ("BLOB_UPLOAD_LIMIT", &["0", "-1", "100 MiB", "5000000001"]),
     ] {
         for value in values {

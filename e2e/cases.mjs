@@ -1,0 +1,105 @@
+// A client for the tables of cases: each call returns the status and the body, whatever they are.
+
+import assert from "node:assert/strict";
+
+import { procedure, query, send, signIn } from "./xrpc.mjs";
+
+/** @typedef {import('./hosts.mjs').Server} Server */
+
+/** Calls methods of one server as its owner. */
+export class Caller {
+	#server;
+	#session;
+
+	/** @param {() => Server} server */
+	constructor(server) {
+		this.#server = server;
+	}
+
+	get server() {
+		return this.#server();
+	}
+
+	get did() {
+		return this.server.did;
+	}
+
+	/** The access token of a session of its own. */
+	async token() {
+		this.#session ??= await signIn(this.server);
+		return this.#session.accessJwt;
+	}
+
+	/** Calls a query; without a session if `options.anonymous`. */
+	async get(nsid, params = {}, { anonymous = false } = {}) {
+		return query(this.server, nsid, params, anonymous ? undefined : await this.token());
+	}
+
+	/** Calls a procedure with a JSON body. */
+	async post(nsid, input) {
+		return procedure(this.server, nsid, input, await this.token());
+	}
+
+	/** Calls a procedure with a body of another type. */
+	async send(nsid, type, body, headers = {}) {
+		const authorization = `Bearer ${await this.token()}`;
+		return send(this.server, `/xrpc/${nsid}`, {
+			method: "POST",
+			headers: { authorization, "content-type": type, ...headers },
+			body,
+		});
+	}
+
+	create(collection, record, more = {}) {
+		const input = { repo: this.did, collection, record, ...more };
+		return this.post("com.atproto.repo.createRecord", input);
+	}
+
+	put(collection, rkey, record, more = {}) {
+		const input = { repo: this.did, collection, rkey, record, ...more };
+		return this.post("com.atproto.repo.putRecord", input);
+	}
+
+	delete(collection, rkey, more = {}) {
+		const input = { repo: this.did, collection, rkey, ...more };
+		return this.post("com.atproto.repo.deleteRecord", input);
+	}
+
+	apply(writes, more = {}) {
+		return this.post("com.atproto.repo.applyWrites", { repo: this.did, writes, ...more });
+	}
+
+	read(collection, rkey, more = {}) {
+		const params = { repo: this.did, collection, rkey, ...more };
+		return this.get("com.atproto.repo.getRecord", params, { anonymous: true });
+	}
+
+	sync(method, params = {}) {
+		const all = { did: this.did, ...params };
+		return this.get(`com.atproto.sync.${method}`, all, { anonymous: true });
+	}
+
+	async head() {
+		return (await this.sync("getLatestCommit")).expect();
+	}
+}
+
+/**
+ * Makes sure that an answer is a refusal of these words.
+ *
+ * @param {import('./xrpc.mjs').Answer} answer
+ * @param {number} status
+ * @param {string} name
+ * @param {string | RegExp} message
+ */
+export function refused(answer, status, name, message) {
+	const { error, message: said } = answer.json;
+	assert.deepEqual([answer.status, error], [status, name], said);
+	if (message instanceof RegExp) assert.match(said, message);
+	else assert.equal(said, message);
+}
+
+/** A write of a batch. */
+export function write(action, collection, rkey, value) {
+	return { $type: `com.atproto.repo.applyWrites#${action}`, collection, rkey, value };
+}
