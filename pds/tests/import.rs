@@ -10,80 +10,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use cid::Cid;
-use client::{Answer, Client, DID, NOTE, PASSWORD, a_note, read_car, request};
+use client::cars::{import, is_that_of, pieces, source, upload};
+use client::{Client, DID, NOTE, PASSWORD, a_note, read_car, request};
 use nacre_car::Writer;
-use nacre_pds::body::{Body, BodyError, Request};
+use nacre_pds::body::{Body, BodyError};
 use nacre_pds::dev::{Memory, account};
 use serde_json::json;
-
-/// A repository with all that an index is kept of.
-fn source(records: usize) -> Client {
-    let client = Client::new();
-    for number in 0..records {
-        let record = match number % 5 {
-            // Of equal content with others.
-            0 => a_note("the same"),
-            _ => a_note(&number.to_string()),
-        };
-        client.create(NOTE, &format!("k{:05}", number * 7919 % 100_000), record).json(200);
-    }
-    let blob = client.upload("text/plain", b"pearl");
-    client.create(NOTE, "blob", json!({ "$type": NOTE, "blob": blob })).json(200);
-    let like = json!({
-        "subject": {
-            "cid": "bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm",
-            "uri": "at://did:web:b.test/app.bsky.feed.post/3jzfcijpj2z2a",
-        },
-        "createdAt": "2026-01-01T00:00:00.000Z",
-    });
-    client.create("app.bsky.feed.like", "3jzfcijpj2z2a", like).json(200);
-    client
-}
-
-fn upload(client: &Client, body: Body) -> Request {
-    let path = "/xrpc/com.atproto.repo.importRepo";
-    let mut request = request("POST", path, Some(&client.access), body);
-    request.headers_mut().insert("content-type", "application/vnd.ipld.car".parse().unwrap());
-    request
-}
-
-fn import(client: &Client, car: &[u8]) -> Answer {
-    client.send(upload(client, pieces(car, 1000, None)))
-}
-
-/// A body in pieces, which fails after some of them.
-fn pieces(bytes: &[u8], size: usize, fails_after: Option<usize>) -> Body {
-    let mut pieces: Vec<Result<Bytes, BodyError>> =
-        bytes.chunks(size).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
-    if let Some(count) = fails_after {
-        pieces.truncate(count);
-        pieces.push(Err(BodyError::Interrupted("cut".to_owned())));
-    }
-    Body::Stream(Box::pin(Pieces(pieces.into_iter())))
-}
-
-struct Pieces(std::vec::IntoIter<Result<Bytes, BodyError>>);
-
-impl futures_core::Stream for Pieces {
-    type Item = Result<Bytes, BodyError>;
-
-    fn poll_next(
-        mut self: core::pin::Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Self::Item>> {
-        Poll::Ready(self.0.next())
-    }
-}
-
-/// Makes sure that a repository is that of a CAR, and that all is in order.
-fn is_that_of(client: &Client, car: &[u8]) {
-    let (root, blocks) = read_car(car);
-    assert_eq!(client.head().0, root.to_string());
-    let (exported_root, exported) = read_car(&client.export());
-    assert_eq!((exported_root, &exported), (root, &blocks));
-    let audit = client.pds.audit().unwrap();
-    assert_eq!(audit.faults, Vec::<String>::new());
-}
 
 fn shuffled(car: &[u8], order: impl Fn(&mut Vec<(Cid, Vec<u8>)>)) -> Vec<u8> {
     let (root, blocks) = read_car(car);
@@ -335,6 +267,30 @@ fn what_an_import_has_left_goes_after_a_day() {
     client.host.move_clock(86_400);
     nacre_pds::dev::block_on(client.pds.tend());
     assert_eq!(tables(), 0);
+    client::verify(&client);
+}
+
+#[test]
+fn revs_go_up_though_another_server_is_ahead() {
+    let source = source(10);
+    source.host.move_clock(3_600);
+    source.create(NOTE, "ahead", a_note("x")).json(200);
+    let (cid, ahead) = source.head();
+    let client = Client::new();
+    assert_eq!(import(&client, &source.export()).status, 200);
+    let (found, rev) = client.head();
+    assert_eq!(found, cid);
+    assert!(rev > ahead);
+    client.create(NOTE, "next", a_note("x")).json(200);
+    assert!(client.head().1 > rev);
+    client::verify(&client);
+
+    source.host.move_clock(2 * 86_400);
+    let mut source = source;
+    source.sign_in();
+    source.create(NOTE, "far-ahead", a_note("x")).json(200);
+    let message = format!("the commit has a rev of the future: {}", source.head().1);
+    import(&client, &source.export()).refuses(400, "InvalidRequest", &message);
     client::verify(&client);
 }
 

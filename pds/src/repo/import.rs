@@ -15,10 +15,11 @@ use cid::Cid;
 use nacre_car::{CarError, Decoder, Step};
 use nacre_commit::{DecodeError, Head};
 use nacre_mst::{BuildError, Builder, NodeError};
-use nacre_syntax::{Did, RepoPath};
+use nacre_syntax::{Did, RepoPath, Tid, TidClock};
 use nacre_xrpc::XrpcError;
 
 use self::walk::Import;
+use super::apply::CLOCK_ID;
 use super::events;
 use crate::Pds;
 use crate::api::{Failure, invalid};
@@ -37,6 +38,8 @@ pub(crate) enum ImportError {
     Roots,
     #[error("the CAR does not have the block {0}")]
     Missing(Cid),
+    #[error("the commit has a rev of the future: {0}")]
+    Future(Tid),
     #[error("the node {0}: {1}")]
     Node(Cid, NodeError),
     #[error("the repository is of {0}")]
@@ -176,10 +179,17 @@ impl Pds {
             self.store.swap_in(self.now_s())?;
             let (_, blobs) = self.store.count_blobs()?;
             let did = account.head.did.clone();
+            // Revs go up, those of the server that the commit comes from with them.
+            let rev = if commit.rev < staged.rev {
+                staged.rev
+            } else {
+                let mut clock = TidClock::resuming_after(commit.rev, CLOCK_ID);
+                clock.next(self.host.clock.now_micros())
+            };
             let seq = if account.active { account.seq + 1 } else { account.seq };
             let moved = Account {
                 active: account.active,
-                head: Head { did, cid: root, data: commit.data, rev: staged.rev },
+                head: Head { did, cid: root, data: commit.data, rev },
                 seq,
                 records: self.store.count_records()?,
                 nodes,

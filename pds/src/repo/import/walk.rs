@@ -77,6 +77,11 @@ impl<'p> Import<'p> {
         if commit.did != self.pds.config.identity.did {
             return Err(ImportError::Other(commit.did));
         }
+        // The next commit has to have a greater one, and its records are dated by it.
+        let latest = self.pds.host.clock.now_micros().saturating_add(MAX_AHEAD_MICROS);
+        if commit.rev.micros() > latest {
+            return Err(ImportError::Future(commit.rev));
+        }
         let tree = Tree::load(commit.data).map_err(|_| ImportError::Missing(commit.data))?;
         self.steps = Some(Steps::new(tree));
         self.commit = Some((commit, block.to_vec()));
@@ -195,5 +200,7 @@ impl<'p> Import<'p> {
     }
 }
 
+/// How far the clock of another server may be ahead of ours: a day.
+const MAX_AHEAD_MICROS: u64 = 86_400_000_000;
 /// How many paths of records are kept in memory until their blocks come.
 const MAX_WAITING: usize = 20_000;

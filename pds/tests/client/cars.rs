@@ -1,0 +1,76 @@
+//! Imports of a client, and a repository to import.
+
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use bytes::Bytes;
+use nacre_pds::body::{Body, BodyError, Request};
+use serde_json::json;
+
+use super::{Answer, Client, NOTE, a_note, read_car, request};
+
+/// A repository with all that an index is kept of.
+pub(crate) fn source(records: usize) -> Client {
+    let client = Client::new();
+    for number in 0..records {
+        let record = match number % 5 {
+            // Of equal content with others.
+            0 => a_note("the same"),
+            _ => a_note(&number.to_string()),
+        };
+        client.create(NOTE, &format!("k{:05}", number * 7919 % 100_000), record).json(200);
+    }
+    let blob = client.upload("text/plain", b"pearl");
+    client.create(NOTE, "blob", json!({ "$type": NOTE, "blob": blob })).json(200);
+    let like = json!({
+        "subject": {
+            "cid": "bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm",
+            "uri": "at://did:web:b.test/app.bsky.feed.post/3jzfcijpj2z2a",
+        },
+        "createdAt": "2026-01-01T00:00:00.000Z",
+    });
+    client.create("app.bsky.feed.like", "3jzfcijpj2z2a", like).json(200);
+    client
+}
+
+pub(crate) fn upload(client: &Client, body: Body) -> Request {
+    let path = "/xrpc/com.atproto.repo.importRepo";
+    let mut request = request("POST", path, Some(&client.access), body);
+    request.headers_mut().insert("content-type", "application/vnd.ipld.car".parse().unwrap());
+    request
+}
+
+pub(crate) fn import(client: &Client, car: &[u8]) -> Answer {
+    client.send(upload(client, pieces(car, 1000, None)))
+}
+
+/// A body in pieces, which fails after some of them.
+pub(crate) fn pieces(bytes: &[u8], size: usize, fails_after: Option<usize>) -> Body {
+    let mut pieces: Vec<Result<Bytes, BodyError>> =
+        bytes.chunks(size).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    if let Some(count) = fails_after {
+        pieces.truncate(count);
+        pieces.push(Err(BodyError::Interrupted("cut".to_owned())));
+    }
+    Body::Stream(Box::pin(Pieces(pieces.into_iter())))
+}
+
+struct Pieces(std::vec::IntoIter<Result<Bytes, BodyError>>);
+
+impl futures_core::Stream for Pieces {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.next())
+    }
+}
+
+/// Makes sure that a repository is that of a CAR, and that all is in order.
+pub(crate) fn is_that_of(client: &Client, car: &[u8]) {
+    let (root, blocks) = read_car(car);
+    assert_eq!(client.head().0, root.to_string());
+    let (exported_root, exported) = read_car(&client.export());
+    assert_eq!((exported_root, &exported), (root, &blocks));
+    let audit = client.pds.audit().unwrap();
+    assert_eq!(audit.faults, Vec::<String>::new());
+}
