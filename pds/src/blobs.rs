@@ -72,13 +72,14 @@ impl Pds {
             let stored = StoredBlob { mime_type, size: *size, idle_since_s };
             self.store.put_blob(&key, &stored)?;
             if known.is_none() && is_expected {
-                self.store.count_stored_blob()?;
+                self.store.count_stored_blob(1)?;
             }
             Ok::<_, Failure>(stored)
         })?;
         // It may have been removed after it was stored, as one that was here before and idle. From
         // here on it is too young for that.
         if self.host.blobs.size(cid).await.map_err(Failure::fault)? != Some(*size) {
+            self.forget_lost(&key)?;
             return Err(Failure::Fault(format!("the blob {cid} is gone")));
         }
         self.wake();
@@ -89,6 +90,16 @@ impl Pds {
             "size": size,
         } });
         Ok(front::typed(StatusCode::OK, api::JSON, blob.to_string().into()))
+    }
+
+    /// Forgets a blob whose bytes are not there, whether a record refers to it or not.
+    fn forget_lost(&self, key: &str) -> Result<(), SqlError> {
+        self.store.transaction(|| {
+            if self.store.blob(key)?.is_some() && self.store.is_blob_expected(key)? {
+                self.store.count_stored_blob(-1)?;
+            }
+            self.store.forget_blob(key)
+        })
     }
 
     /// Does what is due: removes blobs that no record has referred to for a day, and what an import

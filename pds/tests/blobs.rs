@@ -8,6 +8,7 @@ use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
 use client::{Client, DID, NOTE, PASSWORD, request};
+use nacre_pds::Reply;
 use nacre_pds::body::Body;
 use nacre_pds::dev::{Memory, account, block_on};
 use serde_json::{Value, json};
@@ -206,6 +207,33 @@ fn a_blob_that_is_wanted_again_while_others_are_removed_stays() {
     assert_eq!(get(&client, &blobs[left[0]]).status, 200);
     write(&client, "c", &[&blobs[left[1]]]);
     assert_eq!(get(&client, &blobs[left[1]]).body, bytes(left[1]));
+    client::verify(&client);
+}
+
+#[test]
+fn a_blob_whose_bytes_are_not_there_is_not_known() {
+    let client = Client::new();
+    let blob = client.upload("image/png", PNG);
+    write(&client, "a", &[&blob]);
+    for (bytes, referred) in [(b"nobody's".as_slice(), false), (PNG, true)] {
+        let path = "/xrpc/com.atproto.repo.uploadBlob";
+        let body = Body::from(bytes.to_vec());
+        let asked = client.pds.handle(request("POST", path, Some(&client.access), body), None);
+        let Reply::Upload(upload) = block_on(asked) else { panic!("an upload") };
+        let mut intake = upload.intake();
+        intake.take(bytes).unwrap();
+        let received = intake.finish();
+        client.host.blobs().borrow_mut().remove(&received.cid);
+        let response = block_on(client.pds.keep_blob(upload, &received));
+        assert_eq!(response.status(), 500);
+        let mut audit = client.pds.audit().unwrap();
+        block_on(client.pds.audit_blobs(&mut audit)).unwrap();
+        assert_eq!(audit.faults, Vec::<String>::new(), "{referred}");
+        assert_eq!(client.row_counts()["blob"], i64::from(!referred));
+    }
+    // It can be sent again.
+    client.upload("image/png", PNG);
+    assert_eq!(get(&client, &blob).body, PNG);
     client::verify(&client);
 }
 

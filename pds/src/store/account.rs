@@ -116,9 +116,9 @@ impl Store {
         )
     }
 
-    /// Counts one more of the blobs that records refer to as one that is here.
-    pub(crate) fn count_stored_blob(&self) -> Result<(), SqlError> {
-        self.run("update account set stored_blobs = stored_blobs + 1", &[])
+    /// Counts so many more of the blobs that records refer to as here.
+    pub(crate) fn count_stored_blob(&self, change: i64) -> Result<(), SqlError> {
+        self.run("update account set stored_blobs = stored_blobs + ?", &[integer(change)])
     }
 
     /// Sets the number of the last event.
