@@ -84,7 +84,8 @@ impl Launch {
         self.folder.announce(&url)?;
         let card = self.card(&url)?;
         let path = self.folder.private_file(DATABASE)?;
-        let blobs = BlobFolder::open(self.folder.blobs())?;
+        let blobs = BlobFolder::new(self.folder.blobs());
+        blobs.tidy()?;
         let server = Sqlite::open(&path)
             .map_err(OpenError::from)
             .and_then(|sql| host::open(self.config, Rc::new(sql), blobs, self.clients))

@@ -75,7 +75,7 @@ fn verify(args: &Verify) -> Result<(), Failure> {
         Some(account) => account.config(&folder)?,
         None => environment(args.env_file.as_deref())?,
     };
-    let blobs = BlobFolder::open(folder.blobs())?;
+    let blobs = BlobFolder::new(folder.blobs());
     let pds = Sqlite::open(&path)
         .map_err(OpenError::from)
         .and_then(|sql| host::open_unserved(config, Rc::new(sql), blobs))

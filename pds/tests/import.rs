@@ -295,6 +295,29 @@ fn revs_go_up_though_another_server_is_ahead() {
 }
 
 #[test]
+fn the_tables_of_an_import_are_those_that_they_take_the_place_of() {
+    let schema = |client: &Client| {
+        let mut tables = Vec::new();
+        let sql = "select sql from sqlite_master where sql is not null order by name";
+        let mut row = |row: &dyn nacre_pds::host::Row| {
+            let nacre_pds::host::Value::Text(sql) = row.value(0) else { panic!("text") };
+            // A table that was renamed has its name in quotes.
+            let words = sql.replace(['"', '\n'], " ");
+            let words = words.split_whitespace().filter(|word| !word.is_empty());
+            tables.push(words.collect::<Vec<_>>().join(" "));
+            Ok(())
+        };
+        client.host.sql().query(sql, &[], &mut row).unwrap();
+        tables
+    };
+    let client = Client::new();
+    let before = schema(&client);
+    assert!(before.len() > 8, "{before:?}");
+    assert_eq!(import(&client, &source(10).export()).status, 200);
+    assert_eq!(schema(&client), before);
+}
+
+#[test]
 fn imports_can_be_switched_off() {
     let host = Memory::new(7);
     let mut config = account(&host, PASSWORD);

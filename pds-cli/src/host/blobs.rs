@@ -1,6 +1,6 @@
 //! Blobs as files of a folder, each under its CID.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::BTreeMap;
 use core::ops::Range;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -28,15 +28,20 @@ struct Unfinished {
 }
 
 impl BlobFolder {
-    /// Takes a folder, and removes what an earlier process has left unfinished in it.
-    pub(crate) fn open(path: PathBuf) -> io::Result<Self> {
-        for entry in fs::read_dir(&path)? {
+    /// Takes a folder. Nothing is done in it.
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Removes what an earlier process has left unfinished.
+    pub(crate) fn tidy(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
             if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
                 fs::remove_file(entry.path())?;
             }
         }
-        Ok(Self { path })
+        Ok(())
     }
 
     /// Stores the body of an upload under the hash of what it holds.
@@ -138,17 +143,18 @@ impl Blobs for BlobFolder {
         let (path, after) = (self.path.clone(), after.map(ToString::to_string));
         Box::pin(async {
             let listed = in_thread(move || {
-                let mut first = BTreeSet::new();
+                let mut first = BTreeMap::new();
                 for entry in fs::read_dir(path)? {
                     let name = entry?.file_name().to_string_lossy().into_owned();
+                    let Ok(cid) = Cid::try_from(name.as_str()) else { continue };
                     if after.as_ref().is_none_or(|after| name > *after) {
-                        first.insert(name);
+                        first.insert(name, cid);
                     }
                     if first.len() > MAX_LISTED {
                         first.pop_last();
                     }
                 }
-                Ok(first.iter().filter_map(|name| Cid::try_from(name.as_str()).ok()).collect())
+                Ok(first.into_values().collect())
             });
             listed.await.map_err(|error| failed(&error))
         })

@@ -59,6 +59,13 @@ fn a_folder_is_verified_and_what_is_wrong_is_named() {
     let faults = report(&verify(folder.path()))["faults"].to_string();
     assert!(faults.contains(&format!("the blob {STRAY} is stored, and not known of")), "{faults}");
     std::fs::remove_file(stray).unwrap();
+    // What a server has not finished is none, and is for the next server to remove.
+    let unfinished = folder.path().join("blobs/.unfinished-0");
+    std::fs::write(&unfinished, "pea").unwrap();
+    assert_eq!(report(&verify(folder.path()))["faults"], json!([]));
+    assert!(unfinished.exists(), "nothing is changed");
+    assert_eq!(Server::dev(folder.path()).stop(), Some(0));
+    assert!(!unfinished.exists());
 
     for (damage, repair, fault) in [
         (
