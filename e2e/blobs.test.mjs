@@ -143,15 +143,7 @@ onEachHost("blobs", (server) => {
 
 	test("an upload that is broken off leaves nothing", async () => {
 		const before = await stored();
-		const { accessJwt } = await signIn(server());
-		const sending = request(new URL("/xrpc/com.atproto.repo.uploadBlob", server().url), {
-			method: "POST",
-			headers: {
-				authorization: `Bearer ${accessJwt}`,
-				"content-type": "image/png",
-				"content-length": 20 * MIB,
-			},
-		});
+		const sending = await begin(20 * MIB);
 		sending.on("error", () => {});
 		sending.write(randomBytes(7 * MIB));
 		await sleep(500);
@@ -197,10 +189,10 @@ onEachHost("blobs", (server) => {
 		return send(server(), `/xrpc/com.atproto.sync.getBlob?${params}`, { method, headers });
 	}
 
-	/** Announces a body and sends none of it. */
-	async function announce(length) {
+	/** Begins an upload of this many bytes, none of which are sent. */
+	async function begin(length) {
 		const { accessJwt } = await signIn(server());
-		const sending = request(new URL("/xrpc/com.atproto.repo.uploadBlob", server().url), {
+		return request(new URL("/xrpc/com.atproto.repo.uploadBlob", server().url), {
 			method: "POST",
 			headers: {
 				authorization: `Bearer ${accessJwt}`,
@@ -208,6 +200,11 @@ onEachHost("blobs", (server) => {
 				"content-length": length,
 			},
 		});
+	}
+
+	/** Announces a body and sends none of it. */
+	async function announce(length) {
+		const sending = await begin(length);
 		sending.flushHeaders();
 		const response = await new Promise((resolve, reject) => {
 			sending.once("response", resolve).once("error", reject);

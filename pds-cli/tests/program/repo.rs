@@ -54,19 +54,6 @@ fn a_folder_is_verified_and_what_is_wrong_is_named() {
     let text = program().args(["repo", "verify", "--dir"]).arg(folder.path()).output().unwrap();
     assert!(String::from_utf8(text.stdout).unwrap().starts_with("records   30\npages     "));
 
-    let stray = folder.path().join("blobs").join(STRAY);
-    std::fs::write(&stray, "pearl").unwrap();
-    let faults = report(&verify(folder.path()))["faults"].to_string();
-    assert!(faults.contains(&format!("the blob {STRAY} is stored, and not known of")), "{faults}");
-    std::fs::remove_file(stray).unwrap();
-    // What a server has not finished is none, and is for the next server to remove.
-    let unfinished = folder.path().join("blobs/.unfinished-0");
-    std::fs::write(&unfinished, "pea").unwrap();
-    assert_eq!(report(&verify(folder.path()))["faults"], json!([]));
-    assert!(unfinished.exists(), "nothing is changed");
-    assert_eq!(Server::dev(folder.path()).stop(), Some(0));
-    assert!(!unfinished.exists());
-
     for (damage, repair, fault) in [
         (
             "insert into blob (cid, mime_type, size) values ('bafkrei', 'text/plain', 5)",
@@ -107,6 +94,24 @@ fn a_folder_is_verified_and_what_is_wrong_is_named() {
         assert!(faults.contains(fault), "{faults} for {damage}");
         change(folder.path(), repair);
     }
+}
+
+#[test]
+fn blobs_that_no_server_knows_of_are_named_and_nothing_is_changed() {
+    let folder = tempdir().unwrap();
+    assert_eq!(Server::dev(folder.path()).stop(), Some(0));
+    let stray = folder.path().join("blobs").join(STRAY);
+    std::fs::write(&stray, "pearl").unwrap();
+    let faults = report(&verify(folder.path()))["faults"].to_string();
+    assert!(faults.contains(&format!("the blob {STRAY} is stored, and not known of")), "{faults}");
+    std::fs::remove_file(stray).unwrap();
+    // What a server has not finished is none, and is for the next server to remove.
+    let unfinished = folder.path().join("blobs/.unfinished-0");
+    std::fs::write(&unfinished, "pea").unwrap();
+    assert_eq!(report(&verify(folder.path()))["faults"], json!([]));
+    assert!(unfinished.exists(), "nothing is changed");
+    assert_eq!(Server::dev(folder.path()).stop(), Some(0));
+    assert!(!unfinished.exists());
 }
 
 #[test]
