@@ -1,6 +1,5 @@
 //! What `pds dev` and `pds serve` share: opening the account, and saying where it is served.
 
-use alloc::rc::Rc;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::io::{self, Write as _};
 use std::net::TcpListener;
@@ -86,9 +85,9 @@ impl Launch {
         let path = self.folder.private_file(DATABASE)?;
         let blobs = BlobFolder::new(self.folder.blobs());
         blobs.tidy()?;
-        let server = Sqlite::open(&path)
+        let server = Sqlite::open_logged(&path)
             .map_err(OpenError::from)
-            .and_then(|sql| host::open(self.config, Rc::new(sql), blobs, self.clients))
+            .and_then(|database| host::open(self.config, database, blobs, self.clients))
             .map_err(|error| DatabaseError { path, error })?;
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let served = host::serve(server, self.door.listeners, || {

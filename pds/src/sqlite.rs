@@ -1,6 +1,10 @@
 //! [`Sql`] on the SQLite library, for hosts that have an operating system.
 
 use alloc::borrow::Cow;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -14,6 +18,13 @@ pub struct Sqlite {
     connection: Connection,
 }
 
+/// The write-ahead log of a database whose commits do not wait for the disk: [`Sqlite::open_logged`].
+#[derive(Debug)]
+pub struct WriteAheadLog {
+    file: File,
+    commits: Arc<AtomicU64>,
+}
+
 impl Sqlite {
     /// Opens the database at `path`, making it where there is none.
     ///
@@ -23,7 +34,38 @@ impl Sqlite {
     ///
     /// [`SqlError`] if the file cannot be opened or is no database.
     pub fn open(path: &Path) -> Result<Self, SqlError> {
-        Self::prepare(Connection::open(path)?)
+        Self::prepare(Connection::open(path)?, "full")
+    }
+
+    /// Opens the database at `path`, making it where there is none, for a host that waits for the
+    /// disk itself.
+    ///
+    /// A transaction is in the log when it is committed, which a killed process does not take back,
+    /// and on the disk once a [`WriteAheadLog::sync`] that began later has ended. Where the power
+    /// fails in between, the last transactions are gone, all of one or nothing, and no earlier one.
+    ///
+    /// # Errors
+    ///
+    /// [`SqlError`] if a file cannot be opened or is no database.
+    pub fn open_logged(path: &Path) -> Result<(Self, WriteAheadLog), SqlError> {
+        // With "normal", SQLite waits for the disk only before and after it moves pages from the
+        // log to the database, and when it begins the log anew.
+        let mut sqlite = Self::prepare(Connection::open(path)?, "normal")?;
+        sqlite.connection.pragma_update(None, "wal_autocheckpoint", LOGGED_PAGES)?;
+        let commits = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&commits);
+        sqlite.connection.commit_hook(Some(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            false
+        }))?;
+        // The first read makes the log; it stays the same file until the connection is closed.
+        let _: i64 = sqlite.connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let mut name = path.as_os_str().to_owned();
+        name.push("-wal");
+        // Windows syncs only what is open for writing.
+        let file = File::options().read(true).write(true).open(name);
+        let file = file.map_err(|error| SqlError(format!("the write-ahead log: {error}")))?;
+        Ok((sqlite, WriteAheadLog { file, commits }))
     }
 
     /// Makes an empty database in memory.
@@ -32,7 +74,7 @@ impl Sqlite {
     ///
     /// [`SqlError`] if SQLite has no memory left.
     pub fn in_memory() -> Result<Self, SqlError> {
-        Self::prepare(Connection::open_in_memory()?)
+        Self::prepare(Connection::open_in_memory()?, "full")
     }
 
     /// Returns how many rows have been inserted, changed or removed since the database was opened.
@@ -41,11 +83,29 @@ impl Sqlite {
         self.connection.total_changes()
     }
 
-    fn prepare(connection: Connection) -> Result<Self, SqlError> {
+    fn prepare(connection: Connection, synchronous: &'static str) -> Result<Self, SqlError> {
         connection.pragma_update(None, "journal_mode", "wal")?;
-        connection.pragma_update(None, "synchronous", "full")?;
+        connection.pragma_update(None, "synchronous", synchronous)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok(Self { connection })
+    }
+}
+
+impl WriteAheadLog {
+    /// Returns how many transactions have been committed since the database was opened.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    /// Waits until every transaction that has been committed is on the disk. Any thread may.
+    ///
+    /// # Errors
+    ///
+    /// What the disk says. What it holds is not known then, and another attempt proves nothing:
+    /// systems report a lost page once.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
     }
 }
 
@@ -107,3 +167,59 @@ impl From<rusqlite::Error> for SqlError {
 
 /// More than the server has statements.
 const STATEMENTS: usize = 256;
+/// The length in pages at which the log is moved to the database, within the commit that makes it so
+/// long: 16 MiB, so that pages that change with every write are moved once for hundreds of them.
+const LOGGED_PAGES: u32 = 4_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(sqlite: &Sqlite, sql: &'static str) {
+        let mut body = || match sqlite.query(sql, &[], &mut |_| Ok(())) {
+            Ok(()) => Outcome::Commit,
+            Err(_) => Outcome::Rollback,
+        };
+        sqlite.transaction(&mut body).unwrap();
+    }
+
+    #[test]
+    fn the_log_counts_commits_and_holds_them_before_the_database_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.sqlite");
+        let (sqlite, log) = Sqlite::open_logged(&path).unwrap();
+        let none = log.commits();
+        write(&sqlite, "CREATE TABLE t (x INTEGER)");
+        let before = log.file.metadata().unwrap().len();
+        write(&sqlite, "INSERT INTO t VALUES (1)");
+        sqlite.query("INSERT INTO t VALUES (2)", &[], &mut |_| Ok(())).unwrap();
+        assert_eq!(log.commits() - none, 3);
+        write(&sqlite, "INSERT INTO absent VALUES (3)");
+        assert_eq!(log.commits() - none, 3, "what is rolled back is not counted");
+        log.sync().unwrap();
+        assert!(log.file.metadata().unwrap().len() > before, "the file is that of the log");
+    }
+
+    #[test]
+    fn the_log_stays_the_same_file_when_it_begins_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.sqlite");
+        let (sqlite, log) = Sqlite::open_logged(&path).unwrap();
+        write(&sqlite, "CREATE TABLE t (x BLOB)");
+        let page = "INSERT INTO t VALUES (zeroblob(4000))";
+        for _ in 0..2 * LOGGED_PAGES {
+            write(&sqlite, page);
+        }
+        let length = log.file.metadata().unwrap().len();
+        assert!(
+            length < 2 * 4_096 * u64::from(LOGGED_PAGES),
+            "{length}: moved at a bounded length"
+        );
+        let mut name = path.into_os_string();
+        name.push("-wal");
+        let now = std::fs::read(name).unwrap();
+        let mut ours = Vec::new();
+        io::Read::read_to_end(&mut &log.file, &mut ours).unwrap();
+        assert!(now == ours, "the file that is synced is the one that SQLite writes");
+    }
+}

@@ -1,6 +1,7 @@
 //! Blobs as files of a folder, each under its CID.
 
 use alloc::collections::BTreeMap;
+use alloc::rc::Rc;
 use core::ops::Range;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -15,10 +16,13 @@ use nacre_pds::body::{Body, BodyError};
 use nacre_pds::host::{Blobs, BlobsError};
 use tokio::task::spawn_blocking;
 
+use super::gate::Gate;
+
 /// The folder of an account's blobs.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct BlobFolder {
     path: PathBuf,
+    gate: Rc<Gate>,
 }
 
 /// A file that is removed unless it is kept.
@@ -30,7 +34,12 @@ struct Unfinished {
 impl BlobFolder {
     /// Takes a folder. Nothing is done in it.
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path }
+        Self { path, gate: Rc::default() }
+    }
+
+    /// Returns the folder of an account whose commits do not wait for the disk.
+    pub(crate) fn behind(self, gate: Rc<Gate>) -> Self {
+        Self { gate, ..self }
     }
 
     /// Removes what an earlier process has left unfinished.
@@ -131,7 +140,10 @@ impl Blobs for BlobFolder {
 
     fn remove(&self, cid: &Cid) -> LocalBoxFuture<'static, Result<(), BlobsError>> {
         let path = self.file(cid);
-        Box::pin(async {
+        let (gate, moment) = (Rc::clone(&self.gate), self.gate.now());
+        Box::pin(async move {
+            // A file must not be gone before the commit that forgets it is sure.
+            gate.pass(moment).await;
             match in_thread(|| fs::remove_file(path)).await {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&error)),
                 _ => Ok(()),

@@ -6,6 +6,7 @@
 mod alarm;
 mod blobs;
 mod body;
+mod gate;
 mod patience;
 mod peer;
 mod server;
@@ -15,16 +16,19 @@ mod system;
 mod websocket;
 
 use alloc::rc::Rc;
+use alloc::sync::Arc;
 use std::io;
 use std::net::TcpListener;
 
 use nacre_pds::config::Config;
 use nacre_pds::host::{Host, Sql};
+use nacre_pds::sqlite::{Sqlite, WriteAheadLog};
 use nacre_pds::{OpenError, Pds};
 use tokio::task::JoinSet;
 
 use self::alarm::ProcessAlarm;
 pub(crate) use self::blobs::BlobFolder;
+use self::gate::Gate;
 pub(crate) use self::peer::Clients;
 use self::server::Server;
 use self::sockets::Subscribers;
@@ -36,14 +40,17 @@ use crate::log;
 /// Opens the account to be served.
 pub(crate) fn open(
     config: Config,
-    sql: Rc<dyn Sql>,
+    (sql, log): (Sqlite, WriteAheadLog),
     blobs: BlobFolder,
     clients: Clients,
 ) -> Result<Server, OpenError> {
-    let sockets = Rc::new(Subscribers::default());
+    let gate = Rc::new(Gate::new(Arc::new(log)));
+    let blobs = blobs.behind(Rc::clone(&gate));
+    let sockets = Rc::new(Subscribers::new(Rc::clone(&gate)));
     let alarm = Rc::new(ProcessAlarm::default());
+    let sql = Rc::new(sql);
     let pds = account(config, sql, blobs.clone(), Rc::clone(&sockets), Rc::clone(&alarm))?;
-    Ok(Server::new(Rc::new(pds), sockets, blobs, alarm, clients))
+    Ok(Server::new(Rc::new(pds), sockets, blobs, alarm, gate, clients))
 }
 
 /// Opens the account for a command of its operator.
@@ -77,6 +84,10 @@ fn account(
 /// Serves the account until the process is told to stop; calls `ready` once it is reached.
 ///
 /// Must run within a `LocalSet`.
+///
+/// # Errors
+///
+/// What the system says of the listeners, or of the disk: what was not acknowledged by then never is.
 pub(crate) async fn serve(
     server: Server,
     listeners: Vec<TcpListener>,
@@ -91,13 +102,18 @@ pub(crate) async fn serve(
     let tending = tokio::task::spawn_local(server.tend());
     let mut signals = Signals::new()?;
     ready();
-    signals.next().await;
-    log(&"stopping; a second signal stops at once");
-    accepting.shutdown().await;
-    tending.abort();
+    let stopped = async {
+        signals.next().await;
+        log(&"stopping; a second signal stops at once");
+        accepting.shutdown().await;
+        tending.abort();
+        tokio::select! {
+            () = server.drain() => {}
+            () = signals.next() => {}
+        }
+    };
     tokio::select! {
-        () = server.drain() => {}
-        () = signals.next() => {}
+        () = stopped => Ok(()),
+        error = server.sync() => Err(error),
     }
-    Ok(())
 }

@@ -6,6 +6,7 @@ use core::convert::Infallible;
 use core::net::IpAddr;
 use core::pin::pin;
 use core::time::Duration;
+use std::io;
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue,
@@ -30,6 +31,7 @@ use tokio::time::{sleep, timeout};
 use super::alarm::ProcessAlarm;
 use super::blobs::BlobFolder;
 use super::body::{Outgoing, incoming};
+use super::gate::Gate;
 use super::patience::Patient;
 use super::peer::Clients;
 use super::sockets::{Membership, Subscribers};
@@ -42,6 +44,7 @@ pub(crate) struct Server {
     subscribers: Rc<Subscribers>,
     blobs: BlobFolder,
     alarm: Rc<ProcessAlarm>,
+    gate: Rc<Gate>,
     clients: Clients,
     places: Arc<Semaphore>,
     stop: watch::Sender<bool>,
@@ -63,16 +66,22 @@ impl Server {
         subscribers: Rc<Subscribers>,
         blobs: BlobFolder,
         alarm: Rc<ProcessAlarm>,
+        gate: Rc<Gate>,
         clients: Clients,
     ) -> Self {
         let places = Arc::new(Semaphore::new(usize::from(MAX_CONNECTIONS)));
         let stop = watch::Sender::new(false);
-        Self { pds, subscribers, blobs, alarm, clients, places, stop }
+        Self { pds, subscribers, blobs, alarm, gate, clients, places, stop }
     }
 
     /// Calls the account when it has something to do by itself, for ever.
     pub(crate) fn tend(&self) -> impl Future<Output = ()> + 'static {
         Rc::clone(&self.alarm).serve(Rc::clone(&self.pds))
+    }
+
+    /// Opens the output gate for what the disk holds; returns only when the disk fails.
+    pub(crate) async fn sync(&self) -> io::Error {
+        self.gate.tend().await
     }
 
     /// Accepts connections as long as there are places.
@@ -142,12 +151,15 @@ impl Server {
         // and keeps a panic to itself.
         let answered = spawn_local(async move {
             let _held = held;
-            match server.pds.handle(request, Some(client)).await {
+            let answer = match server.pds.handle(request, Some(client)).await {
                 Reply::Response(response) => Answer::Response(response),
                 Reply::Download(download) => Answer::Response(server.send(download).await),
                 Reply::Upload(upload) => Answer::Response(server.receive(upload).await),
                 Reply::Upgrade(subscription) => Answer::Upgrade(subscription),
-            }
+            };
+            // An answer that only reads may tell of what another request has just written.
+            server.gate.pass(server.gate.now()).await;
+            answer
         });
         match answered.await {
             Ok(Answer::Response(response)) => response,
@@ -273,6 +285,7 @@ const INTERNAL_ERROR: u16 = 1011;
 #[cfg(test)]
 mod tests {
     use core::cell::Cell;
+    use core::sync::atomic::Ordering;
 
     use nacre_pds::config::{Config, new_account};
     use nacre_pds::host::{Clock, Host};
@@ -280,6 +293,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::task::{LocalSet, yield_now};
 
+    use super::super::gate::tests::TestLog;
     use super::super::sockets::MAX_SUBSCRIBERS;
     use super::super::system::{SystemLog, SystemRng};
     use super::*;
@@ -302,10 +316,14 @@ mod tests {
     }
 
     async fn open() -> Running {
+        open_behind(Rc::default()).await
+    }
+
+    async fn open_behind(gate: Rc<Gate>) -> Running {
         let vars = new_account("pds.test", "alice.test", "password", &SystemRng).unwrap();
         let var = |name: &str| vars.iter().find(|var| var.0 == name).map(|var| var.1.clone());
         let clock = Rc::new(FragileClock::default());
-        let sockets = Rc::new(Subscribers::default());
+        let sockets = Rc::new(Subscribers::new(Rc::clone(&gate)));
         // None of these tests sends any.
         let blobs = BlobFolder::new("blobs".into());
         let alarm = Rc::new(ProcessAlarm::default());
@@ -321,7 +339,14 @@ mod tests {
         let pds = Pds::open(host, Config::from_vars(var).unwrap()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Running {
-            server: Rc::new(Server::new(Rc::new(pds), sockets, blobs, alarm, Clients::Direct)),
+            server: Rc::new(Server::new(
+                Rc::new(pds),
+                sockets,
+                blobs,
+                alarm,
+                gate,
+                Clients::Direct,
+            )),
             clock,
             listener,
         }
@@ -404,6 +429,48 @@ mod tests {
             assert_eq!(&answer, b"HTTP/1.1 101");
         };
         let serving = LocalSet::new();
+        serving.spawn_local(server.accept(listener));
+        serving.run_until(clients).await;
+    }
+
+    #[tokio::test]
+    async fn nothing_leaves_before_the_disk_holds_what_was_written() {
+        let (log, disk) = TestLog::new();
+        let gate = Rc::new(Gate::new(Arc::<TestLog>::clone(&log)));
+        let Running { server, listener, .. } = open_behind(gate).await;
+        let address = listener.local_addr().unwrap();
+        let subscribers = Rc::clone(&server.subscribers);
+        let clients = async {
+            let mut watching = send(address, SUBSCRIBE).await;
+            let mut head = [0; 12];
+            watching.read_exact(&mut head).await.unwrap();
+            while subscribers.list().is_empty() {
+                yield_now().await;
+            }
+            log.commits.store(1, Ordering::SeqCst);
+            subscribers.send(&subscribers.list(), b"the frame of the write");
+            let asking = send(address, HEALTH).await;
+            while log.syncs.load(Ordering::SeqCst) == 0 {
+                yield_now().await;
+            }
+            for _ in 0..100 {
+                yield_now().await;
+            }
+            assert!(asking.try_read(&mut [0]).is_err(), "the answer waits");
+            let mut seen = vec![0; 4096];
+            let count = watching.try_read(&mut seen).unwrap_or(0);
+            let seen = String::from_utf8_lossy(&seen[..count]).into_owned();
+            assert!(!seen.contains("the frame"), "the frame waits: {seen}");
+            disk.send(Ok(())).unwrap();
+            assert!(receive(asking).await.starts_with("HTTP/1.1 200 "));
+            let mut rest = Vec::new();
+            while !String::from_utf8_lossy(&rest).contains("the frame of the write") {
+                watching.read_buf(&mut rest).await.unwrap();
+            }
+        };
+        let serving = LocalSet::new();
+        let syncing = Rc::clone(&server);
+        serving.spawn_local(async move { syncing.sync().await });
         serving.spawn_local(server.accept(listener));
         serving.run_until(clients).await;
     }

@@ -13,12 +13,15 @@ use nacre_pds::host::{SocketId, Sockets};
 use tokio::sync::Notify;
 use tokio::task::yield_now;
 
+use super::gate::{Gate, Moment};
+
 /// The most subscribers at a time.
 pub(crate) const MAX_SUBSCRIBERS: usize = 128;
 
 /// All open sockets.
 #[derive(Default)]
 pub(crate) struct Subscribers {
+    gate: Rc<Gate>,
     last: Cell<u64>,
     open: RefCell<BTreeMap<SocketId, Rc<Subscriber>>>,
 }
@@ -26,6 +29,7 @@ pub(crate) struct Subscribers {
 /// One socket's side of the registry.
 #[derive(Default)]
 pub(crate) struct Subscriber {
+    gate: Rc<Gate>,
     state: RefCell<State>,
     /// Woken when there is a message.
     filled: Notify,
@@ -56,13 +60,19 @@ pub(crate) struct Membership {
 #[derive(Default)]
 struct State {
     attachment: Vec<u8>,
-    queue: VecDeque<Bytes>,
+    /// Messages, and what must be on the disk before each is sent.
+    queue: VecDeque<(Moment, Bytes)>,
     queued_bytes: usize,
     farewell: Option<Farewell>,
     gone: bool,
 }
 
 impl Subscribers {
+    /// Makes the registry of a host whose commits do not wait for the disk.
+    pub(crate) fn new(gate: Rc<Gate>) -> Self {
+        Self { gate, ..Self::default() }
+    }
+
     /// Adds a socket, or returns `None` where there are [`MAX_SUBSCRIBERS`] already.
     pub(crate) fn join(self: &Rc<Self>) -> Option<Membership> {
         if self.open.borrow().len() >= MAX_SUBSCRIBERS {
@@ -70,7 +80,8 @@ impl Subscribers {
         }
         let id = SocketId(self.last.get().saturating_add(1));
         self.last.set(id.0);
-        let subscriber = Rc::new(Subscriber::default());
+        let gate = Rc::clone(&self.gate);
+        let subscriber = Rc::new(Subscriber { gate, ..Subscriber::default() });
         self.open.borrow_mut().insert(id, Rc::clone(&subscriber));
         Some(Membership { subscribers: Rc::clone(self), id, subscriber })
     }
@@ -141,10 +152,17 @@ impl Sockets for Subscribers {
 }
 
 impl Subscriber {
-    /// Takes the next message off the queue.
-    pub(crate) fn pop(&self) -> Option<Bytes> {
+    /// Takes the next message off the queue once the disk holds what it tells; `None` where there is
+    /// none. Only one task may take.
+    pub(crate) async fn next(&self) -> Option<Bytes> {
+        let moment = self.state.borrow().queue.front()?.0;
+        self.gate.pass(moment).await;
+        self.pop()
+    }
+
+    fn pop(&self) -> Option<Bytes> {
         let mut state = self.state.borrow_mut();
-        let message = state.queue.pop_front()?;
+        let (_, message) = state.queue.pop_front()?;
         state.queued_bytes = state.queued_bytes.saturating_sub(message.len());
         if state.queued_bytes <= LOW_WATER_BYTES {
             self.drained.notify_waiters();
@@ -189,7 +207,7 @@ impl Subscriber {
         if queued_bytes > MAX_QUEUED_BYTES && !state.queue.is_empty() {
             return false;
         }
-        state.queue.push_back(message.share());
+        state.queue.push_back((self.gate.now(), message.share()));
         state.queued_bytes = queued_bytes;
         self.filled.notify_one();
         true

@@ -90,7 +90,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     loop {
-        while let Some(message) = subscriber.pop() {
+        while let Some(message) = subscriber.next().await {
             if sink.feed(Message::Binary(message)).await.is_err() {
                 return;
             }
