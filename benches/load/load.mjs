@@ -6,9 +6,11 @@
 
 import { readFileSync, readdirSync } from "node:fs";
 import http from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 
-import { Server, hosts } from "../../e2e/hosts.mjs";
+import { Server } from "../../e2e/hosts.mjs";
 import { procedure, query, signIn } from "../../e2e/xrpc.mjs";
+import { Workerd } from "./workerd.mjs";
 
 /** The load of one server, which has no records yet. */
 class Load {
@@ -22,6 +24,7 @@ class Load {
 
 	async begin() {
 		this.session = await signIn(this.server);
+		this.memoryAtFirst = this.memory();
 	}
 
 	/** Adds likes, posts and follows until there are so many records. */
@@ -36,6 +39,8 @@ class Load {
 		const of = (collection) => ({ repo: did, collection });
 		const create = () => this.create();
 		const rows = {};
+		const least = get("com.atproto.server.describeServer");
+		rows["describeServer, CPU: what any request takes"] = await this.cpu(500, least);
 		rows["createRecord, CPU"] = await this.cpu(300, create);
 		for (const inFlight of [1, 8, 32]) {
 			const name = `createRecord, ${inFlight} in flight`;
@@ -54,14 +59,49 @@ class Load {
 		rows["sync.getRecord, CPU"] = await this.cpu(300, () =>
 			get("com.atproto.sync.getRecord", { did, ...some() })(),
 		);
-		let mebibytes = 0;
-		const whole = await this.cpu(2, async () => {
-			const answer = await get("com.atproto.sync.getRepo", { did })();
-			mebibytes = answer.bytes.length / 2 ** 20;
+		const status = "com.atproto.server.checkAccountStatus";
+		const { accessJwt } = this.session;
+		rows["checkAccountStatus, CPU"] = await this.cpu(500, async () =>
+			expect(await query(this.server, status, {}, accessJwt)),
+		);
+		let car;
+		const whole = await this.cpu(3, async () => {
+			car = (await get("com.atproto.sync.getRepo", { did })()).bytes;
 		});
+		const mebibytes = car.length / 2 ** 20;
 		rows["getRepo, CPU per MiB"] = { ...whole, value: whole.value / mebibytes };
-		rows["memory of the processes"] = { unit: "MiB", value: this.memory() };
+		rows["memory over that at first"] = this.grown();
+		const back = await this.cpu(1, () => this.import(car));
+		rows["importRepo of the same, CPU per MiB"] = { ...back, value: back.value / mebibytes };
+		rows["memory over that at first, after the import"] = this.grown();
+		Object.assign(rows, await this.restart());
 		return rows;
+	}
+
+	async import(car) {
+		const { accessJwt } = this.session;
+		const headers = {
+			authorization: `Bearer ${accessJwt}`,
+			"content-type": "application/vnd.ipld.car",
+		};
+		const url = new URL("/xrpc/com.atproto.repo.importRepo", this.server.url);
+		const answer = await fetch(url, { method: "POST", headers, body: car });
+		if (answer.status !== 200) throw new Error(`import: ${answer.status} ${await answer.text()}`);
+	}
+
+	/** Starts the server again and measures its first commit. */
+	async restart() {
+		await this.server.stop();
+		await this.server.start();
+		await sleep(500);
+		const before = this.seconds();
+		await this.create();
+		const ms = (this.seconds() - before) * 1000;
+		return { "the first commit after a start, CPU": { unit: "ms", value: ms } };
+	}
+
+	grown() {
+		return { unit: "MiB", value: this.memory() - this.memoryAtFirst };
 	}
 
 	/** Measures the processor time of one operation, one after the other. */
@@ -238,8 +278,9 @@ const TICKS_PER_SECOND = 100;
 
 const sizes = process.argv.slice(2).map(Number);
 const results = [];
-for (const host of hosts) {
-	const server = await Server.start(host);
+const starts = { native: () => Server.start("native"), workerd: () => Workerd.start() };
+for (const host of process.env.NACRE_LOAD_HOSTS.split(" ")) {
+	const server = await starts[host]();
 	try {
 		const load = new Load(server);
 		await load.begin();

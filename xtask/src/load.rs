@@ -14,13 +14,14 @@ pub(crate) fn run(sizes: &[String]) -> Result<(), Error> {
     }
     let sizes = if sizes.is_empty() { &SIZES.map(str::to_owned) } else { sizes };
     start(cargo().args(["build", "--release", "--package", "nacre-pds-cli"]))?;
-    worker::build(worker::Routes::WithTests)?;
+    let modules = worker::build(worker::Routes::Released)?;
     node::npm_ci(&paths::e2e())?;
     let mut load = command(node::node()?, paths::root());
     load.arg("benches/load/load.mjs").args(sizes);
-    load.env("NACRE_E2E_HOSTS", "native workerd");
+    load.env("NACRE_LOAD_HOSTS", "native workerd");
     load.env("NACRE_PDS", paths::target()?.join("release/pds"));
-    load.env("NACRE_XTASK", env::current_exe().context("this program has no path")?);
+    load.env("NACRE_WORKER", modules);
+    load.env("NACRE_WORKERD", paths::e2e().join("node_modules/workerd/bin/workerd"));
     say("driving both hosts");
     let table = output(&mut load)?;
     println!("{table}");
@@ -29,6 +30,6 @@ pub(crate) fn run(sizes: &[String]) -> Result<(), Error> {
 
 const SIZES: [&str; 2] = ["10000", "100000"];
 const HEADING: &str = "## Operations of a running server";
-const HOW: &str = "`cargo xtask load`, over loopback, one client. CPU is the processor time of the \
-server's processes for one\noperation, one after the other; the rest is what the client saw, on a \
-machine that it shares with the server.";
+const HOW: &str = "`cargo xtask load`, over loopback, one client; workerd runs by itself. CPU is the \
+processor time of the server's process for\none operation, one after the other unless it says how many \
+were in flight; the rest is what the client saw, on a\nmachine that it shares with the server.";
