@@ -24,6 +24,10 @@ class Load {
 
 	async begin() {
 		this.session = await signIn(this.server);
+		// workerd lets its memory grow to some size whatever it is asked.
+		for (let done = 0; done < 12_000; done += 1) {
+			expect(await query(this.server, "com.atproto.server.describeServer"));
+		}
 		this.memoryAtFirst = this.memory();
 	}
 
@@ -70,10 +74,10 @@ class Load {
 		});
 		const mebibytes = car.length / 2 ** 20;
 		rows["getRepo, CPU per MiB"] = { ...whole, value: whole.value / mebibytes };
-		rows["memory over that at first"] = this.grown();
+		rows["memory over that of a server asked for nothing"] = this.grown();
 		const back = await this.cpu(1, () => this.import(car));
 		rows["importRepo of the same, CPU per MiB"] = { ...back, value: back.value / mebibytes };
-		rows["memory over that at first, after the import"] = this.grown();
+		rows["the same, after the import"] = this.grown();
 		Object.assign(rows, await this.restart());
 		return rows;
 	}

@@ -102,18 +102,32 @@ impl Pds {
         let mut import = None;
         let (mut seen, mut is_over) = (0_u64, false);
         while !is_over {
-            match body.next_piece().await {
-                Some(piece) => {
-                    let piece = piece?;
-                    seen += u64::try_from(piece.len()).unwrap_or(u64::MAX);
-                    if seen > MAX_IMPORT_BYTES {
-                        return Err(BodyError::TooLarge(0).into());
+            let (mut gathered, mut cut) = (0, None);
+            while gathered < BYTES_AT_ONCE {
+                match body.next_piece().await {
+                    Some(Ok(piece)) => {
+                        gathered += piece.len();
+                        decoder.push(&piece);
                     }
-                    decoder.push(&piece);
+                    Some(Err(error)) => {
+                        cut = Some(error);
+                        break;
+                    }
+                    None => {
+                        decoder.finish();
+                        break;
+                    }
                 }
-                None => decoder.finish(),
+            }
+            seen += u64::try_from(gathered).unwrap_or(u64::MAX);
+            if seen > MAX_IMPORT_BYTES {
+                return Err(BodyError::TooLarge(0).into());
             }
             is_over = self.store.transaction(|| self.take_blocks(&mut decoder, &mut import))?;
+            // What has come before is kept.
+            if let Some(error) = cut {
+                return Err(error.into());
+            }
         }
         Ok(import.ok_or(ImportError::Roots)?)
     }
@@ -257,6 +271,8 @@ const QUOTA: &str = "Cloudflare's free plan writes no more rows today. What has 
     the same file again after 00:00 UTC, and the import goes on where it stopped";
 /// How much is read of a CAR that is refused.
 const MAX_UNHEARD_BYTES: usize = 512 * 1024 * 1024;
+/// How much is gathered of a CAR for one transaction, as each writes the pages anew that it touches.
+const BYTES_AT_ONCE: usize = 256 * 1024;
 /// The longest CAR that is read.
 const MAX_IMPORT_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 
