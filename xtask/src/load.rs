@@ -1,8 +1,6 @@
 //! `cargo xtask load`: what the operations of a running server cost, on both hosts.
 
-use std::env;
-
-use crate::error::{Context, Error};
+use crate::error::Error;
 use crate::process::{cargo, command, output, run as start, say};
 use crate::{node, paths, results, worker};
 
@@ -28,7 +26,7 @@ pub(crate) fn run(sizes: &[String]) -> Result<(), Error> {
     results::save(HEADING, &format!("{HOW}\n\n{table}"))
 }
 
-const SIZES: [&str; 2] = ["10000", "100000"];
+const SIZES: [&str; 3] = ["10000", "100000", "1000000"];
 const HEADING: &str = "## Operations of a running server";
 const HOW: &str = "`cargo xtask load`, over loopback, one client; workerd runs by itself. CPU is the \
 processor time of the server's process for\none operation, one after the other unless it says how many \
