@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use nacre_pds::sqlite::Sqlite;
-use nacre_pds::{Audit, OpenError};
+use nacre_pds::{Audit, Healed, OpenError, Pds};
 use serde::Serialize;
 use tokio::runtime;
 
@@ -23,12 +23,18 @@ pub(crate) enum Command {
     ///
     /// Nothing is changed. The account is that of `pds dev` in this folder, or else the one that
     /// the environment describes, as for `pds serve`.
-    Verify(Verify),
+    Verify(Args),
+    /// Make anew what follows from the commit and the records, where it is not as it should be
+    ///
+    /// That is the tree's pages, counters, indices, and which blobs there are. Bytes that nothing
+    /// knows of are removed; a blob whose bytes are lost is listed as missing, for an app to send
+    /// again. Records that are lost are in a backup, if anywhere.
+    Heal(Args),
 }
 
-/// What `pds repo verify` is told.
+/// What these commands are told.
 #[derive(clap::Args, Debug)]
-pub(crate) struct Verify {
+pub(crate) struct Args {
     /// Folder of the account's data
     #[arg(long, default_value = ".nacre")]
     dir: PathBuf,
@@ -49,23 +55,27 @@ enum RepoError {
     Faults(PathBuf),
 }
 
-/// What a program is told.
-#[derive(Serialize)]
-struct Report<'a> {
-    records: u64,
-    pages: u64,
-    blobs: u64,
-    faults: &'a [String],
-}
-
 /// Runs a command.
 pub(crate) fn run(command: &Command) -> Result<(), Failure> {
     match command {
-        Command::Verify(args) => verify(args),
+        Command::Verify(args) => on_folder(args, async |pds, json| {
+            let audit = pds.audit_all().await?;
+            let said = if json { line(&audit)? } else { audit_text(&audit) };
+            Ok((said, audit))
+        }),
+        Command::Heal(args) => on_folder(args, async |pds, json| {
+            let healed = pds.heal().await?;
+            let said = if json { line(&healed)? } else { healed_text(&healed) };
+            Ok((said, healed.audit))
+        }),
     }
 }
 
-fn verify(args: &Verify) -> Result<(), Failure> {
+/// Has something done with the account in a folder, and prints what it says.
+fn on_folder(
+    args: &Args,
+    what: impl AsyncFnOnce(&Pds, bool) -> Result<(String, Audit), Failure>,
+) -> Result<(), Failure> {
     let path = args.dir.join(DATABASE);
     if !path.is_file() {
         return Err(RepoError::NoAccount(args.dir.clone()).into());
@@ -80,20 +90,24 @@ fn verify(args: &Verify) -> Result<(), Failure> {
         .map_err(OpenError::from)
         .and_then(|sql| host::open_unserved(config, Rc::new(sql), blobs))
         .map_err(|error| DatabaseError { path: path.clone(), error })?;
-    let mut audit = pds.audit()?;
     let runtime = runtime::Builder::new_current_thread().build()?;
-    runtime.block_on(pds.audit_blobs(&mut audit))?;
-    io::stdout().write_all(audit_text(&audit, args.json)?.as_bytes())?;
+    let (said, audit) = runtime.block_on(what(&pds, args.json))?;
+    io::stdout().write_all(said.as_bytes())?;
     if audit.faults.is_empty() { Ok(()) } else { Err(RepoError::Faults(path).into()) }
 }
 
-fn audit_text(audit: &Audit, json: bool) -> Result<String, Failure> {
+fn line(report: &impl Serialize) -> Result<String, Failure> {
+    Ok(serde_json::to_string(report)? + "\n")
+}
+
+fn audit_text(audit: &Audit) -> String {
     let Audit { records, pages, blobs, faults, .. } = audit;
-    if json {
-        let report = Report { records: *records, pages: *pages, blobs: *blobs, faults };
-        return Ok(serde_json::to_string(&report)? + "\n");
-    }
     let mut text: String = faults.iter().map(|fault| format!("fault     {fault}\n")).collect();
     text.push_str(&format!("records   {records}\npages     {pages}\nblobs     {blobs}\n"));
-    Ok(text)
+    text
+}
+
+fn healed_text(healed: &Healed) -> String {
+    let found = healed.found.iter().map(|fault| format!("found     {fault}\n"));
+    found.chain([audit_text(&healed.audit)]).collect()
 }

@@ -4,6 +4,7 @@
 //! access has made, and an input that has been parsed; it knows neither SQL nor CBOR.
 
 pub(crate) mod identity;
+pub(crate) mod operator;
 pub(crate) mod repo;
 pub(crate) mod server;
 pub(crate) mod sync;

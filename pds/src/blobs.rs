@@ -19,7 +19,7 @@ use crate::api::{self, Call, Failure};
 use crate::auth::access::{Access, Owner};
 use crate::body::Response;
 use crate::front;
-use crate::host::SqlError;
+use crate::host::{BlobsError, SqlError};
 use crate::store::StoredBlob;
 
 impl Pds {
@@ -130,13 +130,18 @@ impl Pds {
         for cid in self.store.blobs_idle_since(before_s)? {
             // It is forgotten first, so that no record can come to refer to what is being removed.
             if self.forget_idle(&cid, before_s)? {
-                self.removing.borrow_mut().insert(cid);
-                let removed = self.host.blobs.remove(&cid).await;
-                self.removing.borrow_mut().remove(&cid);
-                removed.map_err(Failure::fault)?;
+                self.remove_forgotten(&cid).await.map_err(Failure::fault)?;
             }
         }
         Ok(())
+    }
+
+    /// Removes the bytes of a blob that is not known of; nobody can send it meanwhile.
+    pub(crate) async fn remove_forgotten(&self, cid: &Cid) -> Result<(), BlobsError> {
+        self.removing.borrow_mut().insert(*cid);
+        let removed = self.host.blobs.remove(cid).await;
+        self.removing.borrow_mut().remove(cid);
+        removed
     }
 
     /// Forgets a blob if it still is idle, and has been since then; tells whether it did.

@@ -21,4 +21,4 @@ pub mod sqlite;
 mod store;
 
 pub use self::pds::{OpenError, Pds, Reply, Subscription};
-pub use self::repo::{Audit, AuditError};
+pub use self::repo::{Audit, AuditError, HealError, Healed};

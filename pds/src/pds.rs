@@ -143,6 +143,10 @@ impl Pds {
         if path == "/xrpc/_health" {
             return Ok(Reply::Response(self.health(&call.parts.method)?));
         }
+        if let Some(command) = path.strip_prefix("/operator/") {
+            let command = command.to_owned();
+            return api::operator::dispatch(self, &command, call).await;
+        }
         if !path.starts_with("/xrpc/") {
             return Err(XrpcError::not_found("Not Found").into());
         }

@@ -1,11 +1,15 @@
 //! The write path: prepare, apply, sequence. And the way back out: export.
 
+use core::future::poll_fn;
+use core::task::Poll;
+
 mod apply;
 mod audit;
 mod blobs;
 mod blocks;
 mod events;
 mod export;
+mod heal;
 mod import;
 mod prepare;
 mod subjects;
@@ -13,4 +17,19 @@ mod subjects;
 pub(crate) use self::apply::{Applied, WriteError};
 pub use self::audit::{Audit, AuditError};
 pub(crate) use self::export::Export;
+pub use self::heal::{HealError, Healed};
 pub(crate) use self::prepare::{PreparedWrite, ValidationStatus, cid, path, record, validate};
+
+/// Lets others have their turn.
+async fn pause() {
+    let mut waited = false;
+    poll_fn(|context| {
+        if waited {
+            return Poll::Ready(());
+        }
+        waited = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

@@ -226,7 +226,7 @@ fn a_blob_whose_bytes_are_not_there_is_not_known() {
         client.host.blobs().borrow_mut().remove(&received.cid);
         let response = block_on(client.pds.keep_blob(upload, &received));
         assert_eq!(response.status(), 500);
-        let mut audit = client.pds.audit().unwrap();
+        let mut audit = block_on(client.pds.audit()).unwrap();
         block_on(client.pds.audit_blobs(&mut audit)).unwrap();
         assert_eq!(audit.faults, Vec::<String>::new(), "{referred}");
         assert_eq!(client.row_counts()["blob"], i64::from(!referred));

@@ -112,7 +112,7 @@ fn an_upload_or_a_removal_that_fails_leaves_no_blob_that_is_not_there() {
         client.host.fail_after(Some(steps));
         let answer = client.upload_as(&client.access, "application/x-test", b"bytes");
         client.host.fail_after(None);
-        let mut audit = client.pds.audit().unwrap();
+        let mut audit = block_on(client.pds.audit()).unwrap();
         block_on(client.pds.audit_blobs(&mut audit)).unwrap();
         let unknown = |fault: &String| !fault.ends_with("is stored, and not known of");
         assert!(!audit.faults.iter().any(unknown), "{:?} at step {steps}", audit.faults);
@@ -132,7 +132,7 @@ fn an_upload_or_a_removal_that_fails_leaves_no_blob_that_is_not_there() {
         block_on(client.pds.tend());
         client.host.fail_after(None);
         let failed = !client.host.take_log().is_empty();
-        let mut audit = client.pds.audit().unwrap();
+        let mut audit = block_on(client.pds.audit()).unwrap();
         block_on(client.pds.audit_blobs(&mut audit)).unwrap();
         let unknown = |fault: &String| !fault.ends_with("is stored, and not known of");
         assert!(!audit.faults.iter().any(unknown), "{:?} at step {steps}", audit.faults);

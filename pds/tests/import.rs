@@ -102,7 +102,7 @@ fn what_is_missing_is_listed_and_comes_by_upload() {
     assert_eq!(blobs[0]["recordUri"], format!("at://{DID}/{NOTE}/blob"));
     client.upload("text/plain", b"pearl");
     assert_eq!(missing(&client), json!([]));
-    assert_eq!(client.pds.audit().unwrap().faults, Vec::<String>::new());
+    assert_eq!(nacre_pds::dev::block_on(client.pds.audit()).unwrap().faults, Vec::<String>::new());
 }
 
 #[test]

@@ -35,6 +35,10 @@ pub(crate) struct Visitor {
 #[derive(Debug)]
 pub(crate) struct Owner(());
 
+/// Who runs the server, by the operator's token alone.
+#[derive(Debug)]
+pub(crate) struct Operator(());
+
 /// The owner of an account that is active.
 #[derive(Debug)]
 pub(crate) struct ActiveOwner(Owner);
@@ -70,7 +74,7 @@ impl Access for Visitor {
 impl Access for Owner {
     fn admit(pds: &Pds, call: &Call) -> Result<Self, Failure> {
         let token = bearer(call)?;
-        if token.as_bytes().ct_eq(pds.config.auth_token.as_bytes()).into() {
+        if is_operators(pds, token) {
             return Ok(Self(()));
         }
         let claims = verified(pds, TokenType::Access, token)?;
@@ -83,6 +87,16 @@ impl Access for Owner {
             return Err(revoked().into());
         }
         Ok(Self(()))
+    }
+}
+
+impl Access for Operator {
+    fn admit(pds: &Pds, call: &Call) -> Result<Self, Failure> {
+        if is_operators(pds, bearer(call)?) {
+            Ok(Self(()))
+        } else {
+            Err(XrpcError::auth_required("This takes the AUTH_TOKEN of the server").into())
+        }
     }
 }
 
@@ -121,6 +135,10 @@ impl Access for AnyRefresh {
         let (_, id) = refresh_token(pds, call)?;
         Ok(Self { id })
     }
+}
+
+fn is_operators(pds: &Pds, token: &str) -> bool {
+    token.as_bytes().ct_eq(pds.config.auth_token.as_bytes()).into()
 }
 
 /// Returns the bearer token of a request.

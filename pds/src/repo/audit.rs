@@ -3,16 +3,19 @@
 use alloc::collections::VecDeque;
 
 use cid::Cid;
-use nacre_commit::Commit;
+use nacre_commit::{Commit, Head};
 use nacre_lexicon::cid_for;
 use nacre_mst::{Steps, Tree};
+use serde::Serialize;
 
+use super::pause;
 use crate::Pds;
 use crate::host::{BlobsError, SqlError};
-use crate::store::{Entered, RecordBlock, SnapshotError, Store};
+use crate::store::{Account, Entered, RecordBlock, SnapshotError, Store};
 
 /// What an audit has found.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Audit {
     /// How many records there are.
     pub records: u64,
@@ -20,6 +23,8 @@ pub struct Audit {
     pub blob_references: u64,
     /// How many blobs there are, with those that no record refers to.
     pub blobs: u64,
+    /// How many records are likes, reposts, follows and blocks, which are indexed by their subject.
+    pub subjects: u64,
     /// How many nodes the tree has.
     pub nodes: u64,
     /// How many pages the tree lies on.
@@ -35,6 +40,9 @@ pub enum AuditError {
     /// The store of blobs cannot be read.
     #[error(transparent)]
     Blobs(#[from] BlobsError),
+    /// The repository is written to all the time.
+    #[error("the repository did not stay the same for long enough; try again")]
+    Busy,
     /// The database cannot be read.
     #[error(transparent)]
     Database(#[from] SqlError),
@@ -52,15 +60,33 @@ impl Audit {
 }
 
 impl Pds {
-    /// Goes through the whole database, in one turn: the commit and its signature, every node of
-    /// the tree, every record, and every page, each of which must be in use once.
+    /// Goes through the whole database: the commit and its signature, every node of the tree, every
+    /// record, and every page, each of which must be in use once.
+    ///
+    /// Others have their turn meanwhile. If the repository changes, the audit begins anew.
     ///
     /// # Errors
     ///
-    /// [`SqlError`] if the database cannot be read.
-    pub fn audit(&self) -> Result<Audit, SqlError> {
-        let mut audit = Audit::default();
-        let account = self.account()?;
+    /// [`AuditError`] if the database cannot be read, or never stays the same.
+    pub async fn audit(&self) -> Result<Audit, AuditError> {
+        for _ in 0..MAX_BEGINNINGS {
+            let mut audit = Audit::default();
+            let Head { cid, data, .. } = self.account()?.head;
+            match Tree::load(data) {
+                Ok(tree) => self.audit_tree(tree, &mut audit).await?,
+                Err(error) => audit.fault(error.to_string()),
+            }
+            let account = self.account()?;
+            if account.head.cid == cid {
+                self.audit_account(&account, &mut audit)?;
+                return Ok(audit);
+            }
+        }
+        Err(AuditError::Busy)
+    }
+
+    /// Holds what is known of the account against what was counted; in one turn.
+    fn audit_account(&self, account: &Account, audit: &mut Audit) -> Result<(), SqlError> {
         match self.store.commit_block()?.map(|block| (cid_for(&block), Commit::decode(&block))) {
             Some((cid, Ok(commit))) => {
                 // A commit that was imported is kept as it came, under a rev of ours.
@@ -75,10 +101,6 @@ impl Pds {
             Some((_, Err(error))) => audit.fault(format!("the commit is none: {error}")),
             None => audit.fault("there is no commit".to_owned()),
         }
-        match Tree::load(account.head.data) {
-            Ok(tree) => self.audit_tree(tree, &mut audit)?,
-            Err(error) => audit.fault(error.to_string()),
-        }
         if u64::try_from(account.records) != Ok(audit.records) {
             audit.fault(format!("{} records were counted", account.records));
         }
@@ -92,11 +114,15 @@ impl Pds {
         if blobs != account.blobs {
             audit.fault(format!("{:?} were counted", account.blobs));
         }
-        self.audit_blob_rows(&mut audit)?;
+        let subjects = self.store.count_subjects()?;
+        if subjects != audit.subjects {
+            audit.fault(format!("the index has {subjects} entries of what records are about"));
+        }
+        self.audit_blob_rows(audit)?;
         let (pages, faults) = self.store.audit_pages(&account.head.data)?;
         audit.pages = pages;
         faults.into_iter().for_each(|fault| audit.fault(fault));
-        Ok(audit)
+        Ok(())
     }
 
     /// Holds the blobs that are known against those that are stored, for `audit` to tell of.
@@ -141,7 +167,7 @@ impl Pds {
     }
 
     /// Goes through the tree and the records together, both in the order of their paths.
-    fn audit_tree(&self, tree: Tree, audit: &mut Audit) -> Result<(), SqlError> {
+    async fn audit_tree(&self, tree: Tree, audit: &mut Audit) -> Result<(), SqlError> {
         let Some(mut snapshot) = self.store.snapshot(self.now_s()) else {
             audit.fault("the tree was not looked at: there are too many exports".to_owned());
             return Ok(());
@@ -149,13 +175,19 @@ impl Pds {
         let mut steps = Steps::new(tree);
         let mut records =
             Records { store: &self.store, last: String::new(), ahead: VecDeque::new() };
-        loop {
+        for step in 1_u64.. {
+            if step.is_multiple_of(STEPS_AT_ONCE) {
+                pause().await;
+            }
             if let Some(node) = steps.wanted() {
                 let bytes = match snapshot.enter(&node, None) {
                     Ok(Entered::Node(bytes)) => bytes,
                     Ok(Entered::Unchanged) => Vec::new(),
                     Err(SnapshotError::Database(error)) => return Err(error),
-                    Err(SnapshotError::Lost) => return Ok(()),
+                    Err(SnapshotError::Lost) => {
+                        audit.fault("the tree was not looked at to its end".to_owned());
+                        return Ok(());
+                    }
                 };
                 audit.nodes += 1;
                 if cid_for(&bytes) != node {
@@ -188,8 +220,9 @@ impl Pds {
                     audit.fault(format!("the tree has {path} where the record {} is", record.path));
                 }
             }
-            return Ok(());
+            break;
         }
+        Ok(())
     }
 
     /// Makes sure that blobs are idle if no record refers to them, and only then.
@@ -218,8 +251,13 @@ impl Pds {
         if let Some(cid) = unknown {
             audit.fault(format!("that {} refers to the blob {cid} is not known", record.path));
         }
-        if !self.is_subject_indexed(record)? {
-            audit.fault(format!("what {} is about is not in the index", record.path));
+        match self.is_subject_indexed(record)? {
+            Some(true) => audit.subjects += 1,
+            Some(false) => {
+                audit.subjects += 1;
+                audit.fault(format!("what {} is about is not in the index", record.path));
+            }
+            None => {}
         }
         Ok(())
     }
@@ -244,3 +282,8 @@ impl Records<'_> {
         Ok(next)
     }
 }
+
+/// How often an audit begins anew as the repository has changed.
+const MAX_BEGINNINGS: u32 = 5;
+/// After how many nodes and records others have their turn.
+const STEPS_AT_ONCE: u64 = 500;

@@ -3,6 +3,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
+use cid::Cid;
 use nacre_syntax::Tid;
 use nacre_xrpc::XrpcError;
 
@@ -116,6 +117,13 @@ pub(super) fn blobs_of(record: &[u8]) -> BTreeSet<String> {
     let Ok(blobs) = nacre_lexicon::blobs(record) else { return BTreeSet::new() };
     let legacy = blobs.legacy.iter().map(|blob| &blob.cid);
     blobs.typed.iter().map(|blob| &blob.cid).chain(legacy).map(ToString::to_string).collect()
+}
+
+/// Returns what a record says of one of its blobs: its type and its size.
+pub(super) fn described(record: &[u8], cid: &Cid) -> Option<(String, u64)> {
+    let blobs = nacre_lexicon::blobs(record).ok()?;
+    let found = blobs.typed.into_iter().find(|blob| blob.cid == *cid)?;
+    Some((found.mime_type, found.size))
 }
 
 impl From<BlobRefusal> for XrpcError {

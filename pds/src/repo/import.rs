@@ -8,8 +8,6 @@
 mod walk;
 
 use core::cell::{Cell, RefCell};
-use core::future::poll_fn;
-use core::task::Poll;
 
 use cid::Cid;
 use nacre_car::{CarError, Decoder, Step};
@@ -20,7 +18,7 @@ use nacre_xrpc::XrpcError;
 
 use self::walk::Import;
 use super::apply::CLOCK_ID;
-use super::events;
+use super::{events, pause};
 use crate::Pds;
 use crate::api::{Failure, invalid};
 use crate::body::{Body, BodyError};
@@ -54,8 +52,15 @@ pub(crate) enum ImportError {
     Database(#[from] SqlError),
 }
 
-/// Says, as long as it lives, that an import is under way.
-struct Under<'p>(&'p Cell<bool>);
+/// Says, as long as it lives, that the repository is being replaced.
+pub(super) struct Under<'p>(&'p Cell<bool>);
+
+impl<'p> Under<'p> {
+    /// Returns `None` if it is being replaced already.
+    pub(super) fn begin(importing: &'p Cell<bool>) -> Option<Self> {
+        (!importing.replace(true)).then_some(Self(importing))
+    }
+}
 
 impl Drop for Under<'_> {
     fn drop(&mut self) {
@@ -67,10 +72,9 @@ impl Pds {
     /// Replaces the repository by that of a CAR. Nothing is written to the old one meanwhile, which
     /// stays if the import does not come to its end.
     pub(crate) async fn import(&self, body: Body) -> Result<(), Failure> {
-        if self.importing.replace(true) {
+        let Some(_under) = Under::begin(&self.importing) else {
             return Err(invalid("Another import is under way").into());
-        }
-        let _under = Under(&self.importing);
+        };
         let staged = self.stage(body).await;
         self.wake();
         let import = staged?;
@@ -225,20 +229,6 @@ impl Pds {
         self.wake();
         Ok(())
     }
-}
-
-/// Lets others have their turn.
-async fn pause() {
-    let mut waited = false;
-    poll_fn(|context| {
-        if waited {
-            return Poll::Ready(());
-        }
-        waited = true;
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 fn broken(error: BuildError<SqlError>) -> SqlError {

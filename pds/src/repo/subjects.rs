@@ -66,15 +66,16 @@ impl Pds {
         Ok(())
     }
 
-    /// Returns whether the index has what a record is about, if it ought to.
-    pub(super) fn is_subject_indexed(&self, record: &RecordBlock) -> Result<bool, SqlError> {
-        match subject(&record.path.collection(), &record.value) {
-            Some(subject) => {
-                let rkey = record.path.rkey();
-                Ok(self.store.rkeys_about(&subject)?.iter().any(|found| *found == rkey))
-            }
-            None => Ok(true),
-        }
+    /// Returns whether the index has what a record is about, or `None` where it need not.
+    pub(super) fn is_subject_indexed(
+        &self,
+        record: &RecordBlock,
+    ) -> Result<Option<bool>, SqlError> {
+        let Some(subject) = subject(&record.path.collection(), &record.value) else {
+            return Ok(None);
+        };
+        let rkey = record.path.rkey();
+        Ok(Some(self.store.rkeys_about(&subject)?.iter().any(|found| *found == rkey)))
     }
 }
 

@@ -121,6 +121,14 @@ impl Store {
         self.run("update account set stored_blobs = stored_blobs + ?", &[integer(change)])
     }
 
+    /// Sets how many blobs records refer to.
+    pub(crate) fn set_blob_counts(&self, counts: BlobCounts) -> Result<(), SqlError> {
+        self.run(
+            "update account set expected_blobs = ?, stored_blobs = ?",
+            &[integer(counts.expected), integer(counts.stored)],
+        )
+    }
+
     /// Sets the number of the last event.
     pub(crate) fn set_seq(&self, seq: i64) -> Result<(), SqlError> {
         self.run("update account set seq = ?", &[integer(seq)])

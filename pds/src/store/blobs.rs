@@ -98,6 +98,13 @@ impl Store {
         Ok(self.first(found, &[text(cid)], |_| Ok(()))?.is_some())
     }
 
+    /// Returns a record that refers to a blob.
+    pub(crate) fn record_with_blob(&self, cid: &str) -> Result<Option<RepoPath>, SqlError> {
+        self.first("select path from blob_ref where cid = ? limit 1", &[text(cid)], |row| {
+            row.parsed(0, |path| Some(RepoPath::parse(path).ok()?.to_owned()))
+        })
+    }
+
     /// Tells whether this record is known to refer to a blob.
     pub(crate) fn has_blob_ref(&self, cid: &str, path: &RepoPath) -> Result<bool, SqlError> {
         let found = "select 1 from blob_ref where cid = ? and path = ?";

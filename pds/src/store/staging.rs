@@ -122,6 +122,15 @@ impl Store {
         )
     }
 
+    /// Stages that a record which is here, and stays, refers to a blob.
+    pub(crate) fn stage_kept_blob_ref(&self, blob: &str, path: &RepoPath) -> Result<(), SqlError> {
+        self.run(
+            "insert or ignore into import_blob_ref (cid, path, rev)
+             select ?, path, rev from record where path = ?",
+            &[text(blob), text(path.as_str())],
+        )
+    }
+
     /// Returns the bytes of a staged record.
     pub(crate) fn staged_value(&self, path: &RepoPath) -> Result<Option<Vec<u8>>, SqlError> {
         let value = "select value from import_record where path = ?";
@@ -143,9 +152,14 @@ impl Store {
     /// Puts what was staged in the place of what was there, and says of each blob anew whether it
     /// is idle. Exports that are under way end.
     pub(crate) fn swap_in(&self, now_s: i64) -> Result<(), SqlError> {
+        self.run("drop table record", &[])?;
+        self.run("alter table import_record rename to record", &[])?;
+        self.swap_in_derived(now_s)
+    }
+
+    /// Puts what was staged in the place of all that follows from the records.
+    pub(crate) fn swap_in_derived(&self, now_s: i64) -> Result<(), SqlError> {
         for statement in [
-            "drop table record",
-            "alter table import_record rename to record",
             "drop table page",
             "alter table import_page rename to page",
             "drop table subject",

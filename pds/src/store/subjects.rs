@@ -25,6 +25,12 @@ impl Store {
         )
     }
 
+    /// Counts what records are about. It reads all of it.
+    pub(crate) fn count_subjects(&self) -> Result<u64, SqlError> {
+        let counted = self.first("select count(*) from subject", &[], |row| row.integer(0))?;
+        Ok(counted.and_then(|count| count.try_into().ok()).unwrap_or_default())
+    }
+
     /// Forgets what a record was about.
     pub(crate) fn remove_subject<S: AsRef<str>>(
         &self,

@@ -263,7 +263,7 @@ pub(crate) fn verify(client: &Client) -> u64 {
     // Nothing else is there.
     let rows = client.row_counts();
     assert_eq!(i64::try_from(repo.records).unwrap(), rows["record"]);
-    let audit = client.pds.audit().unwrap();
+    let audit = block_on(client.pds.audit()).unwrap();
     assert_eq!(audit.faults, Vec::<String>::new());
     assert_eq!(i64::try_from(audit.pages).unwrap(), rows["page"]);
     repo.records
