@@ -18,6 +18,10 @@ fn verify(folder: &Path) -> Output {
     program().args(["repo", "verify", "--json", "--dir"]).arg(folder).output().unwrap()
 }
 
+fn heal(folder: &Path) -> Output {
+    program().args(["repo", "heal", "--json", "--dir"]).arg(folder).output().unwrap()
+}
+
 fn report(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -94,6 +98,35 @@ fn a_folder_is_verified_and_what_is_wrong_is_named() {
         assert!(faults.contains(fault), "{faults} for {damage}");
         change(folder.path(), repair);
     }
+}
+
+#[test]
+fn what_follows_from_the_records_is_healed() {
+    let folder = tempdir().unwrap();
+    let server = Server::dev(folder.path());
+    let token = log_in(&server);
+    let input = json!({
+        "repo": server.says("did"), "collection": "com.example.pearl", "rkey": "k",
+        "record": { "text": "pearl" },
+    });
+    assert_eq!(call(&server, "com.atproto.repo.createRecord", &token, &input).status, 200);
+    assert_eq!(server.stop(), Some(0));
+    let healed = heal(folder.path());
+    assert_eq!((healed.status.code(), &report(&healed)["found"]), (Some(0), &json!([])));
+
+    change(folder.path(), "update account set records = 31");
+    std::fs::write(folder.path().join("blobs").join(STRAY), "pearl").unwrap();
+    let text = program().args(["repo", "heal", "--dir"]).arg(folder.path()).output().unwrap();
+    assert_eq!(text.status.code(), Some(0));
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("found     31 records were counted\n"), "{text}");
+    assert!(text.contains(&format!("found     the blob {STRAY} is stored, and not")), "{text}");
+    assert!(text.ends_with("records   1\npages     0\nblobs     0\n"), "{text}");
+    assert_eq!(report(&verify(folder.path()))["faults"], json!([]));
+
+    change(folder.path(), "delete from record");
+    let told = failure(program().args(["repo", "heal", "--dir"]).arg(folder.path()));
+    assert!(told.contains("only a backup or an import can mend"), "{told}");
 }
 
 #[test]

@@ -119,9 +119,13 @@ impl Pds {
             audit.fault(format!("the index has {subjects} entries of what records are about"));
         }
         self.audit_blob_rows(audit)?;
-        let (pages, faults) = self.store.audit_pages(&account.head.data)?;
-        audit.pages = pages;
-        faults.into_iter().for_each(|fault| audit.fault(fault));
+        match self.store.audit_pages(&account.head.data) {
+            Ok((pages, faults)) => {
+                audit.pages = pages;
+                faults.into_iter().for_each(|fault| audit.fault(fault));
+            }
+            Err(error) => audit.fault(error.to_string()),
+        }
         Ok(())
     }
 
@@ -183,7 +187,10 @@ impl Pds {
                 let bytes = match snapshot.enter(&node, None) {
                     Ok(Entered::Node(bytes)) => bytes,
                     Ok(Entered::Unchanged) => Vec::new(),
-                    Err(SnapshotError::Database(error)) => return Err(error),
+                    Err(SnapshotError::Database(error)) => {
+                        audit.fault(error.to_string());
+                        return Ok(());
+                    }
                     Err(SnapshotError::Lost) => {
                         audit.fault("the tree was not looked at to its end".to_owned());
                         return Ok(());

@@ -1,0 +1,218 @@
+//! Healing: what follows from the commit and the records comes back, whatever was done to it; what
+//! does not follow is said to be lost.
+
+#![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
+
+mod client;
+
+use client::{Answer, Client, NOTE, a_note, request};
+use nacre_pds::body::Body;
+use nacre_pds::config::new_account;
+use nacre_pds::dev::{Memory, account, block_on};
+use nacre_pds::{HealError, Healed};
+use serde_json::{Value, json};
+
+const FOLLOW: &str = "app.bsky.graph.follow";
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n with more behind it";
+
+/// A server with notes, follows, and blobs that are referred to and not.
+fn lived_in() -> Client {
+    let client = Client::new();
+    let notes = (0..180).map(|number| (NOTE, format!("k{number}"), a_note("pearl")));
+    let follows = (0..20).map(|number| {
+        let record = json!({
+            "$type": FOLLOW,
+            "subject": format!("did:web:n{number}.example"),
+            "createdAt": "2026-01-01T00:00:00.000Z",
+        });
+        let key = char::from(b'a' + u8::try_from(number).unwrap());
+        (FOLLOW, format!("3kfollow{key}2222"), record)
+    });
+    let writes = notes.chain(follows).map(|(collection, rkey, value)| {
+        json!({
+            "$type": "com.atproto.repo.applyWrites#create",
+            "collection": collection, "rkey": rkey, "value": value,
+        })
+    });
+    let input = json!({ "repo": client::DID, "writes": writes.collect::<Vec<_>>() });
+    client.post("com.atproto.repo.applyWrites", &input).json(200);
+    let blob = client.upload("image/png", PNG);
+    client.create(NOTE, "image", with_blob(&blob)).json(200);
+    client.upload("text/plain", b"nobody's");
+    client
+}
+
+/// The same server in another process, which knows nothing of what this one has in memory.
+fn again(client: &Client) -> Client {
+    let config = account(&Memory::new(7), client::PASSWORD);
+    let access = client.access.clone();
+    Client { access, ..Client::with_config(client.host.clone(), config) }
+}
+
+fn with_blob(blob: &Value) -> Value {
+    json!({ "$type": NOTE, "text": "look", "image": blob })
+}
+
+/// Calls what the operator's token opens.
+fn operate(client: &Client, verb: &str, command: &str) -> Answer {
+    let vars = new_account("pds.test", "alice.test", client::PASSWORD, &*Memory::new(7).host().rng);
+    let vars = vars.unwrap();
+    let token = vars.iter().find(|(name, _)| *name == "AUTH_TOKEN").unwrap().1.clone();
+    client.send(request(verb, &format!("/operator/{command}"), Some(&token), Body::Empty))
+}
+
+fn damage(client: &Client, sql: &'static str) {
+    client.host.sql().query(sql, &[], &mut |_| Ok(())).unwrap();
+}
+
+/// Asks for what only the owner sees.
+fn own(client: &Client, method: &str) -> Value {
+    let path = format!("/xrpc/{method}");
+    client.send(request("GET", &path, Some(&client.access), Body::Empty)).json(200)
+}
+
+/// What a client sees.
+fn state(client: &Client) -> (Vec<u8>, Value, Value) {
+    let status = own(client, "com.atproto.server.checkAccountStatus");
+    let blobs = client.query("com.atproto.sync.listBlobs", "did=did:web:pds.test").json(200);
+    (client.export(), status, blobs)
+}
+
+#[test]
+fn what_is_whole_is_left_alone() {
+    let client = lived_in();
+    let rows = client.host.rows().1;
+    let Healed { found, audit } = block_on(client.pds.heal()).unwrap();
+    assert_eq!((found, audit.records), (Vec::new(), 201));
+    assert_eq!(client.host.rows().1, rows);
+}
+
+#[test]
+fn whatever_follows_from_the_records_comes_back() {
+    for sql in [
+        "delete from page",
+        "delete from page where id in (select id from page limit 1)",
+        "update page set bytes = x'00'",
+        "insert into page (id, rev, bytes) select 9999, rev, root_page from account",
+        "update account set root_page = x''",
+        "update account set records = 1, nodes = 7, expected_blobs = 9, stored_blobs = 9",
+        "update account set data = commit_cid",
+        "delete from subject",
+        "insert into subject (subject, rkey) values (x'00112233445566778899aabbccddeeff', 'k')",
+        "delete from blob_ref",
+        "insert into blob_ref (cid, path, rev) values ('bafkrei', 'com.example.note/k1', '')",
+        "delete from blob where idle_since_s is null",
+        "update blob set size = 5",
+        "update blob set idle_since_s = 5",
+        "update blob set idle_since_s = null",
+        "insert into blob (cid, mime_type, size) values ('none', 'text/plain', 5)",
+    ] {
+        let client = lived_in();
+        let before = state(&client);
+        damage(&client, sql);
+        let client = again(&client);
+        let Healed { found, audit } = block_on(client.pds.heal()).unwrap();
+        assert!(!found.is_empty(), "{sql}");
+        assert_eq!(audit.faults, Vec::<String>::new(), "{sql}");
+        if sql.contains("size") {
+            // The bytes of a blob that have another number are not believed.
+            let blob = client.upload("image/png", PNG);
+            assert_eq!(blob["mimeType"], "image/png");
+            client.upload("text/plain", b"nobody's");
+        }
+        assert_eq!(state(&client), before, "{sql}");
+        client.create(NOTE, "new", a_note("new")).json(200);
+        client.delete(NOTE, "new").json(200);
+        client::verify(&client);
+    }
+}
+
+#[test]
+fn blobs_are_what_is_stored() {
+    let client = lived_in();
+    let blob = client.upload("image/png", PNG);
+    let key = blob["ref"]["$link"].as_str().unwrap().to_owned();
+    let cid = key.parse().unwrap();
+    let stray = client.upload("text/plain", b"stray");
+    damage(&client, "delete from blob");
+    let healed = block_on(client.pds.heal()).unwrap();
+    assert_eq!(healed.audit.faults, Vec::<String>::new());
+    // One is taken in, as a record says what it is; the others are nobody's.
+    assert_eq!(healed.audit.blobs, 1);
+    let stray = stray["ref"]["$link"].as_str().unwrap().parse().unwrap();
+    assert!(!client.host.blobs().borrow().contains_key(&stray));
+    let params = format!("did=did:web:pds.test&cid={key}");
+    let served = client.query("com.atproto.sync.getBlob", &params);
+    assert_eq!(served.headers["content-type"], "image/png");
+
+    client.host.blobs().borrow_mut().remove(&cid);
+    let healed = block_on(client.pds.heal()).unwrap();
+    assert_eq!(healed.found, [format!("the blob {cid} is not stored")]);
+    let missing = own(&client, "com.atproto.repo.listMissingBlobs");
+    assert_eq!(missing["blobs"][0]["cid"], key);
+    client.upload("image/png", PNG);
+    client::verify(&client);
+}
+
+#[test]
+fn what_is_lost_is_said_to_be() {
+    for (sql, lost) in [
+        ("update record set value = x'a0' where path = 'com.example.note/k7'", "k7 is damaged"),
+        ("delete from record where path = 'com.example.note/k7'", "records are lost"),
+        ("update account set commit_block = x'a0'", "the commit is damaged"),
+    ] {
+        let client = lived_in();
+        damage(&client, sql);
+        let client = again(&client);
+        let rows = client.row_counts();
+        let error = block_on(client.pds.heal()).unwrap_err();
+        assert!(error.to_string().contains(lost), "{error}");
+        assert!(!matches!(error, HealError::Database(_)), "{error:?}");
+        let (page, records) = (rows["page"], rows["record"]);
+        assert_eq!((page, records), (client.row_counts()["page"], client.row_counts()["record"]));
+        assert_eq!(operate(&client, "POST", "heal").json(409)["error"], "CannotHeal");
+    }
+}
+
+#[test]
+fn a_step_that_fails_leaves_what_can_be_healed() {
+    let client = lived_in();
+    let before = state(&client);
+    let mut steps = 0;
+    loop {
+        damage(&client, "delete from subject");
+        damage(&client, "update account set records = 1");
+        client.host.fail_after(Some(steps));
+        let healed = block_on(client.pds.heal());
+        client.host.fail_after(None);
+        if healed.is_ok() {
+            break;
+        }
+        steps += 3;
+    }
+    assert!(steps > 100, "{steps}: it was tried at many of its steps");
+    assert_eq!(state(&client), before);
+    client::verify(&client);
+}
+
+#[test]
+fn the_operator_verifies_and_heals_and_nobody_else() {
+    let client = lived_in();
+    damage(&client, "delete from subject");
+    let found = operate(&client, "GET", "verify").json(200);
+    assert_eq!((&found["records"], found["faults"].as_array().unwrap().len()), (&json!(201), 21));
+    let healed = operate(&client, "POST", "heal").json(200);
+    assert_eq!((healed["found"].as_array().unwrap().len(), &healed["faults"]), (21, &json!([])));
+    assert_eq!(operate(&client, "GET", "verify").json(200)["faults"], json!([]));
+
+    assert_eq!(operate(&client, "GET", "heal").status, 400);
+    assert_eq!(operate(&client, "POST", "verify").status, 400);
+    assert_eq!(operate(&client, "GET", "else").status, 404);
+    for (token, status) in [(None, 401), (Some(&*client.access), 401), (Some("none"), 401)] {
+        for (verb, command) in [("GET", "verify"), ("POST", "heal")] {
+            let path = format!("/operator/{command}");
+            let answer = client.send(request(verb, &path, token, Body::Empty));
+            assert_eq!(answer.status, status, "{token:?}");
+        }
+    }
+}
