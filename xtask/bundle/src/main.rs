@@ -37,6 +37,8 @@ fn bundle(module: &Path, shim: &Path, folder: &Path) -> Result<(), Box<dyn Error
     bindgen.input_path(module).out_name("index").typescript(false).module(true)?;
     // The shim starts a fresh instance after a panic: these two give it the means.
     bindgen.reset_state_function(true).force_enable_abort_handler(true);
+    // A sixth of the whole. A panic says where it was without them.
+    bindgen.remove_name_section(true);
     bindgen.generate(folder)?;
 
     let index = folder.join("index.js");
