@@ -3,6 +3,7 @@
 use core::future::poll_fn;
 use core::task::Poll;
 
+mod activation;
 mod apply;
 mod audit;
 mod blobs;

@@ -56,8 +56,11 @@ routes! {
     "com.atproto.repo.putRecord" Procedure ActiveOwner => repo::write::put_record;
     "com.atproto.repo.uploadBlob" Procedure Owner => repo::blob::upload_blob;
 
+    "com.atproto.server.activateAccount" Procedure Owner => server::activation::activate_account;
     "com.atproto.server.checkAccountStatus" Query Owner => server::status::check_account_status;
     "com.atproto.server.createSession" Procedure Public => server::session::create_session;
+    "com.atproto.server.deactivateAccount" Procedure Owner =>
+        server::activation::deactivate_account;
     "com.atproto.server.deleteSession" Procedure AnyRefresh => server::session::delete_session;
     "com.atproto.server.describeServer" Query Public => server::describe_server;
     // A name that some clients know it by.

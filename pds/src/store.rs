@@ -28,7 +28,7 @@ use cid::Cid;
 
 use crate::host::{Outcome, Row, Sql, SqlError, Value};
 
-pub(crate) use self::account::{Account, BlobCounts};
+pub(crate) use self::account::{Account, BlobCounts, DEACTIVATED};
 pub(crate) use self::blobs::{BlobPage, StoredBlob};
 pub(crate) use self::bulk::PageMaker;
 pub(crate) use self::page::Found;

@@ -1,5 +1,6 @@
 //! `com.atproto.server.*`
 
+pub(crate) mod activation;
 pub(crate) mod session;
 pub(crate) mod status;
 

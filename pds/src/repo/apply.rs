@@ -105,7 +105,7 @@ impl Pds {
                 1,
                 &events::identity(1, did.as_str(), identity.handle.as_str(), &time),
             )?;
-            self.store.put_event(2, &events::active_account(2, did.as_str(), &time))?;
+            self.store.put_event(2, &events::account(2, did.as_str(), None, &time))?;
             self.store.put_event(3, &events::commit(3, &diff, &car, &time))?;
             self.store
                 .put_event(4, &events::sync(4, &diff.commit, &diff.cid, &diff.bytes, &time))?;

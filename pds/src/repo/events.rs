@@ -61,7 +61,7 @@ pub(super) fn identity(seq: i64, did: &str, handle: &str, time: &str) -> Vec<u8>
     IdentityEvent { seq, did, handle: Some(handle), time }.encode()
 }
 
-/// Returns the frame of an `#account` that is active.
-pub(super) fn active_account(seq: i64, did: &str, time: &str) -> Vec<u8> {
-    AccountEvent { seq, did, active: true, status: None, time }.encode()
+/// Returns the frame of an `#account`, which is active if there is no `status`.
+pub(super) fn account(seq: i64, did: &str, status: Option<&str>, time: &str) -> Vec<u8> {
+    AccountEvent { seq, did, active: status.is_none(), status, time }.encode()
 }

@@ -129,6 +129,14 @@ impl Store {
         )
     }
 
+    /// Sets whether the account takes part, and the number of the event that tells so.
+    pub(crate) fn set_active(&self, active: bool, seq: i64) -> Result<(), SqlError> {
+        self.run(
+            "update account set active = ?, seq = ?",
+            &[integer(i64::from(active)), integer(seq)],
+        )
+    }
+
     /// Sets the number of the last event.
     pub(crate) fn set_seq(&self, seq: i64) -> Result<(), SqlError> {
         self.run("update account set seq = ?", &[integer(seq)])
@@ -138,7 +146,7 @@ impl Store {
 impl Account {
     /// Returns why the account is not active, in the protocol's words.
     pub(crate) fn status(&self) -> Option<&'static str> {
-        (!self.active).then_some("deactivated")
+        (!self.active).then_some(DEACTIVATED)
     }
 
     /// Returns the rev of the present commit.
@@ -151,3 +159,6 @@ impl Account {
         self.head.cid
     }
 }
+
+/// What an account is, in the protocol's words, whose owner has had it leave.
+pub(crate) const DEACTIVATED: &str = "deactivated";

@@ -1,0 +1,147 @@
+// A large repository: out to a slow reader while it is written to, and back in.
+
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import http from "node:http";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { verifyRepoCar } from "@atproto/repo";
+
+import { onEachHost } from "./hosts.mjs";
+import { exportRepo, latestCommit, procedure, query, send, signIn, writer } from "./xrpc.mjs";
+
+onEachHost("large repository", (server) => {
+	test("a reader of 50 kB/s gets one commit whole, and holds up nobody", async () => {
+		const session = await signIn(server());
+		for (let first = 0; first < RECORDS; first += 200) {
+			const writes = Array.from({ length: 200 }, (_, index) => note(first + index));
+			const input = { repo: server().did, writes };
+			const method = "com.atproto.repo.applyWrites";
+			(await procedure(server(), method, input, session.accessJwt)).expect();
+		}
+		const { cid, rev } = await latestCommit(server());
+		const slow = await SlowReader.begin(server());
+		const { create, delete: remove } = writer(server(), session);
+		let writes = 0;
+		const writing = (async () => {
+			while (!slow.isFast) {
+				await create(COLLECTION, { number: -1 }, "while-it-is-read");
+				await remove(COLLECTION, "while-it-is-read");
+				writes += 2;
+			}
+		})();
+		await slow.trickle(SLOW_MS);
+		assert.ok(slow.length < SLOW_MS * BYTES_PER_MS * 2, "it has been slow");
+		const car = await slow.rest();
+		await writing;
+		assert.ok(writes > 20, `${writes} writes went on meanwhile`);
+		const { did, publicKey } = server();
+		const { creates, commit } = await verifyRepoCar(car, did, publicKey);
+		assert.deepEqual([String(commit.cid), commit.rev], [cid, rev]);
+		assert.equal(creates.length, RECORDS);
+		assert.notEqual((await latestCommit(server())).cid, cid);
+	});
+
+	test("50,000 records come back in", async () => {
+		const session = await signIn(server());
+		const before = await latestCommit(server());
+		const car = await exportRepo(server());
+		const { create, delete: remove } = writer(server(), session);
+		await create(COLLECTION, { is: "new" }, "new");
+		await remove(COLLECTION, "k7");
+		await importCar(car, session);
+		assert.equal((await latestCommit(server())).cid, before.cid);
+		assert.equal((await status(session)).indexedRecords, RECORDS);
+		assert.equal(Buffer.compare(await exportRepo(server()), car), 0);
+	});
+
+	test("a CAR of 120 MiB comes back in", async () => {
+		const session = await signIn(server());
+		const { create, delete: remove } = writer(server(), session);
+		let rkey;
+		for (let written = 0; written < CAR_BYTES; written += RECORD_BYTES) {
+			// Half of it is known to be no text that could be packed.
+			const text = randomBytes(RECORD_BYTES / 2).toString("hex");
+			rkey = `w${written / RECORD_BYTES}`;
+			await create("com.example.whale", { text }, rkey);
+		}
+		const before = await latestCommit(server());
+		const car = await exportRepo(server());
+		assert.ok(car.length > CAR_BYTES);
+		await remove("com.example.whale", rkey);
+		await importCar(car, session);
+		assert.equal((await latestCommit(server())).cid, before.cid);
+		assert.equal(Buffer.compare(await exportRepo(server()), car), 0);
+	});
+
+	async function importCar(body, { accessJwt }) {
+		const headers = { authorization: `Bearer ${accessJwt}`, "content-type": CAR };
+		const path = "/xrpc/com.atproto.repo.importRepo";
+		(await send(server(), path, { method: "POST", headers, body })).expect();
+	}
+
+	async function status({ accessJwt }) {
+		const method = "com.atproto.server.checkAccountStatus";
+		return (await query(server(), method, {}, accessJwt)).expect();
+	}
+});
+
+/** A client that takes an export as fast as it wants to. */
+class SlowReader {
+	isFast = false;
+	length = 0;
+	#pieces = [];
+	#answer;
+
+	static async begin({ url, did }) {
+		const reader = new SlowReader();
+		const path = `/xrpc/com.atproto.sync.getRepo?${new URLSearchParams({ did })}`;
+		reader.#answer = await new Promise((resolve, reject) => {
+			http.get(new URL(path, url), { agent: false }, resolve).on("error", reject);
+		});
+		assert.equal(reader.#answer.statusCode, 200);
+		return reader;
+	}
+
+	/** Reads 50 kB/s for some time. */
+	async trickle(ms) {
+		const end = performance.now() + ms;
+		while (performance.now() < end) {
+			const piece = this.#answer.read(BYTES_PER_MS * PAUSE_MS) ?? this.#answer.read();
+			if (piece) this.#take(piece);
+			await sleep(PAUSE_MS);
+		}
+	}
+
+	/** Reads what is left, and returns all of it. */
+	async rest() {
+		this.isFast = true;
+		for await (const piece of this.#answer) this.#take(piece);
+		return Buffer.concat(this.#pieces);
+	}
+
+	#take(piece) {
+		this.length += piece.length;
+		this.#pieces.push(piece);
+	}
+}
+
+function note(number) {
+	const value = { $type: COLLECTION, number, text: "as long as a post is that somebody wrote" };
+	return {
+		$type: "com.atproto.repo.applyWrites#create",
+		collection: COLLECTION,
+		rkey: `k${number}`,
+		value,
+	};
+}
+
+const CAR = "application/vnd.ipld.car";
+const COLLECTION = "com.example.shell";
+const RECORDS = 50_000;
+const CAR_BYTES = 120 * 2 ** 20;
+const RECORD_BYTES = 900_000;
+const BYTES_PER_MS = 50;
+const PAUSE_MS = 100;
+const SLOW_MS = 5_000;
