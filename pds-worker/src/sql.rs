@@ -56,10 +56,13 @@ impl Sql for WorkerSql {
     ) -> Result<(), SqlError> {
         let params = params.iter().map(to_js).collect::<Result<Array, _>>()?;
         let cursor = self.sql.exec(&self.statement(sql), &params);
-        let rows = cursor.and_then(|cursor| cursor.raw()).map_err(|thrown| failed(&thrown))?;
+        let cursor = cursor.map_err(|thrown| failed(&thrown))?;
+        let rows = cursor.raw().map_err(|thrown| failed(&thrown))?;
         loop {
             let step = rows.next().map_err(|thrown| failed(&thrown))?;
             if step.done() {
+                #[cfg(feature = "test-routes")]
+                count(&cursor);
                 return Ok(());
             }
             row(&WorkerRow::read(&step.value().unchecked_into())?)?;
@@ -178,6 +181,24 @@ extern "C" {
     fn raw(this: &Cursor) -> Result<Cursor, JsValue>;
     #[wasm_bindgen(method, catch)]
     fn next(this: &Cursor) -> Result<js_sys::IteratorNext, JsValue>;
+    #[cfg(feature = "test-routes")]
+    #[wasm_bindgen(method, getter, js_name = rowsRead)]
+    fn rows_read(this: &Cursor) -> f64;
+    #[cfg(feature = "test-routes")]
+    #[wasm_bindgen(method, getter, js_name = rowsWritten)]
+    fn rows_written(this: &Cursor) -> f64;
+}
+
+#[cfg(feature = "test-routes")]
+std::thread_local! {
+    /// How many rows the platform would bill: those read, and those written.
+    pub(crate) static BILLED: Cell<(f64, f64)> = const { Cell::new((0.0, 0.0)) };
+}
+
+#[cfg(feature = "test-routes")]
+fn count(cursor: &Cursor) {
+    let (read, written) = BILLED.get();
+    BILLED.set((read + cursor.rows_read(), written + cursor.rows_written()));
 }
 
 /// The platform's limit of a string or blob; the local runtime would let more through.

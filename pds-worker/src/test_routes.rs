@@ -9,6 +9,7 @@
 //! | `panic?count` | says how many of these rows were kept |
 //! | `abort` | evicts the object in a moment |
 //! | `sql` | says which rules of [`Sql`] are broken, one a line |
+//! | `rows` | says how many rows statements have read and written, as the platform bills them |
 //! | `socket` | accepts a WebSocket and attaches three bytes to it |
 //! | `send` | sends each socket its attachment, and says to how many |
 
@@ -62,6 +63,10 @@ pub(crate) fn answer(
             String::new()
         }
         (Some("sql"), _) => broken_rules(&*host.sql).map_err(OpenError::from)?.join("\n"),
+        (Some("rows"), _) => {
+            let (read, written) = crate::sql::BILLED.get();
+            format!("[{read},{written}]")
+        }
         (Some("socket"), _) => {
             let pair = WebSocketPair::new()?;
             let id = sockets.accept(pair.server.as_ref())?;

@@ -1,0 +1,79 @@
+// The rows that Cloudflare bills for what an account does, as its own cursors count them.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Caller, write } from "./cases.mjs";
+import { onEachHost } from "./hosts.mjs";
+import { send } from "./xrpc.mjs";
+
+onEachHost(
+	"costs",
+	(server) => {
+		const owner = new Caller(server);
+
+		/** Returns the rows read and written by one of so many operations. */
+		async function cost(count, operation) {
+			const [read, written] = await rows();
+			for (let done = 0; done < count; done += 1) {
+				assert.equal((await operation(done)).status, 200);
+			}
+			const after = await rows();
+			return { read: (after[0] - read) / count, written: (after[1] - written) / count };
+		}
+
+		async function rows() {
+			return (await send(server(), "/__test/rows")).json;
+		}
+
+		test("a record among 2,000 takes 4 rows, and other operations as few", async () => {
+			for (let first = 0; first < 2_000; first += 200) {
+				const writes = Array.from({ length: 200 }, (_, index) =>
+					write("create", NOTE, key(first + index), note(index)),
+				);
+				(await owner.apply(writes)).expect();
+			}
+			const { did: repo } = owner;
+			const page = { repo, collection: NOTE, limit: "100" };
+			const prove = (n) => owner.sync("getRecord", { collection: NOTE, rkey: key(n * 7) });
+			const table = {
+				createRecord: [50, (n) => owner.create(NOTE, note(n)), 12, 5],
+				"createRecord of a follow": [50, (n) => owner.create(FOLLOW, follow(n)), 12, 6],
+				putRecord: [50, (n) => owner.put(NOTE, key(n * 7), note(-n - 1)), 12, 5],
+				deleteRecord: [50, (n) => owner.delete(NOTE, key(1_000 + n * 11)), 14, 5],
+				"applyWrites of 100": [3, (n) => owner.apply(batch(n)), 20, 115],
+				getRecord: [20, (n) => owner.read(NOTE, key(n * 7)), 4, 0],
+				"listRecords of 100": [5, () => owner.get(LIST, page, { anonymous: true }), 110, 0],
+				"sync.getRecord": [20, prove, 20, 0],
+				checkAccountStatus: [5, () => owner.get(STATUS), 5, 0],
+			};
+			for (const [name, [count, operation, mostRead, mostWritten]] of Object.entries(table)) {
+				const { read, written } = await cost(count, operation);
+				const found = `${name}: ${read} rows read, ${written} written`;
+				console.log(found);
+				assert.ok(read > 0 && read <= mostRead, found);
+				assert.ok(written <= mostWritten, found);
+			}
+		});
+	},
+	{ only: "workerd" },
+);
+
+const key = (number) => `k${number}`;
+const note = (number) => ({ $type: NOTE, text: `note ${number}`, createdAt: CREATED });
+const follow = (number) => ({
+	$type: FOLLOW,
+	subject: `did:web:n${number}.example`,
+	createdAt: CREATED,
+});
+/** A hundred creates that no other batch has. */
+const batch = (number) =>
+	Array.from({ length: 100 }, (_, index) =>
+		write("create", NOTE, `b${number}-${index}`, note(index)),
+	);
+
+const NOTE = "com.example.note";
+const FOLLOW = "app.bsky.graph.follow";
+const LIST = "com.atproto.repo.listRecords";
+const STATUS = "com.atproto.server.checkAccountStatus";
+const CREATED = "2026-11-22T21:30:00.000Z";
