@@ -2,17 +2,18 @@
 // the bare runtime, as `cargo xtask dev` would make an account that is well configured.
 
 import assert from "node:assert/strict";
-import { execFile, spawn } from "node:child_process";
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
+import { refused as isRefused } from "./cases.mjs";
 import { hosts, within } from "./hosts.mjs";
+import { Workerd } from "./workerd.mjs";
+import { send } from "./xrpc.mjs";
 
 if (hosts.includes("workerd")) {
 	describe("configuration (workerd)", () => {
@@ -58,6 +59,20 @@ if (hosts.includes("workerd")) {
 			});
 		}
 
+		test("9.1 an account that takes no import says so", async () => {
+			const vars = new Map(good).set("ACCEPT_IMPORTS", "false");
+			await onWorkerd(join(folder, "closed"), vars, async (url) => {
+				const headers = {
+					authorization: `Bearer ${vars.get("AUTH_TOKEN")}`,
+					"content-type": "application/vnd.ipld.car",
+				};
+				const path = "/xrpc/com.atproto.repo.importRepo";
+				const answer = await send({ url }, path, { method: "POST", headers, body: "x" });
+				const message = "Service is not accepting repo imports";
+				isRefused(answer, 400, "InvalidRequest", message);
+			});
+		});
+
 		test("a Worker that is mended serves, and does not serve another account", async () => {
 			const mended = join(folder, "mended");
 			const health = (vars) =>
@@ -91,95 +106,15 @@ async function newAccount() {
 	);
 }
 
-/** Runs the Worker with these variables on workerd itself while `use` lasts. */
+/** Runs the Worker with these variables while `use` lasts. */
 async function onWorkerd(folder, vars, use) {
-	await mkdir(join(folder, "state"), { recursive: true });
-	const port = await freePort();
-	const config = join(folder, "workerd.capnp");
-	await writeFile(config, await capnp(folder, port, vars));
-	const flags = ["serve", "--experimental", config];
-	const child = spawn("workerd", flags, { stdio: ["ignore", "ignore", "pipe"] });
-	const ended = new Promise((resolve) => child.once("close", resolve));
-	const server = new Said(child.stderr);
+	const server = await Workerd.start({ folder, modules: BUILD, vars });
 	try {
-		const url = `http://127.0.0.1:${port}`;
-		await within(10_000, "workerd did not listen", listening(url), server);
-		return await within(10_000, "no answer", use(url), server);
+		return await within(10_000, "no answer", use(server.url), server);
 	} finally {
-		child.kill("SIGKILL");
-		await ended;
+		await server.stop();
 	}
 }
-
-async function capnp(folder, port, vars) {
-	const files = await readdir(BUILD, { recursive: true });
-	const modules = files
-		.filter((file) => /\.(js|wasm)$/.test(file))
-		// The first one is the entry.
-		.sort((a, b) => (b === "shim.js") - (a === "shim.js"))
-		.map((file) => {
-			const kind = file.endsWith(".js") ? "esModule" : "wasm";
-			return `(name = ${text(file)}, ${kind} = embed ${text(relative(folder, join(BUILD, file)))})`;
-		});
-	const bindings = [...vars]
-		.filter(([, value]) => value !== undefined)
-		.map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
-	return `using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-	services = [
-		(name = "main", worker = .worker),
-		(name = "state", disk = (path = ${text(join(folder, "state"))}, writable = true)),
-	],
-	sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
-);
-const worker :Workerd.Worker = (
-	compatibilityDate = "2026-09-01",
-	modules = [${modules.join(", ")}],
-	durableObjectNamespaces = [
-		(className = "AccountDurableObject", uniqueKey = "account", enableSql = true),
-	],
-	durableObjectStorage = (localDisk = "state"),
-	bindings = [
-		(name = "ACCOUNT", durableObjectNamespace = "AccountDurableObject"),
-		${bindings.join(",\n\t\t")}
-	],
-);
-`;
-}
-
-/** What a program has said on standard error. */
-class Said {
-	#text = "";
-
-	constructor(stream) {
-		stream.setEncoding("utf8").on("data", (text) => (this.#text += text));
-	}
-
-	log() {
-		return this.#text;
-	}
-}
-
-/** Waits until something answers. */
-async function listening(url) {
-	for (;;) {
-		try {
-			return await fetch(`${url}/robots.txt`);
-		} catch {
-			await sleep(20);
-		}
-	}
-}
-
-async function freePort() {
-	const server = createServer();
-	await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-	const { port } = server.address();
-	await new Promise((resolve) => server.close(resolve));
-	return port;
-}
-
-const text = (value) => JSON.stringify(value);
 
 /** Where `cargo xtask worker --test-routes` puts the Worker. */
 const BUILD = fileURLToPath(new URL("../pds-worker/build-test", import.meta.url));

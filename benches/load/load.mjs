@@ -10,7 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { Server } from "../../e2e/hosts.mjs";
 import { procedure, query, signIn } from "../../e2e/xrpc.mjs";
-import { Workerd } from "./workerd.mjs";
+import { startWorkerd } from "./workerd.mjs";
 
 /** The load of one server, which has no records yet. */
 class Load {
@@ -282,7 +282,7 @@ const TICKS_PER_SECOND = 100;
 
 const sizes = process.argv.slice(2).map(Number);
 const results = [];
-const starts = { native: () => Server.start("native"), workerd: () => Workerd.start() };
+const starts = { native: () => Server.start("native"), workerd: startWorkerd };
 for (const host of process.env.NACRE_LOAD_HOSTS.split(" ")) {
 	const server = await starts[host]();
 	try {

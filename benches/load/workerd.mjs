@@ -1,107 +1,27 @@
-// The Worker on workerd alone. `wrangler dev` puts a proxy and a Node process before it, whose
-// processor time is many times that of the Worker; its simulator of R2 is not here either.
+// The Worker with a new account, on workerd alone: the processor time of what `wrangler dev` puts
+// before it is many times that of the Worker.
 
-import { execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
-import { cpSync, readdirSync, writeFileSync } from "node:fs";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
+import { execFileSync } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 
-/** A server with a new account. */
-export class Workerd {
-	#child;
+import { Workerd } from "../../e2e/workerd.mjs";
 
-	static async start() {
-		const server = new Workerd();
-		server.folder = await mkdtemp(join(tmpdir(), "nacre-load-"));
-		cpSync(env("NACRE_WORKER"), server.folder, { recursive: true });
-		await mkdir(join(server.folder, "state"));
-		const [hostname, handle, password] = ["pds.test", "alice.test", "a password to load with"];
-		const said = ["vars", "--hostname", hostname, "--handle", handle, "--password", password];
-		const lines = execFileSync(env("NACRE_PDS"), said, { encoding: "utf8" }).split("\n");
-		const vars = Object.fromEntries(lines.map(variable).filter(Boolean));
-		const port = await freePort();
-		writeFileSync(join(server.folder, CONFIG), config(server.folder, vars, port));
-		Object.assign(server, { handle, password, did: vars.DID, url: `http://127.0.0.1:${port}` });
-		await server.start();
-		return server;
-	}
-
-	/** Starts the process, which reads what an earlier one has left. */
-	async start() {
-		const args = ["serve", "--experimental", join(this.folder, CONFIG)];
-		const stdio = ["ignore", "ignore", "inherit"];
-		this.#child = spawn(env("NACRE_WORKERD"), args, { cwd: this.folder, detached: true, stdio });
-		process.once("exit", () => this.#child.kill("SIGKILL"));
-		for (let tries = 0; tries < 100; tries += 1) {
-			await sleep(100);
-			const answer = await fetch(`${this.url}/xrpc/_health`).catch(() => undefined);
-			if (answer?.ok) return;
-		}
-		throw new Error("workerd did not start");
-	}
-
-	get pid() {
-		return this.#child.pid;
-	}
-
-	async stop() {
-		const closed = once(this.#child, "close");
-		this.#child.kill("SIGTERM");
-		await closed;
-	}
-
-	async remove() {
-		await this.stop();
-		await rm(this.folder, { recursive: true, force: true });
-	}
-}
-
-function config(folder, vars, port) {
-	const modules = readdirSync(folder, { recursive: true }).filter((name) => name !== "shim.js");
-	const module = (name) => {
-		if (name.endsWith(".js")) return `(name = "${name}", esModule = embed "${name}"),`;
-		if (name.endsWith(".wasm")) return `(name = "${name}", wasm = embed "${name}"),`;
-		return "";
+/** Starts a server with a new account. */
+export async function startWorkerd() {
+	const account = ["--hostname", "pds.test", "--handle", "alice.test", "--password", PASSWORD];
+	const printed = execFileSync(env("NACRE_PDS"), ["vars", ...account], { encoding: "utf8" });
+	const lines = printed.trim().split("\n");
+	const vars = new Map(lines.map((line) => line.split(/=(.*)/s).slice(0, 2)));
+	const folder = await mkdtemp(join(tmpdir(), "nacre-load-"));
+	const modules = env("NACRE_WORKER");
+	const server = await Workerd.start({ folder, modules, vars, program: env("NACRE_WORKERD") });
+	const remove = async () => {
+		await server.stop();
+		await rm(folder, { recursive: true, force: true });
 	};
-	const text = ([name, value]) => `(name = "${name}", text = ${JSON.stringify(value)}),`;
-	return `using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-  services = [
-    (name = "main", worker = .main),
-    (name = "state", disk = (path = "${join(folder, "state")}", writable = true)),
-    (name = "absent", worker = .absent),
-  ],
-  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
-);
-const main :Workerd.Worker = (
-  modules = [${["shim.js", ...modules].map(module).join("\n")}],
-  compatibilityDate = "2026-09-01",
-  durableObjectNamespaces = [
-    (className = "AccountDurableObject", uniqueKey = "account", enableSql = true),
-  ],
-  durableObjectStorage = (localDisk = "state"),
-  bindings = [
-    (name = "ACCOUNT", durableObjectNamespace = "AccountDurableObject"),
-    (name = "BLOBS", r2Bucket = "absent"),
-    ${Object.entries(vars).map(text).join("\n")}
-  ],
-);
-const absent :Workerd.Worker = (
-  serviceWorkerScript = "addEventListener('fetch', (e) => e.respondWith(new Response('', { status: 500 })))",
-  compatibilityDate = "2026-09-01",
-);
-`;
-}
-
-/** Reads a line of `pds vars`. */
-function variable(line) {
-	const end = line.indexOf("=");
-	if (end < 0) return undefined;
-	return [line.slice(0, end), line.slice(end + 1).replace(/^(["'])(.*)\1$/, "$2")];
+	return Object.assign(server, { did: vars.get("DID"), password: PASSWORD, remove });
 }
 
 function env(name) {
@@ -110,13 +30,4 @@ function env(name) {
 	return value;
 }
 
-async function freePort() {
-	const server = createServer().listen(0, "127.0.0.1");
-	await once(server, "listening");
-	const { port } = server.address();
-	server.close();
-	await once(server, "close");
-	return port;
-}
-
-const CONFIG = "load.capnp";
+const PASSWORD = "a password to load with";

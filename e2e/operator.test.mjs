@@ -1,0 +1,51 @@
+// What the operator's token opens: the server looks after itself when it is told to.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import { Caller, refused } from "./cases.mjs";
+import { onEachHost } from "./hosts.mjs";
+import { send } from "./xrpc.mjs";
+
+onEachHost("operator", (server) => {
+	const owner = new Caller(server);
+
+	async function operate(method, command, token) {
+		const headers = { authorization: `Bearer ${token ?? (await operatorsToken())}` };
+		return send(server(), `/operator/${command}`, { method, headers });
+	}
+
+	/** Reads the token where both hosts keep the variables of an account for development. */
+	async function operatorsToken() {
+		const lines = await readFile(join(server().folder, "pds.env"), "utf8");
+		return /^AUTH_TOKEN=(.*)$/m.exec(lines)[1];
+	}
+
+	test("all is found to be whole, blobs too, and nothing is to be healed", async () => {
+		const type = "text/plain";
+		for (const [rkey, text] of Object.entries({ a: "pearl", b: "shell" })) {
+			const sent = await owner.send("com.atproto.repo.uploadBlob", type, text);
+			(await owner.create(NOTE, { blob: sent.expect().blob }, { rkey })).expect();
+		}
+		(await owner.create(NOTE, { is: "plain" })).expect();
+		const found = (await operate("GET", "verify")).expect();
+		assert.deepEqual([found.faults, found.records, found.blobs], [[], 3, 2]);
+		const healed = (await operate("POST", "heal")).expect();
+		assert.deepEqual([healed.found, healed.faults, healed.records], [[], [], 3]);
+	});
+
+	test("nobody else is let in", async () => {
+		for (const [method, command] of [
+			["GET", "verify"],
+			["POST", "heal"],
+		]) {
+			const message = "This takes the AUTH_TOKEN of the server";
+			const answer = await operate(method, command, await owner.token());
+			refused(answer, 401, "AuthenticationRequired", message);
+		}
+	});
+});
+
+const NOTE = "com.example.note";

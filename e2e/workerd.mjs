@@ -1,0 +1,128 @@
+// The Worker on workerd alone, without wrangler: its proxy, its Node process and its simulator of R2.
+
+import { spawn } from "node:child_process";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join, relative } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { within } from "./hosts.mjs";
+
+/** A process of workerd, and the folder in which it keeps the account. */
+export class Workerd {
+	/** Where it listens. @type {string} */ url;
+
+	#program;
+	#config;
+	#child;
+	#ended;
+	#said = "";
+
+	/**
+	 * Starts the Worker with these variables; those that are `undefined` are not set.
+	 *
+	 * @param {{ folder: string, modules: string, vars: Map<string, string | undefined>, program?: string }} options
+	 */
+	static async start({ folder, modules, vars, program = "workerd" }) {
+		const server = new Workerd();
+		await mkdir(join(folder, "state"), { recursive: true });
+		const port = await freePort();
+		server.url = `http://127.0.0.1:${port}`;
+		server.#program = program;
+		server.#config = join(folder, "workerd.capnp");
+		await writeFile(server.#config, await capnp(folder, modules, port, vars));
+		await server.start();
+		return server;
+	}
+
+	/** Starts the process again, which finds what an earlier one has left. */
+	async start() {
+		const flags = ["serve", "--experimental", this.#config];
+		// A process group of its own, as that of the other servers.
+		const options = { detached: true, stdio: ["ignore", "ignore", "pipe"] };
+		this.#child = spawn(this.#program, flags, options);
+		this.#child.stderr.setEncoding("utf8").on("data", (text) => (this.#said += text));
+		this.#ended = new Promise((resolve) => this.#child.once("close", resolve));
+		const child = this.#child;
+		process.once("exit", () => child.kill("SIGKILL"));
+		await within(10_000, "workerd did not listen", this.#listening(), this);
+	}
+
+	/** The process. */
+	get pid() {
+		return this.#child.pid;
+	}
+
+	/** What it has said on standard error. */
+	log() {
+		return this.#said;
+	}
+
+	async stop() {
+		this.#child.kill("SIGKILL");
+		await this.#ended;
+	}
+
+	async #listening() {
+		for (;;) {
+			try {
+				return await fetch(`${this.url}/robots.txt`);
+			} catch {
+				await sleep(20);
+			}
+		}
+	}
+}
+
+async function capnp(folder, modules, port, vars) {
+	const files = await readdir(modules, { recursive: true });
+	const embedded = files
+		.filter((file) => /\.(js|wasm)$/.test(file))
+		// The first one is the entry.
+		.sort((a, b) => (b === "shim.js") - (a === "shim.js"))
+		.map((file) => {
+			const kind = file.endsWith(".js") ? "esModule" : "wasm";
+			const path = relative(folder, join(modules, file));
+			return `(name = ${text(file)}, ${kind} = embed ${text(path)})`;
+		});
+	const bindings = [...vars]
+		.filter(([, value]) => value !== undefined)
+		.map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
+	return `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+	services = [
+		(name = "main", worker = .worker),
+		(name = "state", disk = (path = ${text(join(folder, "state"))}, writable = true)),
+		(name = "none", worker = .none),
+	],
+	sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
+);
+const worker :Workerd.Worker = (
+	compatibilityDate = "2026-09-01",
+	modules = [${embedded.join(", ")}],
+	durableObjectNamespaces = [
+		(className = "AccountDurableObject", uniqueKey = "account", enableSql = true),
+	],
+	durableObjectStorage = (localDisk = "state"),
+	bindings = [
+		(name = "ACCOUNT", durableObjectNamespace = "AccountDurableObject"),
+		(name = "BLOBS", r2Bucket = "none"),
+		${bindings.join(",\n\t\t")}
+	],
+);
+const none :Workerd.Worker = (
+	compatibilityDate = "2026-09-01",
+	serviceWorkerScript = "addEventListener('fetch', (event) => event.respondWith(new Response('', { status: 500 })))",
+);
+`;
+}
+
+async function freePort() {
+	const server = createServer();
+	await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+	const { port } = server.address();
+	await new Promise((resolve) => server.close(resolve));
+	return port;
+}
+
+const text = (value) => JSON.stringify(value);
