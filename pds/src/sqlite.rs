@@ -18,7 +18,8 @@ pub struct Sqlite {
     connection: Connection,
 }
 
-/// The write-ahead log of a database whose commits do not wait for the disk: [`Sqlite::open_logged`].
+/// The write-ahead log of a database whose commits do not wait for the disk, which
+/// [`Sqlite::open_logged`] opens.
 #[derive(Debug)]
 pub struct WriteAheadLog {
     file: File,
@@ -167,8 +168,8 @@ impl From<rusqlite::Error> for SqlError {
 
 /// More than the server has statements.
 const STATEMENTS: usize = 256;
-/// The length in pages at which the log is moved to the database, within the commit that makes it so
-/// long: 16 MiB, so that pages that change with every write are moved once for hundreds of them.
+/// The length in pages at which the log is moved to the database, within the commit that makes it
+/// so long: 16 MiB, so that pages that change with every write are moved once for hundreds of them.
 const LOGGED_PAGES: u32 = 4_000;
 
 #[cfg(test)]

@@ -70,10 +70,10 @@ fn an_account_that_has_moved_in_is_first_told_of_when_it_is_activated() {
     activate(&client);
     let sent = client.sent(client.subscribe("cursor=0"));
     let frames: Vec<_> = sent.messages.iter().map(|m| Frame::decode(m).unwrap()).collect();
-    assert!(
-        matches!(&frames[..], [Frame::Account(a), Frame::Identity(_), Frame::Sync(_)] if a.seq == 1),
-        "{frames:?}"
-    );
+    let [Frame::Account(account), Frame::Identity(_), Frame::Sync(_)] = &frames[..] else {
+        panic!("{frames:?}")
+    };
+    assert_eq!(account.seq, 1);
 }
 
 #[test]

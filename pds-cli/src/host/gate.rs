@@ -1,9 +1,9 @@
 //! The output gate: nothing leaves the process that says more than the disk holds.
 //!
 //! A commit does not wait for the disk. What would tell of it does: every answer, every frame to a
-//! subscriber and every removal of a file asks for [`Gate::now`] and waits. One sync, in a thread of
-//! its own, lets everything pass that asked before it began, so that many writes at a time cost one
-//! wait and a write costs none of the executor's time. Durable Objects have the same gate.
+//! subscriber and every removal of a file asks for [`Gate::now`] and waits. One sync, in a thread
+//! of its own, lets everything pass that asked before it began, so that many writes at a time cost
+//! one wait and a write costs none of the executor's time. Durable Objects have the same gate.
 
 use alloc::sync::Arc;
 use core::cell::Cell;

@@ -87,7 +87,8 @@ fn account(
 ///
 /// # Errors
 ///
-/// What the system says of the listeners, or of the disk: what was not acknowledged by then never is.
+/// What the system says of the listeners, or of the disk: what was not acknowledged by then never
+/// is.
 pub(crate) async fn serve(
     server: Server,
     listeners: Vec<TcpListener>,

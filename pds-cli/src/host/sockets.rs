@@ -152,8 +152,8 @@ impl Sockets for Subscribers {
 }
 
 impl Subscriber {
-    /// Takes the next message off the queue once the disk holds what it tells; `None` where there is
-    /// none. Only one task may take.
+    /// Takes the next message off the queue once the disk holds what it tells; `None` where there
+    /// is none. Only one task may take.
     pub(crate) async fn next(&self) -> Option<Bytes> {
         let moment = self.state.borrow().queue.front()?.0;
         self.gate.pass(moment).await;

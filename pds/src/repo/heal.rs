@@ -1,8 +1,8 @@
 //! Making anew what follows from the commit and the records: pages, counters, the indices of
 //! subjects and of blobs, and which blobs are here.
 //!
-//! Records and the commit stay as they are. Where they do not fit each other, something is lost that
-//! only a backup has.
+//! Records and the commit stay as they are. Where they do not fit each other, something is lost
+//! that only a backup has.
 
 use core::cell::RefCell;
 
@@ -100,7 +100,7 @@ impl Pds {
             Some(block) => Commit::decode(&block).map_err(|_| HealError::Commit)?.data,
             None => return Err(HealError::Commit),
         };
-        // The head's own rev, which no import has: nobody will take this for one to be gone on with.
+        // The head's own rev, which no import has: none will go on with this.
         self.store.transaction(|| {
             self.store.drop_staging()?;
             self.store.begin_staging(&head.cid, head.rev, self.now_s())

@@ -261,7 +261,7 @@ const QUOTA: &str = "Cloudflare's free plan writes no more rows today. What has 
     the same file again after 00:00 UTC, and the import goes on where it stopped";
 /// How much is read of a CAR that is refused.
 const MAX_UNHEARD_BYTES: usize = 512 * 1024 * 1024;
-/// How much is gathered of a CAR for one transaction, as each writes the pages anew that it touches.
+/// How much is gathered of a CAR for one transaction: each writes the pages anew that it touches.
 const BYTES_AT_ONCE: usize = 256 * 1024;
 /// The longest CAR that is read.
 const MAX_IMPORT_BYTES: u64 = 4 * 1024 * 1024 * 1024;

@@ -11,8 +11,8 @@ use crate::auth::access::Owner;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Deactivation {
-    /// When the account may be deleted. An account that is alone on its server stays until its owner
-    /// deletes it.
+    /// When the account may be deleted. An account that is alone on its server stays until its
+    /// owner deletes it.
     #[serde(default)]
     #[expect(dead_code, reason = "it is read to be checked")]
     delete_after: Option<Datetime>,
