@@ -10,7 +10,7 @@ import { Firehose } from "@atproto/sync";
 import { onEachHost, within } from "./hosts.mjs";
 import { resolver } from "./loopback.mjs";
 import { verifyCommit } from "./proofs.mjs";
-import { Subscriber, lastSeq } from "./stream.mjs";
+import { Subscriber, lastSeq, unbroken } from "./stream.mjs";
 import { latestCommit, send, signIn, writer } from "./xrpc.mjs";
 
 const COLLECTION = "com.example.shell";
@@ -23,15 +23,16 @@ onEachHost("event stream", (server) => {
 
 	test("begins with the identity, the account, the first commit and where it stands", async () => {
 		const subscriber = await Subscriber.open(server(), 0);
-		const events = (await subscriber.until(4)).slice(0, 4);
+		const events = (await subscriber.count(4)).slice(0, 4);
 		await subscriber.close();
+		unbroken(events);
 		assert.deepEqual(
-			events.map(({ header, body }) => [header.op, header.t, body.seq]),
+			events.map(({ header }) => [header.op, header.t]),
 			[
-				[1, "#identity", 1],
-				[1, "#account", 2],
-				[1, "#commit", 3],
-				[1, "#sync", 4],
+				[1, "#identity"],
+				[1, "#account"],
+				[1, "#commit"],
+				[1, "#sync"],
 			],
 		);
 		const [identity, account, commit, sync] = events.map(({ body }) => body);
@@ -77,13 +78,14 @@ onEachHost("event stream", (server) => {
 
 	test("tells the official consumer all there was, from the start", async () => {
 		const last = await lastSeq(server(), await signedIn());
+		const all = unbroken(await (await Subscriber.open(server(), 0)).until(last));
 		const { events, firehose, until } = await follow(server(), 0);
 		await until((event) => event.seq === last);
 		await firehose.destroy();
 		assert.deepEqual(
 			events.map(({ seq }) => seq),
 			// The first commit has no operation to tell of.
-			numbers(1, last).filter((seq) => seq !== 3),
+			all.filter((_, index) => index !== 2),
 		);
 		const [identity] = events;
 		assert.equal(identity.handle, server().handle);
@@ -101,22 +103,21 @@ onEachHost("event stream", (server) => {
 			if (number % 6 === 0) joining.push(Subscriber.open(server(), (number / 6) % 2 ? before : 0));
 			await create(COLLECTION, { number });
 		}
-		const last = before + writes;
-		const whole = (await Subscriber.open(server(), 0)).until(last);
-		const expected = (await whole).map(({ body }) => body.seq);
-		assert.deepEqual(expected, numbers(1, last));
+		const last = await lastSeq(server(), await signedIn());
+		const expected = unbroken(await (await Subscriber.open(server(), 0)).until(last));
+		const after = (cursor) => expected.filter((seq) => seq > cursor);
+		assert.equal(after(before).length, writes + 1);
 		await live.until(last);
 		assert.deepEqual(
 			live.events.map(({ body }) => body.seq),
-			numbers(before + 1, last),
+			after(before),
 		);
 		for (const [index, opening] of joining.entries()) {
 			const reader = await opening;
 			const events = await reader.until(last);
-			const first = index % 2 ? before + 1 : 1;
 			assert.deepEqual(
 				events.map(({ body }) => body.seq),
-				numbers(first, last),
+				after(index % 2 ? before : 0),
 				`reader ${index}`,
 			);
 			await reader.close();
@@ -166,7 +167,7 @@ onEachHost("event stream", (server) => {
 	});
 
 	test("refuses a cursor from the future", async () => {
-		const subscriber = await Subscriber.open(server(), 1_000_000);
+		const subscriber = await Subscriber.open(server(), Date.now() + 1_000_000);
 		assert.equal(await subscriber.end(), 1008);
 		assert.deepEqual(subscriber.events, [
 			{
@@ -182,7 +183,7 @@ onEachHost("event stream", (server) => {
 		await (await records()).create(COLLECTION, { comes: "next" });
 		const [first] = await subscriber.until(last + 1);
 		await subscriber.close();
-		assert.equal(first.body.seq, last + 1);
+		assert.ok(first.body.seq > last);
 		assert.equal(subscriber.frames.length, 1);
 	});
 
@@ -253,11 +254,6 @@ function found({ action, collection, rkey, cid }) {
 /** Returns what a write did, of those that an event lists. */
 function told({ action, path, cid }) {
 	return [action, path, cid && String(cid)];
-}
-
-/** Returns the integers from `first` to `last`. */
-function numbers(first, last) {
-	return Array.from({ length: last - first + 1 }, (_, index) => first + index);
 }
 
 /** Enough records for a tree of some levels. */

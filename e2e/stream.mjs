@@ -1,5 +1,7 @@
 // The event stream as it comes off the wire.
 
+import assert from "node:assert/strict";
+
 import { decodeAll } from "@atproto/lex-cbor";
 import WebSocket from "ws";
 
@@ -53,6 +55,16 @@ export class Subscriber {
 		return this.events;
 	}
 
+	/**
+	 * Waits until there are so many events, and returns all of them.
+	 *
+	 * @param {number} count
+	 */
+	async count(count) {
+		await this.#see(() => this.events.length >= count);
+		return this.events;
+	}
+
 	/** Waits for the server to close the connection, and returns the code. */
 	async end() {
 		return within(WAIT_MS, "the server did not close the socket", this.closed, this.#server);
@@ -99,6 +111,24 @@ export async function lastSeq(server, session) {
 	const [{ body }] = await subscriber.until(1);
 	await subscriber.close();
 	return body.seq;
+}
+
+/**
+ * Makes sure that events are in order and that no commit is missing among them: each says which one
+ * was before it. Returns their numbers.
+ *
+ * @param {ReturnType<typeof decodeFrame>[]} events
+ */
+export function unbroken(events) {
+	const numbers = events.map(({ body }) => body.seq);
+	numbers.forEach((seq, index) => assert.ok(index === 0 || seq > numbers[index - 1]));
+	let rev;
+	for (const { header, body } of events) {
+		if (header.t !== "#commit") continue;
+		if (rev !== undefined) assert.equal(body.since, rev);
+		rev = body.rev;
+	}
+	return numbers;
 }
 
 /**

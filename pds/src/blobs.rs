@@ -102,14 +102,17 @@ impl Pds {
         })
     }
 
-    /// Does what is due: removes blobs that no record has referred to for a day, and what an import
-    /// has left that nobody has gone on with for as long.
+    /// Does what is due: removes blobs that no record has referred to for a day, what an import has
+    /// left that nobody has gone on with for as long, and events that are not kept any longer.
     ///
     /// A host calls this when its alarm goes off, and may do so at any other time.
     pub async fn tend(&self) {
-        let dropped = self.drop_old_staging().map_err(Failure::from);
-        for failure in [dropped, self.remove_idle_blobs().await].into_iter().filter_map(Result::err)
-        {
+        let done = [
+            self.drop_old_staging().map_err(Failure::from),
+            self.prune_log().await.map_err(Failure::from),
+            self.remove_idle_blobs().await,
+        ];
+        for failure in done.into_iter().filter_map(Result::err) {
             // The next alarm tries again.
             self.failed(failure);
         }
@@ -160,11 +163,12 @@ impl Pds {
     /// Sets the alarm for what will be due first. Where that fails, a later one does it.
     pub(crate) fn wake(&self) {
         let first = || {
-            let blob_s = self.store.first_idle()?;
+            let idle_s = self.store.first_idle()?;
             let import_s = self.store.staging_since()?;
-            let Some(since_s) = blob_s.into_iter().chain(import_s).min() else { return Ok(()) };
+            let kept = idle_s.into_iter().chain(import_s).map(|since_s| since_s + GRACE_S);
+            let Some(due_s) = kept.chain(self.log_due_s()?).min() else { return Ok(()) };
             let pause = self.now_s().saturating_add(MIN_PAUSE_S);
-            self.host.alarm.set(since_s.saturating_add(GRACE_S).max(pause))
+            self.host.alarm.set(due_s.max(pause))
         };
         if let Err(error) = first() {
             self.host.log.error(&SqlError::to_string(&error));

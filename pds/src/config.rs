@@ -30,6 +30,10 @@ pub struct Config {
     pub signing_key: SigningKey,
     /// Whether the account starts active; one that moves in starts deactivated (`INITIAL_ACTIVE`).
     pub initial_active: bool,
+    /// How long an event is kept for subscribers, in hours (`EVENT_RETENTION_HOURS`).
+    pub event_retention_hours: u32,
+    /// How much is kept of events, in mebibytes (`EVENT_RETENTION_MIB`).
+    pub event_retention_mib: u32,
     /// The most bytes that a blob may have (`BLOB_UPLOAD_LIMIT`).
     pub blob_upload_limit: u64,
     /// Whether a repository can be imported (`ACCEPT_IMPORTS`).
@@ -155,6 +159,8 @@ impl Config {
                     malformed("BLOB_UPLOAD_LIMIT", "is not a number of bytes, up to five billion")
                 })?,
             },
+            event_retention_hours: number(&var, "EVENT_RETENTION_HOURS", DEFAULT_HOURS)?,
+            event_retention_mib: number(&var, "EVENT_RETENTION_MIB", DEFAULT_MIB)?,
             jwt_secret: required(&var, "JWT_SECRET", SHORT, Secret::parse)?,
             auth_token: required(&var, "AUTH_TOKEN", SHORT, Secret::parse)?,
             password_hash: required(
@@ -274,6 +280,16 @@ fn is_true(var: &impl Fn(&str) -> Option<String>, name: &'static str) -> Result<
     }
 }
 
+fn number(
+    var: &impl Fn(&str) -> Option<String>,
+    name: &'static str,
+    absent: u32,
+) -> Result<u32, ConfigError> {
+    let Some(text) = var(name).filter(|text| !text.is_empty()) else { return Ok(absent) };
+    let number = text.parse().ok().filter(|number| (1..=MAX_RETENTION).contains(number));
+    number.ok_or_else(|| malformed(name, "is not a number from one to ten thousand"))
+}
+
 fn malformed(name: &'static str, problem: &str) -> ConfigError {
     ConfigError { name, problem: problem.to_owned() }
 }
@@ -308,5 +324,11 @@ const HINTS: [&str; 9] = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "
 const DEFAULT_BLOB_BYTES: u64 = 100 * 1024 * 1024;
 /// What R2 takes as one object.
 const MOST_BLOB_BYTES: u64 = 5_000_000_000;
+/// As long as relays give a host that they cannot reach.
+const DEFAULT_HOURS: u32 = 72;
+/// Tens of thousands of posts.
+const DEFAULT_MIB: u32 = 64;
+/// Over a year; as much as a Durable Object may have in all.
+const MAX_RETENTION: u32 = 10_000;
 const MIN_SECRET_BYTES: usize = 16;
 const SHORT: &str = "is shorter than 16 characters";

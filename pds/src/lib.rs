@@ -19,6 +19,7 @@ mod sequencer;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod store;
+mod turn;
 
 pub use self::pds::{OpenError, Pds, Reply, Subscription};
 pub use self::repo::{Audit, AuditError, HealError, Healed};

@@ -16,6 +16,7 @@ use crate::body::{Request, Response};
 use crate::config::Config;
 use crate::host::{Host, SqlError};
 use crate::repo::WriteError;
+use crate::sequencer::LogAlarm;
 use crate::store::{Account, Store};
 use crate::{front, routes};
 
@@ -27,6 +28,8 @@ pub struct Pds {
     pub(crate) store: Store,
     /// Whether an import is under way.
     pub(crate) importing: Cell<bool>,
+    /// What the alarm is set for, as far as the log of events goes.
+    pub(crate) log_alarm: Cell<LogAlarm>,
     /// The blobs that are just being removed.
     pub(crate) removing: RefCell<BTreeSet<Cid>>,
 }
@@ -85,8 +88,14 @@ impl Pds {
     /// [`OpenError`] if the database fails or is not this account's.
     pub fn open(host: Host, config: Config) -> Result<Self, OpenError> {
         let store = Store::open(host.sql.clone())?;
-        let pds =
-            Self { host, config, store, importing: Cell::new(false), removing: RefCell::default() };
+        let pds = Self {
+            host,
+            config,
+            store,
+            importing: Cell::new(false),
+            log_alarm: Cell::default(),
+            removing: RefCell::default(),
+        };
         match pds.store.account()? {
             Some(account) if account.head.did != pds.config.identity.did => {
                 return Err(OpenError::OtherAccount(account.head.did.to_string()));

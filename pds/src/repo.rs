@@ -1,8 +1,5 @@
 //! The write path: prepare, apply, sequence. And the way back out: export.
 
-use core::future::poll_fn;
-use core::task::Poll;
-
 mod activation;
 mod apply;
 mod audit;
@@ -20,17 +17,3 @@ pub use self::audit::{Audit, AuditError};
 pub(crate) use self::export::Export;
 pub use self::heal::{HealError, Healed};
 pub(crate) use self::prepare::{PreparedWrite, ValidationStatus, cid, path, record, validate};
-
-/// Lets others have their turn.
-async fn pause() {
-    let mut waited = false;
-    poll_fn(|context| {
-        if waited {
-            return Poll::Ready(());
-        }
-        waited = true;
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}

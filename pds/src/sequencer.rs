@@ -4,7 +4,11 @@
 //! the turn in which the log has nothing more for it, it becomes *live*, and from then on gets each
 //! event in the turn that made it. Between the two nothing can be lost or sent twice.
 
+mod log;
+
 use nacre_firehose::{ErrorFrame, InfoEvent};
+
+pub(crate) use self::log::{LogAlarm, byte_count};
 
 use crate::Pds;
 use crate::host::{SocketId, SqlError};
@@ -43,8 +47,9 @@ impl Pds {
                 sockets.close(socket, Some(&frame.encode()), POLICY_VIOLATION);
                 return Ok(());
             }
-            let oldest = self.store.oldest_seq()?.unwrap_or(last + 1);
-            if cursor + 1 < oldest {
+            let pruned = self.store.pruned_seq()?;
+            if cursor < pruned {
+                after = pruned;
                 let frame = InfoEvent {
                     name: "OutdatedCursor",
                     message: Some("Requested cursor exceeded limit. Possibly missing events"),
@@ -53,6 +58,11 @@ impl Pds {
             }
         }
         loop {
+            if after < self.store.pruned_seq()? {
+                // What it was to get next has been removed meanwhile.
+                self.drop_slow(socket);
+                return Ok(());
+            }
             let mut sent_bytes = 0;
             while sent_bytes < SLICE_BYTES {
                 let Some(event) = self.store.event_after(after)? else {

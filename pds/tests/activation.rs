@@ -56,9 +56,11 @@ fn who_leaves_tells_so_and_who_comes_back_tells_all() {
     let (root, blocks) = read_car(sync.blocks);
     assert_eq!((root.to_string(), sync.rev.to_string()), client.head());
     assert_eq!(blocks.len(), 1);
-    assert_eq!([left.seq, back.seq, identity.seq, sync.seq], [6, 7, 8, 9]);
+    let first = left.seq;
+    assert_eq!([back.seq, identity.seq, sync.seq], [first + 1, first + 2, first + 3]);
     // What a replay has is the same.
-    assert_eq!(client.sent(client.subscribe("cursor=5")).messages, sent.messages);
+    let replayed = client.subscribe(&format!("cursor={}", first - 1));
+    assert_eq!(client.sent(replayed).messages, sent.messages);
     client.create(NOTE, "again", a_note("x")).json(200);
     client::verify(&client);
 }
@@ -70,10 +72,10 @@ fn an_account_that_has_moved_in_is_first_told_of_when_it_is_activated() {
     activate(&client);
     let sent = client.sent(client.subscribe("cursor=0"));
     let frames: Vec<_> = sent.messages.iter().map(|m| Frame::decode(m).unwrap()).collect();
-    let [Frame::Account(account), Frame::Identity(_), Frame::Sync(_)] = &frames[..] else {
-        panic!("{frames:?}")
-    };
-    assert_eq!(account.seq, 1);
+    assert!(
+        matches!(&frames[..], [Frame::Account(_), Frame::Identity(_), Frame::Sync(_)]),
+        "{frames:?}"
+    );
 }
 
 #[test]

@@ -58,6 +58,8 @@ fn each_malformed_variable_is_named_and_its_value_is_not_shown() {
         ("INITIAL_ACTIVE", &["yes", "1", "TRUE"]),
         ("ACCEPT_IMPORTS", &["yes", "0"]),
         ("BLOB_UPLOAD_LIMIT", &["0", "-1", "100 MiB", "5000000001"]),
+        ("EVENT_RETENTION_HOURS", &["0", "-1", "a day", "10001"]),
+        ("EVENT_RETENTION_MIB", &["0", "-1", "1 GiB", "10001"]),
     ] {
         for value in values {
             let error = with(name, Some(value)).unwrap_err();

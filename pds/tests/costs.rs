@@ -69,8 +69,8 @@ fn operations_take_few_rows() {
             let input = json!({ "repo": DID, "collection": LIKE, "record": a_like(n) });
             client.post("com.atproto.repo.createRecord", &input).json(200);
         }),
-        // A blob, which is looked for first.
-        ("upload", (4, 1), &|n| drop(blob(1000 + n))),
+        // A blob, which is looked for first; and what the alarm is to be set for.
+        ("upload", (6, 1), &|n| drop(blob(1000 + n))),
         // Both, and who refers to the blob, which is not idle any more.
         ("blob and record", (16, 9), &|n| {
             let note = json!({ "$type": NOTE, "blob": blob(n) });

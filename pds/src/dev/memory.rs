@@ -85,6 +85,12 @@ impl Memory {
         self.parts.now_micros.set(now.saturating_add_signed(seconds.saturating_mul(1_000_000)));
     }
 
+    /// Returns the time of the clock, in seconds.
+    #[must_use]
+    pub fn now_s(&self) -> i64 {
+        i64::try_from(self.parts.now_micros.get() / 1_000_000).unwrap_or(i64::MAX)
+    }
+
     /// Lets `steps` more of the database succeed and fails those after them; `None` ends that. A
     /// step is a statement, the beginning of a transaction or its commit.
     pub fn fail_after(&self, steps: Option<u64>) {

@@ -11,47 +11,47 @@ impl Pds {
     /// Lets the account take part, and tells who it is and where its repository stands; so it does
     /// for an account that takes part already, for those that have missed it.
     pub(crate) fn activate(&self) -> Result<(), SqlError> {
-        self.set_active(true, |pds, seq, time| {
+        self.set_active(true, |pds| {
             let identity = &pds.config.identity;
             let (did, handle) = (identity.did.as_str(), identity.handle.as_str());
             let no_commit = || SqlError("there is no commit".to_owned());
             let block = pds.store.commit_block()?.ok_or_else(no_commit)?;
             let commit = Commit::decode(&block).map_err(|error| SqlError(error.to_string()))?;
-            let head = pds.account()?.head.cid;
-            Ok(vec![
-                events::account(seq + 1, did, None, time),
-                events::identity(seq + 2, did, handle, time),
-                events::sync(seq + 3, &commit, &head, &block, time),
-            ])
+            let account = pds.account()?;
+            let (head, time) = (account.head.cid, pds.now_text());
+            pds.log_events(
+                account.seq,
+                &[
+                    &|seq| events::account(seq, did, None, &time),
+                    &|seq| events::identity(seq, did, handle, &time),
+                    &|seq| events::sync(seq, &commit, &head, &block, &time),
+                ],
+            )
         })
     }
 
     /// Has the account leave the network, and tells so. Nothing is deleted.
     pub(crate) fn deactivate(&self) -> Result<(), SqlError> {
-        self.set_active(false, |pds, seq, time| {
+        self.set_active(false, |pds| {
             let did = pds.config.identity.did.as_str();
-            Ok(vec![events::account(seq + 1, did, Some(DEACTIVATED), time)])
+            let (last, time) = (pds.account()?.seq, pds.now_text());
+            pds.log_events(last, &[&|seq| events::account(seq, did, Some(DEACTIVATED), &time)])
         })
     }
 
-    /// Changes the state with the events that come after `seq`, in one transaction.
+    /// Changes the state and logs the events that tell of it, in one transaction.
     fn set_active(
         &self,
         active: bool,
-        told: impl Fn(&Self, i64, &str) -> Result<Vec<Vec<u8>>, SqlError>,
+        log: impl Fn(&Self) -> Result<Vec<Vec<u8>>, SqlError>,
     ) -> Result<(), SqlError> {
-        let frames = self.store.transaction(|| {
-            let first = self.account()?.seq;
-            let frames = told(self, first, &self.now_text())?;
-            let mut seq = first;
-            for frame in &frames {
-                seq += 1;
-                self.store.put_event(seq, frame)?;
-            }
-            self.store.set_active(active, seq)?;
-            Ok::<_, SqlError>(frames)
+        let (frames, event_bytes) = self.store.transaction(|| {
+            self.store.set_active(active)?;
+            let frames = log(self)?;
+            Ok::<_, SqlError>((frames, self.account()?.event_bytes))
         })?;
         frames.iter().for_each(|frame| self.announce(frame));
+        self.wake_for_log(event_bytes);
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ use super::prepare::PreparedWrite;
 use crate::Pds;
 use crate::api::{Failure, invalid};
 use crate::host::SqlError;
+use crate::sequencer::byte_count;
 use crate::store::{Account, BlobCounts, PageChanges};
 
 /// What a write came to.
@@ -43,6 +44,14 @@ pub(crate) enum WriteError {
     Swap { head: Cid },
 }
 
+/// What a commit leaves to be done later.
+struct Due {
+    /// Whether no record refers to some blob any more.
+    idled: bool,
+    /// How long the log of events is.
+    event_bytes: i64,
+}
+
 impl Pds {
     /// Applies `writes` as one commit, or none of them.
     pub(crate) fn apply(
@@ -53,13 +62,14 @@ impl Pds {
         if self.importing.get() {
             return Err(WriteError::Importing);
         }
-        let (applied, pages, frame, idled) =
+        let (applied, pages, frame, due) =
             self.store.transaction(|| self.commit(writes, swap_commit))?;
         self.store.keep_pages(pages, applied.rev);
         self.announce(&frame);
-        if idled {
+        if due.idled {
             self.wake();
         }
+        self.wake_for_log(due.event_bytes);
         Ok(applied)
     }
 
@@ -99,17 +109,18 @@ impl Pds {
             if !active {
                 return Ok(());
             }
-            let time = self.now_text();
-            let car = events::commit_car(&diff, &[]);
-            self.store.put_event(
-                1,
-                &events::identity(1, did.as_str(), identity.handle.as_str(), &time),
+            let (did, handle) = (did.as_str(), identity.handle.as_str());
+            let (car, time) = (events::commit_car(&diff, &[]), self.now_text());
+            self.log_events(
+                0,
+                &[
+                    &|seq| events::identity(seq, did, handle, &time),
+                    &|seq| events::account(seq, did, None, &time),
+                    &|seq| events::commit(seq, &diff, &car, &time),
+                    &|seq| events::sync(seq, &diff.commit, &diff.cid, &diff.bytes, &time),
+                ],
             )?;
-            self.store.put_event(2, &events::account(2, did.as_str(), None, &time))?;
-            self.store.put_event(3, &events::commit(3, &diff, &car, &time))?;
-            self.store
-                .put_event(4, &events::sync(4, &diff.commit, &diff.cid, &diff.bytes, &time))?;
-            Ok(self.store.set_seq(4)?)
+            Ok(())
         })
     }
 
@@ -118,7 +129,7 @@ impl Pds {
         &self,
         writes: &[PreparedWrite],
         swap_commit: Option<Cid>,
-    ) -> Result<(Applied, PageChanges, Vec<u8>, bool), WriteError> {
+    ) -> Result<(Applied, PageChanges, Vec<u8>, Due), WriteError> {
         let account = self.account()?;
         expect_commit(swap_commit, account.commit())?;
         let did = &self.config.identity.did;
@@ -127,7 +138,7 @@ impl Pds {
         let key = &self.config.signing_key;
         let diff = nacre_commit::commit(&self.store, did, Some(&account.head), &plain, rev, key)?;
 
-        let seq = account.seq + 1;
+        let seq = self.seq_after(account.seq);
         let car = events::commit_car(&diff, writes);
         let frame = events::commit(seq, &diff, &car, &self.now_text());
         if frame.len() > MAX_FRAME_BYTES {
@@ -153,12 +164,13 @@ impl Pds {
                 None => self.store.remove_record(write.path())?,
             }
         }
-        self.store.put_event(seq, &frame)?;
+        self.store.put_event(seq, &frame, self.now_s())?;
         let (counted, idled) = self.settle_blobs(blobs)?;
         let moved = Account {
             active: account.active,
             head: head_of(&diff, did),
             seq,
+            event_bytes: account.event_bytes + byte_count(&frame),
             records: account.records + created(&diff),
             nodes: account.nodes + added_nodes(&diff),
             blobs: BlobCounts {
@@ -167,7 +179,8 @@ impl Pds {
             },
         };
         self.store.set_head(&moved, &diff.bytes, &pages)?;
-        Ok((Applied { commit: diff.cid, rev }, pages, frame, idled))
+        let due = Due { idled, event_bytes: moved.event_bytes };
+        Ok((Applied { commit: diff.cid, rev }, pages, frame, due))
     }
 
     /// Returns a TID that is newer than `last`, whatever the clock says.

@@ -8,10 +8,10 @@ use nacre_lexicon::cid_for;
 use nacre_mst::{Steps, Tree};
 use serde::Serialize;
 
-use super::pause;
 use crate::Pds;
 use crate::host::{BlobsError, SqlError};
 use crate::store::{Account, Entered, RecordBlock, SnapshotError, Store};
+use crate::turn::pause;
 
 /// What an audit has found.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]

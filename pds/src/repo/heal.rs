@@ -15,10 +15,11 @@ use serde::Serialize;
 
 use super::audit::{Audit, AuditError};
 use super::import::Under;
-use super::{blobs, pause, subjects};
+use super::{blobs, subjects};
 use crate::Pds;
 use crate::host::{BlobsError, SqlError};
 use crate::store::{Account, PageChanges, PageMaker, StoredBlob};
+use crate::turn::pause;
 
 /// What has been healed.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]

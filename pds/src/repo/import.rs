@@ -18,12 +18,14 @@ use nacre_xrpc::XrpcError;
 
 use self::walk::Import;
 use super::apply::CLOCK_ID;
-use super::{events, pause};
+use super::events;
 use crate::Pds;
 use crate::api::{Failure, invalid};
 use crate::body::{Body, BodyError};
 use crate::host::SqlError;
+use crate::sequencer::byte_count;
 use crate::store::{Account, PageChanges, PageMaker};
+use crate::turn::pause;
 
 /// Why a CAR was not taken; all but the last are the client's fault.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -204,21 +206,23 @@ impl Pds {
                 let mut clock = TidClock::resuming_after(commit.rev, CLOCK_ID);
                 clock.next(self.host.clock.now_micros())
             };
-            let seq = if account.active { account.seq + 1 } else { account.seq };
+            let is_told = account.active;
+            let seq = if is_told { self.seq_after(account.seq) } else { account.seq };
+            let frame = events::sync(seq, &commit, &root, &block, &self.now_text());
             let moved = Account {
                 active: account.active,
                 head: Head { did, cid: root, data: commit.data, rev },
                 seq,
+                event_bytes: account.event_bytes + if is_told { byte_count(&frame) } else { 0 },
                 records: self.store.count_records()?,
                 nodes,
                 blobs,
             };
             self.store.set_head(&moved, &block, pages)?;
-            if !account.active {
+            if !is_told {
                 return Ok(None);
             }
-            let frame = events::sync(seq, &commit, &root, &block, &self.now_text());
-            self.store.put_event(seq, &frame)?;
+            self.store.put_event(seq, &frame, self.now_s())?;
             Ok::<_, SqlError>(Some(frame))
         })?;
         self.store.forget_pages();

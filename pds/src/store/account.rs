@@ -16,6 +16,8 @@ pub(crate) struct Account {
     pub(crate) head: Head,
     /// The number of the last event.
     pub(crate) seq: i64,
+    /// How many bytes the events have that are kept.
+    pub(crate) event_bytes: i64,
     /// How many records there are.
     pub(crate) records: i64,
     /// How many nodes the tree has.
@@ -38,13 +40,14 @@ impl Store {
     pub(crate) fn account(&self) -> Result<Option<Account>, SqlError> {
         self.first(
             "select did, active, seq, rev, commit_cid, data, records, expected_blobs, stored_blobs,
-                 nodes
+                 nodes, event_bytes
              from account",
             &[],
             |row| {
                 Ok(Account {
                     active: row.integer(1)? != 0,
                     seq: row.integer(2)?,
+                    event_bytes: row.integer(10)?,
                     records: row.integer(6)?,
                     nodes: row.integer(9)?,
                     blobs: BlobCounts { expected: row.integer(7)?, stored: row.integer(8)? },
@@ -99,10 +102,11 @@ impl Store {
         let head = &account.head;
         self.run(
             "update account
-             set seq = ?, records = ?, nodes = ?, expected_blobs = ?, stored_blobs = ?, rev = ?,
-                 commit_cid = ?, commit_block = ?, data = ?, root_page = coalesce(?, root_page)",
+             set seq = ?, event_bytes = ?, records = ?, nodes = ?, expected_blobs = ?,
+                 stored_blobs = ?, rev = ?, commit_cid = ?, commit_block = ?, data = ?, root_page = coalesce(?, root_page)",
             &[
                 integer(account.seq),
+                integer(account.event_bytes),
                 integer(account.records),
                 integer(account.nodes),
                 integer(account.blobs.expected),
@@ -129,17 +133,9 @@ impl Store {
         )
     }
 
-    /// Sets whether the account takes part, and the number of the event that tells so.
-    pub(crate) fn set_active(&self, active: bool, seq: i64) -> Result<(), SqlError> {
-        self.run(
-            "update account set active = ?, seq = ?",
-            &[integer(i64::from(active)), integer(seq)],
-        )
-    }
-
-    /// Sets the number of the last event.
-    pub(crate) fn set_seq(&self, seq: i64) -> Result<(), SqlError> {
-        self.run("update account set seq = ?", &[integer(seq)])
+    /// Sets whether the account takes part.
+    pub(crate) fn set_active(&self, active: bool) -> Result<(), SqlError> {
+        self.run("update account set active = ?", &[integer(i64::from(active))])
     }
 }
 

@@ -10,10 +10,31 @@ pub(crate) struct Event {
     pub(crate) frame: Vec<u8>,
 }
 
+/// What is known of an event without its frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EventAge {
+    pub(crate) seq: i64,
+    pub(crate) bytes: i64,
+    /// When it was made, in seconds.
+    pub(crate) made_s: i64,
+}
+
 impl Store {
-    /// Keeps an event.
-    pub(crate) fn put_event(&self, seq: i64, frame: &[u8]) -> Result<(), SqlError> {
-        self.run("insert into event (seq, frame) values (?, ?)", &[integer(seq), blob(frame)])
+    /// Keeps an event. Whoever writes the account's row counts it there.
+    pub(crate) fn put_event(&self, seq: i64, frame: &[u8], now_s: i64) -> Result<(), SqlError> {
+        self.run(
+            "insert into event (seq, frame, made_s) values (?, ?, ?)",
+            &[integer(seq), blob(frame), integer(now_s)],
+        )
+    }
+
+    /// Counts events that have been kept, in the account's row: the last one's number, and how many
+    /// bytes they have together.
+    pub(crate) fn count_events(&self, last: i64, bytes: i64) -> Result<(), SqlError> {
+        self.run(
+            "update account set seq = ?, event_bytes = event_bytes + ?",
+            &[integer(last), integer(bytes)],
+        )
     }
 
     /// Returns the first event after `cursor`.
@@ -25,8 +46,30 @@ impl Store {
         )
     }
 
-    /// Returns the number of the oldest event that is kept.
-    pub(crate) fn oldest_seq(&self) -> Result<Option<i64>, SqlError> {
-        self.first("select seq from event order by seq limit 1", &[], |row| row.integer(0))
+    /// Returns the oldest events that are kept, up to so many.
+    pub(crate) fn oldest_events(&self, limit: i64) -> Result<Vec<EventAge>, SqlError> {
+        self.all(
+            "select seq, length(frame), made_s from event order by seq limit ?",
+            &[integer(limit)],
+            |row| {
+                let (seq, bytes) = (row.integer(0)?, row.integer(1)?);
+                Ok(EventAge { seq, bytes, made_s: row.integer(2)? })
+            },
+        )
+    }
+
+    /// Removes the events up to this one, which have so many bytes together.
+    pub(crate) fn prune_events(&self, last: i64, bytes: i64) -> Result<(), SqlError> {
+        self.run("delete from event where seq <= ?", &[integer(last)])?;
+        self.run(
+            "update account set pruned_seq = ?, event_bytes = event_bytes - ?",
+            &[integer(last), integer(bytes)],
+        )
+    }
+
+    /// Returns the number of the last event that is not kept any more, or 0.
+    pub(crate) fn pruned_seq(&self) -> Result<i64, SqlError> {
+        let pruned = self.first("select pruned_seq from account", &[], |row| row.integer(0))?;
+        Ok(pruned.unwrap_or_default())
     }
 }

@@ -41,7 +41,9 @@ impl Store {
 
 /// Each entry takes the schema from the version before it to its own. Entries are never changed:
 /// databases in the world have run them.
-const MIGRATIONS: [&[&str]; 1] = [&[
+const MIGRATIONS: [&[&str]; 2] = [FIRST, BOUNDED_LOG];
+
+const FIRST: &[&str] = &[
     // One row: the account and the head of its repository.
     "create table account (
         one integer primary key check (one = 1),
@@ -122,4 +124,16 @@ const MIGRATIONS: [&[&str]; 1] = [&[
         count integer not null,
         window_ends_s integer not null
     ) strict, without rowid",
-]];
+];
+
+/// The log of events has bounds of age and size.
+const BOUNDED_LOG: &[&str] = &[
+    "alter table account add column event_bytes integer not null default 0",
+    // The number of the last event that is not kept any more.
+    "alter table account add column pruned_seq integer not null default 0",
+    "alter table event add column made_s integer not null default 0",
+    "update account set
+         event_bytes = (select coalesce(sum(length(frame)), 0) from event),
+         pruned_seq = (select coalesce(min(seq) - 1, 0) from event)",
+    "update event set made_s = unixepoch()",
+];
