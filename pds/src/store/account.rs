@@ -103,7 +103,8 @@ impl Store {
         self.run(
             "update account
              set seq = ?, event_bytes = ?, records = ?, nodes = ?, expected_blobs = ?,
-                 stored_blobs = ?, rev = ?, commit_cid = ?, commit_block = ?, data = ?, root_page = coalesce(?, root_page)",
+                 stored_blobs = ?, rev = ?, commit_cid = ?, commit_block = ?, data = ?,
+                 root_page = coalesce(?, root_page)",
             &[
                 integer(account.seq),
                 integer(account.event_bytes),
