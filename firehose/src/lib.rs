@@ -7,12 +7,14 @@ mod error;
 mod event;
 mod frame;
 mod read;
+mod verify;
 mod write;
 
 pub use commit::{CommitEvent, CommitView, OpView};
 pub use error::FrameError;
 pub use event::{AccountEvent, ErrorFrame, IdentityEvent, InfoEvent, SyncEvent};
 pub use frame::Frame;
+pub use verify::{Known, Untrue, Verdict, Verifier};
 
 /// The longest `blocks` of a commit, in bytes.
 pub const MAX_BLOCKS_BYTES: usize = 2_000_000;
