@@ -6,6 +6,7 @@ mod commit;
 mod error;
 mod event;
 mod frame;
+mod position;
 mod read;
 mod verify;
 mod write;
@@ -14,6 +15,7 @@ pub use commit::{CommitEvent, CommitView, OpView};
 pub use error::FrameError;
 pub use event::{AccountEvent, ErrorFrame, IdentityEvent, InfoEvent, SyncEvent};
 pub use frame::Frame;
+pub use position::{CONSUMER_TOO_SLOW, FUTURE_CURSOR, OUTDATED_CURSOR, Position, Window};
 pub use verify::{Known, Untrue, Verdict, Verifier};
 
 /// The longest `blocks` of a commit, in bytes.

@@ -103,7 +103,8 @@ impl Pds {
     }
 
     /// Does what is due: removes blobs that no record has referred to for a day, what an import has
-    /// left that nobody has gone on with for as long, and events that are not kept any longer.
+    /// left that nobody has gone on with for as long, and events that are not kept any longer; goes
+    /// on with replays of which the server has no memory.
     ///
     /// A host calls this when its alarm goes off, and may do so at any other time.
     pub async fn tend(&self) {
@@ -116,6 +117,7 @@ impl Pds {
             // The next alarm tries again.
             self.failed(failure);
         }
+        self.resume_replays().await;
         self.wake();
     }
 
@@ -166,7 +168,9 @@ impl Pds {
             let idle_s = self.store.first_idle()?;
             let import_s = self.store.staging_since()?;
             let kept = idle_s.into_iter().chain(import_s).map(|since_s| since_s + GRACE_S);
-            let Some(due_s) = kept.chain(self.log_due_s()?).min() else { return Ok(()) };
+            let replays_s = self.has_lost_replays().then_some(0);
+            let due_s = kept.chain(self.log_due_s()?).chain(replays_s).min();
+            let Some(due_s) = due_s else { return Ok(()) };
             let pause = self.now_s().saturating_add(MIN_PAUSE_S);
             self.host.alarm.set(due_s.max(pause))
         };

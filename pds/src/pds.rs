@@ -14,7 +14,7 @@ use crate::api::{self, Call, Failure};
 use crate::blobs::{Download, Upload};
 use crate::body::{Request, Response};
 use crate::config::Config;
-use crate::host::{Host, SqlError};
+use crate::host::{Host, SocketId, SqlError};
 use crate::repo::WriteError;
 use crate::sequencer::LogAlarm;
 use crate::store::{Account, Store};
@@ -30,6 +30,8 @@ pub struct Pds {
     pub(crate) importing: Cell<bool>,
     /// What the alarm is set for, as far as the log of events goes.
     pub(crate) log_alarm: Cell<LogAlarm>,
+    /// The subscribers that are just being sent what they missed.
+    pub(crate) replaying: RefCell<BTreeSet<SocketId>>,
     /// The blobs that are just being removed.
     pub(crate) removing: RefCell<BTreeSet<Cid>>,
 }
@@ -94,6 +96,7 @@ impl Pds {
             store,
             importing: Cell::new(false),
             log_alarm: Cell::default(),
+            replaying: RefCell::default(),
             removing: RefCell::default(),
         };
         match pds.store.account()? {

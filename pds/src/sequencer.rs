@@ -1,15 +1,14 @@
-//! Events to subscribers.
-//!
-//! A socket is first *behind*: a replay sends it what it missed, slice by slice, from the log. In
-//! the turn in which the log has nothing more for it, it becomes *live*, and from then on gets each
-//! event in the turn that made it. Between the two nothing can be lost or sent twice.
+//! Events to subscribers. Where each of them is is kept with its socket: a host may forget the server
+//! between two events, and the sockets stay.
 
 mod log;
 
-use nacre_firehose::{ErrorFrame, InfoEvent};
+use alloc::collections::BTreeSet;
+use core::cell::RefCell;
+
+use nacre_firehose::{CONSUMER_TOO_SLOW, ErrorFrame, Position, Window};
 
 pub(crate) use self::log::{LogAlarm, byte_count};
-
 use crate::Pds;
 use crate::host::{SocketId, SqlError};
 use crate::pds::Subscription;
@@ -18,80 +17,148 @@ impl Pds {
     /// Sends an event to every live subscriber. Called in the turn that made it.
     pub(crate) fn announce(&self, frame: &[u8]) {
         let sockets = &self.host.sockets;
-        let live: Vec<_> = sockets
-            .list()
-            .into_iter()
-            .filter(|socket| sockets.attachment(*socket).as_deref() == Some(LIVE))
-            .collect();
+        let mut live = Vec::new();
+        let mut is_lost = false;
+        for socket in sockets.list() {
+            match self.position(socket) {
+                Some(Position::Live) => live.push(socket),
+                Some(Position::Behind(_)) => {
+                    is_lost |= !self.replaying.borrow().contains(&socket);
+                }
+                // It has just been accepted.
+                None => {}
+            }
+        }
         for slow in sockets.send(&live, frame) {
-            self.drop_slow(slow);
+            self.close(slow, CONSUMER_TOO_SLOW);
+        }
+        if is_lost {
+            self.wake();
         }
     }
 
     /// Serves a subscriber that has just been accepted: replays what it missed and leaves it live.
     pub async fn subscribe(&self, socket: SocketId, subscription: Subscription) {
-        if let Err(error) = self.replay(socket, subscription).await {
-            self.host.log.error(&format!("replay: {error}"));
-            self.host.sockets.close(socket, None, INTERNAL_ERROR);
+        let Subscription { after, requested } = subscription;
+        let began = self.window().map(|window| {
+            Position::begin(requested.or(Some(after)), window).map(|(position, told)| {
+                if let Some(told) = told {
+                    self.host.sockets.send(&[socket], &told.encode());
+                }
+                self.keep_position(socket, position);
+                position
+            })
+        });
+        match began {
+            Ok(Ok(position)) => self.replay(socket, position).await,
+            Ok(Err(last)) => self.close(socket, last),
+            Err(error) => self.give_up(socket, &error),
         }
     }
 
-    async fn replay(&self, socket: SocketId, subscription: Subscription) -> Result<(), SqlError> {
-        let sockets = &self.host.sockets;
-        let Subscription { mut after, requested } = subscription;
-        if let Some(cursor) = requested {
-            let last = self.account()?.seq;
-            if cursor > last {
-                let frame =
-                    ErrorFrame { error: "FutureCursor", message: Some("Cursor in the future.") };
-                sockets.close(socket, Some(&frame.encode()), POLICY_VIOLATION);
-                return Ok(());
-            }
-            let pruned = self.store.pruned_seq()?;
-            if cursor < pruned {
-                after = pruned;
-                let frame = InfoEvent {
-                    name: "OutdatedCursor",
-                    message: Some("Requested cursor exceeded limit. Possibly missing events"),
-                };
-                sockets.send(&[socket], &frame.encode());
+    /// Goes on with the replays that a host has forgotten with the server, if there are any.
+    pub(crate) async fn resume_replays(&self) {
+        for socket in self.host.sockets.list() {
+            if !self.replaying.borrow().contains(&socket)
+                && let Some(position @ Position::Behind(_)) = self.position(socket)
+            {
+                self.replay(socket, position).await;
             }
         }
-        loop {
-            if after < self.store.pruned_seq()? {
-                // What it was to get next has been removed meanwhile.
-                self.drop_slow(socket);
+    }
+
+    /// Tells whether there are replays that nobody goes on with.
+    pub(crate) fn has_lost_replays(&self) -> bool {
+        self.host.sockets.list().into_iter().any(|socket| {
+            !self.replaying.borrow().contains(&socket)
+                && matches!(self.position(socket), Some(Position::Behind(_)))
+        })
+    }
+
+    async fn replay(&self, socket: SocketId, position: Position) {
+        let replaying = Replaying::begin(&self.replaying, socket);
+        let replayed = self.replay_slices(socket, position).await;
+        drop(replaying);
+        if let Err(error) = replayed {
+            self.give_up(socket, &error);
+        }
+    }
+
+    async fn replay_slices(
+        &self,
+        socket: SocketId,
+        mut position: Position,
+    ) -> Result<(), SqlError> {
+        let sockets = &self.host.sockets;
+        while let Position::Behind(mut after) = position {
+            if let Err(last) = position.check(self.window()?) {
+                self.close(socket, last);
                 return Ok(());
             }
             let mut sent_bytes = 0;
             while sent_bytes < SLICE_BYTES {
                 let Some(event) = self.store.event_after(after)? else {
-                    sockets.set_attachment(socket, LIVE);
+                    self.keep_position(socket, Position::Live);
                     return Ok(());
                 };
                 if !sockets.send(&[socket], &event.frame).is_empty() {
-                    self.drop_slow(socket);
+                    self.close(socket, CONSUMER_TOO_SLOW);
                     return Ok(());
                 }
                 after = event.seq;
                 sent_bytes += event.frame.len();
             }
+            position = Position::Behind(after);
+            self.keep_position(socket, position);
             sockets.ready(socket).await;
             if sockets.attachment(socket).is_none() {
                 return Ok(());
             }
         }
+        Ok(())
     }
 
-    fn drop_slow(&self, socket: SocketId) {
-        let frame =
-            ErrorFrame { error: "ConsumerTooSlow", message: Some("Stream consumer too slow") };
-        self.host.sockets.close(socket, Some(&frame.encode()), POLICY_VIOLATION);
+    fn window(&self) -> Result<Window, SqlError> {
+        Ok(Window { removed: self.store.pruned_seq()?, last: self.account()?.seq })
+    }
+
+    fn position(&self, socket: SocketId) -> Option<Position> {
+        Position::from_bytes(&self.host.sockets.attachment(socket)?)
+    }
+
+    fn keep_position(&self, socket: SocketId, position: Position) {
+        self.host.sockets.set_attachment(socket, &position.to_bytes());
+    }
+
+    fn close(&self, socket: SocketId, last: ErrorFrame<'_>) {
+        self.host.sockets.close(socket, Some(&last.encode()), POLICY_VIOLATION);
+    }
+
+    fn give_up(&self, socket: SocketId, error: &SqlError) {
+        self.host.log.error(&format!("replay: {error}"));
+        self.host.sockets.close(socket, None, INTERNAL_ERROR);
     }
 }
 
-/// What is kept with a socket that is live; nothing is kept with one that is behind.
-const LIVE: &[u8] = b"live";
+/// Says, as long as it lives, that a subscriber is being sent what it missed.
+struct Replaying<'p> {
+    all: &'p RefCell<BTreeSet<SocketId>>,
+    socket: SocketId,
+}
+
+impl<'p> Replaying<'p> {
+    fn begin(all: &'p RefCell<BTreeSet<SocketId>>, socket: SocketId) -> Self {
+        all.borrow_mut().insert(socket);
+        Self { all, socket }
+    }
+}
+
+impl Drop for Replaying<'_> {
+    fn drop(&mut self) {
+        self.all.borrow_mut().remove(&self.socket);
+    }
+}
+
 /// How much a replay sends before others have their turn; the last event may go beyond it.
 const SLICE_BYTES: usize = 256 * 1024;
 /// Close codes of WebSockets, RFC 6455 section 7.4.1.

@@ -184,6 +184,35 @@ fn what_is_written_during_a_replay_and_before_it_is_not_lost_nor_sent_twice() {
 }
 
 #[test]
+fn a_replay_that_the_server_forgets_is_gone_on_with() {
+    let client = Client::new();
+    let big = "x".repeat(100_000);
+    let write = |client: &Client, n: usize| {
+        client.create(NOTE, &format!("k{n}"), a_note(&big)).json(200);
+    };
+    (0..20).for_each(|n| write(&client, n));
+    let subscription = client.ask("cursor=0");
+    let socket = client.host.sockets().open();
+    {
+        let mut replay = core::pin::pin!(client.pds.subscribe(socket, subscription));
+        let mut context = core::task::Context::from_waker(core::task::Waker::noop());
+        assert!(replay.as_mut().poll(&mut context).is_pending());
+    }
+    let sent = client.sent(socket).messages.len();
+    assert!((1..24).contains(&sent), "{sent}");
+    // The sockets stay, as they do where the host puts the server to sleep.
+    let config = account(&Memory::new(7), PASSWORD);
+    let again = Client::with_config(client.host.clone(), config);
+    let again = Client { access: client.access.clone(), ..again };
+    write(&again, 20);
+    assert_eq!(client.sent(socket).messages.len(), sent, "it is not live");
+    assert!(client.host.alarm_s().unwrap() <= client.host.now_s() + 60);
+    nacre_pds::dev::block_on(again.pds.tend());
+    write(&again, 21);
+    assert_eq!(seqs(&client.sent(socket).messages), (1..=26).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_replay_of_large_events_goes_a_few_at_a_time() {
     let client = Client::new();
     for n in 0..6 {
