@@ -5,9 +5,9 @@ use crate::{ErrorFrame, InfoEvent};
 /// Where a subscriber is. A server keeps it with the socket, as bytes, so that it outlives the
 /// server's memory.
 ///
-/// A subscriber is first *behind*: a replay sends it what it missed, in slices, from the log. In the
-/// turn in which the log has nothing more for it, it becomes *live*, and from then on gets each event
-/// in the turn that made it. So nothing is lost or sent twice between the two.
+/// A subscriber is first *behind*: a replay sends it what it missed, in slices, from the log. In
+/// the turn in which the log has nothing more for it, it becomes *live*, and from then on gets each
+/// event in the turn that made it. So nothing is lost or sent twice between the two.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Position {
     /// It has all events up to this number, and none after it.

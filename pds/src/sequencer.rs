@@ -1,5 +1,5 @@
-//! Events to subscribers. Where each of them is is kept with its socket: a host may forget the server
-//! between two events, and the sockets stay.
+//! Events to subscribers. Where each of them is is kept with its socket: a host may forget the
+//! server between two events, and the sockets stay.
 
 mod log;
 

@@ -183,7 +183,8 @@ proptest! {
         let from = from.index(frames.len());
         let mut late = source.verifier();
         for (index, frame) in frames.iter().enumerate().skip(from) {
-            let expected = if index == from && from > 0 { Verdict::Jumps } else { Verdict::Applies };
+            let is_new = index == from && from > 0;
+            let expected = if is_new { Verdict::Jumps } else { Verdict::Applies };
             prop_assert_eq!(accept(&mut late, frame), Ok(expected));
         }
         prop_assert_eq!(late.known(), Some(known));
