@@ -40,6 +40,9 @@ pub const CONSUMER_TOO_SLOW: ErrorFrame<'static> =
     ErrorFrame { error: "ConsumerTooSlow", message: Some("Stream consumer too slow") };
 
 impl Position {
+    /// How many bytes a position is kept as.
+    pub const BYTES: usize = 9;
+
     /// Returns where a subscriber with this cursor begins, and what it is told first; one without
     /// wants what comes from now on.
     ///
@@ -75,12 +78,12 @@ impl Position {
 
     /// Returns the position as it is kept.
     #[must_use]
-    pub fn to_bytes(self) -> [u8; 9] {
+    pub fn to_bytes(self) -> [u8; Self::BYTES] {
         let (kind, after) = match self {
             Self::Behind(after) => (BEHIND, after),
             Self::Live => (LIVE, 0),
         };
-        let mut bytes = [kind; 9];
+        let mut bytes = [kind; Self::BYTES];
         bytes[1..].copy_from_slice(&after.to_be_bytes());
         bytes
     }

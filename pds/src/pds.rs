@@ -11,6 +11,7 @@ use nacre_xrpc::XrpcError;
 use serde_json::json;
 
 use crate::api::{self, Call, Failure};
+use crate::auth::limits::Network;
 use crate::blobs::{Download, Upload};
 use crate::body::{Request, Response};
 use crate::config::Config;
@@ -56,6 +57,8 @@ pub struct Subscription {
     pub(crate) after: i64,
     /// The cursor that it gave; without one it wants no replay.
     pub(crate) requested: Option<i64>,
+    /// Where it comes from, if that is to be counted.
+    pub(crate) network: Option<Network>,
 }
 
 /// Why an account could not be opened.

@@ -10,6 +10,7 @@ use nacre_firehose::{CONSUMER_TOO_SLOW, ErrorFrame, Position, Window};
 
 pub(crate) use self::log::{LogAlarm, byte_count};
 use crate::Pds;
+use crate::auth::limits::Network;
 use crate::host::{SocketId, SqlError};
 use crate::pds::Subscription;
 
@@ -39,13 +40,18 @@ impl Pds {
 
     /// Serves a subscriber that has just been accepted: replays what it missed and leaves it live.
     pub async fn subscribe(&self, socket: SocketId, subscription: Subscription) {
-        let Subscription { after, requested } = subscription;
+        let Subscription { after, requested, network } = subscription;
+        // Many may have been let in at the same time.
+        if network.is_some_and(|network| self.subscribers_of(network) >= MAX_OF_A_NETWORK) {
+            self.host.sockets.close(socket, None, POLICY_VIOLATION);
+            return;
+        }
         let began = self.window().map(|window| {
             Position::begin(requested.or(Some(after)), window).map(|(position, told)| {
                 if let Some(told) = told {
                     self.host.sockets.send(&[socket], &told.encode());
                 }
-                self.keep_position(socket, position);
+                self.keep_with(socket, Kept { position, network });
                 position
             })
         });
@@ -98,7 +104,7 @@ impl Pds {
             let mut sent_bytes = 0;
             while sent_bytes < SLICE_BYTES {
                 let Some(event) = self.store.event_after(after)? else {
-                    self.keep_position(socket, Position::Live);
+                    self.move_to(socket, Position::Live);
                     return Ok(());
                 };
                 if !sockets.send(&[socket], &event.frame).is_empty() {
@@ -109,7 +115,7 @@ impl Pds {
                 sent_bytes += event.frame.len();
             }
             position = Position::Behind(after);
-            self.keep_position(socket, position);
+            self.move_to(socket, position);
             sockets.ready(socket).await;
             if sockets.attachment(socket).is_none() {
                 return Ok(());
@@ -122,12 +128,29 @@ impl Pds {
         Ok(Window { removed: self.store.pruned_seq()?, last: self.account()?.seq })
     }
 
-    fn position(&self, socket: SocketId) -> Option<Position> {
-        Position::from_bytes(&self.host.sockets.attachment(socket)?)
+    /// Counts the subscribers from one network.
+    pub(crate) fn subscribers_of(&self, network: Network) -> usize {
+        let kept = self.host.sockets.list().into_iter().filter_map(|socket| self.kept(socket));
+        kept.filter(|kept| kept.network == Some(network)).count()
     }
 
-    fn keep_position(&self, socket: SocketId, position: Position) {
-        self.host.sockets.set_attachment(socket, &position.to_bytes());
+    fn position(&self, socket: SocketId) -> Option<Position> {
+        self.kept(socket).map(|kept| kept.position)
+    }
+
+    fn move_to(&self, socket: SocketId, position: Position) {
+        if let Some(kept) = self.kept(socket) {
+            self.keep_with(socket, Kept { position, ..kept });
+        }
+    }
+
+    /// Returns what is kept with a socket, if it is open and has been begun with.
+    fn kept(&self, socket: SocketId) -> Option<Kept> {
+        Kept::from_bytes(&self.host.sockets.attachment(socket)?)
+    }
+
+    fn keep_with(&self, socket: SocketId, kept: Kept) {
+        self.host.sockets.set_attachment(socket, &kept.to_bytes());
     }
 
     fn close(&self, socket: SocketId, last: ErrorFrame<'_>) {
@@ -137,6 +160,26 @@ impl Pds {
     fn give_up(&self, socket: SocketId, error: &SqlError) {
         self.host.log.error(&format!("replay: {error}"));
         self.host.sockets.close(socket, None, INTERNAL_ERROR);
+    }
+}
+
+/// What is kept with a socket.
+#[derive(Clone, Copy)]
+struct Kept {
+    position: Position,
+    network: Option<Network>,
+}
+
+impl Kept {
+    fn to_bytes(self) -> Vec<u8> {
+        let network = self.network.iter().flatten().copied();
+        self.position.to_bytes().into_iter().chain(network).collect()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (position, network) = bytes.split_at_checked(Position::BYTES)?;
+        let position = Position::from_bytes(position)?;
+        Some(Self { position, network: network.try_into().ok() })
     }
 }
 
@@ -159,6 +202,9 @@ impl Drop for Replaying<'_> {
     }
 }
 
+/// The most subscribers from one network: nobody takes all places, and a few tools behind one
+/// address have theirs.
+pub(crate) const MAX_OF_A_NETWORK: usize = 20;
 /// How much a replay sends before others have their turn; the last event may go beyond it.
 const SLICE_BYTES: usize = 256 * 1024;
 /// Close codes of WebSockets, RFC 6455 section 7.4.1.

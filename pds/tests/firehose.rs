@@ -7,6 +7,7 @@ mod client;
 use client::{Client, DID, NOTE, PASSWORD, a_note, key, read_car};
 use nacre_commit::{Action, Commit, Op, invert};
 use nacre_firehose::Frame;
+use nacre_pds::Reply;
 use nacre_pds::dev::{Memory, account};
 use nacre_pds::host::Sockets;
 
@@ -230,9 +231,9 @@ fn a_replay_of_large_events_goes_a_few_at_a_time() {
 }
 
 #[test]
-fn the_hundred_and_twenty_ninth_subscriber_is_refused() {
+fn the_257th_subscriber_is_refused() {
     let client = Client::new();
-    let sockets: Vec<_> = (0..128).map(|_| client.subscribe("")).collect();
+    let sockets: Vec<_> = (0..256).map(|_| client.subscribe("")).collect();
     client.query("com.atproto.sync.subscribeRepos", "").refuses(
         503,
         "TooManySubscribers",
@@ -240,6 +241,46 @@ fn the_hundred_and_twenty_ninth_subscriber_is_refused() {
     );
     client.host.sockets().close(sockets[0], None, 1000);
     client.subscribe("");
+}
+
+#[test]
+fn one_address_gets_twenty_subscriptions() {
+    let client = Client::new();
+    let path = "/xrpc/com.atproto.sync.subscribeRepos";
+    let ask = |peer: &str| {
+        let request = client::request("GET", path, None, nacre_pds::body::Body::Empty);
+        nacre_pds::dev::block_on(client.pds.handle(request, Some(peer.parse().unwrap())))
+    };
+    let subscribe = |peer: &str| {
+        let Reply::Upgrade(subscription) = ask(peer) else { panic!("{peer} is let in") };
+        let socket = client.host.sockets().open();
+        nacre_pds::dev::block_on(client.pds.subscribe(socket, subscription));
+        socket
+    };
+    // The addresses of one IPv6 network are one.
+    for network in ["2001:db8:1:2::", "203.0.113.7"] {
+        let all = |n: usize| {
+            if network.contains('.') { network.to_owned() } else { format!("{network}{n:x}") }
+        };
+        let sockets: Vec<_> = (1..=20).map(|n| subscribe(&all(n))).collect();
+        let Reply::Response(refused) = ask(&all(21)) else { panic!("{network}") };
+        assert_eq!(refused.status(), 429);
+        client.host.sockets().close(sockets[3], None, 1000);
+        subscribe(&all(22));
+    }
+    subscribe("2001:db8:1:3::1");
+    // Who was let in while there was room finds that there is none.
+    let Reply::Upgrade(early) = ask("198.51.100.1") else { panic!("let in") };
+    for _ in 0..20 {
+        subscribe("198.51.100.1");
+    }
+    let socket = client.host.sockets().open();
+    nacre_pds::dev::block_on(client.pds.subscribe(socket, early));
+    assert_eq!(client.sent(socket).closed, Some(1008));
+    // Behind a proxy, all come from this machine.
+    for _ in 0..30 {
+        subscribe("127.0.0.1");
+    }
 }
 
 #[test]

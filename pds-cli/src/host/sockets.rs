@@ -16,7 +16,7 @@ use tokio::task::yield_now;
 use super::gate::{Gate, Moment};
 
 /// The most subscribers at a time.
-pub(crate) const MAX_SUBSCRIBERS: usize = 128;
+pub(crate) const MAX_SUBSCRIBERS: usize = 256;
 
 /// All open sockets.
 #[derive(Default)]
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_128_subscribers_and_no_more() {
+    fn there_are_256_subscribers_and_no_more() {
         let subscribers = Rc::new(Subscribers::default());
         let mut members: Vec<_> = (0..MAX_SUBSCRIBERS).map_while(|_| subscribers.join()).collect();
         assert_eq!(members.len(), MAX_SUBSCRIBERS);

@@ -29,6 +29,23 @@ pub(crate) fn sign_in(pds: &Pds, identifier: &str, peer: Option<IpAddr>) -> Resu
     if counted? { Ok(()) } else { Err(XrpcError::rate_limit_exceeded().into()) }
 }
 
+/// Returns the same as bytes, to count sockets by; nothing for the machine's own addresses, behind
+/// which a proxy or a test is.
+pub(crate) fn network(address: IpAddr) -> Option<Network> {
+    match address.to_canonical() {
+        address if address.is_loopback() || address.is_unspecified() => None,
+        IpAddr::V4(address) => Some(address.to_ipv6_mapped().octets()),
+        IpAddr::V6(address) => {
+            let mut octets = address.octets();
+            octets[8..].fill(0);
+            Some(octets)
+        }
+    }
+}
+
+/// What of an address its holder cannot change at will.
+pub(crate) type Network = [u8; 16];
+
 /// Returns what of an address its holder cannot change at will: all of an IPv4 address, the first
 /// 64 bits of an IPv6 one.
 fn prefix(address: IpAddr) -> String {
