@@ -65,6 +65,16 @@ export class Subscriber {
 		return this.events;
 	}
 
+	/** Reads nothing from here on. */
+	pause() {
+		this.#socket.pause();
+	}
+
+	/** Reads on. */
+	resume() {
+		this.#socket.resume();
+	}
+
 	/** Waits for the server to close the connection, and returns the code. */
 	async end() {
 		return within(WAIT_MS, "the server did not close the socket", this.closed, this.#server);
