@@ -10,6 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { Server } from "../../e2e/hosts.mjs";
 import { procedure, query, signIn } from "../../e2e/xrpc.mjs";
+import { latency, replay } from "./stream.mjs";
 import { startWorkerd } from "./workerd.mjs";
 
 /** The load of one server, which has no records yet. */
@@ -52,6 +53,16 @@ class Load {
 			rows[name] = { unit: "/s", value: perSecond };
 			rows[`${name}, CPU`] = { unit: "ms", value: cpu };
 		}
+		for (const subscribers of [1, 50]) {
+			const { event, reply } = await latency(this.server, subscribers, create);
+			const last = subscribers > 1 ? `the last of ${subscribers} subscribers` : "a subscriber";
+			rows[`from a write to its event at ${last}, median`] = { unit: "ms", value: event };
+			rows[`from a write to its reply, ${subscribers} subscribed, median`] = {
+				unit: "ms",
+				value: reply,
+			};
+		}
+		rows["replay of 3,000 events"] = { unit: "/s", value: await replay(this.server, 3_000) };
 		rows["applyWrites of 100, CPU"] = await this.cpu(10, () => this.apply(100));
 		rows["getRecord, CPU"] = await this.cpu(300, () =>
 			get("com.atproto.repo.getRecord", { repo: did, ...some() })(),
