@@ -1,7 +1,10 @@
-//! The subscribers' sockets. The runtime keeps them open while the object sleeps, so nothing about
-//! them is kept in memory: the id is a tag of the socket, the attachment is the runtime's.
+//! The subscribers' sockets. The runtime keeps them open while the object sleeps, and with each its
+//! id, as a tag, and its attachment. What is in memory here is a copy, as each question to the
+//! runtime takes longer than to send a message; an object that wakes up begins with none.
 
+use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
+use core::cell::RefCell;
 use core::time::Duration;
 
 use futures_core::future::LocalBoxFuture;
@@ -17,11 +20,19 @@ use crate::system::WorkerRng;
 /// The sockets of one object.
 pub(crate) struct WorkerSockets {
     state: Rc<State>,
+    /// Those that are open or have been until just now; `None` before the runtime has been asked.
+    known: RefCell<Option<BTreeMap<SocketId, Known>>>,
+}
+
+/// What the runtime knows of a socket.
+struct Known {
+    socket: WebSocket,
+    attachment: Vec<u8>,
 }
 
 impl WorkerSockets {
     pub(crate) fn new(state: Rc<State>) -> Self {
-        Self { state }
+        Self { state, known: RefCell::default() }
     }
 
     /// Accepts a socket in the way that lets the object sleep, and names it.
@@ -38,12 +49,32 @@ impl WorkerSockets {
         WorkerRng.fill(&mut id);
         let id = SocketId(u64::from_le_bytes(id));
         state.accept_websocket_with_tags(socket, vec![id.0.to_string().into()])?;
+        let known = Known { socket: socket.clone(), attachment: Vec::new() };
+        self.with_known(|all| all.insert(id, known));
         Ok(id)
     }
 
+    /// Calls `body` with all that is known.
+    fn with_known<T>(&self, body: impl FnOnce(&mut BTreeMap<SocketId, Known>) -> T) -> T {
+        let mut known = self.known.borrow_mut();
+        body(known.get_or_insert_with(|| self.ask()))
+    }
+
+    /// Asks the runtime for all sockets.
+    fn ask(&self) -> BTreeMap<SocketId, Known> {
+        let sockets = self.state.as_raw().get_websockets().unwrap_or_default();
+        let known = |socket: WebSocket| {
+            let kept = socket.deserialize_attachment().ok()?;
+            let attachment = kept.dyn_into().map(|kept: Uint8Array| kept.to_vec());
+            let attachment = attachment.unwrap_or_default();
+            Some((self.id(&socket)?, Known { socket, attachment }))
+        };
+        sockets.into_iter().filter_map(known).collect()
+    }
+
     fn find(&self, id: SocketId) -> Option<WebSocket> {
-        let found = self.state.as_raw().get_websockets_with_tag(&id.0.to_string()).ok()?;
-        found.into_iter().find(is_open)
+        let found = self.with_known(|all| all.get(&id).map(|known| known.socket.clone()));
+        found.filter(is_open)
     }
 
     fn id(&self, socket: &WebSocket) -> Option<SocketId> {
@@ -54,8 +85,11 @@ impl WorkerSockets {
 
 impl Sockets for WorkerSockets {
     fn list(&self) -> Vec<SocketId> {
-        let sockets = self.state.as_raw().get_websockets().unwrap_or_default();
-        sockets.iter().filter(|socket| is_open(socket)).filter_map(|open| self.id(open)).collect()
+        self.with_known(|all| {
+            // One that has just been accepted is not open yet.
+            all.retain(|_, known| known.socket.ready_state() < WebSocket::CLOSING);
+            all.iter().filter(|(_, known)| is_open(&known.socket)).map(|(id, _)| *id).collect()
+        })
     }
 
     /// The runtime never says that a socket is slow, so none is returned.
@@ -82,14 +116,17 @@ impl Sockets for WorkerSockets {
     }
 
     fn attachment(&self, socket: SocketId) -> Option<Vec<u8>> {
-        let kept = self.find(socket)?.deserialize_attachment().ok()?;
-        Some(kept.dyn_into().map(|kept: Uint8Array| kept.to_vec()).unwrap_or_default())
+        self.find(socket)?;
+        self.with_known(|all| Some(all.get(&socket)?.attachment.clone()))
     }
 
     fn set_attachment(&self, socket: SocketId, bytes: &[u8]) {
-        if let Some(socket) = self.find(socket) {
-            let _ = socket.serialize_attachment(Uint8Array::from(bytes).into());
-        }
+        self.with_known(|all| {
+            if let Some(known) = all.get_mut(&socket) {
+                known.attachment = bytes.to_vec();
+                let _ = known.socket.serialize_attachment(Uint8Array::from(bytes).into());
+            }
+        });
     }
 }
 

@@ -101,18 +101,17 @@ impl Pds {
                 self.close(socket, last);
                 return Ok(());
             }
-            let mut sent_bytes = 0;
-            while sent_bytes < SLICE_BYTES {
-                let Some(event) = self.store.event_after(after)? else {
-                    self.move_to(socket, Position::Live);
-                    return Ok(());
-                };
+            let events = self.store.events_after(after, SLICE_BYTES)?;
+            if events.is_empty() {
+                self.move_to(socket, Position::Live);
+                return Ok(());
+            }
+            for event in events {
                 if !sockets.send(&[socket], &event.frame).is_empty() {
                     self.close(socket, CONSUMER_TOO_SLOW);
                     return Ok(());
                 }
                 after = event.seq;
-                sent_bytes += event.frame.len();
             }
             position = Position::Behind(after);
             self.move_to(socket, position);

@@ -37,13 +37,26 @@ impl Store {
         )
     }
 
-    /// Returns the first event after `cursor`.
-    pub(crate) fn event_after(&self, cursor: i64) -> Result<Option<Event>, SqlError> {
-        self.first(
-            "select seq, frame from event where seq > ? order by seq limit 1",
-            &[integer(cursor)],
-            |row| Ok(Event { seq: row.integer(0)?, frame: row.blob(1)? }),
-        )
+    /// Returns the first events after `cursor`, up to the one that makes it so many bytes; none only
+    /// if there is none.
+    pub(crate) fn events_after(&self, cursor: i64, bytes: usize) -> Result<Vec<Event>, SqlError> {
+        let (mut events, mut read, mut is_enough) = (Vec::new(), 0, false);
+        let outcome = self.sql.query(
+            "select seq, frame from event where seq > ? order by seq limit ?",
+            &[integer(cursor), integer(EVENTS_AT_ONCE)],
+            &mut |row| {
+                let event = Event { seq: row.integer(0)?, frame: row.blob(1)? };
+                read += event.frame.len();
+                events.push(event);
+                is_enough = read >= bytes;
+                // This ends the query: what comes next is not even read.
+                if is_enough { Err(SqlError("it is enough".to_owned())) } else { Ok(()) }
+            },
+        );
+        match outcome {
+            Err(error) if !is_enough => Err(error),
+            _ => Ok(events),
+        }
     }
 
     /// Returns the oldest events that are kept, up to so many.
@@ -73,3 +86,6 @@ impl Store {
         Ok(pruned.unwrap_or_default())
     }
 }
+
+/// How many events are read at once at most.
+const EVENTS_AT_ONCE: i64 = 500;
