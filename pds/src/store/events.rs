@@ -37,8 +37,8 @@ impl Store {
         )
     }
 
-    /// Returns the first events after `cursor`, up to the one that makes it so many bytes; none only
-    /// if there is none.
+    /// Returns the first events after `cursor`, up to the one that makes it so many bytes; none
+    /// only if there is none.
     pub(crate) fn events_after(&self, cursor: i64, bytes: usize) -> Result<Vec<Event>, SqlError> {
         let (mut events, mut read, mut is_enough) = (Vec::new(), 0, false);
         let outcome = self.sql.query(
