@@ -38,6 +38,8 @@ impl DurableObject for AccountDurableObject {
     fn new(state: State, env: Env) -> Self {
         let state = Rc::new(state);
         let sockets = Rc::new(WorkerSockets::new(Rc::clone(&state)));
+        #[cfg(feature = "test-routes")]
+        crate::test_routes::MADE.set(crate::test_routes::MADE.get() + 1);
         Self { state, env, sockets, pds: OnceCell::new(), logged: RefCell::default() }
     }
 

@@ -9,11 +9,13 @@
 //! | `panic?count` | says how many of these rows were kept |
 //! | `abort` | evicts the object in a moment |
 //! | `sql` | says which rules of [`Sql`] are broken, one a line |
+//! | `made` | says how often an object has been made in this isolate: once more after each sleep |
 //! | `rows` | says how many rows statements have read and written, as the platform bills them |
 //! | `socket` | accepts a WebSocket and attaches three bytes to it |
 //! | `send` | sends each socket its attachment, and says to how many |
 
 use alloc::borrow::Cow;
+use core::cell::Cell;
 use core::time::Duration;
 
 use js_sys::{Function, Reflect};
@@ -63,6 +65,7 @@ pub(crate) fn answer(
             String::new()
         }
         (Some("sql"), _) => broken_rules(&*host.sql).map_err(OpenError::from)?.join("\n"),
+        (Some("made"), _) => MADE.get().to_string(),
         (Some("rows"), _) => {
             let (read, written) = crate::sql::BILLED.get();
             format!("[{read},{written}]")
@@ -252,6 +255,11 @@ fn integer(sql: &dyn Sql, statement: &'static str) -> Result<i64, SqlError> {
 
 fn ignore(_: &dyn nacre_pds::host::Row) -> Result<(), SqlError> {
     Ok(())
+}
+
+std::thread_local! {
+    /// How often an object has been made.
+    pub(crate) static MADE: Cell<u32> = const { Cell::new(0) };
 }
 
 #[wasm_bindgen]
