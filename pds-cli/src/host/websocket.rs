@@ -4,6 +4,7 @@
 
 use core::time::Duration;
 
+use bytes::Bytes;
 use data_encoding::BASE64;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -84,7 +85,7 @@ where
     }
 }
 
-/// Sends what is queued, and waits for more; returns when sending fails.
+/// Sends what is queued, and waits for more, with a ping now and then; returns when sending fails.
 async fn speak<S>(sink: &mut Sink<S>, subscriber: &Subscriber)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -98,7 +99,13 @@ where
         if sink.flush().await.is_err() {
             return;
         }
-        subscriber.filled().await;
+        // Proxies drop a connection that is silent, and the system finds out that a client is gone
+        // only when something is sent to it.
+        while timeout(SILENCE, subscriber.filled()).await.is_err() {
+            if sink.send(Message::Ping(Bytes::new())).await.is_err() {
+                return;
+            }
+        }
     }
 }
 
@@ -141,6 +148,8 @@ type Sink<S> = SplitSink<WebSocketStream<S>, Message>;
 
 /// The largest message that a subscriber may send: it has no reason to send any.
 const MAX_INCOMING_BYTES: usize = 64 * 1024;
+/// How long nothing is sent before a ping is.
+const SILENCE: Duration = Duration::from_secs(30);
 /// How long a client may take to read the last message and answer the close frame.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -268,6 +277,25 @@ mod tests {
                 subscribers.close(subscribers.list()[0], None, 1001);
                 serving.await.unwrap();
                 drop(client);
+            })
+            .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_stream_pings() {
+        LocalSet::new()
+            .run_until(async {
+                let (subscribers, mut client, serving) = connect().await;
+                let start = tokio::time::Instant::now();
+                for count in 1..4 {
+                    assert!(client.next().await.unwrap().unwrap().is_ping());
+                    assert_eq!(start.elapsed().as_secs(), count * SILENCE.as_secs());
+                }
+                subscribers.send(&subscribers.list(), b"event");
+                assert_eq!(client.next().await.unwrap().unwrap(), Message::Binary("event".into()));
+                client.close(None).await.unwrap();
+                while client.next().await.is_some() {}
+                serving.await.unwrap();
             })
             .await;
     }
