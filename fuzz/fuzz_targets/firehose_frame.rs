@@ -1,12 +1,17 @@
-//! A frame that is decoded says the same when it is encoded again.
+//! A frame that is decoded says the same when it is encoded again, and a consumer can look at it.
 #![no_main]
+
+use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use nacre_commit::Op;
-use nacre_firehose::{CommitEvent, CommitView, Frame};
+use nacre_crypto::{Curve, SigningKey, VerifyingKey};
+use nacre_firehose::{CommitEvent, CommitView, Frame, Verifier};
+use nacre_syntax::Did;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(frame) = Frame::decode(bytes) else { return };
+    follow(&frame);
     let again = match &frame {
         Frame::Account(event) => event.encode(),
         Frame::Commit(commit) => encode(commit),
@@ -25,6 +30,25 @@ fuzz_target!(|bytes: &[u8]| {
         }
         (frame, again) => assert_eq!(again, frame),
     }
+});
+
+/// Hands the frame to a consumer of its account, who never believes what it could not check.
+fn follow(frame: &Frame<'_>) {
+    let did = match frame {
+        Frame::Commit(event) => event.repo,
+        Frame::Sync(event) => event.did,
+        _ => return,
+    };
+    let did = Did::parse(did).expect("a frame has a DID").to_owned();
+    let mut verifier = Verifier::new(did, KEY.clone());
+    let verdict = verifier.accept(frame);
+    assert_eq!(verdict.is_ok(), verifier.known().is_some());
+}
+
+/// The key of the account that the seeds are of.
+static KEY: LazyLock<VerifyingKey> = LazyLock::new(|| {
+    let key = SigningKey::from_bytes(Curve::K256, &[7; 32]).expect("the key is in range");
+    key.verifying_key().clone()
 });
 
 fn encode(commit: &CommitView<'_>) -> Vec<u8> {
