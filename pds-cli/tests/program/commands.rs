@@ -1,14 +1,15 @@
 //! What the commands say and keep.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::client::{get, log_in};
+use crate::client::{Answer, connect, get, log_in};
 use crate::server::{Server, failure, program};
 
 fn dev(folder: &Path, flags: &[&str]) -> Command {
@@ -210,4 +211,27 @@ fn the_version_is_printed() {
 
 fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
     text.lines().map(|line| line.split_once('=').unwrap())
+}
+
+#[test]
+fn an_account_that_takes_no_import_says_so() {
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("vars");
+    let vars = vars();
+    fs::write(&file, format!("{vars}ACCEPT_IMPORTS=false\n")).unwrap();
+    let server = Server::start(serve(&folder.path().join("account")).arg("--env-file").arg(&file));
+    let token = vars.lines().find_map(|line| line.strip_prefix("AUTH_TOKEN=")).unwrap();
+    let mut connection = connect(&server);
+    let request = format!(
+        "POST /xrpc/com.atproto.repo.importRepo HTTP/1.1\r\nhost: localhost\r\n\
+         connection: close\r\ncontent-type: application/vnd.ipld.car\r\ncontent-length: 1\r\n\
+         authorization: Bearer {token}\r\n\r\nx",
+    );
+    connection.write_all(request.as_bytes()).unwrap();
+    let answer = Answer::read(&mut connection);
+    let expected = json!({
+        "error": "InvalidRequest", "message": "Service is not accepting repo imports",
+    });
+    assert_eq!((answer.status, answer.json()), (400, expected));
+    assert_eq!(server.stop(), Some(0));
 }
