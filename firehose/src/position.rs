@@ -43,24 +43,22 @@ impl Position {
     /// How many bytes a position is kept as.
     pub const BYTES: usize = 9;
 
-    /// Returns where a subscriber with this cursor begins, and what it is told first; one without
-    /// wants what comes from now on.
+    /// Returns where a subscriber with this cursor begins, and what it is told first. The cursor of
+    /// one that gave none is the last event that there was when it asked.
     ///
     /// # Errors
     ///
     /// The frame that ends the stream.
     pub fn begin(
-        cursor: Option<i64>,
+        cursor: i64,
         window: Window,
     ) -> Result<(Self, Option<InfoEvent<'static>>), ErrorFrame<'static>> {
-        match cursor {
-            // What happens until it is live is not lost.
-            None => Ok((Self::Behind(window.last), None)),
-            Some(cursor) if cursor > window.last => Err(FUTURE_CURSOR),
-            Some(cursor) if cursor < window.removed => {
-                Ok((Self::Behind(window.removed), Some(OUTDATED_CURSOR)))
-            }
-            Some(cursor) => Ok((Self::Behind(cursor), None)),
+        if cursor > window.last {
+            Err(FUTURE_CURSOR)
+        } else if cursor < window.removed {
+            Ok((Self::Behind(window.removed), Some(OUTDATED_CURSOR)))
+        } else {
+            Ok((Self::Behind(cursor), None))
         }
     }
 
@@ -113,21 +111,20 @@ mod tests {
     #[test]
     fn a_cursor_within_the_window_is_where_a_subscriber_begins() {
         for cursor in 10..=20 {
-            let begins = Position::begin(Some(cursor), WINDOW);
+            let begins = Position::begin(cursor, WINDOW);
             assert_eq!(begins, Ok((Position::Behind(cursor), None)));
         }
-        assert_eq!(Position::begin(None, WINDOW), Ok((Position::Behind(20), None)));
         let empty = Window { removed: 0, last: 0 };
-        assert_eq!(Position::begin(Some(0), empty), Ok((Position::Behind(0), None)));
+        assert_eq!(Position::begin(0, empty), Ok((Position::Behind(0), None)));
     }
 
     #[test]
     fn a_cursor_outside_of_it_is_told_so() {
         for cursor in [0, 9] {
-            let begins = Position::begin(Some(cursor), WINDOW);
+            let begins = Position::begin(cursor, WINDOW);
             assert_eq!(begins, Ok((Position::Behind(10), Some(OUTDATED_CURSOR))));
         }
-        assert_eq!(Position::begin(Some(21), WINDOW), Err(FUTURE_CURSOR));
+        assert_eq!(Position::begin(21, WINDOW), Err(FUTURE_CURSOR));
     }
 
     #[test]

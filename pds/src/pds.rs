@@ -11,7 +11,6 @@ use nacre_xrpc::XrpcError;
 use serde_json::json;
 
 use crate::api::{self, Call, Failure};
-use crate::auth::limits::Network;
 use crate::blobs::{Download, Upload};
 use crate::body::{Request, Response};
 use crate::config::Config;
@@ -53,12 +52,10 @@ pub enum Reply {
 /// A subscription to the event stream that has been allowed but not begun.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Subscription {
-    /// The last `seq` that the subscriber has, or that there was when it asked.
-    pub(crate) after: i64,
-    /// The cursor that it gave; without one it wants no replay.
-    pub(crate) requested: Option<i64>,
+    /// The last `seq` that the subscriber has, or that there was when it asked for what comes next.
+    pub(crate) cursor: i64,
     /// Where it comes from, if that is to be counted.
-    pub(crate) network: Option<Network>,
+    pub(crate) network: Option<IpAddr>,
 }
 
 /// Why an account could not be opened.
@@ -160,7 +157,7 @@ impl Pds {
         }
         if let Some(command) = path.strip_prefix("/operator/") {
             let command = command.to_owned();
-            return api::operator::dispatch(self, &command, call).await;
+            return routes::dispatch_operator(self, &command, call).await;
         }
         if !path.starts_with("/xrpc/") {
             return Err(XrpcError::not_found("Not Found").into());

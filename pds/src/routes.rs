@@ -1,4 +1,4 @@
-//! The table of methods: NSID, kind, what the caller must show, handler.
+//! The tables of methods: name, kind, what the caller must show, handler.
 //!
 //! A row without a rule of access does not compile, nor does one whose rule is not the one that its
 //! handler was written for: a handler takes the rule's type as its caller.
@@ -13,36 +13,47 @@ use crate::pds::Reply;
 /// A row of the table, as tests walk it.
 #[cfg(test)]
 struct Route {
-    nsid: &'static str,
+    name: &'static str,
     kind: Kind,
     /// The name of its rule of access.
     access: &'static str,
 }
 
 macro_rules! routes {
-    ($($nsid:literal $kind:ident $access:ident => $($handler:ident)::+;)*) => {
-        /// Every method that is served.
+    ($dispatch:ident, $table:ident, $unknown:expr;
+     $($name:literal $kind:ident $access:ident => $($handler:ident)::+;)*) => {
+        /// Every one that is served.
         #[cfg(test)]
-        static ROUTES: &[Route] = &[$(Route {
-            nsid: $nsid,
+        static $table: &[Route] = &[$(Route {
+            name: $name,
             kind: Kind::$kind,
             access: stringify!($access),
         }),*];
 
-        /// Calls the method `nsid`.
-        pub(crate) async fn dispatch(pds: &Pds, nsid: &str, call: Call) -> Result<Reply, Failure> {
-            match nsid {
-                $($nsid => {
+        /// Calls the one of this name.
+        pub(crate) async fn $dispatch(pds: &Pds, name: &str, call: Call) -> Result<Reply, Failure> {
+            match name {
+                $($name => {
                     Kind::$kind.expect_verb(call.parts.method.as_str())?;
                     serve::<access::$access, _, _>(pds, call, api::$($handler)::+).await
                 })*
-                _ => Err(XrpcError::method_not_implemented().into()),
+                _ => Err($unknown.into()),
             }
         }
     };
 }
 
+// What the operator's own tools call, under `/operator/`: it is no part of the protocol.
 routes! {
+    dispatch_operator, COMMANDS, XrpcError::not_found("Not Found");
+
+    "heal" Procedure Operator => operator::heal;
+    "verify" Query Operator => operator::verify;
+}
+
+routes! {
+    dispatch, ROUTES, XrpcError::method_not_implemented();
+
     "com.atproto.identity.resolveHandle" Query Public => identity::resolve_handle;
 
     "com.atproto.repo.applyWrites" Procedure ActiveOwner => repo::batch::apply_writes;
@@ -103,9 +114,9 @@ mod tests {
     #[test]
     fn every_route_is_a_method_and_stands_once_and_in_order() {
         for route in ROUTES {
-            assert!(Nsid::parse(route.nsid).is_ok(), "{}", route.nsid);
+            assert!(Nsid::parse(route.name).is_ok(), "{}", route.name);
         }
-        assert!(ROUTES.is_sorted_by(|a, b| a.nsid < b.nsid));
+        assert!(ROUTES.is_sorted_by(|a, b| a.name < b.name));
     }
 
     #[test]
@@ -113,7 +124,7 @@ mod tests {
         let open: Vec<_> = ROUTES
             .iter()
             .filter(|route| ["Public", "Visitor"].contains(&route.access))
-            .map(|route| route.nsid)
+            .map(|route| route.name)
             .collect();
         let expected = [
             "com.atproto.identity.resolveHandle",
@@ -138,12 +149,18 @@ mod tests {
     }
 
     #[test]
+    fn what_the_operator_calls_takes_the_operator() {
+        assert!(COMMANDS.iter().all(|route| route.access == "Operator"));
+        assert!(ROUTES.iter().all(|route| route.access != "Operator"));
+    }
+
+    #[test]
     fn what_changes_the_repository_needs_its_active_owner() {
         for route in ROUTES {
             // An account that moves in is not active yet, and brings these.
-            let brings = [".importRepo", ".uploadBlob"].iter().any(|end| route.nsid.ends_with(end));
-            let writes = route.kind == Kind::Procedure && route.nsid.contains(".repo.") && !brings;
-            assert_eq!(writes, route.access == "ActiveOwner", "{}", route.nsid);
+            let brings = [".importRepo", ".uploadBlob"].iter().any(|end| route.name.ends_with(end));
+            let writes = route.kind == Kind::Procedure && route.name.contains(".repo.") && !brings;
+            assert_eq!(writes, route.access == "ActiveOwner", "{}", route.name);
         }
     }
 }

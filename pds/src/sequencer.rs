@@ -5,12 +5,12 @@ mod log;
 
 use alloc::collections::BTreeSet;
 use core::cell::RefCell;
+use core::net::IpAddr;
 
 use nacre_firehose::{CONSUMER_TOO_SLOW, ErrorFrame, Position, Window};
 
 pub(crate) use self::log::{LogAlarm, byte_count};
 use crate::Pds;
-use crate::auth::limits::Network;
 use crate::host::{SocketId, SqlError};
 use crate::pds::Subscription;
 
@@ -23,9 +23,7 @@ impl Pds {
         for socket in sockets.list() {
             match self.position(socket) {
                 Some(Position::Live) => live.push(socket),
-                Some(Position::Behind(_)) => {
-                    is_lost |= !self.replaying.borrow().contains(&socket);
-                }
+                Some(Position::Behind(_)) => is_lost |= self.is_lost(socket),
                 // It has just been accepted.
                 None => {}
             }
@@ -40,14 +38,14 @@ impl Pds {
 
     /// Serves a subscriber that has just been accepted: replays what it missed and leaves it live.
     pub async fn subscribe(&self, socket: SocketId, subscription: Subscription) {
-        let Subscription { after, requested, network } = subscription;
+        let Subscription { cursor, network } = subscription;
         // Many may have been let in at the same time.
         if network.is_some_and(|network| self.subscribers_of(network) >= MAX_OF_A_NETWORK) {
             self.host.sockets.close(socket, None, POLICY_VIOLATION);
             return;
         }
         let began = self.window().map(|window| {
-            Position::begin(requested.or(Some(after)), window).map(|(position, told)| {
+            Position::begin(cursor, window).map(|(position, told)| {
                 if let Some(told) = told {
                     self.host.sockets.send(&[socket], &told.encode());
                 }
@@ -65,8 +63,8 @@ impl Pds {
     /// Goes on with the replays that a host has forgotten with the server, if there are any.
     pub(crate) async fn resume_replays(&self) {
         for socket in self.host.sockets.list() {
-            if !self.replaying.borrow().contains(&socket)
-                && let Some(position @ Position::Behind(_)) = self.position(socket)
+            if let Some(position @ Position::Behind(_)) = self.position(socket)
+                && self.is_lost(socket)
             {
                 self.replay(socket, position).await;
             }
@@ -75,10 +73,15 @@ impl Pds {
 
     /// Tells whether there are replays that nobody goes on with.
     pub(crate) fn has_lost_replays(&self) -> bool {
-        self.host.sockets.list().into_iter().any(|socket| {
-            !self.replaying.borrow().contains(&socket)
-                && matches!(self.position(socket), Some(Position::Behind(_)))
+        let mut sockets = self.host.sockets.list().into_iter();
+        sockets.any(|socket| {
+            matches!(self.position(socket), Some(Position::Behind(_))) && self.is_lost(socket)
         })
+    }
+
+    /// Tells whether nobody goes on with the replay of a socket that is behind.
+    fn is_lost(&self, socket: SocketId) -> bool {
+        !self.replaying.borrow().contains(&socket)
     }
 
     async fn replay(&self, socket: SocketId, position: Position) {
@@ -124,11 +127,12 @@ impl Pds {
     }
 
     fn window(&self) -> Result<Window, SqlError> {
-        Ok(Window { removed: self.store.pruned_seq()?, last: self.account()?.seq })
+        let (removed, last) = self.store.log_bounds()?;
+        Ok(Window { removed, last })
     }
 
     /// Counts the subscribers from one network.
-    pub(crate) fn subscribers_of(&self, network: Network) -> usize {
+    pub(crate) fn subscribers_of(&self, network: IpAddr) -> usize {
         let kept = self.host.sockets.list().into_iter().filter_map(|socket| self.kept(socket));
         kept.filter(|kept| kept.network == Some(network)).count()
     }
@@ -166,19 +170,20 @@ impl Pds {
 #[derive(Clone, Copy)]
 struct Kept {
     position: Position,
-    network: Option<Network>,
+    network: Option<IpAddr>,
 }
 
 impl Kept {
     fn to_bytes(self) -> Vec<u8> {
-        let network = self.network.iter().flatten().copied();
-        self.position.to_bytes().into_iter().chain(network).collect()
+        let network = self.network.map(|network| network.to_string()).unwrap_or_default();
+        [&self.position.to_bytes(), network.as_bytes()].concat()
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (position, network) = bytes.split_at_checked(Position::BYTES)?;
         let position = Position::from_bytes(position)?;
-        Some(Self { position, network: network.try_into().ok() })
+        let network = core::str::from_utf8(network).ok()?.parse().ok();
+        Some(Self { position, network })
     }
 }
 

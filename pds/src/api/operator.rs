@@ -1,30 +1,20 @@
-//! What the operator's own tools call, with the operator's token: under `/operator/`, as it is no
-//! part of the protocol.
+//! What the operator's own tools call: the server looks after itself when it is told to.
 
-use nacre_xrpc::{Kind, XrpcError};
+use nacre_xrpc::XrpcError;
 
-use super::{Call, Failure, Json, Output as _};
+use super::{Failure, Json, Nothing};
 use crate::Pds;
-use crate::auth::access::{Access as _, Operator};
-use crate::pds::Reply;
-use crate::repo::{AuditError, HealError};
+use crate::auth::access::Operator;
+use crate::repo::{Audit, AuditError, HealError, Healed};
 
-/// Calls what is named `command`.
-pub(crate) async fn dispatch(pds: &Pds, command: &str, call: Call) -> Result<Reply, Failure> {
-    let method = call.parts.method.as_str();
-    match command {
-        "verify" => {
-            Kind::Query.expect_verb(method)?;
-            Operator::admit(pds, &call)?;
-            Json(pds.audit_all().await?).into_reply()
-        }
-        "heal" => {
-            Kind::Procedure.expect_verb(method)?;
-            Operator::admit(pds, &call)?;
-            Json(pds.heal().await?).into_reply()
-        }
-        _ => Err(XrpcError::not_found("Not Found").into()),
-    }
+/// `verify`: whether the database and the store of blobs hold together.
+pub(crate) async fn verify(pds: &Pds, _: Operator, _: Nothing) -> Result<Json<Audit>, Failure> {
+    Ok(Json(pds.audit_all().await?))
+}
+
+/// `heal`: makes anew what can be.
+pub(crate) async fn heal(pds: &Pds, _: Operator, _: Nothing) -> Result<Json<Healed>, Failure> {
+    Ok(Json(pds.heal().await?))
 }
 
 impl From<AuditError> for Failure {

@@ -4,12 +4,9 @@
 //! Records and the commit stay as they are. Where they do not fit each other, something is lost
 //! that only a backup has.
 
-use core::cell::RefCell;
-
 use cid::Cid;
-use nacre_commit::Commit;
+use nacre_commit::{Commit, Head};
 use nacre_lexicon::cid_for;
-use nacre_mst::{BuildError, Builder};
 use nacre_syntax::RepoPath;
 use serde::Serialize;
 
@@ -18,8 +15,7 @@ use super::import::Under;
 use super::{blobs, subjects};
 use crate::Pds;
 use crate::host::{BlobsError, SqlError};
-use crate::store::{Account, PageChanges, PageMaker, StoredBlob};
-use crate::turn::pause;
+use crate::store::{Account, PageChanges, RecordBlock, StoredBlob};
 
 /// What has been healed.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
@@ -75,11 +71,11 @@ impl Pds {
             return Ok(Healed { found: Vec::new(), audit: before });
         }
         let Some(under) = Under::begin(&self.importing) else { return Err(HealError::Importing) };
-        let (pages, nodes) = self.rebuild().await?;
-        self.replace(&pages, nodes)?;
-        self.heal_blobs().await?;
+        let mended = self.mend().await;
         drop(under);
+        // Also for what is left of an attempt that failed.
         self.wake();
+        mended?;
         Ok(Healed { found: before.faults, audit: self.audit_all().await? })
     }
 
@@ -94,66 +90,64 @@ impl Pds {
         Ok(audit)
     }
 
-    /// Stages what follows from the records. The tree has to be that of the commit.
-    async fn rebuild(&self) -> Result<(PageChanges, i64), HealError> {
+    async fn mend(&self) -> Result<(), HealError> {
+        let block = self.store.commit_block()?.ok_or(HealError::Commit)?;
+        let data = Commit::decode(&block).map_err(|_| HealError::Commit)?.data;
+        let (root, pages, nodes) = self.rebuild().await?;
+        if root != data {
+            return Err(HealError::Records);
+        }
+        self.replace(&block, data, &pages, nodes)?;
+        self.heal_blobs().await
+    }
+
+    /// Stages what follows from the records, and returns what [`Self::build_tree`] does of them.
+    async fn rebuild(&self) -> Result<(Cid, PageChanges, i64), HealError> {
         let head = self.account()?.head;
-        let data = match self.store.commit_block()? {
-            Some(block) => Commit::decode(&block).map_err(|_| HealError::Commit)?.data,
-            None => return Err(HealError::Commit),
-        };
         // The head's own rev, which no import has: none will go on with this.
         self.store.transaction(|| {
             self.store.drop_staging()?;
             self.store.begin_staging(&head.cid, head.rev, self.now_s())
         })?;
-        let maker = RefCell::new(PageMaker::new(&self.store, head.rev)?);
-        let mut builder = Builder::new(|cid, node: &[u8]| maker.borrow_mut().take(&cid, node));
-        let mut last = String::new();
-        loop {
-            let is_over = self.store.transaction(|| {
-                let records = self.store.records_after(&last)?;
-                let Some(end) = records.last() else { return Ok(true) };
-                last = end.path.as_str().to_owned();
-                for record in records {
-                    if cid_for(&record.value) != record.cid {
-                        return Err(HealError::Record(record.path));
-                    }
-                    let path = &record.path;
-                    if let Some(about) = subjects::subject(&path.collection(), &record.value) {
-                        self.store.stage_subject(&about, &path.rkey())?;
-                    }
-                    for blob in blobs::blobs_of(&record.value) {
-                        self.store.stage_kept_blob_ref(&blob, path)?;
-                    }
-                    let path = record.path.as_str().to_owned();
-                    builder.push(path, record.cid).map_err(failed)?;
-                }
-                Ok(false)
-            })?;
-            if is_over {
-                break;
-            }
-            pause().await;
+        self.build_tree(head.rev, |after| {
+            let records = self.store.records_after(after)?.into_iter();
+            let staged = records.map(|record| self.stage_kept(&record).map(|()| record));
+            staged.map(|record| record.map(|record| (record.path, record.cid))).collect()
+        })
+        .await
+    }
+
+    /// Stages what follows from a record that stays.
+    fn stage_kept(&self, record: &RecordBlock) -> Result<(), HealError> {
+        let RecordBlock { path, cid, value } = record;
+        if cid_for(value) != *cid {
+            return Err(HealError::Record(path.clone()));
         }
-        let root = self.store.transaction(|| builder.finish().map_err(failed))?.root();
-        if root != data {
-            return Err(HealError::Records);
+        if let Some(subject) = subjects::subject(&path.collection(), value) {
+            self.store.stage_subject(&subject, &path.rkey())?;
         }
-        Ok(maker.into_inner().finish(&root)?)
+        for blob in blobs::blobs_of(value) {
+            self.store.stage_kept_blob_ref(&blob, path)?;
+        }
+        Ok(())
     }
 
     /// Puts what was staged in its place, in one transaction.
-    fn replace(&self, pages: &PageChanges, nodes: i64) -> Result<(), HealError> {
+    fn replace(
+        &self,
+        block: &[u8],
+        data: Cid,
+        pages: &PageChanges,
+        nodes: i64,
+    ) -> Result<(), SqlError> {
         self.store.transaction(|| {
-            let Some(block) = self.store.commit_block()? else { return Err(HealError::Commit) };
-            let commit = Commit::decode(&block).map_err(|_| HealError::Commit)?;
             self.store.swap_in_derived(self.now_s())?;
             let (_, blobs) = self.store.count_blobs()?;
-            let mut account = self.account()?;
-            (account.head.cid, account.head.data) = (cid_for(&block), commit.data);
+            let account = self.account()?;
+            let head = Head { cid: cid_for(block), data, ..account.head };
             let records = self.store.count_records()?;
-            let account = Account { records, nodes, blobs, ..account };
-            Ok(self.store.set_head(&account, &block, pages)?)
+            let healed = Account { head, records, nodes, blobs, ..account };
+            self.store.set_head(&healed, block, pages)
         })?;
         self.store.forget_pages();
         self.store.lose_snapshots();
@@ -168,19 +162,7 @@ impl Pds {
             let Some((end, _)) = page.last() else { break };
             last.clone_from(end);
             for (key, known) in page {
-                let Ok(cid) = Cid::try_from(key.as_str()) else {
-                    self.store.forget_blob(&key)?;
-                    continue;
-                };
-                match self.host.blobs.size(&cid).await? {
-                    Some(size) if size == known.size => continue,
-                    // It was counted while it was hashed: these are other bytes.
-                    Some(_) => {
-                        self.store.forget_blob(&key)?;
-                        self.remove_forgotten(&cid).await?;
-                    }
-                    None => self.store.forget_blob(&key)?,
-                }
+                self.heal_known(&key, &known).await?;
             }
         }
         let mut last = None;
@@ -198,6 +180,21 @@ impl Pds {
             let (_, counts) = self.store.count_blobs()?;
             Ok(self.store.set_blob_counts(counts)?)
         })
+    }
+
+    /// Forgets a blob whose bytes are not stored as they were counted.
+    async fn heal_known(&self, key: &str, known: &StoredBlob) -> Result<(), HealError> {
+        let Ok(cid) = Cid::try_from(key) else { return Ok(self.store.forget_blob(key)?) };
+        let stored = self.host.blobs.size(&cid).await?;
+        if stored == Some(known.size) {
+            return Ok(());
+        }
+        self.store.forget_blob(key)?;
+        if stored.is_some() {
+            // It was counted while it was hashed: these are other bytes.
+            self.remove_forgotten(&cid).await?;
+        }
+        Ok(())
     }
 
     /// Takes in a blob that is stored and not known, if it is what a record says; else removes it.
@@ -218,13 +215,5 @@ impl Pds {
             self.remove_forgotten(cid).await?;
         }
         Ok(())
-    }
-}
-
-fn failed(error: BuildError<SqlError>) -> HealError {
-    match error {
-        BuildError::Sink(error) => error.into(),
-        // Paths in order, and none too long, are what the records' table has.
-        error => SqlError(error.to_string()).into(),
     }
 }

@@ -23,7 +23,6 @@ use crate::Pds;
 use crate::api::{Failure, invalid};
 use crate::body::{Body, BodyError};
 use crate::host::SqlError;
-use crate::sequencer::byte_count;
 use crate::store::{Account, PageChanges, PageMaker};
 use crate::turn::pause;
 
@@ -161,32 +160,41 @@ impl Pds {
 
     /// Builds the tree anew of the records that were staged, which has to be that of the commit.
     async fn build_pages(&self, import: &Import<'_>) -> Result<(PageChanges, i64), Failure> {
-        let maker = RefCell::new(PageMaker::new(&self.store, import.staged.rev)?);
+        let staged = |after: &str| self.store.staged_after(after);
+        let (root, pages, nodes) = self.build_tree(import.staged.rev, staged).await?;
+        let data = import.commit.as_ref().map(|(commit, _)| commit.data);
+        if Some(root) == data { Ok((pages, nodes)) } else { Err(ImportError::Tree.into()) }
+    }
+
+    /// Builds the tree of records, of which `next` returns those after a path, and stages its pages;
+    /// returns its root, the root's page, and how many nodes it has. Each step of it is a
+    /// transaction, and others have their turn in between.
+    pub(super) async fn build_tree<E: From<SqlError>>(
+        &self,
+        rev: Tid,
+        mut next: impl FnMut(&str) -> Result<Vec<(RepoPath, Cid)>, E>,
+    ) -> Result<(Cid, PageChanges, i64), E> {
+        let maker = RefCell::new(PageMaker::new(&self.store, rev)?);
         let mut builder = Builder::new(|cid, node: &[u8]| maker.borrow_mut().take(&cid, node));
         let mut last = String::new();
         loop {
-            let count = self.store.transaction(|| {
-                let records = self.store.staged_after(&last)?;
-                if let Some((path, _)) = records.last() {
-                    last = path.as_str().to_owned();
-                }
-                let count = records.len();
+            let is_over = self.store.transaction(|| {
+                let records = next(&last)?;
+                let Some((path, _)) = records.last() else { return Ok::<_, E>(true) };
+                last = path.as_str().to_owned();
                 for (path, cid) in records {
                     builder.push(path.as_str().to_owned(), cid).map_err(broken)?;
                 }
-                Ok::<_, SqlError>(count)
+                Ok(false)
             })?;
-            if count == 0 {
+            if is_over {
                 break;
             }
             pause().await;
         }
-        let data = import.commit.as_ref().map(|(commit, _)| commit.data);
         let root = self.store.transaction(|| builder.finish().map_err(broken))?.root();
-        if Some(root) != data {
-            return Err(ImportError::Tree.into());
-        }
-        Ok(maker.into_inner().finish(&root)?)
+        let (pages, nodes) = maker.into_inner().finish(&root)?;
+        Ok((root, pages, nodes))
     }
 
     /// Puts what was staged in its place, in one transaction.
@@ -194,7 +202,7 @@ impl Pds {
         let Import { root, staged, commit: Some((commit, block)), .. } = import else {
             return Err(ImportError::Missing(import.root));
         };
-        let frame = self.store.transaction(|| {
+        let frames = self.store.transaction(|| {
             let account = self.account()?;
             self.store.swap_in(self.now_s())?;
             let (_, blobs) = self.store.count_blobs()?;
@@ -206,30 +214,23 @@ impl Pds {
                 let mut clock = TidClock::resuming_after(commit.rev, CLOCK_ID);
                 clock.next(self.host.clock.now_micros())
             };
-            let is_told = account.active;
-            let seq = if is_told { self.seq_after(account.seq) } else { account.seq };
-            let frame = events::sync(seq, &commit, &root, &block, &self.now_text());
             let moved = Account {
-                active: account.active,
                 head: Head { did, cid: root, data: commit.data, rev },
-                seq,
-                event_bytes: account.event_bytes + if is_told { byte_count(&frame) } else { 0 },
                 records: self.store.count_records()?,
                 nodes,
                 blobs,
+                ..account
             };
             self.store.set_head(&moved, &block, pages)?;
-            if !is_told {
-                return Ok(None);
+            if !moved.active {
+                return Ok(Vec::new());
             }
-            self.store.put_event(seq, &frame, self.now_s())?;
-            Ok::<_, SqlError>(Some(frame))
+            let time = self.now_text();
+            self.log_events(moved.seq, &[&|seq| events::sync(seq, &commit, &root, &block, &time)])
         })?;
         self.store.forget_pages();
         self.store.lose_snapshots();
-        if let Some(frame) = frame {
-            self.announce(&frame);
-        }
+        frames.iter().for_each(|frame| self.announce(frame));
         self.wake();
         Ok(())
     }

@@ -4,8 +4,8 @@ use crate::Pds;
 use crate::host::SqlError;
 use crate::turn::pause;
 
-/// What the alarm is set for, as far as the log goes.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+/// What the alarm is set for, as far as the log goes; what comes later is more urgent.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum LogAlarm {
     /// Nothing, or nothing that this process knows of.
     #[default]
@@ -54,8 +54,7 @@ impl Pds {
         } else {
             LogAlarm::Age
         };
-        let set = self.log_alarm.get();
-        if set == LogAlarm::Unknown || (needed == LogAlarm::Size && set == LogAlarm::Age) {
+        if needed > self.log_alarm.get() {
             self.log_alarm.set(needed);
             self.wake();
         }

@@ -80,10 +80,13 @@ impl Store {
         )
     }
 
-    /// Returns the number of the last event that is not kept any more, or 0.
-    pub(crate) fn pruned_seq(&self) -> Result<i64, SqlError> {
-        let pruned = self.first("select pruned_seq from account", &[], |row| row.integer(0))?;
-        Ok(pruned.unwrap_or_default())
+    /// Returns the number of the last event that is not kept any more, and that of the last one; 0
+    /// where there is none.
+    pub(crate) fn log_bounds(&self) -> Result<(i64, i64), SqlError> {
+        let bounds = self.first("select pruned_seq, seq from account", &[], |row| {
+            Ok((row.integer(0)?, row.integer(1)?))
+        })?;
+        Ok(bounds.unwrap_or_default())
     }
 }
 

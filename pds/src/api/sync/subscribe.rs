@@ -23,17 +23,19 @@ pub(crate) async fn subscribe_repos(
         let message = "as many subscribers as there may be are here";
         return Err(XrpcError::new(503, "TooManySubscribers", message).into());
     }
-    let network = caller.peer.and_then(limits::network);
+    // Behind this machine's own addresses is a proxy, or a test.
+    let peer = caller.peer.map(limits::network);
+    let network = peer.filter(|peer| !peer.is_loopback() && !peer.is_unspecified());
     if network.is_some_and(|network| pds.subscribers_of(network) >= MAX_OF_A_NETWORK) {
         let message = "as many subscribers as there may be from one address are here";
         return Err(XrpcError::new(429, "TooManySubscribers", message).into());
     }
     // What happens until the socket is accepted is not lost on one that asked for no replay.
-    let after = match input.cursor {
+    let cursor = match input.cursor {
         Some(cursor) => cursor,
         None => pds.account()?.seq,
     };
-    Ok(Subscription { after, requested: input.cursor, network })
+    Ok(Subscription { cursor, network })
 }
 
 impl FromParams for SubscribeRepos {
