@@ -44,7 +44,9 @@ export class Workerd {
 		this.#child.stderr.setEncoding("utf8").on("data", (text) => (this.#said += text));
 		this.#ended = new Promise((resolve) => this.#child.once("close", resolve));
 		const child = this.#child;
-		process.once("exit", () => child.kill("SIGKILL"));
+		const end = () => child.kill("SIGKILL");
+		process.once("exit", end);
+		this.#ended.then(() => process.off("exit", end));
 		await within(10_000, "workerd did not listen", this.#listening(), this);
 	}
 

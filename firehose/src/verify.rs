@@ -73,6 +73,9 @@ pub enum Untrue {
     /// The operations are not what was done to the tree.
     #[error(transparent)]
     Ops(#[from] InvertError<Infallible>),
+    /// The blocks have no commit as their one root.
+    #[error("there is no commit at the root of the blocks")]
+    NoCommit,
     /// The blocks do not have this record.
     #[error("the record {0} is not among the blocks")]
     NoRecord(RepoPath),
@@ -168,13 +171,11 @@ impl Verifier {
         blocks: &Blocks<'_>,
         commit: &Commit,
     ) -> Result<Option<Cid>, Untrue> {
-        let is_first = event.since.is_none();
-        let expected = event.prev_data.or_else(|| is_first.then(|| Tree::EMPTY.root()));
+        // Before the first commit there was nothing.
+        let nothing = || event.since.is_none().then(|| Tree::EMPTY.root());
+        let expected = event.prev_data.or_else(nothing);
         let (Some(expected), false) = (expected, event.too_big) else { return Ok(None) };
         let ops: Vec<_> = event.ops.iter().map(owned).collect();
-        if is_first && ops.is_empty() && commit.data == expected {
-            return Ok(Some(expected));
-        }
         if invert(&blocks.by_cid, commit.data, &ops)? == expected {
             Ok(Some(expected))
         } else {
@@ -198,7 +199,7 @@ impl Verifier {
 
     /// Returns the signed commit at the root of the blocks.
     fn signed(&self, blocks: &Blocks<'_>, rev: Tid) -> Result<Commit, Untrue> {
-        let block = blocks.by_cid.get(&blocks.root).ok_or(Untrue::Disagrees("commit"))?;
+        let block = blocks.by_cid.get(&blocks.root).ok_or(Untrue::NoCommit)?;
         let commit = Commit::decode(block)?;
         if commit.did != self.did {
             return Err(Untrue::Disagrees("account"));
@@ -224,7 +225,7 @@ struct Blocks<'a> {
 impl<'a> Blocks<'a> {
     fn read(car: &'a [u8]) -> Result<Self, Untrue> {
         let reader = Reader::new(car)?;
-        let [root] = *reader.roots() else { return Err(Untrue::Disagrees("commit")) };
+        let [root] = *reader.roots() else { return Err(Untrue::NoCommit) };
         let mut by_cid = BTreeMap::new();
         for block in reader {
             let block = block?;

@@ -102,35 +102,8 @@ impl Pds {
         })
     }
 
-    /// Does what is due: removes blobs that no record has referred to for a day, what an import has
-    /// left that nobody has gone on with for as long, and events that are not kept any longer; goes
-    /// on with replays of which the server has no memory.
-    ///
-    /// A host calls this when its alarm goes off, and may do so at any other time.
-    pub async fn tend(&self) {
-        let done = [
-            self.drop_old_staging().map_err(Failure::from),
-            self.prune_log().await.map_err(Failure::from),
-            self.remove_idle_blobs().await,
-        ];
-        for failure in done.into_iter().filter_map(Result::err) {
-            // The next alarm tries again.
-            self.failed(failure);
-        }
-        self.resume_replays().await;
-        self.wake();
-    }
-
-    fn drop_old_staging(&self) -> Result<(), SqlError> {
-        match self.store.staging_since()? {
-            Some(since_s) if !self.importing.get() && since_s + GRACE_S <= self.now_s() => {
-                self.store.transaction(|| self.store.drop_staging())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    async fn remove_idle_blobs(&self) -> Result<(), Failure> {
+    /// Removes the blobs that no record has referred to for a day.
+    pub(crate) async fn remove_idle_blobs(&self) -> Result<(), Failure> {
         let before_s = self.now_s().saturating_sub(GRACE_S);
         for cid in self.store.blobs_idle_since(before_s)? {
             // It is forgotten first, so that no record can come to refer to what is being removed.
@@ -161,27 +134,8 @@ impl Pds {
             Ok(is_due)
         })
     }
-
-    /// Sets the alarm for what will be due first. Where that fails, a later one does it.
-    pub(crate) fn wake(&self) {
-        let first = || {
-            let idle_s = self.store.first_idle()?;
-            let import_s = self.store.staging_since()?;
-            let kept = idle_s.into_iter().chain(import_s).map(|since_s| since_s + GRACE_S);
-            let replays_s = self.has_lost_replays().then_some(0);
-            let due_s = kept.chain(self.log_due_s()?).chain(replays_s).min();
-            let Some(due_s) = due_s else { return Ok(()) };
-            let pause = self.now_s().saturating_add(MIN_PAUSE_S);
-            self.host.alarm.set(due_s.max(pause))
-        };
-        if let Err(error) = first() {
-            self.host.log.error(&SqlError::to_string(&error));
-        }
-    }
 }
 
 /// How long a blob is kept that no record refers to, such as that of a draft or of a record that is
 /// deleted and written anew; and what an import has brought that did not come to its end.
-const GRACE_S: i64 = 86_400;
-/// The least time between two alarms.
-const MIN_PAUSE_S: i64 = 60;
+pub(crate) const GRACE_S: i64 = 86_400;

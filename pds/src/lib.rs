@@ -19,6 +19,7 @@ mod sequencer;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod store;
+mod tend;
 mod turn;
 
 pub use self::pds::{OpenError, Pds, Reply, Subscription};

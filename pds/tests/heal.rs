@@ -5,6 +5,9 @@
 
 mod client;
 
+use core::pin::pin;
+use core::task::{Context, Waker};
+
 use client::{Answer, Client, NOTE, a_note, request};
 use nacre_pds::body::Body;
 use nacre_pds::config::new_account;
@@ -13,6 +16,7 @@ use nacre_pds::{HealError, Healed};
 use serde_json::{Value, json};
 
 const FOLLOW: &str = "app.bsky.graph.follow";
+const UNDER_WAY: &[u8] = b"An import is under way\"}";
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n with more behind it";
 
 /// A server with notes, follows, and blobs that are referred to and not.
@@ -125,6 +129,37 @@ fn whatever_follows_from_the_records_comes_back() {
         client.delete(NOTE, "new").json(200);
         client::verify(&client);
     }
+}
+
+#[test]
+fn others_have_their_turn_and_what_they_write_is_no_fault() {
+    let client = lived_in();
+    for batch in 0..3 {
+        let writes = (0..200).map(|number| {
+            json!({
+                "$type": "com.atproto.repo.applyWrites#create", "collection": NOTE,
+                "rkey": format!("b{batch}-{number}"), "value": a_note("more"),
+            })
+        });
+        let input = json!({ "repo": client::DID, "writes": writes.collect::<Vec<_>>() });
+        client.post("com.atproto.repo.applyWrites", &input).json(200);
+    }
+    let mut context = Context::from_waker(Waker::noop());
+    let mut auditing = pin!(client.pds.audit());
+    assert!(auditing.as_mut().poll(&mut context).is_pending());
+    client.create(NOTE, "meanwhile", a_note("x")).json(200);
+    let audit = block_on(auditing).unwrap();
+    assert_eq!((audit.records, audit.faults), (802, Vec::new()));
+
+    damage(&client, "delete from subject");
+    let mut healing = pin!(client.pds.heal());
+    let mut refused = 0;
+    while healing.as_mut().poll(&mut context).is_pending() {
+        // The audits before and after let it pass.
+        refused += usize::from(client.create(NOTE, "k0", a_note("x")).body.ends_with(UNDER_WAY));
+    }
+    assert!(refused > 0, "nothing is written while it is made anew");
+    client::verify(&client);
 }
 
 #[test]

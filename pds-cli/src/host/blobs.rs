@@ -232,3 +232,38 @@ const PIECE_BYTES: usize = 64 * 1024;
 const PACKED_BYTES: usize = 4 * 1024;
 /// How many blobs are listed at once.
 const MAX_LISTED: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use alloc::sync::Arc;
+    use core::sync::atomic::Ordering;
+
+    use tokio::task::{LocalSet, spawn_local, yield_now};
+
+    use super::super::gate::tests::TestLog;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_blob_is_there_until_the_disk_holds_that_it_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let (log, disk) = TestLog::new();
+        let gate = Rc::new(Gate::new(Arc::<TestLog>::clone(&log)));
+        let blobs = BlobFolder::new(folder.path().to_owned()).behind(Rc::clone(&gate));
+        let text = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";
+        let (cid, path) = (Cid::try_from(text).unwrap(), folder.path().join(text));
+        fs::write(&path, "pearl").unwrap();
+        let body = async {
+            spawn_local(async move { gate.tend().await });
+            log.commits.store(1, Ordering::SeqCst);
+            let removed = spawn_local(blobs.remove(&cid));
+            while log.syncs.load(Ordering::SeqCst) == 0 {
+                yield_now().await;
+            }
+            assert!(path.exists());
+            disk.send(Ok(())).unwrap();
+            removed.await.unwrap().unwrap();
+            assert!(!path.exists());
+        };
+        LocalSet::new().run_until(body).await;
+    }
+}

@@ -434,6 +434,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_disk_that_fails_ends_the_server() {
+        let (log, disk) = TestLog::new();
+        let Running { server, .. } =
+            open_behind(Rc::new(Gate::new(Arc::<TestLog>::clone(&log)))).await;
+        let server = Rc::into_inner(server).unwrap();
+        log.commits.store(1, Ordering::SeqCst);
+        disk.send(Err(io::ErrorKind::StorageFull.into())).unwrap();
+        let serving = super::super::serve(server, Vec::new(), || {});
+        let ended = LocalSet::new().run_until(serving).await;
+        assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::StorageFull);
+    }
+
+    #[tokio::test]
     async fn nothing_leaves_before_the_disk_holds_what_was_written() {
         let (log, disk) = TestLog::new();
         let gate = Rc::new(Gate::new(Arc::<TestLog>::clone(&log)));

@@ -166,8 +166,8 @@ impl Pds {
         if Some(root) == data { Ok((pages, nodes)) } else { Err(ImportError::Tree.into()) }
     }
 
-    /// Builds the tree of records, of which `next` returns those after a path, and stages its pages;
-    /// returns its root, the root's page, and how many nodes it has. Each step of it is a
+    /// Builds the tree of records, of which `next` returns those after a path, and stages its
+    /// pages; returns its root, the root's page, and how many nodes it has. Each step of it is a
     /// transaction, and others have their turn in between.
     pub(super) async fn build_tree<E: From<SqlError>>(
         &self,

@@ -137,3 +137,34 @@ const BOUNDED_LOG: &[&str] = &[
          pruned_seq = (select coalesce(min(seq) - 1, 0) from event)",
     "update event set made_s = unixepoch()",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::SqlError;
+    use crate::sqlite::Sqlite;
+
+    #[test]
+    fn a_log_of_the_first_schema_is_counted_and_kept() {
+        let sql = Rc::new(Sqlite::in_memory().unwrap());
+        let run = |statement: &'static str| sql.query(statement, &[], &mut |_| Ok(())).unwrap();
+        run("create table schema_version (version integer not null) strict");
+        FIRST.iter().for_each(|statement| run(statement));
+        for statement in [
+            "insert into schema_version (version) values (1)",
+            "insert into account
+             values (1, 'did:web:a.test', 1, 9, 0, 1, 0, 0, 'rev', x'', x'', x'', x'')",
+            "insert into event (seq, frame) values (7, x'0102'), (8, x'03'), (9, x'04')",
+        ] {
+            run(statement);
+        }
+        let store = Store::open(sql).unwrap();
+        assert_eq!(store.log_bounds(), Ok((6, 9)));
+        let bytes = store.first("select event_bytes from account", &[], |row| row.integer(0));
+        assert_eq!(bytes, Ok::<_, SqlError>(Some(4)));
+        let oldest = store.oldest_events(5).unwrap();
+        assert_eq!(oldest.iter().map(|event| event.bytes).collect::<Vec<_>>(), [2, 1, 1]);
+        // As if all had just been made: none goes at once.
+        assert!(oldest.iter().all(|event| event.made_s > 1_700_000_000));
+    }
+}

@@ -1,0 +1,56 @@
+//! What the server does by itself, when its alarm goes off.
+
+use crate::Pds;
+use crate::api::Failure;
+use crate::blobs::GRACE_S;
+use crate::host::SqlError;
+
+impl Pds {
+    /// Does what is due: removes blobs that no record has referred to for a day, what an import has
+    /// left that nobody has gone on with for as long, and events that are not kept any longer; goes
+    /// on with replays of which the server has no memory.
+    ///
+    /// A host calls this when its alarm goes off, and may do so at any other time.
+    pub async fn tend(&self) {
+        let done = [
+            self.drop_old_staging().map_err(Failure::from),
+            self.prune_log().await.map_err(Failure::from),
+            self.remove_idle_blobs().await,
+        ];
+        for failure in done.into_iter().filter_map(Result::err) {
+            // The next alarm tries again.
+            self.failed(failure);
+        }
+        self.resume_replays().await;
+        self.wake();
+    }
+
+    fn drop_old_staging(&self) -> Result<(), SqlError> {
+        match self.store.staging_since()? {
+            Some(since_s) if !self.importing.get() && since_s + GRACE_S <= self.now_s() => {
+                self.store.transaction(|| self.store.drop_staging())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets the alarm for what will be due first. Where that fails, a later one does it.
+    pub(crate) fn wake(&self) {
+        let first = || {
+            let idle_s = self.store.first_idle()?;
+            let import_s = self.store.staging_since()?;
+            let kept = idle_s.into_iter().chain(import_s).map(|since_s| since_s + GRACE_S);
+            let replays_s = self.has_lost_replays().then_some(0);
+            let due_s = kept.chain(self.log_due_s()?).chain(replays_s).min();
+            let Some(due_s) = due_s else { return Ok(()) };
+            let pause = self.now_s().saturating_add(MIN_PAUSE_S);
+            self.host.alarm.set(due_s.max(pause))
+        };
+        if let Err(error) = first() {
+            self.host.log.error(&SqlError::to_string(&error));
+        }
+    }
+}
+
+/// The least time between two alarms.
+const MIN_PAUSE_S: i64 = 60;
