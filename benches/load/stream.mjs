@@ -1,5 +1,7 @@
 // What subscribers wait for, as one client with all of their sockets sees it.
 
+import { setTimeout as sleep } from "node:timers/promises";
+
 import WebSocket from "../../e2e/node_modules/ws/wrapper.mjs";
 
 /** A subscriber that counts events and does not look at them. */
@@ -24,13 +26,17 @@ class Counter {
 		await new Promise((resolve, reject) => {
 			counter.#socket.once("open", resolve).once("error", reject);
 		});
+		// Who waits for ever would have the program end without a word.
+		counter.#socket.once("close", (code) => {
+			counter.#waiting?.reject(new Error(`the stream was closed with ${code}`));
+		});
 		return counter;
 	}
 
 	/** Returns the time at which there are so many. */
 	async until(count) {
 		if (this.count >= count) return performance.now();
-		return new Promise((resolve) => (this.#waiting = { count, resolve }));
+		return new Promise((resolve, reject) => (this.#waiting = { count, resolve, reject }));
 	}
 
 	close() {
@@ -41,7 +47,7 @@ class Counter {
 /** Measures how long after a write its reply and its event come, with so many subscribers. */
 export async function latency(server, subscribers, create) {
 	const crowd = await Promise.all(Array.from({ length: subscribers }, () => Counter.open(server)));
-	await new Promise((resolve) => setTimeout(resolve, 500));
+	await sleep(500);
 	const events = [];
 	const replies = [];
 	for (let count = 1; count <= 100; count += 1) {
@@ -55,7 +61,7 @@ export async function latency(server, subscribers, create) {
 	return { event: median(events), reply: median(replies) };
 }
 
-/** Measures how many events a second a replay of the whole log has. */
+/** Measures how many events a second a replay of so many has, from the beginning of the log. */
 export async function replay(server, count) {
 	const start = performance.now();
 	const counter = await Counter.open(server, 0);
