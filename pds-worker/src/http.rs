@@ -38,14 +38,22 @@ pub(crate) fn parts(request: &web_sys::Request) -> Result<Parts, Trouble> {
 /// [`Trouble::Request`] as for [`parts`].
 pub(crate) fn request(request: &web_sys::Request) -> Result<Request, Trouble> {
     let parts = parts(request)?;
-    let body = match request.body() {
-        None => Body::Empty,
+    Ok(Request::from_parts(parts, body(request.body())?))
+}
+
+/// Takes a body, which is read as it is asked for.
+///
+/// # Errors
+///
+/// [`Trouble::Runtime`] if somebody else reads it.
+pub(crate) fn body(stream: Option<web_sys::ReadableStream>) -> Result<Body, Trouble> {
+    match stream {
+        None => Ok(Body::Empty),
         Some(stream) => wasm_streams::ReadableStream::from_raw(stream.unchecked_into())
             .try_into_stream()
             .map(|stream| Body::Stream(stream.map(piece).boxed_local()))
-            .map_err(|(problem, _)| Trouble::Runtime(describe(&problem)))?,
-    };
-    Ok(Request::from_parts(parts, body))
+            .map_err(|(problem, _)| Trouble::Runtime(describe(&problem))),
+    }
 }
 
 /// Returns the client's address, which Cloudflare writes over whatever the client has sent.
@@ -88,7 +96,7 @@ pub(crate) fn response(response: Response) -> Result<web_sys::Response, Trouble>
 }
 
 /// Reads the headers; several of one name come as one, joined by commas.
-fn headers(from: &web_sys::Headers) -> Result<HeaderMap, Trouble> {
+pub(crate) fn headers(from: &web_sys::Headers) -> Result<HeaderMap, Trouble> {
     const PROBLEM: Trouble = Trouble::Request("a header is malformed");
     let mut headers = HeaderMap::new();
     for entry in from.entries() {

@@ -3,6 +3,7 @@
 extern crate alloc;
 
 mod blobs;
+mod fetch;
 mod front;
 mod http;
 #[allow(missing_docs, reason = "the macro of Durable Objects writes methods without any")]

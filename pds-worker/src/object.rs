@@ -13,6 +13,7 @@ use worker::{
 };
 
 use crate::blobs::{self, BucketBlobs, Word};
+use crate::fetch::WorkerHttp;
 use crate::http;
 use crate::sockets::WorkerSockets;
 use crate::sql::WorkerSql;
@@ -96,6 +97,10 @@ impl AccountDurableObject {
             return Ok(answer);
         }
         let pds = self.pds()?;
+        #[cfg(feature = "test-routes")]
+        if let Some(answer) = crate::test_routes::answer_with(&pds, request).await? {
+            return Ok(answer);
+        }
         let wants_socket = is_upgrade(request);
         let (word, request) = Word::take(http::request(request)?)?;
         let peer = http::peer(request.headers());
@@ -144,6 +149,7 @@ impl AccountDurableObject {
             log: Rc::new(WorkerLog),
             blobs: Rc::new(BucketBlobs::new(&self.env, &did)),
             alarm: Rc::new(alarm),
+            http: Rc::new(WorkerHttp),
         })
     }
 

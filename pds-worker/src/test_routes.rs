@@ -11,6 +11,7 @@
 //! | `sql` | says which rules of [`Sql`] are broken, one a line |
 //! | `made` | says how often an object has been made in this isolate: once more after each sleep |
 //! | `rows` | says how many rows statements have read and written, as the platform bills them |
+//! | `tend` | does what is due, as the alarm would |
 //! | `socket` | accepts a WebSocket and attaches three bytes to it |
 //! | `send` | sends each socket its attachment, and says to how many |
 
@@ -19,9 +20,9 @@ use core::cell::Cell;
 use core::time::Duration;
 
 use js_sys::{Function, Reflect};
-use nacre_pds::OpenError;
-use nacre_pds::body::Response as Answer;
+use nacre_pds::body::{Body, Response as Answer};
 use nacre_pds::host::{Host, Outcome, Sockets, Sql, SqlError, Value};
+use nacre_pds::{OpenError, Pds};
 use wasm_bindgen::prelude::*;
 use worker::{Delay, Response, State, WebSocketPair};
 
@@ -86,6 +87,22 @@ pub(crate) fn answer(
         _ => return Ok(None),
     };
     http::response(Answer::new(text.into())).map(|answer| Some(answer.into()))
+}
+
+/// Answers a request to one of the routes that take the server.
+///
+/// # Errors
+///
+/// [`Trouble`] if the runtime fails.
+pub(crate) async fn answer_with(
+    pds: &Pds,
+    request: &web_sys::Request,
+) -> Result<Option<Response>, Trouble> {
+    if http::parts(request)?.uri.path() != "/__test/tend" {
+        return Ok(None);
+    }
+    pds.tend().await;
+    http::response(Answer::new(Body::Empty)).map(|answer| Some(answer.into()))
 }
 
 fn rows(sql: &dyn Sql) -> Result<i64, SqlError> {

@@ -30,6 +30,8 @@ pub struct Config {
     pub signing_key: SigningKey,
     /// Whether the account starts active; one that moves in starts deactivated (`INITIAL_ACTIVE`).
     pub initial_active: bool,
+    /// The relays that carry the account's events to the network, by their origins (`RELAYS`).
+    pub relays: Vec<String>,
     /// How long an event is kept for subscribers, in hours (`EVENT_RETENTION_HOURS`).
     pub event_retention_hours: u32,
     /// How much is kept of events, in mebibytes (`EVENT_RETENTION_MIB`).
@@ -104,9 +106,14 @@ impl Identity {
     /// Returns the origin that clients reach the server at: `https`, but on this machine `http`.
     #[must_use]
     pub fn origin(&self) -> String {
-        let host = self.hostname.split(':').next().unwrap_or_default();
-        let scheme = if LOCAL_HOSTS.contains(&host) { "http" } else { "https" };
+        let scheme = if is_local(&self.hostname) { "http" } else { "https" };
         format!("{scheme}://{}", self.hostname)
+    }
+
+    /// Tells whether the host name is one that other machines of the network could find.
+    fn is_public(&self) -> bool {
+        let last = self.hostname.rsplit('.').next().unwrap_or_default();
+        !is_local(&self.hostname) && !RESERVED_DOMAINS.contains(&last)
     }
 
     /// Returns the server's own DID, which its session tokens name as their audience.
@@ -148,9 +155,11 @@ impl Config {
                 problem: "is not the public half of SIGNING_KEY".to_owned(),
             });
         }
+        let relays = relays(&var, &identity)?;
         Ok(Self {
             identity,
             signing_key,
+            relays,
             initial_active: is_true(&var, "INITIAL_ACTIVE")?,
             accept_imports: is_true(&var, "ACCEPT_IMPORTS")?,
             blob_upload_limit: match var("BLOB_UPLOAD_LIMIT").filter(|text| !text.is_empty()) {
@@ -290,6 +299,46 @@ fn number(
     number.ok_or_else(|| malformed(name, "is not a number from one to ten thousand"))
 }
 
+/// Reads the relays. A server that they cannot reach leaves out those that are not on its machine.
+fn relays(
+    var: &impl Fn(&str) -> Option<String>,
+    identity: &Identity,
+) -> Result<Vec<String>, ConfigError> {
+    let text = var("RELAYS").filter(|text| !text.trim().is_empty());
+    let text = text.as_deref().unwrap_or(DEFAULT_RELAYS).trim();
+    if text == "none" {
+        return Ok(Vec::new());
+    }
+    let names = text.split([',', ' ', '\n']).filter(|name| !name.is_empty());
+    let mut relays = names.map(relay).collect::<Option<Vec<_>>>().unwrap_or_default();
+    if relays.is_empty() || relays.len() > MAX_RELAYS {
+        return Err(malformed("RELAYS", "is neither none nor up to ten host names of relays"));
+    }
+    let is_reached = |relay: &String| identity.is_public() || relay.starts_with("http://");
+    relays.retain(is_reached);
+    Ok(relays)
+}
+
+/// Returns a relay's origin: `https`, but on this machine `http`.
+fn relay(text: &str) -> Option<String> {
+    let text = text.strip_suffix('/').unwrap_or(text);
+    let (is_secure, host) = match text.split_once("://") {
+        None => (None, text),
+        Some(("http", host)) => (Some(false), host),
+        Some(("https", host)) => (Some(true), host),
+        Some(_) => return None,
+    };
+    let host = hostname(host)?;
+    let scheme = if is_local(&host) { "http" } else { "https" };
+    let fits = is_secure.is_none_or(|secure| secure != is_local(&host));
+    fits.then(|| format!("{scheme}://{host}"))
+}
+
+/// Tells whether a host name, with a port or without, is this machine's own.
+fn is_local(host: &str) -> bool {
+    LOCAL_HOSTS.contains(&host.split(':').next().unwrap_or_default())
+}
+
 fn malformed(name: &'static str, problem: &str) -> ConfigError {
     ConfigError { name, problem: problem.to_owned() }
 }
@@ -318,6 +367,12 @@ fn hostname(text: &str) -> Option<String> {
 
 /// Hosts that are this machine: reached by `http`, with a port.
 const LOCAL_HOSTS: [&str; 2] = ["localhost", "127.0.0.1"];
+/// Top-level domains that are in no public DNS.
+const RESERVED_DOMAINS: [&str; 6] = ["example", "internal", "invalid", "local", "onion", "test"];
+/// Where the applications of Bluesky get their events from.
+const DEFAULT_RELAYS: &str = "https://bsky.network";
+/// Each is asked now and then, one after the other.
+const MAX_RELAYS: usize = 10;
 const JURISDICTIONS: [&str; 2] = ["eu", "fedramp"];
 const HINTS: [&str; 9] = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"];
 /// As much as Cloudflare lets a request bring to a Worker of most accounts, and a little more.

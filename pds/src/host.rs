@@ -7,7 +7,9 @@
 use alloc::borrow::Cow;
 use alloc::rc::Rc;
 use core::fmt;
+use core::time::Duration;
 
+use bytes::Bytes;
 use cid::Cid;
 use futures_core::future::LocalBoxFuture;
 
@@ -28,6 +30,8 @@ pub struct Host {
     pub blobs: Rc<dyn Blobs>,
     /// Calls the server at a later time.
     pub alarm: Rc<dyn Alarm>,
+    /// Reaches other servers.
+    pub http: Rc<dyn Http>,
 }
 
 /// A SQLite database that this account has to itself.
@@ -150,6 +154,44 @@ pub trait Alarm {
     ///
     /// [`SqlError`] if it could not be kept.
     fn set(&self, time_s: i64) -> Result<(), SqlError>;
+}
+
+/// Requests to other servers.
+pub trait Http {
+    /// Sends a request to the server that its absolute URL names, and returns the whole answer,
+    /// whatever its status.
+    ///
+    /// It is sent when all that has been written is kept. No redirect is followed, no cookie kept.
+    /// The URL must be one that the operator vouches for: no host looks whether it leads to a
+    /// network that only this machine can reach.
+    fn fetch(
+        &self,
+        request: http::Request<Bytes>,
+        limits: FetchLimits,
+    ) -> LocalBoxFuture<'static, Result<http::Response<Bytes>, HttpError>>;
+}
+
+/// What an answer may take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FetchLimits {
+    /// The most bytes that its body may have.
+    pub body_bytes: usize,
+    /// The most time until all of it is here.
+    pub time: Duration,
+}
+
+/// Why there is no answer. The texts are for the operator.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum HttpError {
+    /// The server cannot be reached, or does not speak HTTP.
+    #[error("no answer: {0}")]
+    Failed(String),
+    /// The body is over the limit.
+    #[error("the answer is too large")]
+    TooLarge,
+    /// The time was over.
+    #[error("no answer in time")]
+    TimedOut,
 }
 
 /// Tells the time.

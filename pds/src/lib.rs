@@ -13,6 +13,7 @@ pub mod front;
 pub mod host;
 mod identity;
 mod pds;
+mod relays;
 mod repo;
 mod routes;
 mod sequencer;

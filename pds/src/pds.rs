@@ -15,6 +15,7 @@ use crate::blobs::{Download, Upload};
 use crate::body::{Request, Response};
 use crate::config::Config;
 use crate::host::{Host, SocketId, SqlError};
+use crate::relays::RelayAlarm;
 use crate::repo::WriteError;
 use crate::sequencer::LogAlarm;
 use crate::store::{Account, Store};
@@ -30,6 +31,12 @@ pub struct Pds {
     pub(crate) importing: Cell<bool>,
     /// What the alarm is set for, as far as the log of events goes.
     pub(crate) log_alarm: Cell<LogAlarm>,
+    /// What the alarm is set for, as far as relays go.
+    pub(crate) relay_alarm: Cell<RelayAlarm>,
+    /// Whether relays have been asked nothing since the account was opened.
+    pub(crate) is_new: Cell<bool>,
+    /// Which minute it was when subscribers were noted, and how many were in it.
+    pub(crate) notes: Cell<(i64, u32)>,
     /// The subscribers that are just being sent what they missed.
     pub(crate) replaying: RefCell<BTreeSet<SocketId>>,
     /// The blobs that are just being removed.
@@ -54,7 +61,7 @@ pub enum Reply {
 pub struct Subscription {
     /// The last `seq` that the subscriber has, or that there was when it asked for what comes next.
     pub(crate) cursor: i64,
-    /// Where it comes from, if that is to be counted.
+    /// Where it comes from, if the host knows.
     pub(crate) network: Option<IpAddr>,
 }
 
@@ -96,6 +103,9 @@ impl Pds {
             store,
             importing: Cell::new(false),
             log_alarm: Cell::default(),
+            relay_alarm: Cell::default(),
+            is_new: Cell::new(true),
+            notes: Cell::default(),
             replaying: RefCell::default(),
             removing: RefCell::default(),
         };
@@ -106,6 +116,7 @@ impl Pds {
             Some(_) => {}
             None => pds.first_start()?,
         }
+        pds.wake_at_start()?;
         Ok(pds)
     }
 

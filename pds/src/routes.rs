@@ -48,6 +48,7 @@ routes! {
     dispatch_operator, COMMANDS, XrpcError::not_found("Not Found");
 
     "heal" Procedure Operator => operator::heal;
+    "relays" Query Operator => operator::relays::relays;
     "verify" Query Operator => operator::verify;
 }
 

@@ -12,11 +12,13 @@ mod bulk;
 mod events;
 mod page;
 mod records;
+mod relays;
 mod schema;
 mod sessions;
 mod snapshot;
 mod staging;
 mod subjects;
+mod subscribers;
 mod tree;
 
 use alloc::borrow::Cow;
@@ -33,9 +35,11 @@ pub(crate) use self::blobs::{BlobPage, StoredBlob};
 pub(crate) use self::bulk::PageMaker;
 pub(crate) use self::page::Found;
 pub(crate) use self::records::{Page, RecordBlock, StoredRecord};
+pub(crate) use self::relays::RelayState;
 use self::snapshot::Held;
 pub(crate) use self::snapshot::{Entered, Snapshot, SnapshotError};
 pub(crate) use self::staging::Staged;
+pub(crate) use self::subscribers::Subscriber;
 pub(crate) use self::tree::PageChanges;
 use self::tree::Pages;
 
@@ -121,6 +125,14 @@ impl dyn Row + '_ {
             Value::Text(text) => Ok(text.into_owned()),
             _ => Err(unexpected("text", index)),
         }
+    }
+
+    fn optional_integer(&self, index: usize) -> Result<Option<i64>, SqlError> {
+        if self.value(index) == Value::Null { Ok(None) } else { self.integer(index).map(Some) }
+    }
+
+    fn optional_text(&self, index: usize) -> Result<Option<String>, SqlError> {
+        if self.value(index) == Value::Null { Ok(None) } else { self.text(index).map(Some) }
     }
 
     fn blob(&self, index: usize) -> Result<Vec<u8>, SqlError> {

@@ -8,7 +8,7 @@ use crate::host::SqlError;
 impl Pds {
     /// Does what is due: removes blobs that no record has referred to for a day, what an import has
     /// left that nobody has gone on with for as long, and events that are not kept any longer; goes
-    /// on with replays of which the server has no memory.
+    /// on with replays of which the server has no memory; reminds relays of the account.
     ///
     /// A host calls this when its alarm goes off, and may do so at any other time.
     pub async fn tend(&self) {
@@ -22,6 +22,9 @@ impl Pds {
             self.failed(failure);
         }
         self.resume_replays().await;
+        if let Err(error) = self.tend_relays().await {
+            self.failed(error.into());
+        }
         self.wake();
     }
 
@@ -41,7 +44,8 @@ impl Pds {
             let import_s = self.store.staging_since()?;
             let kept = idle_s.into_iter().chain(import_s).map(|since_s| since_s + GRACE_S);
             let replays_s = self.has_lost_replays().then_some(0);
-            let due_s = kept.chain(self.log_due_s()?).chain(replays_s).min();
+            let events = self.log_due_s()?.into_iter().chain(replays_s).chain(self.relays_due_s()?);
+            let due_s = kept.chain(events).min();
             let Some(due_s) = due_s else { return Ok(()) };
             let pause = self.now_s().saturating_add(MIN_PAUSE_S);
             self.host.alarm.set(due_s.max(pause))

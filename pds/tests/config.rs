@@ -58,6 +58,7 @@ fn each_malformed_variable_is_named_and_its_value_is_not_shown() {
         ("INITIAL_ACTIVE", &["yes", "1", "TRUE"]),
         ("ACCEPT_IMPORTS", &["yes", "0"]),
         ("BLOB_UPLOAD_LIMIT", &["0", "-1", "100 MiB", "5000000001"]),
+        ("RELAYS", &[",", "hub", "ftp://relay.example.net", "https://relay.example.net/path"]),
         ("EVENT_RETENTION_HOURS", &["0", "-1", "a day", "10001"]),
         ("EVENT_RETENTION_MIB", &["0", "-1", "1 GiB", "10001"]),
     ] {
@@ -140,6 +141,49 @@ fn a_new_account_has_a_password_of_at_most_72_bytes() {
     for (length, fits) in [(0, false), (1, true), (72, true), (73, false)] {
         let made = new_account("pds.test", "alice.test", &"x".repeat(length), &*host.rng);
         assert_eq!(made.is_ok(), fits, "{length}");
+    }
+}
+
+/// Reads relays for a server of this host name.
+fn relays(hostname: &str, value: Option<&str>) -> Result<Vec<String>, String> {
+    let vars = new_account(hostname, "alice.test", "password", &*Memory::new(1).host().rng);
+    let vars = vars.unwrap();
+    let var = |asked: &str| match asked {
+        "RELAYS" => value.map(str::to_owned),
+        _ => vars.iter().find(|(known, _)| *known == asked).map(|(_, value)| value.clone()),
+    };
+    Config::from_vars(var).map(|config| config.relays).map_err(|error| error.to_string())
+}
+
+#[test]
+fn relays_are_origins_and_those_of_the_network_for_servers_that_they_reach() {
+    let public = "pds.example.org";
+    for (value, expected) in [
+        (None, &["https://bsky.network"][..]),
+        (Some(""), &["https://bsky.network"]),
+        (Some("none"), &[]),
+        (Some("relay.example.net"), &["https://relay.example.net"]),
+        (
+            Some("https://A.example/, https://b.example"),
+            &["https://a.example", "https://b.example"],
+        ),
+        (Some("localhost:2470 127.0.0.1:1"), &["http://localhost:2470", "http://127.0.0.1:1"]),
+    ] {
+        assert_eq!(relays(public, value).unwrap(), expected, "{value:?}");
+    }
+    // A name that nobody else can find: only what is on the same machine.
+    for hostname in ["localhost:2583", "127.0.0.1", "pds.test", "pds.local"] {
+        assert_eq!(relays(hostname, None).unwrap(), [""; 0]);
+        let mixed = Some("https://bsky.network,http://localhost:2470");
+        assert_eq!(relays(hostname, mixed).unwrap(), ["http://localhost:2470"]);
+    }
+    let many = ["a.example"; 11].join(",");
+    assert_eq!(
+        relays(public, Some(&many)).unwrap_err(),
+        "RELAYS is neither none nor up to ten host names of relays"
+    );
+    for insecure in ["http://relay.example.net", "https://localhost:2470"] {
+        assert!(relays(public, Some(insecure)).is_err(), "{insecure}");
     }
 }
 

@@ -7,6 +7,7 @@ mod alarm;
 mod blobs;
 mod body;
 mod gate;
+mod http;
 mod patience;
 mod peer;
 mod server;
@@ -29,6 +30,7 @@ use tokio::task::JoinSet;
 use self::alarm::ProcessAlarm;
 pub(crate) use self::blobs::BlobFolder;
 use self::gate::Gate;
+use self::http::HttpClient;
 pub(crate) use self::peer::Clients;
 use self::server::Server;
 use self::sockets::Subscribers;
@@ -48,8 +50,9 @@ pub(crate) fn open(
     let blobs = blobs.behind(Rc::clone(&gate));
     let sockets = Rc::new(Subscribers::new(Rc::clone(&gate)));
     let alarm = Rc::new(ProcessAlarm::default());
+    let http = HttpClient::new(Rc::clone(&gate));
     let sql = Rc::new(sql);
-    let pds = account(config, sql, blobs.clone(), Rc::clone(&sockets), Rc::clone(&alarm))?;
+    let pds = account(config, sql, blobs.clone(), Rc::clone(&sockets), Rc::clone(&alarm), http)?;
     Ok(Server::new(Rc::new(pds), sockets, blobs, alarm, gate, clients))
 }
 
@@ -59,7 +62,7 @@ pub(crate) fn open_unserved(
     sql: Rc<dyn Sql>,
     blobs: BlobFolder,
 ) -> Result<Pds, OpenError> {
-    account(config, sql, blobs, Rc::default(), Rc::default())
+    account(config, sql, blobs, Rc::default(), Rc::default(), HttpClient::default())
 }
 
 fn account(
@@ -68,6 +71,7 @@ fn account(
     blobs: BlobFolder,
     sockets: Rc<Subscribers>,
     alarm: Rc<ProcessAlarm>,
+    http: HttpClient,
 ) -> Result<Pds, OpenError> {
     let host = Host {
         sql,
@@ -77,6 +81,7 @@ fn account(
         log: Rc::new(SystemLog),
         blobs: Rc::new(blobs),
         alarm,
+        http: Rc::new(http),
     };
     Pds::open(host, config)
 }

@@ -294,6 +294,7 @@ mod tests {
     use tokio::task::{LocalSet, yield_now};
 
     use super::super::gate::tests::TestLog;
+    use super::super::http::HttpClient;
     use super::super::sockets::MAX_SUBSCRIBERS;
     use super::super::system::{SystemLog, SystemRng};
     use super::*;
@@ -335,6 +336,7 @@ mod tests {
             log: Rc::new(SystemLog),
             blobs: Rc::new(blobs.clone()),
             alarm: Rc::<ProcessAlarm>::clone(&alarm),
+            http: Rc::new(HttpClient::default()),
         };
         let pds = Pds::open(host, Config::from_vars(var).unwrap()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

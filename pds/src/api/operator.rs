@@ -1,5 +1,7 @@
 //! What the operator's own tools call: the server looks after itself when it is told to.
 
+pub(crate) mod relays;
+
 use nacre_xrpc::XrpcError;
 
 use super::{Failure, Json, Nothing};

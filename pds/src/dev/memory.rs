@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
+use core::fmt;
 use core::future::poll_fn;
 use core::task::Poll;
 
@@ -13,7 +14,8 @@ use futures_core::future::LocalBoxFuture;
 use super::Recorder;
 use crate::config::{Config, new_account};
 use crate::host::{
-    Alarm, Blobs, BlobsError, Clock, Host, Log, Outcome, Rng, Row, Sql, SqlError, Value,
+    Alarm, Blobs, BlobsError, Clock, FetchLimits, Host, Http, HttpError, Log, Outcome, Rng, Row,
+    Sql, SqlError, Value,
 };
 use crate::sqlite::Sqlite;
 
@@ -36,6 +38,19 @@ struct Parts {
     log: RefCell<Vec<String>>,
     blobs: Rc<RefCell<BTreeMap<Cid, Bytes>>>,
     alarm_s: Cell<Option<i64>>,
+    network: RefCell<Network>,
+}
+
+/// All other servers.
+struct Network(Box<dyn FnMut(http::Request<Bytes>) -> Answer>);
+
+/// What came of a request to one of them.
+type Answer = Result<http::Response<Bytes>, HttpError>;
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Network").finish_non_exhaustive()
+    }
 }
 
 impl Memory {
@@ -55,6 +70,7 @@ impl Memory {
             log: RefCell::default(),
             blobs: Rc::default(),
             alarm_s: Cell::new(None),
+            network: RefCell::new(Network(Box::new(no_network))),
         };
         Self { parts: Rc::new(parts), sockets: Rc::default() }
     }
@@ -70,6 +86,7 @@ impl Memory {
             log: self.parts.clone(),
             blobs: self.parts.clone(),
             alarm: self.parts.clone(),
+            http: self.parts.clone(),
         }
     }
 
@@ -113,6 +130,19 @@ impl Memory {
     #[must_use]
     pub fn alarm_s(&self) -> Option<i64> {
         self.parts.alarm_s.get()
+    }
+
+    /// Forgets the time that the alarm is set to, as a host does whose alarm goes off.
+    pub fn forget_alarm(&self) {
+        self.parts.alarm_s.set(None);
+    }
+
+    /// Answers the server's requests to others from now on; until then there is no network.
+    pub fn serve_others<F>(&self, serve: F)
+    where
+        F: FnMut(http::Request<Bytes>) -> Result<http::Response<Bytes>, HttpError> + 'static,
+    {
+        *self.parts.network.borrow_mut() = Network(Box::new(serve));
     }
 
     /// Returns how many rows the server was handed, and how many it has written.
@@ -255,6 +285,24 @@ impl Alarm for Parts {
         self.alarm_s.set(Some(time_s));
         Ok(())
     }
+}
+
+impl Http for Parts {
+    fn fetch(
+        &self,
+        request: http::Request<Bytes>,
+        limits: FetchLimits,
+    ) -> LocalBoxFuture<'static, Result<http::Response<Bytes>, HttpError>> {
+        let answer = (self.network.borrow_mut().0)(request);
+        later(answer.and_then(|answer| {
+            let is_too_large = answer.body().len() > limits.body_bytes;
+            if is_too_large { Err(HttpError::TooLarge) } else { Ok(answer) }
+        }))
+    }
+}
+
+fn no_network(_: http::Request<Bytes>) -> Answer {
+    Err(HttpError::Failed("there is no network".to_owned()))
 }
 
 /// Returns what there is in a later turn, as stores of blobs do.

@@ -48,10 +48,17 @@ impl Pds {
         let (frames, event_bytes) = self.store.transaction(|| {
             self.store.set_active(active)?;
             let frames = log(self)?;
+            if active {
+                self.want_relays()?;
+            }
             Ok::<_, SqlError>((frames, self.account()?.event_bytes))
         })?;
         frames.iter().for_each(|frame| self.announce(frame));
-        self.wake_for_log(event_bytes);
+        self.wake_for_events(event_bytes);
+        if active {
+            // Even if it is set for relays already: sooner.
+            self.wake();
+        }
         Ok(())
     }
 }

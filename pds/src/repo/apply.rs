@@ -69,7 +69,7 @@ impl Pds {
         if due.idled {
             self.wake();
         }
-        self.wake_for_log(due.event_bytes);
+        self.wake_for_events(due.event_bytes);
         Ok(applied)
     }
 

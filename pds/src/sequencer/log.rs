@@ -46,16 +46,18 @@ impl Pds {
         Ok(frames)
     }
 
-    /// Makes sure that the alarm is set for the log, after events have come to it: it costs a row,
-    /// so it is set once for many.
-    pub(crate) fn wake_for_log(&self, event_bytes: i64) {
-        let needed = if event_bytes > self.most_bytes() + self.most_bytes() / 8 {
+    /// Makes sure that the alarm is set for what events bring with them, after some have been made:
+    /// it costs a row, so it is set once for many.
+    pub(crate) fn wake_for_events(&self, event_bytes: i64) {
+        let relays = self.relay_alarm_needed();
+        let log = if event_bytes > self.most_bytes() + self.most_bytes() / 8 {
             LogAlarm::Size
         } else {
             LogAlarm::Age
         };
-        if needed > self.log_alarm.get() {
-            self.log_alarm.set(needed);
+        if log > self.log_alarm.get() || relays > self.relay_alarm.get() {
+            self.log_alarm.set(log.max(self.log_alarm.get()));
+            self.relay_alarm.set(relays.max(self.relay_alarm.get()));
             self.wake();
         }
     }

@@ -41,7 +41,7 @@ impl Store {
 
 /// Each entry takes the schema from the version before it to its own. Entries are never changed:
 /// databases in the world have run them.
-const MIGRATIONS: [&[&str]; 2] = [FIRST, BOUNDED_LOG];
+const MIGRATIONS: [&[&str]; 3] = [FIRST, BOUNDED_LOG, NETWORK];
 
 const FIRST: &[&str] = &[
     // One row: the account and the head of its repository.
@@ -136,6 +136,34 @@ const BOUNDED_LOG: &[&str] = &[
          event_bytes = (select coalesce(sum(length(frame)), 0) from event),
          pruned_seq = (select coalesce(min(seq) - 1, 0) from event)",
     "update event set made_s = unixepoch()",
+];
+
+/// Who carries events away.
+const NETWORK: &[&str] = &[
+    // A relay that has been asked for something.
+    "create table relay (
+        url text primary key,
+        -- When it was last asked to crawl, how often in a row in vain, and why.
+        asked_s integer not null,
+        failures integer not null,
+        ask_error text,
+        -- Whether it is to be asked whoever listens.
+        wanted integer not null,
+        -- When it was last asked how we stand with it, what it said, and why it did not.
+        checked_s integer not null,
+        status text,
+        seq integer,
+        check_error text,
+        -- What the number of our last event was then.
+        own_seq integer not null
+    ) strict, without rowid",
+    // The last that have subscribed to the event stream.
+    "create table subscriber (
+        network text primary key,
+        user_agent text not null,
+        connected_s integer not null,
+        cursor integer
+    ) strict, without rowid",
 ];
 
 #[cfg(test)]

@@ -126,6 +126,10 @@ impl Client {
         self.send(request("GET", path, None, Body::Empty))
     }
 
+    pub(crate) fn get_as(&self, token: &str, path: &str) -> Answer {
+        self.send(request("GET", path, Some(token), Body::Empty))
+    }
+
     /// Calls a query; `params` is a query string.
     pub(crate) fn query(&self, method: &str, params: &str) -> Answer {
         self.get(&format!("/xrpc/{method}?{params}"))

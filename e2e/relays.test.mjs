@@ -1,0 +1,128 @@
+// Posts arrive: a relay that is asked to crawl hears of everything, and the operator sees how relays
+// stand, whatever they answer.
+
+import assert from "node:assert/strict";
+import { appendFile, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, test } from "node:test";
+
+import { Caller } from "./cases.mjs";
+import { onEachHost } from "./hosts.mjs";
+import { Relay } from "./relay.mjs";
+import { unbroken } from "./stream.mjs";
+import { send } from "./xrpc.mjs";
+
+onEachHost("relays", (server) => {
+	const owner = new Caller(server);
+	/** @type {Relay[]} */ const relays = [];
+	after(() => Promise.all(relays.map((relay) => relay.stop())));
+
+	async function relay(answer) {
+		const relay = await Relay.start(answer);
+		relays.push(relay);
+		return relay;
+	}
+
+	/** Starts the server anew with these relays, as its operator would. */
+	async function startWith(urls) {
+		await server().stop();
+		await appendFile(join(server().folder, "pds.env"), `RELAYS=${urls.join(",")}\n`);
+		await server().start();
+		await tend();
+	}
+
+	/** Has done what is due. The native host does so at its start; an object is told by its alarm. */
+	async function tend() {
+		if (server().host === "workerd") await send(server(), "/__test/tend");
+	}
+
+	async function look() {
+		const lines = await readFile(join(server().folder, "pds.env"), "utf8");
+		const token = /^AUTH_TOKEN=(.*)$/m.exec(lines)[1];
+		const headers = { authorization: `Bearer ${token}` };
+		return (await send(server(), "/operator/relays", { headers })).expect();
+	}
+
+	test("a relay is asked at the start, and hears of everything", async () => {
+		const bigger = await relay();
+		await startWith([bigger.url]);
+		await bigger.untilAsked(1, server());
+		assert.deepEqual(bigger.asked, [new URL(server().url).host]);
+		assert.match(bigger.seen[0].agent, /^nacre\//);
+		const beginning = await bigger.subscriber.count(4);
+		assert.deepEqual(
+			beginning.map(({ header }) => header.t),
+			["#identity", "#account", "#commit", "#sync"],
+		);
+		for (let number = 0; number < 5; number += 1) {
+			(await owner.create("com.example.note", { number })).expect();
+		}
+		unbroken(await bigger.subscriber.count(9));
+
+		const { seq, relays, subscribers } = await look();
+		assert.equal(seq, bigger.seq);
+		assert.equal(relays.length, 1);
+		const [{ url, status, asked, checked, ...more }] = relays;
+		assert.deepEqual({ url, status }, { url: bigger.url, status: "active" });
+		assert.equal(more.seq, seq);
+		assert.equal(more.askError ?? more.checkError, undefined);
+		assert.ok(new Date(asked) <= new Date(checked) && new Date(more.nextAsk) > new Date());
+		const [last] = subscribers;
+		assert.deepEqual([last.open, last.seq, last.cursor], [1, seq, 0]);
+	});
+
+	test("a start within twenty minutes is not told again", async () => {
+		const [bigger] = relays;
+		await server().stop();
+		await server().start();
+		await tend();
+		await look();
+		assert.equal(bigger.asked.length, 1);
+	});
+
+	test("what relays answer that answer wrongly is shown, and harms nothing", async () => {
+		const wrong = {
+			redirecting: (response) =>
+				response.writeHead(302, { location: relays[0].url }).end("elsewhere"),
+			large: (response) => response.writeHead(200).end("x".repeat(20_000)),
+			endless: (response) => {
+				const more = () => !response.destroyed && response.write("x".repeat(10_000), more);
+				more();
+			},
+			breaking: (response) => response.destroy(),
+			refusing: (response) =>
+				response.writeHead(403).end(JSON.stringify({ error: "HostBanned", message: "no" })),
+			chatty: (response) => response.end("I am no relay"),
+		};
+		const urls = [];
+		for (const answer of Object.values(wrong)) urls.push((await relay(answer)).url);
+		const good = await relay();
+		await startWith([...urls, good.url]);
+		await good.untilAsked(1, server());
+		const found = await look();
+		const said = Object.keys(wrong).map((name, index) => {
+			const { askError, checkError } = found.relays[index];
+			return [name, askError, checkError];
+		});
+		const [redirecting, large, endless, breaking, refusing, chatty] = said;
+		assert.deepEqual(redirecting, ["redirecting", "302 Found", "302 Found"]);
+		for (const [, ...errors] of [large, endless]) {
+			assert.deepEqual(errors, ["the answer is too large", "the answer is too large"]);
+		}
+		for (const error of breaking.slice(1)) assert.match(error, /^no answer: /);
+		assert.deepEqual(refusing.slice(1), ["403 Forbidden: HostBanned", "403 Forbidden: HostBanned"]);
+		// Whoever answers a request to crawl with 200 has agreed.
+		const problem = "the answer is not that of com.atproto.sync.getHostStatus";
+		assert.deepEqual(chatty.slice(1), [undefined, problem]);
+		assert.deepEqual(relays[0].asked.length, 1, "nobody was led there");
+		(await owner.create("com.example.note", { is: "last" })).expect();
+		await good.subscriber.until((await look()).seq);
+	});
+
+	test("one that says nothing is left after ten seconds", async () => {
+		const silent = await relay(() => {});
+		await startWith([silent.url]);
+		const [{ askError, checkError }] = (await look()).relays;
+		assert.deepEqual([askError, checkError], ["no answer in time", "no answer in time"]);
+	});
+});

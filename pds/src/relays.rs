@@ -1,0 +1,258 @@
+//! Relays, which carry the account's events to the network. One that has lost the account does not
+//! come back by itself, and posts arrive nowhere: so relays are asked to crawl when an account
+//! starts or is activated, when there is an event and nobody to hear it, and when they say
+//! themselves that they have missed something.
+
+use core::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, header};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::Pds;
+use crate::host::{FetchLimits, SqlError};
+use crate::store::RelayState;
+
+/// What the alarm is set for, as far as relays go; what comes later is more urgent.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum RelayAlarm {
+    /// Nothing, or nothing that this process knows of.
+    #[default]
+    Unknown,
+    /// To see whether they have what was sent to those who listen.
+    Check,
+    /// To ask them to crawl, as nobody listens.
+    Ask,
+}
+
+/// How things stand with the event stream, as far as it decides what relays are asked.
+#[derive(Clone, Copy, Debug)]
+struct Stream {
+    /// Whether anybody listens to it.
+    is_heard: bool,
+    /// Whether no relay has been asked for anything since the account was opened.
+    is_new: bool,
+    /// The number of the last event, which is its time in milliseconds; 0 if there was none.
+    seq: i64,
+}
+
+/// What a relay says of this server.
+#[derive(Debug)]
+struct HostStatus {
+    status: String,
+    seq: Option<i64>,
+}
+
+impl Pds {
+    /// Asks the relays what is due.
+    pub(crate) async fn tend_relays(&self) -> Result<(), SqlError> {
+        for url in &self.config.relays {
+            let is_due = |due_s: Option<i64>| due_s.is_some_and(|due_s| due_s <= self.now_s());
+            if is_due(self.store.relay(url)?.check_due_s(self.stream()?)) {
+                self.check_relay(url).await?;
+            }
+            if is_due(self.store.relay(url)?.ask_due_s(self.stream()?)) {
+                self.ask_relay(url).await?;
+            }
+        }
+        self.is_new.set(false);
+        self.relay_alarm.set(RelayAlarm::Unknown);
+        Ok(())
+    }
+
+    /// Returns when a relay is to be asked for something, in seconds, if that is known.
+    pub(crate) fn relays_due_s(&self) -> Result<Option<i64>, SqlError> {
+        let mut first = None;
+        for url in &self.config.relays {
+            let (relay, stream) = (self.store.relay(url)?, self.stream()?);
+            let due = [first, relay.ask_due_s(stream), relay.check_due_s(stream)];
+            first = due.into_iter().flatten().min();
+        }
+        Ok(first)
+    }
+
+    /// Sets the alarm if the account has just been opened, there is something to tell, and nobody
+    /// listens.
+    pub(crate) fn wake_at_start(&self) -> Result<(), SqlError> {
+        let is_heard = !self.host.sockets.list().is_empty();
+        if !is_heard && self.relays_due_s()?.is_some_and(|due_s| due_s <= self.now_s()) {
+            self.wake();
+        }
+        Ok(())
+    }
+
+    /// Returns what the alarm is to be set for after an event, as far as relays go.
+    pub(crate) fn relay_alarm_needed(&self) -> RelayAlarm {
+        if self.config.relays.is_empty() {
+            RelayAlarm::Unknown
+        } else if self.host.sockets.list().is_empty() {
+            RelayAlarm::Ask
+        } else {
+            RelayAlarm::Check
+        }
+    }
+
+    /// Has every relay asked to crawl as soon as may be, in the caller's transaction.
+    pub(crate) fn want_relays(&self) -> Result<(), SqlError> {
+        for url in &self.config.relays {
+            let relay = RelayState { wanted: true, ..self.store.relay(url)? };
+            self.store.put_relay(url, &relay)?;
+        }
+        Ok(())
+    }
+
+    /// Asks a relay how we stand with it, and has it asked to crawl if it has lost us.
+    pub(crate) async fn check_relay(&self, url: &str) -> Result<(), SqlError> {
+        let answer = self.host_status(url).await;
+        let (now_s, own_seq) = (self.now_s(), self.account()?.seq);
+        let mut relay = self.store.relay(url)?;
+        match answer {
+            Ok(HostStatus { status, seq }) => {
+                // It has had hours for what there was the last time.
+                let is_behind = relay.checked_s > 0
+                    && now_s - relay.checked_s >= CHECK_PAUSE_S
+                    && seq.is_some_and(|seq| seq < relay.own_seq);
+                relay.wanted |= is_behind || LOST.contains(&&*status);
+                (relay.status, relay.seq, relay.check_error) = (Some(status), seq, None);
+            }
+            Err(problem) => relay.check_error = Some(problem),
+        }
+        (relay.checked_s, relay.own_seq) = (now_s, own_seq);
+        self.store.put_relay(url, &relay)
+    }
+
+    /// Asks a relay to crawl. Until it has agreed, it counts as having refused.
+    async fn ask_relay(&self, url: &str) -> Result<(), SqlError> {
+        let mut relay = self.store.relay(url)?;
+        relay.asked_s = self.now_s();
+        relay.failures = relay.failures.saturating_add(1);
+        relay.wanted = true;
+        self.store.put_relay(url, &relay)?;
+        let asked = self.request_crawl(url).await;
+        let mut relay = self.store.relay(url)?;
+        match asked {
+            Ok(()) => (relay.failures, relay.wanted, relay.ask_error) = (0, false, None),
+            Err(problem) => {
+                if relay.failures == 1 {
+                    self.host.log.error(&format!("{url} was asked to crawl: {problem}"));
+                }
+                relay.ask_error = Some(problem);
+            }
+        }
+        self.store.put_relay(url, &relay)
+    }
+
+    /// `com.atproto.sync.requestCrawl`
+    async fn request_crawl(&self, url: &str) -> Result<(), String> {
+        let input = json!({ "hostname": self.config.identity.hostname });
+        let request = self
+            .request(Method::POST, format!("{url}/xrpc/com.atproto.sync.requestCrawl"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Bytes::from(input.to_string()));
+        let answer = self.fetched(request).await?;
+        if answer.status().is_success() { Ok(()) } else { Err(refusal(&answer)) }
+    }
+
+    /// `com.atproto.sync.getHostStatus`
+    async fn host_status(&self, url: &str) -> Result<HostStatus, String> {
+        #[derive(Deserialize)]
+        struct Said {
+            #[serde(default)]
+            status: Option<String>,
+            #[serde(default)]
+            seq: Option<i64>,
+        }
+        let hostname = &self.config.identity.hostname;
+        let url = format!("{url}/xrpc/com.atproto.sync.getHostStatus?hostname={hostname}");
+        let answer = self.fetched(self.request(Method::GET, url).body(Bytes::new())).await?;
+        if !answer.status().is_success() {
+            let is_unknown = error_name(&answer).as_deref() == Some("HostNotFound");
+            let unknown = HostStatus { status: UNKNOWN.to_owned(), seq: None };
+            return if is_unknown { Ok(unknown) } else { Err(refusal(&answer)) };
+        }
+        let said: Said = serde_json::from_slice(answer.body())
+            .map_err(|_| "the answer is not that of com.atproto.sync.getHostStatus".to_owned())?;
+        let status = said.status.as_deref().map_or_else(|| "unspecified".to_owned(), printable);
+        // Some hosts keep no number that JavaScript does not know.
+        let seq = said.seq.filter(|seq| (0..=nacre_lexicon::MAX_INTEGER).contains(seq));
+        Ok(HostStatus { status, seq })
+    }
+
+    fn request(&self, method: Method, url: String) -> http::request::Builder {
+        let agent = concat!("nacre/", env!("CARGO_PKG_VERSION"));
+        Request::builder().method(method).uri(url).header(header::USER_AGENT, agent)
+    }
+
+    async fn fetched(
+        &self,
+        request: Result<Request<Bytes>, http::Error>,
+    ) -> Result<Response<Bytes>, String> {
+        let request = request.map_err(|error| error.to_string())?;
+        let answer = self.host.http.fetch(request, LIMITS).await;
+        answer.map_err(|error| printable(&error.to_string()))
+    }
+
+    fn stream(&self) -> Result<Stream, SqlError> {
+        Ok(Stream {
+            is_heard: !self.host.sockets.list().is_empty(),
+            is_new: self.is_new.get(),
+            seq: self.account()?.seq,
+        })
+    }
+}
+
+impl RelayState {
+    /// Returns when the relay may be asked to crawl, in seconds; `None` if there is no need to.
+    fn ask_due_s(&self, stream: Stream) -> Option<i64> {
+        let has_news = stream.is_new || stream.seq / 1_000 >= self.asked_s;
+        let is_unheard = !stream.is_heard && stream.seq > 0 && has_news;
+        (self.wanted || is_unheard).then(|| self.may_ask_s())
+    }
+
+    /// Returns when the relay may be asked again, in seconds.
+    pub(crate) fn may_ask_s(&self) -> i64 {
+        let doublings = self.failures.saturating_sub(1).min(MAX_DOUBLINGS);
+        self.asked_s.saturating_add(ASK_PAUSE_S << doublings)
+    }
+
+    /// Returns when the relay is to be asked whether it has what others have heard, in seconds;
+    /// `None` if there is nothing new to be had.
+    fn check_due_s(&self, stream: Stream) -> Option<i64> {
+        let is_due = stream.is_heard && stream.seq > self.own_seq;
+        is_due.then(|| self.checked_s.saturating_add(CHECK_PAUSE_S))
+    }
+}
+
+/// Returns what a server says about why it did not do as it was asked.
+fn refusal(answer: &Response<Bytes>) -> String {
+    let status = answer.status();
+    match error_name(answer) {
+        Some(error) => printable(&format!("{status}: {error}")),
+        None => status.to_string(),
+    }
+}
+
+/// Returns the name of the XRPC error in an answer.
+fn error_name(answer: &Response<Bytes>) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(answer.body()).ok()?;
+    Some(body.get("error")?.as_str()?.to_owned())
+}
+
+/// Returns what a stranger has said, short and without what could steer a terminal.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control()).take(MAX_PRINTED_CHARS).collect()
+}
+
+/// What a relay is said to say that does not know us.
+const UNKNOWN: &str = "unknown";
+/// The statuses of a host that a relay does not listen to and might.
+const LOST: [&str; 3] = [UNKNOWN, "offline", "idle"];
+/// The least time between two requests to crawl; it doubles with each that fails but the first.
+const ASK_PAUSE_S: i64 = 20 * 60;
+/// Ten hours and forty minutes.
+const MAX_DOUBLINGS: u32 = 5;
+/// The least time until a relay is asked again how we stand with it.
+const CHECK_PAUSE_S: i64 = 6 * 3_600;
+const LIMITS: FetchLimits = FetchLimits { body_bytes: 16 * 1024, time: Duration::from_secs(10) };
+const MAX_PRINTED_CHARS: usize = 200;
