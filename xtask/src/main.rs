@@ -14,6 +14,7 @@ mod node;
 mod paths;
 mod peers;
 mod process;
+mod python;
 mod results;
 mod test;
 mod validators;

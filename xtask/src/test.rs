@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::error::{Context, Error};
 use crate::process::{self, cargo, command, say, succeeds};
 use crate::wasm_toolchain::WasmToolchain;
-use crate::{deny, fuzz, no_std_proof, node, paths, worker};
+use crate::{deny, fuzz, no_std_proof, node, paths, python, worker};
 
 /// Runs the steps one after another and stops at the first that fails. The arguments are
 /// `--quick` and the names of steps, should it be only those.
@@ -155,8 +155,8 @@ fn worker(_: Scope) -> Result<(), Error> {
 
 /// Runs `npm test` in `e2e/`. What the tests need to know is in the environment:
 /// `NACRE_E2E_HOSTS`, the hosts to test, one word each; `NACRE_PDS`, the native host's program;
-/// `NACRE_XTASK`, this program, whose `dev` starts the other host; `NACRE_HISTORY`, an example that
-/// prints histories of trees.
+/// `NACRE_XTASK`, this program, whose `dev` starts the other host; `NACRE_HISTORY` and
+/// `NACRE_JUDGE`, examples of the protocol crates; `NACRE_PYTHONPATH`, packages of Python.
 fn end_to_end(scope: Scope) -> Result<(), Error> {
     // This program too: a step before may have put another build of it where it was started from.
     process::run(cargo().args([
@@ -180,6 +180,7 @@ fn end_to_end(scope: Scope) -> Result<(), Error> {
     let mut test = command("npm", &e2e);
     test.arg("test").env("PATH", node::path_with_node()?).env("NACRE_E2E_HOSTS", hosts);
     test.env("NACRE_PDS", programs.join("pds")).env("NACRE_XTASK", programs.join("xtask"));
+    test.env("NACRE_PYTHONPATH", python::packages()?);
     test.env("NACRE_HISTORY", programs.join("examples/history"));
     test.env("NACRE_JUDGE", programs.join("examples/judge"));
     process::run(&mut test)
