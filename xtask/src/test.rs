@@ -83,6 +83,7 @@ const STEPS: &[Step] = &[
     Step::full("fuzz", "every fuzz target, for a moment", |_| fuzz::smoke()),
     Step::quick("no-std", "the protocol crates link without std", |_| no_std_proof::link()),
     Step::full("no-std-wasm", "they build for wasm", |_| no_std_proof::for_wasm()),
+    Step::full("judge", "another library's verifier follows the event stream", judge),
     Step::full("deny", "licences, bans, sources and advisories", |_| deny::run()),
     Step::full("worker", "the Worker, as released and for tests", worker),
     Step::quick("e2e", "other people's clients against the hosts", end_to_end),
@@ -92,7 +93,8 @@ fn format(_: Scope) -> Result<(), Error> {
     process::run(cargo().args(["fmt", "--all", "--check"]))?;
     let benches = ["peers", "validators", "wasm"];
     let benches = benches.map(|name| PathBuf::from(format!("benches/{name}/Cargo.toml")));
-    for manifest in [no_std_proof::manifest(), fuzz::manifest()].into_iter().chain(benches) {
+    let others = [no_std_proof::manifest(), fuzz::manifest(), PathBuf::from(JUDGE)];
+    for manifest in others.into_iter().chain(benches) {
         process::run(cargo().args(["fmt", "--check", "--manifest-path"]).arg(manifest))?;
     }
     Ok(())
@@ -147,6 +149,13 @@ fn benchmarks(_: Scope) -> Result<(), Error> {
     process::run(cargo().args(["test", "--benches", "--all-features"]))
 }
 
+/// A workspace of its own, whose many dependencies do not mix with ours.
+fn judge(_: Scope) -> Result<(), Error> {
+    let mut test = cargo();
+    test.args(["test", "--locked", "--manifest-path", JUDGE]);
+    process::run(test.env("CARGO_TARGET_DIR", paths::target()?.join("judge")))
+}
+
 fn worker(_: Scope) -> Result<(), Error> {
     worker::build(worker::Routes::Released)?;
     worker::build(worker::Routes::WithTests)?;
@@ -194,3 +203,5 @@ fn summarise(times: &[(&str, Duration)], failed: usize) {
     }
     println!("\nsteps: {} passed, {failed} failed", times.len() - failed);
 }
+
+const JUDGE: &str = "e2e/judge/Cargo.toml";
