@@ -1,5 +1,8 @@
 //! Random histories, told truly and with one thing changed: two verifiers agree on what is true.
 
+mod server;
+mod theirs;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use cid::Cid;
@@ -7,9 +10,11 @@ use nacre_car::{Reader, Writer};
 use nacre_commit::Op;
 use nacre_crypto::VerifyingKey;
 use nacre_firehose::{CommitEvent, CommitView, Frame, Verdict, Verifier};
-use nacre_judge::{Server, Shrike};
 use nacre_syntax::{Did, Tid};
 use serde_json::{Value, json};
+
+use crate::server::Server;
+use crate::theirs::Shrike;
 
 /// splitmix64: the same numbers in every run.
 struct Random(u64);
