@@ -65,7 +65,11 @@ impl Sql for WorkerSql {
                 count(&cursor);
                 return Ok(());
             }
-            row(&WorkerRow::read(&step.value().unchecked_into())?)?;
+            let read =
+                WorkerRow::read(&step.value().unchecked_into()).and_then(|found| row(&found));
+            if let Err(error) = read {
+                return drain(&rows).and(Err(error));
+            }
         }
     }
 
@@ -84,6 +88,13 @@ impl Sql for WorkerSql {
             (Err(thrown), _) => Err(failed(&thrown)),
         }
     }
+}
+
+/// Reads what is left of a result and drops it: a statement that has rows left locks its tables, and
+/// no cursor can be closed.
+fn drain(rows: &Cursor) -> Result<(), SqlError> {
+    while !rows.next().map_err(|thrown| failed(&thrown))?.done() {}
+    Ok(())
 }
 
 /// A row that is in our memory.

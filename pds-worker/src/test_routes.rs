@@ -139,6 +139,7 @@ fn broken_rules(sql: &dyn Sql) -> Result<Vec<&'static str>, SqlError> {
     run(sql, "create table test_integers (value integer not null)")?;
     let mut rules = values_come_back(sql)?;
     rules.extend(errors_are_values(sql));
+    rules.extend(ended_queries_hold_nothing(sql)?);
     rules.extend(transactions_hold(sql)?);
     let broken = rules.into_iter().filter(|(_, holds)| !holds);
     Ok(broken.map(|(rule, _)| rule).collect())
@@ -219,6 +220,17 @@ fn errors_are_values(sql: &dyn Sql) -> Rules {
         ("a row's error ends the query", stopped.is_err() && seen == 1),
         ("the next statement works", !fails("select 1", &[])),
     ]
+}
+
+/// A statement that has rows left locks its tables.
+fn ended_queries_hold_nothing(sql: &dyn Sql) -> Result<Rules, SqlError> {
+    run(sql, "drop table if exists test_ended")?;
+    run(sql, "create table test_ended (value integer not null)")?;
+    run(sql, "insert into test_ended values (1), (2), (3)")?;
+    let ended =
+        sql.query("select value from test_ended", &[], &mut |_| Err(SqlError("enough".to_owned())));
+    let dropped = run(sql, "drop table test_ended");
+    Ok(vec![("a query that was ended holds no table", ended.is_err() && dropped.is_ok())])
 }
 
 fn transactions_hold(sql: &dyn Sql) -> Result<Rules, SqlError> {

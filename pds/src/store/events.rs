@@ -40,22 +40,35 @@ impl Store {
     /// Returns the first events after `cursor`, up to the one that makes it so many bytes; none
     /// only if there is none.
     pub(crate) fn events_after(&self, cursor: i64, bytes: usize) -> Result<Vec<Event>, SqlError> {
-        let (mut events, mut read, mut is_enough) = (Vec::new(), 0, false);
-        let outcome = self.sql.query(
-            "select seq, frame from event where seq > ? order by seq limit ?",
-            &[integer(cursor), integer(EVENTS_AT_ONCE)],
-            &mut |row| {
-                let event = Event { seq: row.integer(0)?, frame: row.blob(1)? };
-                read += event.frame.len();
-                events.push(event);
-                is_enough = read >= bytes;
-                // This ends the query: what comes next is not even read.
-                if is_enough { Err(SqlError("it is enough".to_owned())) } else { Ok(()) }
-            },
-        );
-        match outcome {
-            Err(error) if !is_enough => Err(error),
-            _ => Ok(events),
+        let Some(last) = self.last_within(cursor, bytes)? else { return Ok(Vec::new()) };
+        self.all(
+            "select seq, frame from event where seq > ? and seq <= ? order by seq",
+            &[integer(cursor), integer(last)],
+            |row| Ok(Event { seq: row.integer(0)?, frame: row.blob(1)? }),
+        )
+    }
+
+    /// Returns the number of the event after `cursor` that makes it so many bytes, or of the last.
+    ///
+    /// So the query for the frames can end by itself: rows are not counted on the way.
+    fn last_within(&self, cursor: i64, bytes: usize) -> Result<Option<i64>, SqlError> {
+        let (mut last, mut left) = (None, i64::try_from(bytes).unwrap_or(i64::MAX));
+        loop {
+            let sizes = self.all(
+                "select seq, length(frame) from event where seq > ? order by seq limit ?",
+                &[integer(last.unwrap_or(cursor)), integer(SIZES_AT_ONCE)],
+                |row| Ok((row.integer(0)?, row.integer(1)?)),
+            )?;
+            for (seq, size) in &sizes {
+                last = Some(*seq);
+                left -= size;
+                if left <= 0 {
+                    return Ok(last);
+                }
+            }
+            if sizes.is_empty() {
+                return Ok(last);
+            }
         }
     }
 
@@ -90,5 +103,5 @@ impl Store {
     }
 }
 
-/// How many events are read at once at most.
-const EVENTS_AT_ONCE: i64 = 500;
+/// How many events are measured at once: each is read twice then, and few too often.
+const SIZES_AT_ONCE: i64 = 64;
