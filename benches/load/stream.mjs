@@ -109,10 +109,10 @@ export async function latency(server, subscribers, create) {
 	return { event: median(events), reply: median(replies) };
 }
 
-/** Measures how many events a second a replay of so many has, from the beginning of the log. */
-export async function replay(server, count) {
+/** Measures how many events a second a replay of so many has, after this number. */
+export async function replay(server, cursor, count) {
 	const start = performance.now();
-	const counter = await Counter.open(server, 0);
+	const counter = await Counter.open(server, cursor);
 	const end = await counter.until(count);
 	counter.close();
 	return (count * 1000) / (end - start);

@@ -90,8 +90,8 @@ impl Sql for WorkerSql {
     }
 }
 
-/// Reads what is left of a result and drops it: a statement that has rows left locks its tables, and
-/// no cursor can be closed.
+/// Reads what is left of a result and drops it: a statement that has rows left locks its tables,
+/// and no cursor can be closed.
 fn drain(rows: &Cursor) -> Result<(), SqlError> {
     while !rows.next().map_err(|thrown| failed(&thrown))?.done() {}
     Ok(())

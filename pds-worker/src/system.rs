@@ -1,7 +1,5 @@
 //! The time, the randomness and the log of the runtime.
 
-use core::cell::Cell;
-
 use js_sys::Promise;
 use nacre_pds::host::{Alarm, Clock, Log, Rng, SqlError};
 use wasm_bindgen::prelude::*;
@@ -9,32 +7,24 @@ use wasm_bindgen::prelude::*;
 use crate::trouble::describe;
 
 /// The object's alarm, which outlives its memory.
-pub(crate) struct WorkerAlarm {
-    storage: AlarmStorage,
-    /// What it was last set to, as every time that it is set is a row.
-    time_s: Cell<Option<i64>>,
-}
+pub(crate) struct WorkerAlarm(AlarmStorage);
 
 impl WorkerAlarm {
     /// Takes the storage of an object.
     pub(crate) fn new(storage: JsValue) -> Self {
-        Self { storage: storage.unchecked_into(), time_s: Cell::new(None) }
+        Self(storage.unchecked_into())
     }
 }
 
 impl Alarm for WorkerAlarm {
     fn set(&self, time_s: i64) -> Result<(), SqlError> {
-        if self.time_s.get() == Some(time_s) {
-            return Ok(());
-        }
         // It is written with the rest of the turn, and the runtime holds back what is sent until
         // then; so there is nothing to wait for.
         let time_ms = js_sys::Date::new(&0.into());
         #[expect(clippy::as_conversions, reason = "a time is far below 2^53")]
         let _: f64 = time_ms.set_time(time_s.saturating_mul(1_000) as f64);
-        let set = self.storage.set_alarm(&time_ms).map_err(|thrown| SqlError(describe(&thrown)))?;
+        let set = self.0.set_alarm(&time_ms).map_err(|thrown| SqlError(describe(&thrown)))?;
         let _: Promise = set;
-        self.time_s.set(Some(time_s));
         Ok(())
     }
 }

@@ -148,7 +148,8 @@ pub struct BlobsError(pub String);
 /// Calls [`Pds::tend`](crate::Pds::tend) at a later time, once, even if the server has not been in
 /// memory meanwhile.
 pub trait Alarm {
-    /// Sets the time, in seconds since 1970-01-01T00:00:00Z, in place of any that was set.
+    /// Sets the time, in seconds since 1970-01-01T00:00:00Z, in place of any that was set. It may
+    /// cost a row.
     ///
     /// # Errors
     ///

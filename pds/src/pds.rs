@@ -29,6 +29,8 @@ pub struct Pds {
     pub(crate) store: Store,
     /// Whether an import is under way.
     pub(crate) importing: Cell<bool>,
+    /// What the alarm is set to, as far as this process knows, in seconds.
+    pub(crate) alarm_s: Cell<Option<i64>>,
     /// What the alarm is set for, as far as the log of events goes.
     pub(crate) log_alarm: Cell<LogAlarm>,
     /// What the alarm is set for, as far as relays go.
@@ -102,6 +104,7 @@ impl Pds {
             config,
             store,
             importing: Cell::new(false),
+            alarm_s: Cell::default(),
             log_alarm: Cell::default(),
             relay_alarm: Cell::default(),
             is_new: Cell::new(true),

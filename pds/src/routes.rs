@@ -47,6 +47,7 @@ macro_rules! routes {
 routes! {
     dispatch_operator, COMMANDS, XrpcError::not_found("Not Found");
 
+    "emit-identity" Procedure Operator => operator::emit_identity;
     "heal" Procedure Operator => operator::heal;
     "relays" Query Operator => operator::relays::relays;
     "verify" Query Operator => operator::verify;

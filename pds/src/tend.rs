@@ -12,6 +12,7 @@ impl Pds {
     ///
     /// A host calls this when its alarm goes off, and may do so at any other time.
     pub async fn tend(&self) {
+        self.alarm_s.set(None);
         let done = [
             self.drop_old_staging().map_err(Failure::from),
             self.prune_log().await.map_err(Failure::from),
@@ -37,7 +38,8 @@ impl Pds {
         }
     }
 
-    /// Sets the alarm for what will be due first. Where that fails, a later one does it.
+    /// Sets the alarm for what will be due first, unless it goes off sooner anyway. Where that
+    /// fails, a later one does it.
     pub(crate) fn wake(&self) {
         let first = || {
             let idle_s = self.store.first_idle()?;
@@ -47,8 +49,16 @@ impl Pds {
             let events = self.log_due_s()?.into_iter().chain(replays_s).chain(self.relays_due_s()?);
             let due_s = kept.chain(events).min();
             let Some(due_s) = due_s else { return Ok(()) };
-            let pause = self.now_s().saturating_add(MIN_PAUSE_S);
-            self.host.alarm.set(due_s.max(pause))
+            let now_s = self.now_s();
+            let time_s = due_s.max(now_s.saturating_add(MIN_PAUSE_S));
+            // Else whatever is often looked at would put off for ever what is due.
+            let is_sooner = |set_s: &i64| (now_s..=time_s).contains(set_s);
+            if self.alarm_s.get().as_ref().is_some_and(is_sooner) {
+                return Ok(());
+            }
+            self.host.alarm.set(time_s)?;
+            self.alarm_s.set(Some(time_s));
+            Ok(())
         };
         if let Err(error) = first() {
             self.host.log.error(&SqlError::to_string(&error));

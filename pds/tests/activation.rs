@@ -7,6 +7,7 @@ mod client;
 use client::{Answer, Client, DID, NOTE, PASSWORD, a_note, read_car, request};
 use nacre_firehose::Frame;
 use nacre_pds::body::Body;
+use nacre_pds::config::{Config, new_account};
 use nacre_pds::dev::{Memory, account};
 use serde_json::{Value, json};
 
@@ -63,6 +64,27 @@ fn who_leaves_tells_so_and_who_comes_back_tells_all() {
     assert_eq!(client.sent(replayed).messages, sent.messages);
     client.create(NOTE, "again", a_note("x")).json(200);
     client::verify(&client);
+}
+
+#[test]
+fn the_operator_has_others_look_at_the_identity_anew() {
+    let host = Memory::new(7);
+    let vars = new_account("pds.test", "alice.test", PASSWORD, &*host.host().rng).unwrap();
+    let var = |name: &str| vars.iter().find(|(known, _)| *known == name).map(|it| it.1.clone());
+    let client = Client::with_config(host, Config::from_vars(var).unwrap());
+    let socket = client.subscribe("");
+    let operate = |token: &str| {
+        client.send(request("POST", "/operator/emit-identity", Some(token), Body::Empty))
+    };
+    let token = var("AUTH_TOKEN").unwrap();
+    let seq = operate(&token).json(200)["seq"].as_i64().unwrap();
+    let sent = client.sent(socket).messages;
+    let Ok(Frame::Identity(identity)) = Frame::decode(&sent[0]) else { panic!("{sent:?}") };
+    assert_eq!((identity.seq, identity.did, identity.handle), (seq, DID, Some("alice.test")));
+    assert_eq!(sent.len(), 1);
+    assert_eq!(client.sent(client.subscribe(&format!("cursor={}", seq - 1))).messages, sent);
+    let told = "This takes the AUTH_TOKEN of the server";
+    operate("another.token").refuses(401, "AuthenticationRequired", told);
 }
 
 #[test]

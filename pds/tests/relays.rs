@@ -341,3 +341,21 @@ fn the_operator_sees_how_things_stand() {
     assert_eq!(relays.asked(), 1);
     assert_eq!(client.get("/operator/relays").status, 401);
 }
+
+#[test]
+fn who_looks_often_puts_nothing_off() {
+    let (client, relays) = start("true");
+    relays.say(|script| script.is_unreachable = true);
+    pass(&client, MINUTE_S);
+    assert_eq!(relays.asked(), 1);
+    relays.say(|script| script.is_unreachable = false);
+    client.host.move_clock(20 * MINUTE_S);
+    client.host.forget_alarm();
+    let client = reopen(client);
+    for _ in 0..8 {
+        pass(&client, 15);
+        client.get_as(&client.access, "/operator/relays").json(200);
+        client.post_nothing(&client.access, "com.atproto.server.activateAccount");
+    }
+    assert_eq!(relays.asked(), 1);
+}

@@ -48,13 +48,15 @@ impl Gate {
         Moment(self.log.as_ref().map_or(0, |log| log.commits()))
     }
 
-    /// Waits until what had been committed at a moment is on the disk.
-    pub(crate) async fn pass(&self, moment: Moment) {
+    /// Waits until what had been committed at a moment is on the disk; returns whether it had to.
+    pub(crate) async fn pass(&self, moment: Moment) -> bool {
+        let mut has_waited = false;
         loop {
             let opened = self.opened.notified();
             if self.synced.get() >= moment.0 {
-                return;
+                return has_waited;
             }
+            has_waited = true;
             self.wanted.notify_one();
             opened.await;
         }

@@ -3,11 +3,28 @@
 pub(crate) mod relays;
 
 use nacre_xrpc::XrpcError;
+use serde::Serialize;
 
 use super::{Failure, Json, Nothing};
 use crate::Pds;
 use crate::auth::access::Operator;
 use crate::repo::{Audit, AuditError, HealError, Healed};
+
+/// The number of an event that was made.
+#[derive(Serialize)]
+pub(crate) struct Emitted {
+    seq: i64,
+}
+
+/// `emit-identity`: tells relays and others to look at the account's identity anew.
+pub(crate) async fn emit_identity(
+    pds: &Pds,
+    _: Operator,
+    _: Nothing,
+) -> Result<Json<Emitted>, Failure> {
+    pds.tell_identity()?;
+    Ok(Json(Emitted { seq: pds.account()?.seq }))
+}
 
 /// `verify`: whether the database and the store of blobs hold together.
 pub(crate) async fn verify(pds: &Pds, _: Operator, _: Nothing) -> Result<Json<Audit>, Failure> {

@@ -1,4 +1,5 @@
-//! Taking part in the network, and leaving it: the state, and the events that tell of it.
+//! Taking part in the network, leaving it, and being somebody else than before: the state, and the
+//! events that tell of it.
 
 use nacre_commit::Commit;
 
@@ -11,15 +12,17 @@ impl Pds {
     /// Lets the account take part, and tells who it is and where its repository stands; so it does
     /// for an account that takes part already, for those that have missed it.
     pub(crate) fn activate(&self) -> Result<(), SqlError> {
-        self.set_active(true, |pds| {
-            let identity = &pds.config.identity;
+        self.tell(|| {
+            self.store.set_active(true)?;
+            self.want_relays()?;
+            let identity = &self.config.identity;
             let (did, handle) = (identity.did.as_str(), identity.handle.as_str());
             let no_commit = || SqlError("there is no commit".to_owned());
-            let block = pds.store.commit_block()?.ok_or_else(no_commit)?;
+            let block = self.store.commit_block()?.ok_or_else(no_commit)?;
             let commit = Commit::decode(&block).map_err(|error| SqlError(error.to_string()))?;
-            let account = pds.account()?;
-            let (head, time) = (account.head.cid, pds.now_text());
-            pds.log_events(
+            let account = self.account()?;
+            let (head, time) = (account.head.cid, self.now_text());
+            self.log_events(
                 account.seq,
                 &[
                     &|seq| events::account(seq, did, None, &time),
@@ -27,38 +30,44 @@ impl Pds {
                     &|seq| events::sync(seq, &commit, &head, &block, &time),
                 ],
             )
-        })
+        })?;
+        // Even if it is set for relays already: sooner.
+        self.wake();
+        Ok(())
     }
 
     /// Has the account leave the network, and tells so. Nothing is deleted.
     pub(crate) fn deactivate(&self) -> Result<(), SqlError> {
-        self.set_active(false, |pds| {
-            let did = pds.config.identity.did.as_str();
-            let (last, time) = (pds.account()?.seq, pds.now_text());
-            pds.log_events(last, &[&|seq| events::account(seq, did, Some(DEACTIVATED), &time)])
+        self.tell(|| {
+            self.store.set_active(false)?;
+            let did = self.config.identity.did.as_str();
+            let (last, time) = (self.account()?.seq, self.now_text());
+            self.log_events(last, &[&|seq| events::account(seq, did, Some(DEACTIVATED), &time)])
         })
     }
 
-    /// Changes the state and logs the events that tell of it, in one transaction.
-    fn set_active(
+    /// Tells that the account's handle or its DID document may have changed, so that who listens
+    /// looks for them anew.
+    pub(crate) fn tell_identity(&self) -> Result<(), SqlError> {
+        self.tell(|| {
+            let identity = &self.config.identity;
+            let (did, handle) = (identity.did.as_str(), identity.handle.as_str());
+            let (last, time) = (self.account()?.seq, self.now_text());
+            self.log_events(last, &[&|seq| events::identity(seq, did, handle, &time)])
+        })
+    }
+
+    /// Changes something and logs the events that tell of it, in one transaction; then tells them.
+    fn tell(
         &self,
-        active: bool,
-        log: impl Fn(&Self) -> Result<Vec<Vec<u8>>, SqlError>,
+        change: impl FnOnce() -> Result<Vec<Vec<u8>>, SqlError>,
     ) -> Result<(), SqlError> {
         let (frames, event_bytes) = self.store.transaction(|| {
-            self.store.set_active(active)?;
-            let frames = log(self)?;
-            if active {
-                self.want_relays()?;
-            }
+            let frames = change()?;
             Ok::<_, SqlError>((frames, self.account()?.event_bytes))
         })?;
         frames.iter().for_each(|frame| self.announce(frame));
         self.wake_for_events(event_bytes);
-        if active {
-            // Even if it is set for relays already: sooner.
-            self.wake();
-        }
         Ok(())
     }
 }
