@@ -60,9 +60,10 @@ export class Workerd {
 		return this.#said;
 	}
 
+	/** Has the process end by itself, so that the next one finds a database that is closed. */
 	async stop() {
-		this.#child.kill("SIGKILL");
-		await this.#ended;
+		this.#child.kill("SIGTERM");
+		await within(10_000, "workerd did not stop", this.#ended, this);
 	}
 
 	async #listening() {

@@ -37,8 +37,6 @@ pub struct Pds {
     pub(crate) relay_alarm: Cell<RelayAlarm>,
     /// Whether relays have been asked nothing since the account was opened.
     pub(crate) is_new: Cell<bool>,
-    /// Which minute it was when subscribers were noted, and how many were in it.
-    pub(crate) notes: Cell<(i64, u32)>,
     /// The subscribers that are just being sent what they missed.
     pub(crate) replaying: RefCell<BTreeSet<SocketId>>,
     /// The blobs that are just being removed.
@@ -108,7 +106,6 @@ impl Pds {
             log_alarm: Cell::default(),
             relay_alarm: Cell::default(),
             is_new: Cell::new(true),
-            notes: Cell::default(),
             replaying: RefCell::default(),
             removing: RefCell::default(),
         };

@@ -29,6 +29,8 @@ pub(crate) enum RelayAlarm {
 /// How things stand with the event stream, as far as it decides what relays are asked.
 #[derive(Clone, Copy, Debug)]
 struct Stream {
+    /// The time, in seconds.
+    now_s: i64,
     /// Whether anybody listens to it.
     is_heard: bool,
     /// Whether no relay has been asked for anything since the account was opened.
@@ -195,6 +197,7 @@ impl Pds {
 
     fn stream(&self) -> Result<Stream, SqlError> {
         Ok(Stream {
+            now_s: self.now_s(),
             is_heard: !self.host.sockets.list().is_empty(),
             is_new: self.is_new.get(),
             seq: self.account()?.seq,
@@ -205,23 +208,30 @@ impl Pds {
 impl RelayState {
     /// Returns when the relay may be asked to crawl, in seconds; `None` if there is no need to.
     fn ask_due_s(&self, stream: Stream) -> Option<i64> {
-        let has_news = stream.is_new || stream.seq / 1_000 >= self.asked_s;
+        let asked_s = past(self.asked_s, stream.now_s);
+        let has_news = stream.is_new || stream.seq / 1_000 >= asked_s;
         let is_unheard = !stream.is_heard && stream.seq > 0 && has_news;
-        (self.wanted || is_unheard).then(|| self.may_ask_s())
+        (self.wanted || is_unheard).then(|| self.may_ask_s(stream.now_s))
     }
 
     /// Returns when the relay may be asked again, in seconds.
-    pub(crate) fn may_ask_s(&self) -> i64 {
+    pub(crate) fn may_ask_s(&self, now_s: i64) -> i64 {
         let doublings = self.failures.saturating_sub(1).min(MAX_DOUBLINGS);
-        self.asked_s.saturating_add(ASK_PAUSE_S << doublings)
+        past(self.asked_s, now_s).saturating_add(ASK_PAUSE_S << doublings)
     }
 
     /// Returns when the relay is to be asked whether it has what others have heard, in seconds;
     /// `None` if there is nothing new to be had.
     fn check_due_s(&self, stream: Stream) -> Option<i64> {
         let is_due = stream.is_heard && stream.seq > self.own_seq;
-        is_due.then(|| self.checked_s.saturating_add(CHECK_PAUSE_S))
+        is_due.then(|| past(self.checked_s, stream.now_s).saturating_add(CHECK_PAUSE_S))
     }
+}
+
+/// Returns a time that was kept, or never where a clock that was ahead has kept it: it would be
+/// waited for.
+fn past(time_s: i64, now_s: i64) -> i64 {
+    if time_s > now_s { 0 } else { time_s }
 }
 
 /// Returns what a server says about why it did not do as it was asked.

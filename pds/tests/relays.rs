@@ -10,6 +10,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use client::{Client, NOTE, PASSWORD, a_note};
 use http::{Request, Response};
+use nacre_pds::body::Body;
 use nacre_pds::config::{Config, new_account};
 use nacre_pds::dev::{Memory, block_on};
 use nacre_pds::host::HttpError;
@@ -358,4 +359,49 @@ fn who_looks_often_puts_nothing_off() {
         client.post_nothing(&client.access, "com.atproto.server.activateAccount");
     }
     assert_eq!(relays.asked(), 1);
+}
+
+#[test]
+fn a_clock_that_was_ahead_silences_nobody() {
+    let (client, relays) = start("true");
+    client.host.move_clock(400 * 24 * HOUR_S);
+    pass(&client, MINUTE_S);
+    assert_eq!(relays.asked(), 1);
+    client.host.move_clock(-400 * 24 * HOUR_S);
+    client.host.forget_alarm();
+    let client = reopen(client);
+    pass(&client, 2 * MINUTE_S);
+    assert_eq!(relays.asked(), 1);
+    pass(&client, 10 * MINUTE_S);
+    assert_eq!(relays.asked(), 0);
+}
+
+#[test]
+fn strangers_who_come_and_come_cost_a_row_now_and_then() {
+    let (client, _) = start("true");
+    let come = |client: &Client, network: usize| {
+        let path = "/xrpc/com.atproto.sync.subscribeRepos";
+        let request = client::request("GET", path, None, Body::Empty);
+        let peer = format!("2001:db8:0:{network:x}::1").parse().unwrap();
+        block_on(client.pds.handle(request, Some(peer)));
+    };
+    let rows = |client: &Client| client.host.rows().1;
+    let before = rows(&client);
+    (0..5).for_each(|_| come(&client, 1));
+    assert_eq!(rows(&client) - before, 1);
+    (2..100).for_each(|network| come(&client, network));
+    assert_eq!(rows(&client) - before, 10);
+    // A host that forgets the server begins no new count.
+    let client = reopen(client);
+    let before = rows(&client);
+    come(&client, 200);
+    assert_eq!(rows(&client) - before, 0);
+    for network in 300..340 {
+        client.host.move_clock(2 * MINUTE_S);
+        come(&client, network);
+    }
+    let seen = client.get_as(&client.access, "/operator/relays").json(200);
+    let networks = seen["subscribers"].as_array().unwrap();
+    assert_eq!(networks.len(), 32);
+    assert_eq!(networks[0]["network"], "2001:db8:0:153::");
 }

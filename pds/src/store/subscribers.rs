@@ -17,12 +17,12 @@ pub(crate) struct Subscriber {
 }
 
 impl Store {
-    /// Returns those that are known, the last one first.
-    pub(crate) fn subscribers(&self) -> Result<Vec<Subscriber>, SqlError> {
+    /// Returns those that are known to have come after a time, in seconds, the last one first.
+    pub(crate) fn subscribers_since(&self, time_s: i64) -> Result<Vec<Subscriber>, SqlError> {
         self.all(
             "select network, user_agent, connected_s, cursor from subscriber
-             order by connected_s desc limit ?",
-            &[integer(MAX_SUBSCRIBERS)],
+             where connected_s > ? order by connected_s desc limit ?",
+            &[integer(time_s), integer(MAX_SUBSCRIBERS)],
             |row| {
                 Ok(Subscriber {
                     network: row.text(0)?,
@@ -32,12 +32,6 @@ impl Store {
                 })
             },
         )
-    }
-
-    /// Returns when somebody of a network came last, in seconds.
-    pub(crate) fn subscribed_s(&self, network: &str) -> Result<Option<i64>, SqlError> {
-        let sql = "select connected_s from subscriber where network = ?";
-        self.first(sql, &[text(network)], |row| row.integer(0))
     }
 
     /// Keeps one, and forgets those who came longest ago if there are too many.

@@ -74,7 +74,7 @@ pub(crate) async fn relays(pds: &Pds, _: Operator, _: Nothing) -> Result<Json<Re
     pds.wake();
     let seq = pds.account()?.seq;
     let relays = pds.config.relays.iter().map(|url| relay(pds, url)).collect::<Result<_, _>>()?;
-    let subscribers = pds.store.subscribers()?;
+    let subscribers = pds.store.subscribers_since(0)?;
     let subscribers = subscribers.into_iter().map(|who| listener(pds, who, seq)).collect();
     Ok(Json(Relays { seq, relays, subscribers }))
 }
@@ -85,7 +85,7 @@ fn relay(pds: &Pds, url: &str) -> Result<Relay, Failure> {
     Ok(Relay {
         url: url.to_owned(),
         asked: was_asked.then(|| time(known.asked_s)),
-        next_ask: was_asked.then(|| time(known.may_ask_s())),
+        next_ask: was_asked.then(|| time(known.may_ask_s(pds.now_s()))),
         ask_error: known.ask_error,
         checked: (known.checked_s > 0).then(|| time(known.checked_s)),
         check_error: known.check_error,

@@ -53,16 +53,10 @@ pub(crate) async fn subscribe_repos(
 fn note(pds: &Pds, network: Option<IpAddr>, input: &SubscribeRepos) -> Result<(), SqlError> {
     let now_s = pds.now_s();
     let network = network.as_ref().map(IpAddr::to_string).unwrap_or_default();
-    let before_s = pds.store.subscribed_s(&network)?;
-    if before_s.is_some_and(|before_s| before_s / NOTES_S == now_s / NOTES_S) {
+    let lately = pds.store.subscribers_since(now_s.saturating_sub(NOTES_S))?;
+    if lately.len() >= MAX_NOTES || lately.iter().any(|known| known.network == network) {
         return Ok(());
     }
-    let (window, count) = pds.notes.get();
-    let count = if window == now_s / NOTES_S { count } else { 0 };
-    if count >= MAX_NOTES {
-        return Ok(());
-    }
-    pds.notes.set((now_s / NOTES_S, count + 1));
     let user_agent = printable(&input.user_agent);
     let subscriber = Subscriber { network, user_agent, connected_s: now_s, cursor: input.cursor };
     pds.store.transaction(|| pds.store.put_subscriber(&subscriber))
@@ -84,7 +78,7 @@ impl FromParams for Cursor {
 
 /// A relay needs one; each costs memory that a reader who does not read can fill.
 const MAX_SUBSCRIBERS: usize = 256;
-/// In how long a time a network is noted once, and how many are in it: a note is a row, and
+/// How many networks are noted in how long a time, and each of them once: a note is a row, and
 /// strangers decide when they come.
-const NOTES_S: i64 = 60;
-const MAX_NOTES: u32 = 10;
+const MAX_NOTES: usize = 10;
+const NOTES_S: i64 = 600;
