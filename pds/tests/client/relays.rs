@@ -1,0 +1,129 @@
+//! Relays that do as they are told, and a server that asks them.
+
+use core::cell::RefCell;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use nacre_pds::config::{Config, new_account};
+use nacre_pds::dev::{Memory, block_on};
+use nacre_pds::host::HttpError;
+use serde_json::{Value, json};
+
+use super::{Client, NOTE, PASSWORD, a_note};
+
+pub(crate) const MINUTE_S: i64 = 60;
+pub(crate) const HOUR_S: i64 = 3_600;
+pub(crate) const RELAY: &str = "https://relay.example.net";
+
+/// The network's side: relays that say what they are told to, and what they were asked.
+#[derive(Clone, Default)]
+pub(crate) struct Relays(pub(crate) Rc<RefCell<Script>>);
+
+#[derive(Default)]
+pub(crate) struct Script {
+    /// When each request to crawl came, by the server's clock.
+    pub(crate) asked: Vec<(String, i64)>,
+    /// What `requestCrawl` answers: 200 if nothing is said.
+    pub(crate) crawl: Option<(u16, &'static str)>,
+    /// What `getHostStatus` answers.
+    pub(crate) status: Option<(u16, String)>,
+    /// How often it was asked that.
+    pub(crate) checked: usize,
+    pub(crate) is_unreachable: bool,
+}
+
+impl Relays {
+    pub(crate) fn serve(&self, host: &Memory) {
+        let (script, clock) = (Rc::clone(&self.0), host.clone());
+        host.serve_others(move |request: Request<Bytes>| {
+            let mut script = script.borrow_mut();
+            let origin = format!("https://{}", request.uri().host().unwrap());
+            let agent = request.headers()["user-agent"].to_str().unwrap();
+            assert!(agent.starts_with("nacre/"));
+            let (status, body) = match (request.method().as_str(), request.uri().path()) {
+                ("POST", "/xrpc/com.atproto.sync.requestCrawl") => {
+                    assert_eq!(request.headers()["content-type"], "application/json");
+                    let input: Value = serde_json::from_slice(request.body()).unwrap();
+                    assert_eq!(input, json!({ "hostname": "pds.example.org" }));
+                    script.asked.push((origin, clock.now_s()));
+                    script.crawl.map_or((200, String::new()), |(code, text)| (code, text.into()))
+                }
+                ("GET", "/xrpc/com.atproto.sync.getHostStatus") => {
+                    assert_eq!(request.uri().query(), Some("hostname=pds.example.org"));
+                    script.checked += 1;
+                    script
+                        .status
+                        .clone()
+                        .unwrap_or_else(|| (200, json!({ "status": "active" }).to_string()))
+                }
+                unknown => panic!("{unknown:?}"),
+            };
+            if script.is_unreachable {
+                return Err(HttpError::TimedOut);
+            }
+            Ok(Response::builder().status(status).body(Bytes::from(body)).unwrap())
+        });
+    }
+
+    /// Returns how many requests to crawl there have been since the last look.
+    pub(crate) fn asked(&self) -> usize {
+        self.0.borrow_mut().asked.drain(..).count()
+    }
+
+    pub(crate) fn say(&self, change: impl FnOnce(&mut Script)) {
+        change(&mut self.0.borrow_mut());
+    }
+}
+
+/// Returns a configuration and the operator's token, which opens all and does not expire.
+pub(crate) fn config(relays: &[&str], initial_active: &'static str) -> (Config, String) {
+    let vars = new_account("pds.example.org", "alice.test", PASSWORD, &*Memory::new(1).host().rng)
+        .unwrap();
+    let relays = relays.join(",");
+    let var = |name: &str| match name {
+        "RELAYS" => Some(relays.clone()),
+        "INITIAL_ACTIVE" => Some(initial_active.to_owned()),
+        name => vars.iter().find(|(known, _)| *known == name).map(|it| it.1.clone()),
+    };
+    (Config::from_vars(var).unwrap(), var("AUTH_TOKEN").unwrap())
+}
+
+pub(crate) fn start(initial_active: &'static str) -> (Client, Relays) {
+    let (host, relays) = (Memory::new(7), Relays::default());
+    relays.serve(&host);
+    let (config, access) = config(&[RELAY], initial_active);
+    (Client { access, ..Client::with_config(host, config) }, relays)
+}
+
+/// Lets time pass, and the alarm go off whenever it is due.
+pub(crate) fn pass(client: &Client, seconds: i64) {
+    let end_s = client.host.now_s() + seconds;
+    loop {
+        let due_s = client.host.alarm_s().filter(|due_s| *due_s <= end_s);
+        client
+            .host
+            .move_clock(due_s.unwrap_or(end_s).max(client.host.now_s()) - client.host.now_s());
+        if due_s.is_none() {
+            return;
+        }
+        client.host.forget_alarm();
+        block_on(client.pds.tend());
+    }
+}
+
+/// Writes a record, but not in the same second as what was before.
+pub(crate) fn write(client: &Client) {
+    client.host.move_clock(2);
+    let record = a_note(&client.host.now_s().to_string());
+    let input =
+        json!({ "repo": "alice.test", "collection": NOTE, "rkey": "self", "record": record });
+    client.post("com.atproto.repo.putRecord", &input).json(200);
+}
+
+/// Starts the server anew on the same database.
+pub(crate) fn reopen(client: Client) -> Client {
+    let Client { host, access, .. } = client;
+    let (config, _) = config(&[RELAY], "true");
+    Client { access, ..Client::with_config(host, config) }
+}
