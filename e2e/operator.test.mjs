@@ -7,6 +7,7 @@ import { test } from "node:test";
 
 import { Caller, refused } from "./cases.mjs";
 import { onEachHost } from "./hosts.mjs";
+import { Subscriber } from "./stream.mjs";
 import { send } from "./xrpc.mjs";
 
 onEachHost("operator", (server) => {
@@ -36,10 +37,21 @@ onEachHost("operator", (server) => {
 		assert.deepEqual([healed.found, healed.faults, healed.records], [[], [], 3]);
 	});
 
+	test("subscribers are told to look at the identity anew", async () => {
+		const subscriber = await Subscriber.open(server());
+		const { seq } = (await operate("POST", "emit-identity")).expect();
+		const [{ header, body }] = await subscriber.until(seq);
+		assert.equal(header.t, "#identity");
+		assert.deepEqual([body.did, body.handle], [server().did, server().handle]);
+		await subscriber.close();
+	});
+
 	test("nobody else is let in", async () => {
 		for (const [method, command] of [
 			["GET", "verify"],
 			["POST", "heal"],
+			["GET", "relays"],
+			["POST", "emit-identity"],
 		]) {
 			const message = "This takes the AUTH_TOKEN of the server";
 			const answer = await operate(method, command, await owner.token());

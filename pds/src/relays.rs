@@ -111,7 +111,7 @@ impl Pds {
         let mut relay = self.store.relay(url)?;
         match answer {
             Ok(HostStatus { status, seq }) => {
-                // It has had hours for what there was the last time.
+                // It has had an hour for what there was the last time.
                 let is_behind = relay.checked_s > 0
                     && now_s - relay.checked_s >= CHECK_PAUSE_S
                     && seq.is_some_and(|seq| seq < relay.own_seq);
@@ -262,7 +262,8 @@ const LOST: [&str; 3] = [UNKNOWN, "offline", "idle"];
 const ASK_PAUSE_S: i64 = 20 * 60;
 /// Ten hours and forty minutes.
 const MAX_DOUBLINGS: u32 = 5;
-/// The least time until a relay is asked again how we stand with it.
-const CHECK_PAUSE_S: i64 = 6 * 3_600;
+/// The least time until a relay is asked again how we stand with it, and what it has to get what
+/// there is: some write down only now and then what they have.
+const CHECK_PAUSE_S: i64 = 3_600;
 const LIMITS: FetchLimits = FetchLimits { body_bytes: 16 * 1024, time: Duration::from_secs(10) };
 const MAX_PRINTED_CHARS: usize = 200;
