@@ -10,7 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { Server } from "../../e2e/hosts.mjs";
 import { procedure, query, signIn } from "../../e2e/xrpc.mjs";
-import { latency, replay } from "./stream.mjs";
+import { latency, median, replay } from "./stream.mjs";
 import { startWorkerd } from "./workerd.mjs";
 
 /** The load of one server, which has no records yet. */
@@ -64,9 +64,12 @@ class Load {
 				value: reply,
 			};
 		}
-		rows["replay of 3,000 events"] = { unit: "/s", value: await replay(this.server, began, 3_000) };
-		const again = await this.cpu(3, () => replay(this.server, began, 3_000));
-		rows["replay, CPU for 1,000 events"] = { ...again, value: again.value / 3 };
+		const rates = [];
+		const replays = await this.cpu(5, async () => {
+			rates.push(await replay(this.server, began, 3_000));
+		});
+		rows["replay of 3,000 events, median of 5"] = { unit: "/s", value: median(rates.slice(1)) };
+		rows["replay, CPU for 1,000 events"] = { ...replays, value: replays.value / 3 };
 		rows["applyWrites of 100, CPU"] = await this.cpu(10, () => this.apply(100));
 		rows["getRecord, CPU"] = await this.cpu(300, () =>
 			get("com.atproto.repo.getRecord", { repo: did, ...some() })(),

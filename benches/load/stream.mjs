@@ -118,4 +118,4 @@ export async function replay(server, cursor, count) {
 	return (count * 1000) / (end - start);
 }
 
-const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
+export const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
