@@ -60,10 +60,16 @@ export class Workerd {
 		return this.#said;
 	}
 
-	/** Has the process end by itself, so that the next one finds a database that is closed. */
+	/**
+	 * Has the process end by itself, so that the next one finds a database that is closed. One that
+	 * waits for its clients is ended.
+	 */
 	async stop() {
-		this.#child.kill("SIGTERM");
-		await within(10_000, "workerd did not stop", this.#ended, this);
+		const child = this.#child;
+		child.kill("SIGTERM");
+		const late = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
+		await this.#ended;
+		clearTimeout(late);
 	}
 
 	async #listening() {
@@ -129,3 +135,4 @@ async function freePort() {
 }
 
 const text = (value) => JSON.stringify(value);
+const STOP_MS = 5_000;
