@@ -2,7 +2,8 @@
 
 use alloc::rc::Rc;
 use core::cell::OnceCell;
-use core::error::Error as _;
+use core::error::Error;
+use core::iter;
 
 use bytes::Bytes;
 use futures_core::future::LocalBoxFuture;
@@ -64,10 +65,8 @@ async fn fetch(
     request: Request<Bytes>,
     body_bytes: usize,
 ) -> Result<Response<Bytes>, HttpError> {
-    let answer = client.request(request.map(Full::new)).await.map_err(|error| {
-        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-        HttpError::Failed(format!("{error}{cause}"))
-    })?;
+    let answer = client.request(request.map(Full::new)).await;
+    let answer = answer.map_err(|error| HttpError::Failed(with_causes(&error)))?;
     let (parts, body) = answer.into_parts();
     let body = Limited::new(body, body_bytes).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() {
@@ -77,6 +76,12 @@ async fn fetch(
         }
     })?;
     Ok(Response::from_parts(parts, body.to_bytes()))
+}
+
+/// Returns what an error says and what its causes say, of which the last is the one that helps.
+fn with_causes(error: &dyn Error) -> String {
+    let causes = iter::successors(error.source(), |&cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// The largest status line and headers together.
@@ -163,7 +168,7 @@ mod tests {
         let request = Request::get(closed).body(Bytes::new()).unwrap();
         let fetched = HttpClient::default().fetch(request, LIMITS).await.unwrap_err();
         let HttpError::Failed(told) = &fetched else { panic!("{fetched:?}") };
-        assert!(told.contains("connect"), "{told}");
+        assert!(told.contains("refused"), "{told}");
     }
 
     #[tokio::test(start_paused = true)]
