@@ -59,7 +59,6 @@ impl Pds {
             }
         }
         self.is_new.set(false);
-        self.relay_alarm.set(RelayAlarm::Unknown);
         Ok(())
     }
 

@@ -4,6 +4,8 @@ use crate::Pds;
 use crate::api::Failure;
 use crate::blobs::GRACE_S;
 use crate::host::SqlError;
+use crate::relays::RelayAlarm;
+use crate::sequencer::LogAlarm;
 
 impl Pds {
     /// Does what is due: removes blobs that no record has referred to for a day, what an import has
@@ -12,7 +14,7 @@ impl Pds {
     ///
     /// A host calls this when its alarm goes off, and may do so at any other time.
     pub async fn tend(&self) {
-        self.alarm_s.set(None);
+        self.forget_alarm();
         let done = [
             self.drop_old_staging().map_err(Failure::from),
             self.prune_log().await.map_err(Failure::from),
@@ -62,7 +64,15 @@ impl Pds {
         };
         if let Err(error) = first() {
             self.host.log.error(&SqlError::to_string(&error));
+            self.forget_alarm();
         }
+    }
+
+    /// Takes the alarm for not set, so that the next event sets it.
+    fn forget_alarm(&self) {
+        self.alarm_s.set(None);
+        self.log_alarm.set(LogAlarm::Unknown);
+        self.relay_alarm.set(RelayAlarm::Unknown);
     }
 }
 

@@ -6,7 +6,7 @@ mod client;
 
 use client::Client;
 use client::relays::{HOUR_S, MINUTE_S, RELAY, Relays, config, pass, reopen, start, write};
-use nacre_pds::dev::Memory;
+use nacre_pds::dev::{Memory, block_on};
 use serde_json::{Value, json};
 
 #[test]
@@ -213,4 +213,25 @@ fn a_clock_that_was_ahead_silences_nobody() {
     assert_eq!(relays.asked(), 1);
     pass(&client, 10 * MINUTE_S);
     assert_eq!(relays.asked(), 0);
+}
+
+#[test]
+fn a_database_that_fails_for_a_while_puts_the_request_off_and_no_more() {
+    for steps in 0..40 {
+        let (client, relays) = start("true");
+        pass(&client, HOUR_S);
+        relays.asked();
+        write(&client);
+        client.host.move_clock(MINUTE_S);
+        client.host.forget_alarm();
+        client.host.fail_after(Some(steps));
+        block_on(client.pds.tend());
+        client.host.fail_after(None);
+        let asked = relays.asked();
+        for _ in 0..25 {
+            write(&client);
+            pass(&client, MINUTE_S);
+        }
+        assert!(asked + relays.asked() >= 1, "after {steps} steps");
+    }
 }

@@ -30,10 +30,7 @@ impl Pds {
                     &|seq| events::sync(seq, &commit, &head, &block, &time),
                 ],
             )
-        })?;
-        // Even if it is set for relays already: sooner.
-        self.wake();
-        Ok(())
+        })
     }
 
     /// Has the account leave the network, and tells so. Nothing is deleted.
@@ -67,7 +64,8 @@ impl Pds {
             Ok::<_, SqlError>((frames, self.account()?.event_bytes))
         })?;
         frames.iter().for_each(|frame| self.announce(frame));
-        self.wake_for_events(event_bytes);
+        // Relays may be wanted sooner than the alarm is set for.
+        self.wake_for_events(event_bytes, true);
         Ok(())
     }
 }

@@ -66,10 +66,7 @@ impl Pds {
             self.store.transaction(|| self.commit(writes, swap_commit))?;
         self.store.keep_pages(pages, applied.rev);
         self.announce(&frame);
-        if due.idled {
-            self.wake();
-        }
-        self.wake_for_events(due.event_bytes);
+        self.wake_for_events(due.event_bytes, due.idled);
         Ok(applied)
     }
 

@@ -47,15 +47,15 @@ impl Pds {
     }
 
     /// Makes sure that the alarm is set for what events bring with them, after some have been made:
-    /// it costs a row, so it is set once for many.
-    pub(crate) fn wake_for_events(&self, event_bytes: i64) {
+    /// it costs a row, so it is set once for many, unless `anyway` something else is due as well.
+    pub(crate) fn wake_for_events(&self, event_bytes: i64, anyway: bool) {
         let relays = self.relay_alarm_needed();
         let log = if event_bytes > self.most_bytes() + self.most_bytes() / 8 {
             LogAlarm::Size
         } else {
             LogAlarm::Age
         };
-        if log > self.log_alarm.get() || relays > self.relay_alarm.get() {
+        if anyway || log > self.log_alarm.get() || relays > self.relay_alarm.get() {
             self.log_alarm.set(log.max(self.log_alarm.get()));
             self.relay_alarm.set(relays.max(self.relay_alarm.get()));
             self.wake();
@@ -75,7 +75,6 @@ impl Pds {
         while self.store.transaction(|| self.prune_some())? {
             pause().await;
         }
-        self.log_alarm.set(LogAlarm::Unknown);
         Ok(())
     }
 
