@@ -1,28 +1,16 @@
 // What the operator's token opens: the server looks after itself when it is told to.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { test } from "node:test";
 
 import { Caller, refused } from "./cases.mjs";
 import { onEachHost } from "./hosts.mjs";
 import { Subscriber } from "./stream.mjs";
-import { send } from "./xrpc.mjs";
 
 onEachHost("operator", (server) => {
 	const owner = new Caller(server);
 
-	async function operate(method, command, token) {
-		const headers = { authorization: `Bearer ${token ?? (await operatorsToken())}` };
-		return send(server(), `/operator/${command}`, { method, headers });
-	}
-
-	/** Reads the token where both hosts keep the variables of an account for development. */
-	async function operatorsToken() {
-		const lines = await readFile(join(server().folder, "pds.env"), "utf8");
-		return /^AUTH_TOKEN=(.*)$/m.exec(lines)[1];
-	}
+	const operate = (method, command, token) => owner.operate(method, command, token);
 
 	test("all is found to be whole, blobs too, and nothing is to be healed", async () => {
 		const type = "text/plain";

@@ -53,7 +53,7 @@ export class Relay {
 	}
 
 	async stop() {
-		this.subscriber?.end().catch(() => {});
+		this.subscriber?.close().catch(() => {});
 		this.#server.closeAllConnections();
 		this.#server.close();
 		await once(this.#server, "close");

@@ -37,13 +37,10 @@ fn send(
     limits: FetchLimits,
 ) -> Result<impl Future<Output = Result<JsValue, JsValue>>, JsValue> {
     let (parts, body) = request.into_parts();
-    let headers = web_sys::Headers::new()?;
-    for (name, value) in &parts.headers {
-        headers.append(name.as_str(), &String::from_utf8_lossy(value.as_bytes()))?;
-    }
     let init = Object::new();
     let set = |name: &str, value: &JsValue| Reflect::set(&init, &name.into(), value);
     set("method", &parts.method.as_str().into())?;
+    let headers = http::to_headers(&parts.headers)?;
     set("headers", &headers)?;
     set("redirect", &"manual".into())?;
     let time_ms = u32::try_from(limits.time.as_millis()).unwrap_or(u32::MAX);

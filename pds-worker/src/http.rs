@@ -68,12 +68,9 @@ pub(crate) fn peer(headers: &HeaderMap) -> Option<IpAddr> {
 /// [`Trouble::Runtime`] if the runtime refuses it.
 pub(crate) fn response(response: Response) -> Result<web_sys::Response, Trouble> {
     let (parts, body) = response.into_parts();
-    let headers = web_sys::Headers::new()?;
-    for (name, value) in &parts.headers {
-        headers.append(name.as_str(), &String::from_utf8_lossy(value.as_bytes()))?;
-    }
     let init = ResponseInit::new();
     init.set_status(parts.status.as_u16());
+    let headers = to_headers(&parts.headers)?;
     init.set_headers(&headers);
     let body = if has_no_body(parts.status) { Body::Empty } else { body };
     let response = match body {
@@ -93,6 +90,15 @@ pub(crate) fn response(response: Response) -> Result<web_sys::Response, Trouble>
         }
     };
     Ok(response?)
+}
+
+/// Returns headers as the runtime takes them.
+pub(crate) fn to_headers(from: &HeaderMap) -> Result<web_sys::Headers, JsValue> {
+    let headers = web_sys::Headers::new()?;
+    for (name, value) in from {
+        headers.append(name.as_str(), &String::from_utf8_lossy(value.as_bytes()))?;
+    }
+    Ok(headers)
 }
 
 /// Reads the headers; several of one name come as one, joined by commas.

@@ -159,9 +159,7 @@ impl Pds {
     async fn host_status(&self, url: &str) -> Result<HostStatus, String> {
         #[derive(Deserialize)]
         struct Said {
-            #[serde(default)]
             status: Option<String>,
-            #[serde(default)]
             seq: Option<i64>,
         }
         let hostname = &self.config.identity.hostname;

@@ -131,7 +131,16 @@ pub(crate) mod tests {
         }
     }
 
-    async fn settle() {
+    /// Runs a test while the gate is opened as the disk allows.
+    pub(crate) async fn while_tended(gate: &Rc<Gate>, test: impl Future<Output = ()>) {
+        let tending = LocalSet::new();
+        let gate = Rc::clone(gate);
+        tending.spawn_local(async move { gate.tend().await });
+        tending.run_until(test).await;
+    }
+
+    /// Lets everything run that does not wait for the disk.
+    pub(crate) async fn settle() {
         for _ in 0..100 {
             yield_now().await;
         }
@@ -166,10 +175,7 @@ pub(crate) mod tests {
             assert_eq!(log.syncs.load(Ordering::SeqCst), 2);
             gate.pass(gate.now()).await;
         };
-        let tending = LocalSet::new();
-        let tended = Rc::clone(&gate);
-        tending.spawn_local(async move { tended.tend().await });
-        tending.run_until(body).await;
+        while_tended(&gate, body).await;
     }
 
     #[tokio::test]

@@ -96,9 +96,9 @@ mod tests {
 
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
-    use tokio::task::{LocalSet, spawn_local, yield_now};
+    use tokio::task::{spawn_local, yield_now};
 
-    use super::super::gate::tests::TestLog;
+    use super::super::gate::tests::{TestLog, settle, while_tended};
     use super::*;
 
     const LIMITS: FetchLimits = FetchLimits { body_bytes: 4, time: Duration::from_secs(5) };
@@ -190,17 +190,12 @@ mod tests {
             while log.syncs.load(Ordering::SeqCst) == 0 {
                 yield_now().await;
             }
-            for _ in 0..100 {
-                yield_now().await;
-            }
+            settle().await;
             assert!(!served.is_finished() && !fetched.is_finished());
             disk.send(Ok(())).unwrap();
             assert_eq!(fetched.await.unwrap().unwrap().status().as_u16(), 200);
         };
-        let tending = LocalSet::new();
-        let tended = Rc::clone(&gate);
-        tending.spawn_local(async move { tended.tend().await });
-        tending.run_until(body).await;
+        while_tended(&gate, body).await;
     }
 
     #[tokio::test]

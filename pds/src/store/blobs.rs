@@ -40,10 +40,7 @@ impl Store {
                 Ok(StoredBlob {
                     mime_type: row.text(0)?,
                     size: row.integer(1)?.try_into().map_err(|_| damaged())?,
-                    idle_since_s: match row.value(2) {
-                        Value::Null => None,
-                        _ => Some(row.integer(2)?),
-                    },
+                    idle_since_s: row.optional_integer(2)?,
                 })
             },
         )

@@ -53,9 +53,6 @@ impl Store {
 
     /// Keeps what is known of a relay.
     pub(crate) fn put_relay(&self, url: &str, state: &RelayState) -> Result<(), SqlError> {
-        let optional = |value: &Option<String>| {
-            value.as_ref().map_or(Value::Null, |value| Value::Text(value.clone().into()))
-        };
         self.run(
             "insert or replace into relay (url, asked_s, failures, ask_error, wanted, checked_s,
                  status, seq, check_error, own_seq)
@@ -64,12 +61,12 @@ impl Store {
                 text(url),
                 integer(state.asked_s),
                 integer(state.failures),
-                optional(&state.ask_error),
+                state.ask_error.as_deref().map_or(Value::Null, text),
                 integer(i64::from(state.wanted)),
                 integer(state.checked_s),
-                optional(&state.status),
+                state.status.as_deref().map_or(Value::Null, text),
                 state.seq.map_or(Value::Null, integer),
-                optional(&state.check_error),
+                state.check_error.as_deref().map_or(Value::Null, text),
                 integer(state.own_seq),
             ],
         )

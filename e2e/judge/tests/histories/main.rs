@@ -109,7 +109,6 @@ struct Said {
     root: Cid,
 }
 
-#[derive(Clone)]
 struct CommitParts {
     repo: String,
     commit: Cid,
