@@ -73,8 +73,8 @@ pub enum DecodeError {
     /// The block is larger than [`MAX_COMMIT_BYTES`].
     #[error("a commit has at most 4096 bytes")]
     Size,
-    /// The version is neither 2 nor 3.
-    #[error("a commit is of version 2 or 3")]
+    /// The version is neither 2 nor 3, or is not 2 in a commit without a `rev`.
+    #[error("unsupported commit version")]
     Version,
 }
 
@@ -85,18 +85,14 @@ impl Commit {
     ///
     /// [`DecodeError`] names the first rule broken.
     pub fn decode(block: &[u8]) -> Result<Self, DecodeError> {
-        if block.len() > MAX_COMMIT_BYTES {
-            return Err(DecodeError::Size);
-        }
-        let mut fields = Fields { block, input: Input::new(block) };
-        fields.read(|input| input.map().filter(|count| *count == 6))?;
+        let mut fields = Fields::open(block, 6)?;
         let did = fields.field("did", Input::text)?;
         let rev = fields.field("rev", Input::text)?;
         let sig = fields.field("sig", Input::bytes)?;
         let data = fields.field("data", Input::link)?;
         let prev = fields.field("prev", Input::link_or_null)?;
         let version = fields.field("version", Input::small)?;
-        fields.read(|input| (input.len() == 0).then_some(()))?;
+        fields.end()?;
         Ok(Self {
             did: Did::parse(did)?.to_owned(),
             version: Version::from_number(version).ok_or(DecodeError::Version)?,
@@ -130,24 +126,8 @@ impl Commit {
 
     /// Writes the block, or without a signature the bytes that are signed.
     fn write(&self, sig: Option<&Signature>) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.did.as_str().len() + 256);
-        write_map(&mut out, if sig.is_some() { 6 } else { 5 });
-        write_text(&mut out, "did");
-        write_text(&mut out, self.did.as_str());
-        write_text(&mut out, "rev");
-        let rev = self.rev.to_ascii();
-        write_text(&mut out, core::str::from_utf8(&rev).expect("a TID is ASCII"));
-        if let Some(sig) = sig {
-            write_text(&mut out, "sig");
-            write_bytes(&mut out, sig.as_bytes());
-        }
-        write_text(&mut out, "data");
-        write_link(&mut out, Some(&self.data));
-        write_text(&mut out, "prev");
-        write_link(&mut out, self.prev.as_ref());
-        write_text(&mut out, "version");
-        write_small(&mut out, self.version.number());
-        out
+        let Self { did, version, data, rev, prev, .. } = self;
+        write_block(did, Some(rev), sig, data, prev.as_ref(), *version)
     }
 }
 
@@ -169,7 +149,7 @@ impl UnsignedCommit {
 }
 
 impl Version {
-    fn from_number(number: u8) -> Option<Self> {
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
         match number {
             2 => Some(Self::V2),
             3 => Some(Self::V3),
@@ -185,19 +165,64 @@ impl Version {
     }
 }
 
+/// Writes a block with the fields that are there, in canonical order.
+pub(crate) fn write_block(
+    did: &Did,
+    rev: Option<&Tid>,
+    sig: Option<&Signature>,
+    data: &Cid,
+    prev: Option<&Cid>,
+    version: Version,
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(did.as_str().len() + 256);
+    write_map(&mut out, 4 + u8::from(rev.is_some()) + u8::from(sig.is_some()));
+    write_text(&mut out, "did");
+    write_text(&mut out, did.as_str());
+    if let Some(rev) = rev {
+        write_text(&mut out, "rev");
+        write_text(&mut out, core::str::from_utf8(&rev.to_ascii()).expect("a TID is ASCII"));
+    }
+    if let Some(sig) = sig {
+        write_text(&mut out, "sig");
+        write_bytes(&mut out, sig.as_bytes());
+    }
+    write_text(&mut out, "data");
+    write_link(&mut out, Some(data));
+    write_text(&mut out, "prev");
+    write_link(&mut out, prev);
+    write_text(&mut out, "version");
+    write_small(&mut out, version.number());
+    out
+}
+
 /// The fields of a block, one after the other.
-struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     block: &'a [u8],
     input: Input<'a>,
 }
 
 impl<'a> Fields<'a> {
-    fn field<T>(
+    /// Opens a block that has this many fields.
+    pub(crate) fn open(block: &'a [u8], count: u8) -> Result<Self, DecodeError> {
+        if block.len() > MAX_COMMIT_BYTES {
+            return Err(DecodeError::Size);
+        }
+        let mut fields = Self { block, input: Input::new(block) };
+        fields.read(|input| input.map().filter(|found| *found == count))?;
+        Ok(fields)
+    }
+
+    pub(crate) fn field<T>(
         &mut self,
         name: &str,
         value: impl FnOnce(&mut Input<'a>) -> Option<T>,
     ) -> Result<T, DecodeError> {
         self.read(|input| input.key(name).and_then(|()| value(input)))
+    }
+
+    /// Checks that nothing follows the last field.
+    pub(crate) fn end(mut self) -> Result<(), DecodeError> {
+        self.read(|input| (input.len() == 0).then_some(()))
     }
 
     fn read<T>(

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use cid::Cid;
 use nacre_car::Writer;
-use nacre_commit::{Action, Op, UnsignedCommit};
+use nacre_commit::{Action, LegacyCommit, Op, UnsignedCommit};
 use nacre_crypto::{Curve, SigningKey};
 use nacre_firehose::{AccountEvent, CommitEvent, ErrorFrame, IdentityEvent, InfoEvent, SyncEvent};
 use nacre_lexicon::to_cbor;
@@ -25,7 +25,7 @@ fn main() -> io::Result<()> {
     let json = [RECORD, r#"{"a":[1.0,-0,1e2,true,null,{"$bytes":"AAEC"}],"é😀":"\ud83d\ude00"}"#];
     let trees = || [0, 1, 3, 12, 40].map(|count| built(&entries(count)).1);
     write(folder, "car", cars())?;
-    write(folder, "commit_block", vec![commit().encode()])?;
+    write(folder, "commit_block", vec![commit().encode(), legacy_commit().encode()])?;
     let inversions = trees().iter().map(|nodes| inversion(nodes)).collect();
     write(folder, "commit_invert", inversions)?;
     let repos = trees().iter().flat_map(|nodes| repos(nodes)).collect();
@@ -137,6 +137,12 @@ fn key(curve: Curve) -> SigningKey {
 fn commit() -> nacre_commit::Commit {
     let did = Did::parse(DID.to_owned()).expect("it is a DID");
     UnsignedCommit { did, data: record(1), rev: rev() }.sign(&key(Curve::K256))
+}
+
+/// Returns a commit of version 2 without a `rev`; nobody verifies its signature.
+fn legacy_commit() -> LegacyCommit {
+    let nacre_commit::Commit { did, data, sig, .. } = commit();
+    LegacyCommit { did, data, prev: Some(record(2)), sig }
 }
 
 fn rev() -> Tid {
