@@ -14,6 +14,7 @@ use serde_json::json;
 
 pub use self::download::Download;
 pub use self::upload::{Coding, Intake, Received, Upload, UploadError, raw_cid, sniff};
+pub(crate) use self::upload::{UNKNOWN_TYPE, is_mime_type};
 use crate::Pds;
 use crate::api::{self, Call, Failure};
 use crate::auth::access::{Access, Owner};
@@ -54,7 +55,7 @@ impl Pds {
     async fn keep(&self, call: &Call, received: &Received) -> Result<Response, Failure> {
         // While the body came in, the session may have ended.
         let _: Owner = Owner::admit(self, call)?;
-        let Received { cid, size, mime_type } = received;
+        let Received { cid, size, .. } = received;
         let key = cid.to_string();
         if self.removing.borrow().contains(cid) {
             let message = "the same blob is just being removed, send it again";
@@ -64,11 +65,7 @@ impl Pds {
             let known = self.store.blob(&key)?;
             let is_expected = self.store.is_blob_expected(&key)?;
             let idle_since_s = (!is_expected).then(|| self.now_s());
-            // A blob stays what it was, for the records that say so.
-            let mime_type = match &known {
-                Some(known) => known.mime_type.clone(),
-                None => mime_type.clone(),
-            };
+            let mime_type = self.type_of_upload(received, known.as_ref())?;
             let stored = StoredBlob { mime_type, size: *size, idle_since_s };
             self.store.put_blob(&key, &stored)?;
             if known.is_none() && is_expected {

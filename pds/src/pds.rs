@@ -18,7 +18,7 @@ use crate::host::{Host, SocketId, SqlError};
 use crate::relays::RelayAlarm;
 use crate::repo::WriteError;
 use crate::sequencer::LogAlarm;
-use crate::store::{Account, Store};
+use crate::store::{ANNOUNCED_HEADS, Account, Store};
 use crate::{front, routes};
 
 /// One account's server. A host keeps one of these on one thread and hands it every event.
@@ -96,7 +96,7 @@ impl Pds {
     ///
     /// [`OpenError`] if the database fails or is not this account's.
     pub fn open(host: Host, config: Config) -> Result<Self, OpenError> {
-        let store = Store::open(host.sql.clone())?;
+        let (store, version) = Store::open(host.sql.clone())?;
         let pds = Self {
             host,
             config,
@@ -113,6 +113,7 @@ impl Pds {
             Some(account) if account.head.did != pds.config.identity.did => {
                 return Err(OpenError::OtherAccount(account.head.did.to_string()));
             }
+            Some(_) if version < ANNOUNCED_HEADS => pds.mend_head()?,
             Some(_) => {}
             None => pds.first_start()?,
         }

@@ -30,15 +30,16 @@ use cid::Cid;
 
 use crate::host::{Outcome, Row, Sql, SqlError, Value};
 
-pub(crate) use self::account::{Account, BlobCounts, DEACTIVATED};
+pub(crate) use self::account::{Account, Announced, BlobCounts, DEACTIVATED};
 pub(crate) use self::blobs::{BlobPage, StoredBlob};
 pub(crate) use self::bulk::PageMaker;
 pub(crate) use self::page::Found;
 pub(crate) use self::records::{Page, RecordBlock, StoredRecord};
 pub(crate) use self::relays::RelayState;
+pub(crate) use self::schema::ANNOUNCED_HEADS;
 use self::snapshot::Held;
 pub(crate) use self::snapshot::{Entered, Snapshot, SnapshotError};
-pub(crate) use self::staging::Staged;
+pub(crate) use self::staging::{OddRecord, OddRecords, Staged};
 pub(crate) use self::subscribers::Subscriber;
 pub(crate) use self::tree::PageChanges;
 use self::tree::Pages;

@@ -32,7 +32,7 @@ impl Pds {
     }
 
     fn drop_old_staging(&self) -> Result<(), SqlError> {
-        match self.store.staging_since()? {
+        match self.store.staging_touched_s()? {
             Some(since_s) if !self.importing.get() && since_s + GRACE_S <= self.now_s() => {
                 self.store.transaction(|| self.store.drop_staging())
             }
@@ -45,7 +45,7 @@ impl Pds {
     pub(crate) fn wake(&self) {
         let first = || {
             let idle_s = self.store.first_idle()?;
-            let import_s = self.store.staging_since()?;
+            let import_s = self.store.staging_touched_s()?;
             let kept = idle_s.into_iter().chain(import_s).map(|since_s| since_s + GRACE_S);
             let replays_s = self.has_lost_replays().then_some(0);
             let events = self.log_due_s()?.into_iter().chain(replays_s).chain(self.relays_due_s()?);

@@ -93,7 +93,7 @@ fn one_bad_write_refuses_them_all() {
         (create("a", "2"), format!("Record already exists: {}", uri("a"))),
         (update("c", "2"), format!("Could not locate record: {}", uri("c"))),
         (delete("c"), format!("Could not locate record: {}", uri("c"))),
-        (create("b", "2"), format!("More than one write to {}", uri("b"))),
+        (create("b", "2"), format!("Record already exists: {}", uri("b"))),
         (create("x/y", "2"), "Invalid record key: x/y".to_owned()),
         (
             json!({ "$type": format!("{METHOD}#upsert"), "collection": NOTE, "rkey": "d" }),

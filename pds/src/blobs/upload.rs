@@ -149,11 +149,11 @@ pub fn sniff(head: &[u8], declared: Option<&str>) -> String {
     }
     let essence = declared.and_then(|declared| declared.split(';').next()).unwrap_or_default();
     let essence = essence.trim().to_ascii_lowercase();
-    if is_mime_type(&essence) { essence } else { "application/octet-stream".to_owned() }
+    if is_mime_type(&essence) { essence } else { UNKNOWN_TYPE.to_owned() }
 }
 
 /// Tells whether a text is `type/subtype`, of the characters that these may have.
-fn is_mime_type(text: &str) -> bool {
+pub(crate) fn is_mime_type(text: &str) -> bool {
     let is_token = |token: &str| {
         (1..=127).contains(&token.len())
             && token
@@ -163,6 +163,8 @@ fn is_mime_type(text: &str) -> bool {
     text.split_once('/').is_some_and(|(kind, name)| is_token(kind) && is_token(name))
 }
 
+/// The type of a blob that nobody named the type of.
+pub(crate) const UNKNOWN_TYPE: &str = "application/octet-stream";
 /// How many of the first bytes tell what a blob is.
 const SNIFFED_BYTES: usize = 8_192;
 /// <https://github.com/multiformats/multicodec/blob/master/table.csv>

@@ -1,26 +1,40 @@
 //! Taking part in the network, leaving it, and being somebody else than before: the state, and the
 //! events that tell of it.
 
-use nacre_commit::Commit;
+use nacre_commit::{Commit, Head, UnsignedCommit, Version};
+use nacre_lexicon::cid_for;
 
 use super::events;
 use crate::Pds;
 use crate::host::SqlError;
-use crate::store::DEACTIVATED;
+use crate::store::{Account, Announced, DEACTIVATED};
+
+/// Why an account cannot be activated.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum ActivationError {
+    #[error(transparent)]
+    Database(#[from] SqlError),
+    #[error("an import is under way")]
+    Importing,
+}
 
 impl Pds {
-    /// Lets the account take part, and tells who it is and where its repository stands; so it does
-    /// for an account that takes part already, for those that have missed it.
-    pub(crate) fn activate(&self) -> Result<(), SqlError> {
+    /// Activates the account, and announces who it is and where its repository stands. An active
+    /// account announces it again, for those that missed it.
+    ///
+    /// Subscribers only accept commits that are signed with the account's key and whose revs go
+    /// up. Where the head is not one, as after an import, a fresh commit over the same tree
+    /// replaces it.
+    pub(crate) fn activate(&self) -> Result<(), ActivationError> {
+        if self.importing.get() {
+            return Err(ActivationError::Importing);
+        }
         self.tell(|| {
             self.store.set_active(true)?;
             self.want_relays()?;
             let identity = &self.config.identity;
             let (did, handle) = (identity.did.as_str(), identity.handle.as_str());
-            let no_commit = || SqlError("there is no commit".to_owned());
-            let block = self.store.commit_block()?.ok_or_else(no_commit)?;
-            let commit = Commit::decode(&block).map_err(|error| SqlError(error.to_string()))?;
-            let account = self.account()?;
+            let (account, commit, block) = self.announceable_head()?;
             let (head, time) = (account.head.cid, self.now_text());
             self.log_events(
                 account.seq,
@@ -30,7 +44,67 @@ impl Pds {
                     &|seq| events::sync(seq, &commit, &head, &block, &time),
                 ],
             )
+        })?;
+        Ok(())
+    }
+
+    /// Replaces the head of an active account where subscribers would not accept it, and announces
+    /// the fresh one.
+    pub(crate) fn mend_head(&self) -> Result<(), SqlError> {
+        let before = self.account()?;
+        if !before.active {
+            return Ok(());
+        }
+        self.tell(|| {
+            let (account, commit, block) = self.announceable_head()?;
+            if account.head == before.head {
+                return Ok(Vec::new());
+            }
+            let (head, time) = (account.head.cid, self.now_text());
+            self.log_events(account.seq, &[&|seq| events::sync(seq, &commit, &head, &block, &time)])
         })
+    }
+
+    /// Returns the account with a head that subscribers accept, its commit and block, in the
+    /// caller's transaction, and counts it as announced.
+    fn announceable_head(&self) -> Result<(Account, Commit, Vec<u8>), SqlError> {
+        let account = self.account()?;
+        let no_commit = || SqlError("there is no commit".to_owned());
+        let block = self.store.commit_block()?.ok_or_else(no_commit)?;
+        let announced = |head: &Head| Some(Announced { rev: head.rev, cid: head.cid });
+        if let Some(commit) = self.acceptable(&account, &block) {
+            let account = Account { announced: announced(&account.head), ..account };
+            self.store.set_commit(&account, &block)?;
+            return Ok((account, commit, block));
+        }
+        let Head { did, data, .. } = account.head.clone();
+        let rev = self.tid_after(Some(account.last_tid()));
+        let (head, block) = self.sign_head(UnsignedCommit { did, data, rev });
+        let commit = Commit::decode(&block).map_err(|error| SqlError(error.to_string()))?;
+        let account = Account { announced: announced(&head), head, ..account };
+        self.store.set_commit(&account, &block)?;
+        Ok((account, commit, block))
+    }
+
+    /// Returns the commit of the head if subscribers accept it: signed with our key, and no older
+    /// than what they know.
+    fn acceptable(&self, account: &Account, block: &[u8]) -> Option<Commit> {
+        let commit = Commit::decode(block).ok()?;
+        let Head { cid, rev, .. } = account.head;
+        let is_newest = account.announced.is_none_or(|announced| {
+            commit.rev > announced.rev || announced == Announced { rev: commit.rev, cid }
+        });
+        let key = self.config.signing_key.verifying_key();
+        let is_ours = commit.version == Version::V3 && commit.verify(key).is_ok();
+        (is_ours && is_newest && commit.rev == rev).then_some(commit)
+    }
+
+    /// Signs a commit; returns the head that it makes, and its block.
+    pub(super) fn sign_head(&self, commit: UnsignedCommit) -> (Head, Vec<u8>) {
+        let commit = commit.sign(&self.config.signing_key);
+        let block = commit.encode();
+        let Commit { did, data, rev, .. } = commit;
+        (Head { did, cid: cid_for(&block), data, rev }, block)
     }
 
     /// Has the account leave the network, and tells so. Nothing is deleted.

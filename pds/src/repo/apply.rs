@@ -2,9 +2,10 @@
 
 use cid::Cid;
 use nacre_commit::{Action, CommitDiff, CommitError, Head, Op};
-use nacre_syntax::{Datetime, Did, Tid, TidClock};
+use nacre_syntax::{Datetime, Did, RepoPath, Tid, TidClock};
 use nacre_xrpc::XrpcError;
 
+use super::batch::Batch;
 use super::blobs::{BlobChanges, BlobRefusal};
 use super::events;
 use super::prepare::PreparedWrite;
@@ -12,7 +13,7 @@ use crate::Pds;
 use crate::api::{Failure, invalid};
 use crate::host::SqlError;
 use crate::sequencer::byte_count;
-use crate::store::{Account, BlobCounts, PageChanges};
+use crate::store::{Account, Announced, BlobCounts, PageChanges};
 
 /// What a write came to.
 #[derive(Clone, Debug)]
@@ -24,6 +25,9 @@ pub(crate) struct Applied {
 /// Why a write was refused; nothing of it was kept.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum WriteError {
+    /// A create at a path where there is a record already.
+    #[error("there is a record at {0} already")]
+    AlreadyExists(RepoPath),
     /// A record refers to a blob that is not here, or is another.
     #[error(transparent)]
     Blob(#[from] BlobRefusal),
@@ -39,6 +43,9 @@ pub(crate) enum WriteError {
     /// The repository is being replaced.
     #[error("an import is under way")]
     Importing,
+    /// An update or a delete at a path where there is no record.
+    #[error("there is no record at {0}")]
+    NotFound(RepoPath),
     /// The head is not the one that the client expects.
     #[error("the head is {head}")]
     Swap { head: Cid },
@@ -53,17 +60,17 @@ struct Due {
 }
 
 impl Pds {
-    /// Applies `writes` as one commit, or none of them.
+    /// Applies a batch as one commit, all of its writes or none.
     pub(crate) fn apply(
         &self,
-        writes: &[PreparedWrite],
+        batch: &Batch,
         swap_commit: Option<Cid>,
     ) -> Result<Applied, WriteError> {
         if self.importing.get() {
             return Err(WriteError::Importing);
         }
         let (applied, pages, frame, due) =
-            self.store.transaction(|| self.commit(writes, swap_commit))?;
+            self.store.transaction(|| self.commit(batch, swap_commit))?;
         self.store.keep_pages(pages, applied.rev);
         self.announce(&frame);
         self.wake_for_events(due.event_bytes, due.idled);
@@ -75,14 +82,9 @@ impl Pds {
         expect_commit(expected, self.account()?.commit())
     }
 
-    /// Returns a record key for a record that comes without one.
-    pub(crate) fn next_tid(&self) -> Result<Tid, SqlError> {
-        Ok(self.tids()?.next(self.host.clock.now_micros()))
-    }
-
-    /// Returns what makes record keys for several records that come without one.
-    pub(crate) fn tids(&self) -> Result<TidClock, SqlError> {
-        Ok(TidClock::resuming_after(self.account()?.rev(), CLOCK_ID))
+    /// Returns a clock for record keys. Each key exceeds every rev and every key generated before.
+    pub(crate) fn record_keys(&self) -> Result<TidClock, SqlError> {
+        Ok(TidClock::resuming_after(self.account()?.last_tid(), CLOCK_ID))
     }
 
     /// Makes the empty repository of a new account and tells of it: who it is, that it is active,
@@ -124,13 +126,14 @@ impl Pds {
     /// The transaction of [`Self::apply`].
     fn commit(
         &self,
-        writes: &[PreparedWrite],
+        batch: &Batch,
         swap_commit: Option<Cid>,
     ) -> Result<(Applied, PageChanges, Vec<u8>, Due), WriteError> {
         let account = self.account()?;
         expect_commit(swap_commit, account.commit())?;
         let did = &self.config.identity.did;
-        let rev = self.tid_after(Some(account.rev()));
+        let Batch { writes, last_key } = batch;
+        let rev = self.tid_after(Some(account.last_tid()).max(*last_key));
         let plain: Vec<_> = writes.iter().map(PreparedWrite::as_write).collect();
         let key = &self.config.signing_key;
         let diff = nacre_commit::commit(&self.store, did, Some(&account.head), &plain, rev, key)?;
@@ -165,6 +168,7 @@ impl Pds {
         let (counted, idled) = self.settle_blobs(blobs)?;
         let moved = Account {
             active: account.active,
+            announced: Some(Announced { rev, cid: diff.cid }),
             head: head_of(&diff, did),
             seq,
             event_bytes: account.event_bytes + byte_count(&frame),
@@ -181,7 +185,7 @@ impl Pds {
     }
 
     /// Returns a TID that is newer than `last`, whatever the clock says.
-    fn tid_after(&self, last: Option<Tid>) -> Tid {
+    pub(super) fn tid_after(&self, last: Option<Tid>) -> Tid {
         let mut clock = match last {
             Some(last) => TidClock::resuming_after(last, CLOCK_ID),
             None => TidClock::new(CLOCK_ID),
@@ -225,14 +229,12 @@ impl From<WriteError> for Failure {
     fn from(error: WriteError) -> Self {
         let refused = match error {
             WriteError::Blob(refusal) => refusal.into(),
-            WriteError::Commit(CommitError::AlreadyExists(path)) => {
+            WriteError::AlreadyExists(path)
+            | WriteError::Commit(CommitError::AlreadyExists(path)) => {
                 invalid(format!("Record already exists: {}", path.as_str()))
             }
-            WriteError::Commit(CommitError::NotFound(path)) => {
+            WriteError::NotFound(path) | WriteError::Commit(CommitError::NotFound(path)) => {
                 invalid(format!("Could not locate record: {}", path.as_str()))
-            }
-            WriteError::Commit(CommitError::RepeatedPath(path)) => {
-                invalid(format!("More than one write to {}", path.as_str()))
             }
             WriteError::Commit(CommitError::TooManyWrites(_)) => {
                 invalid("Too many writes. Max: 200")

@@ -4,13 +4,15 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 
 use cid::Cid;
-use nacre_syntax::Tid;
+use nacre_lexicon::{BlobRef, ReferencedBlob, referenced_blobs};
+use nacre_syntax::{RepoPath, Tid};
 use nacre_xrpc::XrpcError;
 
 use super::prepare::PreparedWrite;
 use crate::Pds;
+use crate::blobs::{Received, UNKNOWN_TYPE, is_mime_type};
 use crate::host::SqlError;
-use crate::store::{BlobCounts, RecordBlock, StoredRecord};
+use crate::store::{BlobCounts, RecordBlock, StoredBlob, StoredRecord};
 
 /// Why a record cannot refer to a blob as it does.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -38,30 +40,83 @@ impl Pds {
         changes: &mut BlobChanges,
     ) -> Result<(), super::WriteError> {
         let path = write.path();
-        let mut old = before.map(|before| blobs_of(&before.value)).unwrap_or_default();
+        let old = before.map(|before| referenced_blobs(&before.value)).unwrap_or_default();
+        let mut lost: BTreeSet<_> = old.iter().map(|blob| blob.cid.to_string()).collect();
         for blob in write.record().iter().flat_map(|record| &record.blobs) {
             let cid = blob.cid.to_string();
-            let Some(stored) = self.store.blob(&cid)? else {
-                return Err(BlobRefusal::NotFound(cid).into());
-            };
-            if stored.mime_type != blob.mime_type {
-                let (expected, got) = (stored.mime_type, blob.mime_type.clone());
-                return Err(BlobRefusal::MimeType { expected, got }.into());
-            }
-            if stored.size != blob.size {
-                let (expected, got) = (stored.size, blob.size);
-                return Err(BlobRefusal::Size { expected, got }.into());
-            }
-            if !old.remove(&cid) {
+            let kept: Vec<_> = old.iter().filter(|old| old.cid == blob.cid).collect();
+            self.check_blob_ref(&cid, blob, &kept)?;
+            lost.remove(&cid);
+            if kept.is_empty() {
                 self.note_blob(&cid, changes)?;
                 self.store.put_blob_ref(&cid, path, rev)?;
             }
         }
-        for cid in old {
+        for cid in lost {
             self.note_blob(&cid, changes)?;
             self.store.remove_blob_ref(&cid, path)?;
         }
         Ok(())
+    }
+
+    /// Checks what a record says of a blob. `kept` is what the record said of it before.
+    ///
+    /// A record keeps its blob whatever was said of it: imported records do not always agree with
+    /// what was uploaded. A blob of unknown type gets the type that its first record names.
+    fn check_blob_ref(
+        &self,
+        cid: &str,
+        blob: &BlobRef,
+        kept: &[&ReferencedBlob],
+    ) -> Result<(), super::WriteError> {
+        let Some(stored) = self.store.blob(cid)? else {
+            return Err(BlobRefusal::NotFound(cid.to_owned()).into());
+        };
+        if stored.size != blob.size && !kept.iter().any(|kept| kept.size == Some(blob.size)) {
+            let (expected, got) = (stored.size, blob.size);
+            return Err(BlobRefusal::Size { expected, got }.into());
+        }
+        if stored.mime_type == blob.mime_type || !kept.is_empty() {
+            return Ok(());
+        }
+        if stored.mime_type == UNKNOWN_TYPE
+            && is_mime_type(&blob.mime_type)
+            && !self.store.is_blob_expected(cid)?
+        {
+            let mime_type = blob.mime_type.clone();
+            return Ok(self.store.put_blob(cid, &StoredBlob { mime_type, ..stored })?);
+        }
+        let (expected, got) = (stored.mime_type, blob.mime_type.clone());
+        Err(BlobRefusal::MimeType { expected, got }.into())
+    }
+
+    /// Returns the type of a blob that was just uploaded, by what the upload says of it, what was
+    /// known before, and the records that refer to it, which have the last word.
+    pub(crate) fn type_of_upload(
+        &self,
+        received: &Received,
+        known: Option<&StoredBlob>,
+    ) -> Result<String, SqlError> {
+        let described = |path: &RepoPath| {
+            let Some(record) = self.store.record(path)? else { return Ok(None) };
+            let mut blobs = referenced_blobs(&record.value).into_iter();
+            let mut types = blobs.by_ref().filter(|blob| blob.cid == received.cid);
+            Ok::<_, SqlError>(types.find_map(|blob| blob.mime_type.filter(|it| is_mime_type(it))))
+        };
+        let key = received.cid.to_string();
+        let mut last = String::new();
+        loop {
+            let paths = self.store.records_with_blob(&key, &last)?;
+            let Some(end) = paths.last() else { break };
+            last = end.as_str().to_owned();
+            for path in &paths {
+                if let Some(mime_type) = described(path)? {
+                    return Ok(mime_type);
+                }
+            }
+        }
+        let known = known.filter(|_| received.mime_type == UNKNOWN_TYPE);
+        Ok(known.map_or_else(|| received.mime_type.clone(), |known| known.mime_type.clone()))
     }
 
     /// Makes blobs permanent or idle after all writes of a commit; returns how many more there are
@@ -112,18 +167,15 @@ impl Pds {
     }
 }
 
-/// Returns the blobs that a record refers to, in the present form and in the old one.
+/// Returns the CIDs of the blobs that a record refers to, in any form.
 pub(super) fn blobs_of(record: &[u8]) -> BTreeSet<String> {
-    let Ok(blobs) = nacre_lexicon::blobs(record) else { return BTreeSet::new() };
-    let legacy = blobs.legacy.iter().map(|blob| &blob.cid);
-    blobs.typed.iter().map(|blob| &blob.cid).chain(legacy).map(ToString::to_string).collect()
+    referenced_blobs(record).iter().map(|blob| blob.cid.to_string()).collect()
 }
 
 /// Returns what a record says of one of its blobs: its type and its size.
 pub(super) fn described(record: &[u8], cid: &Cid) -> Option<(String, u64)> {
-    let blobs = nacre_lexicon::blobs(record).ok()?;
-    let found = blobs.typed.into_iter().find(|blob| blob.cid == *cid)?;
-    Some((found.mime_type, found.size))
+    let found = referenced_blobs(record).into_iter().find(|blob| blob.cid == *cid)?;
+    Some((found.mime_type?, found.size?))
 }
 
 impl From<BlobRefusal> for XrpcError {

@@ -1,9 +1,13 @@
-//! The repository from a CAR that streams in: checked block by block, staged, and put in the place
-//! of the old one at once.
+//! Imports: a repository streams in as a CAR, is checked block by block and staged, and replaces
+//! the old one in one transaction.
 //!
-//! A walk goes down the tree as its nodes come. A CAR in the tree's order is one row a record; a
-//! block that comes before its place is known is parked, and costs a row more. What an interrupted
-//! import has staged is there when the same commit is imported again.
+//! A walk goes down the tree as its nodes arrive. A CAR in the tree's order costs one row a record;
+//! a block that arrives before its place is known is parked for a row more. An interrupted import
+//! resumes when the same commit is imported again. A CAR may also come as several parts under one
+//! root, each a CAR of its own.
+//!
+//! Only an inactive account is imported into, and nothing is announced: the commit stands as it was
+//! delivered until activation.
 
 mod walk;
 
@@ -11,46 +15,71 @@ use core::cell::{Cell, RefCell};
 
 use cid::Cid;
 use nacre_car::{CarError, Decoder, Step};
-use nacre_commit::{DecodeError, Head};
+use nacre_commit::{Commit, DecodeError, Head, UnsignedCommit};
 use nacre_mst::{BuildError, Builder, NodeError};
-use nacre_syntax::{Did, RepoPath, Tid, TidClock};
+use nacre_syntax::{Did, RepoPath, Tid};
 use nacre_xrpc::XrpcError;
 
-use self::walk::Import;
-use super::apply::CLOCK_ID;
-use super::events;
+use self::walk::{Import, Root};
 use crate::Pds;
 use crate::api::{Failure, invalid};
 use crate::body::{Body, BodyError};
 use crate::host::SqlError;
-use crate::store::{Account, PageChanges, PageMaker};
+use crate::store::{Account, OddRecords, PageChanges, PageMaker};
 use crate::turn::pause;
 
-/// Why a CAR was not taken; all but the last are the client's fault.
+/// Why a CAR was not imported; all but the last are the client's fault.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum ImportError {
+    #[error(
+        "the account is active: deactivate it first (com.atproto.server.deactivateAccount), then \
+         import and activate it again"
+    )]
+    Active,
     #[error(transparent)]
     Car(#[from] CarError),
-    #[error("the commit is none: {0}")]
+    #[error("not a valid commit: {0}")]
     Commit(#[from] DecodeError),
     #[error("expected one root")]
     Roots,
-    #[error("the CAR does not have the block {0}")]
+    #[error("missing block: {0}")]
     Missing(Cid),
-    #[error("the commit has a rev of the future: {0}")]
+    #[error("commit rev is in the future: {0}")]
     Future(Tid),
-    #[error("the node {0}: {1}")]
+    #[error("invalid tree node {0}: {1}")]
     Node(Cid, NodeError),
-    #[error("the repository is of {0}")]
+    #[error("the repository belongs to {0}")]
     Other(Did),
-    #[error("{0:?} is not the path of a record")]
+    #[error("not a record path: {0:?}")]
     Path(String),
-    #[error("Could not parse record at '{0}'")]
-    Record(RepoPath),
-    #[error("the tree is not as its entries make it")]
+    #[error("{}", unreadable_records(.0))]
+    Records(Vec<(RepoPath, String)>),
+    #[error("tree root does not match its entries")]
     Tree,
     #[error(transparent)]
     Database(#[from] SqlError),
+}
+
+/// Which part of a repository a CAR brings.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Part {
+    /// One of several; more follow under the same root.
+    More,
+    /// All of it, or the last part.
+    Last,
+}
+
+/// The outcome of an import, or of one part.
+#[derive(Clone, Debug)]
+pub(crate) enum Imported {
+    /// The repository was replaced.
+    Whole(OddRecords),
+    /// The part was staged.
+    Staged {
+        /// How many blocks are known to be missing.
+        missing: u64,
+        odd: OddRecords,
+    },
 }
 
 /// Says, as long as it lives, that the repository is being replaced.
@@ -70,24 +99,40 @@ impl Drop for Under<'_> {
 }
 
 impl Pds {
-    /// Replaces the repository by that of a CAR. Nothing is written to the old one meanwhile, which
-    /// stays if the import does not come to its end.
-    pub(crate) async fn import(&self, body: Body) -> Result<(), Failure> {
+    /// Stages a CAR, and after its last part replaces the repository. A failed or interrupted
+    /// import leaves the repository as it was, and what was staged for a day.
+    ///
+    /// `readmit` is called after the body has ended, before anything takes effect: the caller's
+    /// session may end while it streams.
+    pub(crate) async fn import(
+        &self,
+        body: Body,
+        part: Part,
+        readmit: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<Imported, Failure> {
+        if self.account()?.active {
+            return Err(ImportError::Active.into());
+        }
         let Some(_under) = Under::begin(&self.importing) else {
             return Err(invalid("Another import is under way").into());
         };
-        let staged = self.stage(body).await;
+        let staged = self.stage(body, part).await;
         self.wake();
         let import = staged?;
+        if part == Part::More {
+            readmit()?;
+            return Ok(Imported::Staged { missing: import.missing(), odd: import.staged.odd });
+        }
         let (pages, nodes) = self.build_pages(&import).await?;
-        Ok(self.swap(import, &pages, nodes)?)
+        readmit()?;
+        Ok(Imported::Whole(self.swap(import, &pages, nodes)?))
     }
 
-    /// Reads the CAR to its end and stages all records of the tree.
-    async fn stage(&self, mut body: Body) -> Result<Import<'_>, Failure> {
-        let read = self.read_car(&mut body).await;
+    /// Reads the CAR to its end and stages its records: all of the tree's in the last part.
+    async fn stage(&self, mut body: Body, part: Part) -> Result<Import<'_>, Failure> {
+        let read = self.read_car(&mut body, part).await;
         if read.is_err() {
-            // Many clients hear an answer only once all has been taken from them.
+            // Many clients read an answer only after they have sent everything.
             let mut left = MAX_UNHEARD_BYTES;
             while let Some(Ok(piece)) = body.next_piece().await
                 && let Some(rest) = left.checked_sub(piece.len())
@@ -96,13 +141,13 @@ impl Pds {
             }
         }
         let mut import = read?;
-        while !self.store.transaction(|| import.complete())? {
+        while !self.store.transaction(|| import.complete(part))? {
             pause().await;
         }
         Ok(import)
     }
 
-    async fn read_car(&self, body: &mut Body) -> Result<Import<'_>, Failure> {
+    async fn read_car(&self, body: &mut Body, part: Part) -> Result<Import<'_>, Failure> {
         let mut decoder = Decoder::new();
         let mut import = None;
         let (mut seen, mut is_over) = (0_u64, false);
@@ -128,8 +173,8 @@ impl Pds {
             if seen > MAX_IMPORT_BYTES {
                 return Err(BodyError::TooLarge(0).into());
             }
-            is_over = self.store.transaction(|| self.take_blocks(&mut decoder, &mut import))?;
-            // What has come before is kept.
+            is_over = self.take_pieces(&mut decoder, &mut import, part).await?;
+            // The blocks before the cut are kept.
             if let Some(error) = cut {
                 return Err(error.into());
             }
@@ -137,32 +182,49 @@ impl Pds {
         Ok(import.ok_or(ImportError::Roots)?)
     }
 
-    /// Takes the blocks that have come whole; returns whether they were the last.
-    fn take_blocks<'p>(
+    /// Takes the blocks that are complete; returns whether the CAR has ended.
+    async fn take_pieces<'p>(
         &'p self,
         decoder: &mut Decoder,
         import: &mut Option<Import<'p>>,
+        part: Part,
     ) -> Result<bool, ImportError> {
-        loop {
-            match (decoder.step()?, import.as_mut()) {
-                (Step::Header(roots), _) => {
-                    let [root] = *roots else { return Err(ImportError::Roots) };
-                    *import = Some(Import::begin(self, root)?);
-                }
-                (Step::Block(block), Some(import)) => import.take(&block.cid, block.bytes)?,
-                (Step::NeedMore, _) => return Ok(false),
-                (Step::End, _) => return Ok(true),
+        if import.is_none() {
+            let begun = self.store.transaction(|| match decoder.step()? {
+                Step::Header(roots) => match *roots {
+                    [root] => Import::begin(self, root, part).map(Some),
+                    _ => Err(ImportError::Roots),
+                },
+                Step::NeedMore => Ok(None),
                 // There is no block before the header.
-                (Step::Block(_), None) => return Err(ImportError::Roots),
+                Step::Block(_) | Step::End => Err(ImportError::Roots),
+            })?;
+            let Some(mut begun) = begun else { return Ok(false) };
+            while !self.store.transaction(|| begun.catch_up())? {
+                pause().await;
             }
+            *import = Some(begun);
         }
+        let Some(import) = import else { return Ok(false) };
+        self.store.transaction(|| {
+            let is_over = loop {
+                match decoder.step()? {
+                    Step::Block(block) => import.take(&block.cid, block.bytes)?,
+                    Step::NeedMore => break false,
+                    Step::End => break true,
+                    Step::Header(_) => return Err(ImportError::Roots),
+                }
+            };
+            import.note(self.now_s())?;
+            Ok(is_over)
+        })
     }
 
-    /// Builds the tree anew of the records that were staged, which has to be that of the commit.
+    /// Builds the tree from the staged records; its root must be that of the commit.
     async fn build_pages(&self, import: &Import<'_>) -> Result<(PageChanges, i64), Failure> {
         let staged = |after: &str| self.store.staged_after(after);
         let (root, pages, nodes) = self.build_tree(import.staged.rev, staged).await?;
-        let data = import.commit.as_ref().map(|(commit, _)| commit.data);
+        let data = import.commit.as_ref().map(|(commit, _)| commit.data());
         if Some(root) == data { Ok((pages, nodes)) } else { Err(ImportError::Tree.into()) }
     }
 
@@ -197,42 +259,43 @@ impl Pds {
         Ok((root, pages, nodes))
     }
 
-    /// Puts what was staged in its place, in one transaction.
-    fn swap(&self, import: Import<'_>, pages: &PageChanges, nodes: i64) -> Result<(), ImportError> {
+    /// Replaces the repository by the staged one, in one transaction.
+    fn swap(
+        &self,
+        import: Import<'_>,
+        pages: &PageChanges,
+        nodes: i64,
+    ) -> Result<OddRecords, ImportError> {
         let Import { root, staged, commit: Some((commit, block)), .. } = import else {
             return Err(ImportError::Missing(import.root));
         };
-        let frames = self.store.transaction(|| {
+        self.store.transaction(|| {
             let account = self.account()?;
+            // It may have been activated while the body came in.
+            if account.active {
+                return Err(ImportError::Active);
+            }
             self.store.swap_in(self.now_s())?;
             let (_, blobs) = self.store.count_blobs()?;
             let did = account.head.did.clone();
-            // Revs go up, those of the server that the commit comes from with them.
-            let rev = if commit.rev < staged.rev {
-                staged.rev
-            } else {
-                let mut clock = TidClock::resuming_after(commit.rev, CLOCK_ID);
-                clock.next(self.host.clock.now_micros())
+            let (head, block) = match commit {
+                Root::Commit(Commit { data, rev, .. }) => {
+                    (Head { did, cid: root, data, rev }, block)
+                }
+                // It has no rev, so it cannot be a head.
+                Root::Legacy(commit) => {
+                    let rev = self.tid_after(Some(account.last_tid().max(staged.rev)));
+                    self.sign_head(UnsignedCommit { did, data: commit.data, rev })
+                }
             };
-            let moved = Account {
-                head: Head { did, cid: root, data: commit.data, rev },
-                records: self.store.count_records()?,
-                nodes,
-                blobs,
-                ..account
-            };
-            self.store.set_head(&moved, &block, pages)?;
-            if !moved.active {
-                return Ok(Vec::new());
-            }
-            let time = self.now_text();
-            self.log_events(moved.seq, &[&|seq| events::sync(seq, &commit, &root, &block, &time)])
+            let records = self.store.count_records()?;
+            let moved = Account { head, records, nodes, blobs, ..account };
+            self.store.set_head(&moved, &block, pages).map_err(ImportError::from)
         })?;
         self.store.forget_pages();
         self.store.lose_snapshots();
-        frames.iter().for_each(|frame| self.announce(frame));
         self.wake();
-        Ok(())
+        Ok(staged.odd)
     }
 }
 
@@ -241,6 +304,13 @@ fn broken(error: BuildError<SqlError>) -> SqlError {
         BuildError::Sink(error) => error,
         error => SqlError(error.to_string()),
     }
+}
+
+fn unreadable_records(records: &[(RepoPath, String)]) -> String {
+    let each = |(path, reason): &(RepoPath, String)| {
+        format!("Could not parse record at '{}': {reason}", path.as_str())
+    };
+    records.iter().map(each).collect::<Vec<_>>().join("; ")
 }
 
 impl From<ImportError> for Failure {

@@ -1,12 +1,13 @@
 //! From what a client sent to a write that can be applied.
 
 use cid::Cid;
-use nacre_lexicon::{Catalogue, Record};
+use nacre_lexicon::{Catalogue, LegacyBlobRef, Record};
 use nacre_syntax::{Nsid, RecordKey, RepoPath};
 use nacre_xrpc::{XrpcError, shown};
 use serde::Serialize;
 
-use crate::api::invalid;
+use crate::Pds;
+use crate::api::{Failure, invalid};
 
 /// One write, checked as far as it can be without the repository.
 #[derive(Clone, Debug)]
@@ -90,6 +91,27 @@ pub(crate) fn validate(
 pub(crate) fn record(json: &str, collection: &Nsid) -> Result<Record, XrpcError> {
     nacre_lexicon::record_from_json(json, collection.as_str())
         .map_err(|error| invalid(error.to_string()))
+}
+
+impl Pds {
+    /// Turns the JSON of a record that replaces another into its block. References to blobs in the
+    /// old form, which only imported records have, get the present form if the blob is stored.
+    pub(crate) fn edited_record(&self, json: &str, collection: &Nsid) -> Result<Record, Failure> {
+        let mut broken = None;
+        let mut size = |blob: &LegacyBlobRef| match self.store.blob(&blob.cid.to_string()) {
+            Ok(stored) => stored.map(|stored| stored.size),
+            Err(error) => {
+                broken = Some(error);
+                None
+            }
+        };
+        let record =
+            nacre_lexicon::record_from_json_upgrading(json, collection.as_str(), &mut size);
+        match broken {
+            Some(error) => Err(error.into()),
+            None => Ok(record.map_err(|error| invalid(error.to_string()))?),
+        }
+    }
 }
 
 /// Returns the path of a record.

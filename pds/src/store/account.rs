@@ -14,6 +14,9 @@ pub(crate) struct Account {
     pub(crate) active: bool,
     /// The present commit.
     pub(crate) head: Head,
+    /// The commit of the greatest rev that subscribers were told of; `None` if the account was
+    /// never active. It is not the present one while an imported commit waits for activation.
+    pub(crate) announced: Option<Announced>,
     /// The number of the last event.
     pub(crate) seq: i64,
     /// How many bytes the events have that are kept.
@@ -24,6 +27,13 @@ pub(crate) struct Account {
     pub(crate) nodes: i64,
     /// How many blobs records refer to, and how many of these are here.
     pub(crate) blobs: BlobCounts,
+}
+
+/// A commit that subscribers were told of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Announced {
+    pub(crate) rev: Tid,
+    pub(crate) cid: Cid,
 }
 
 /// How many blobs records refer to, or how many more than before.
@@ -40,11 +50,19 @@ impl Store {
     pub(crate) fn account(&self) -> Result<Option<Account>, SqlError> {
         self.first(
             "select did, active, seq, rev, commit_cid, data, records, expected_blobs, stored_blobs,
-                 nodes, event_bytes
+                 nodes, event_bytes, announced_rev, announced_cid
              from account",
             &[],
             |row| {
+                let announced = match row.optional_text(11)? {
+                    None => None,
+                    Some(_) => {
+                        let rev = row.parsed(11, |rev| Tid::parse(rev).ok())?;
+                        Some(Announced { rev, cid: row.cid(12)? })
+                    }
+                };
                 Ok(Account {
+                    announced,
                     active: row.integer(1)? != 0,
                     seq: row.integer(2)?,
                     event_bytes: row.integer(10)?,
@@ -67,7 +85,8 @@ impl Store {
         self.first("select commit_block from account", &[], |row| row.blob(0))
     }
 
-    /// Makes the account's row, at its first commit, whose tree is empty.
+    /// Inserts the account's row with its first commit, whose tree is empty. An active account
+    /// announces it.
     pub(crate) fn insert_account(
         &self,
         head: &Head,
@@ -78,8 +97,9 @@ impl Store {
         self.run(
             "insert into account
                  (one, did, active, seq, records, nodes, expected_blobs, stored_blobs,
-                  rev, commit_cid, commit_block, data, root_page)
-             values (1, ?, ?, 0, 0, 1, 0, 0, ?, ?, ?, ?, ?)",
+                  rev, commit_cid, commit_block, data, root_page, announced_rev, announced_cid)
+             values (1, ?1, ?2, 0, 0, 1, 0, 0, ?3, ?4, ?5, ?6, ?7,
+                     case when ?2 then ?3 end, case when ?2 then ?4 end)",
             &[
                 text(head.did.as_str()),
                 integer(i64::from(active)),
@@ -92,19 +112,20 @@ impl Store {
         )
     }
 
-    /// Moves the account to another commit: its head, the number of its event, and the counters.
+    /// Moves the account to another commit: its head, what was announced of it, the number of its
+    /// event, and the counters.
     pub(crate) fn set_head(
         &self,
         account: &Account,
         commit_block: &[u8],
         pages: &PageChanges,
     ) -> Result<(), SqlError> {
-        let head = &account.head;
+        let (head, announced) = (&account.head, &account.announced);
         self.run(
             "update account
              set seq = ?, event_bytes = ?, records = ?, nodes = ?, expected_blobs = ?,
                  stored_blobs = ?, rev = ?, commit_cid = ?, commit_block = ?, data = ?,
-                 root_page = coalesce(?, root_page)",
+                 root_page = coalesce(?, root_page), announced_rev = ?, announced_cid = ?",
             &[
                 integer(account.seq),
                 integer(account.event_bytes),
@@ -117,8 +138,19 @@ impl Store {
                 blob(commit_block),
                 cid(&head.data),
                 pages.root().map_or(Value::Null, blob),
+                announced.map_or(Value::Null, |it| Value::Text(it.rev.to_string().into())),
+                announced.map_or(Value::Null, |it| cid(&it.cid)),
             ],
         )
+    }
+
+    /// Replaces the signed block of the head, over the same tree.
+    pub(crate) fn set_commit(
+        &self,
+        account: &Account,
+        commit_block: &[u8],
+    ) -> Result<(), SqlError> {
+        self.set_head(account, commit_block, &PageChanges::default())
     }
 
     /// Counts so many more of the blobs that records refer to as here.
@@ -144,6 +176,12 @@ impl Account {
     /// Returns why the account is not active, in the protocol's words.
     pub(crate) fn status(&self) -> Option<&'static str> {
         (!self.active).then_some(DEACTIVATED)
+    }
+
+    /// Returns the greatest TID in use: the rev of the head, or that of a commit that was announced
+    /// before an older one was imported. New revs and record keys exceed it.
+    pub(crate) fn last_tid(&self) -> Tid {
+        self.announced.map_or(self.head.rev, |announced| announced.rev.max(self.head.rev))
     }
 
     /// Returns the rev of the present commit.

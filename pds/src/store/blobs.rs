@@ -102,6 +102,19 @@ impl Store {
         })
     }
 
+    /// Returns the next records after a path that refer to a blob, in the order of their paths.
+    pub(crate) fn records_with_blob(
+        &self,
+        cid: &str,
+        after: &str,
+    ) -> Result<Vec<RepoPath>, SqlError> {
+        self.all(
+            "select path from blob_ref where cid = ? and path > ? order by path limit ?",
+            &[text(cid), text(after), integer(MAX_IDLE)],
+            |row| row.parsed(0, |path| Some(RepoPath::parse(path).ok()?.to_owned())),
+        )
+    }
+
     /// Tells whether this record is known to refer to a blob.
     pub(crate) fn has_blob_ref(&self, cid: &str, path: &RepoPath) -> Result<bool, SqlError> {
         let found = "select 1 from blob_ref where cid = ? and path = ?";

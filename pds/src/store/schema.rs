@@ -7,8 +7,8 @@ use crate::OpenError;
 use crate::host::Sql;
 
 impl Store {
-    /// Opens the database and brings it up to date.
-    pub(crate) fn open(sql: Rc<dyn Sql>) -> Result<Self, OpenError> {
+    /// Opens the database and migrates it to the newest schema. Returns the version it had before.
+    pub(crate) fn open(sql: Rc<dyn Sql>) -> Result<(Self, i64), OpenError> {
         let store = Self { sql, pages: Rc::default(), snapshots: Rc::default() };
         store.run(
             "create table if not exists schema_version (version integer not null) strict",
@@ -26,7 +26,7 @@ impl Store {
                 store.transaction(|| store.migrate(version, migration))?;
             }
         }
-        Ok(store)
+        Ok((store, found))
     }
 
     fn migrate(&self, version: i64, statements: &[&'static str]) -> Result<(), OpenError> {
@@ -41,7 +41,10 @@ impl Store {
 
 /// Each entry takes the schema from the version before it to its own. Entries are never changed:
 /// databases in the world have run them.
-const MIGRATIONS: [&[&str]; 3] = [FIRST, BOUNDED_LOG, NETWORK];
+const MIGRATIONS: [&[&str]; 4] = [FIRST, BOUNDED_LOG, NETWORK, ANNOUNCED];
+
+/// Before this version, an imported head was kept under a rev that its commit did not contain.
+pub(crate) const ANNOUNCED_HEADS: i64 = 4;
 
 const FIRST: &[&str] = &[
     // One row: the account and the head of its repository.
@@ -166,6 +169,18 @@ const NETWORK: &[&str] = &[
     ) strict, without rowid",
 ];
 
+/// The head may differ from what subscribers know, and an import ages from its last piece.
+const ANNOUNCED: &[&str] = &[
+    // The commit of the greatest rev that subscribers were told of.
+    "alter table account add column announced_rev text",
+    "alter table account add column announced_cid blob",
+    "update account set announced_rev = rev, announced_cid = commit_cid where seq > 0",
+    "alter table import rename column began_s to touched_s",
+    // How many of its records break today's rules, and the first of them, as JSON.
+    "alter table import add column odd_records integer not null default 0",
+    "alter table import add column odd_examples text not null default '[]'",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,7 +201,8 @@ mod tests {
         ] {
             run(statement);
         }
-        let store = Store::open(sql).unwrap();
+        let (store, version) = Store::open(sql).unwrap();
+        assert_eq!(version, 1);
         assert_eq!(store.log_bounds(), Ok((6, 9)));
         let bytes = store.first("select event_bytes from account", &[], |row| row.integer(0));
         assert_eq!(bytes, Ok::<_, SqlError>(Some(4)));

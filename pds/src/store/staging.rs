@@ -6,30 +6,65 @@
 
 use cid::Cid;
 use nacre_syntax::{RecordKey, RepoPath, Tid};
+use serde::{Deserialize, Serialize};
 
 use super::{Store, blob, cid, integer, text};
 use crate::host::SqlError;
 
-/// An import that has begun.
+/// A staged import.
 #[derive(Clone, Debug)]
 pub(crate) struct Staged {
-    /// The rev that its records get.
+    /// The rev of its records.
     pub(crate) rev: Tid,
-    /// Whether blocks wait whose place was not known when they came.
+    /// Whether blocks are parked: their place in the tree was unknown when they came, or later
+    /// parts of the same CAR need them.
     pub(crate) has_parked: bool,
+    /// Whether an earlier request staged something.
+    pub(crate) is_resumed: bool,
+    /// The odd records so far.
+    pub(crate) odd: OddRecords,
+}
+
+/// Records that break today's rules and are kept as they are.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct OddRecords {
+    pub(crate) count: u64,
+    /// The first of them, at most [`OddRecords::MAX_EXAMPLES`].
+    pub(crate) examples: Vec<OddRecord>,
+}
+
+/// A record that breaks a rule.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct OddRecord {
+    pub(crate) path: String,
+    pub(crate) reason: String,
+}
+
+impl OddRecords {
+    pub(crate) const MAX_EXAMPLES: usize = 10;
+
+    pub(crate) fn push(&mut self, path: &RepoPath, reason: String) {
+        self.count = self.count.saturating_add(1);
+        if self.examples.len() < Self::MAX_EXAMPLES {
+            self.examples.push(OddRecord { path: path.as_str().to_owned(), reason });
+        }
+    }
 }
 
 impl Store {
-    /// Returns what there is of an import of this commit, whose rev is still greater than `head`;
-    /// drops any other.
-    pub(crate) fn staged(&self, root: &Cid, head: Tid) -> Result<Option<Staged>, SqlError> {
-        let found = self.first("select root, rev from import", &[], |row| {
-            Ok((row.cid(0)?, row.parsed(1, |rev| Tid::parse(rev).ok())?))
-        })?;
+    /// Returns the staged import of this commit if its rev still exceeds `last`; drops any other.
+    pub(crate) fn staged(&self, root: &Cid, last: Tid) -> Result<Option<Staged>, SqlError> {
+        let found =
+            self.first("select root, rev, odd_records, odd_examples from import", &[], |row| {
+                let count = u64::try_from(row.integer(2)?).unwrap_or_default();
+                let examples = row.parsed(3, |examples| serde_json::from_str(examples).ok())?;
+                let rev = row.parsed(1, |rev| Tid::parse(rev).ok())?;
+                Ok((row.cid(0)?, rev, OddRecords { count, examples }))
+            })?;
         match found {
-            Some((found, rev)) if found == *root && rev > head => {
+            Some((found, rev, odd)) if found == *root && rev > last => {
                 let parked = self.first("select 1 from import_block limit 1", &[], |_| Ok(()))?;
-                Ok(Some(Staged { rev, has_parked: parked.is_some() }))
+                Ok(Some(Staged { rev, has_parked: parked.is_some(), is_resumed: true, odd }))
             }
             Some(_) => {
                 self.drop_staging()?;
@@ -39,20 +74,30 @@ impl Store {
         }
     }
 
-    /// Begins the import of a commit.
+    /// Begins to stage the import of a commit.
     pub(crate) fn begin_staging(&self, root: &Cid, rev: Tid, now_s: i64) -> Result<(), SqlError> {
         for table in TABLES {
             self.run(table, &[])?;
         }
         self.run(
-            "insert into import (root, rev, began_s) values (?, ?, ?)",
+            "insert into import (root, rev, touched_s) values (?, ?, ?)",
             &[cid(root), text(&rev.to_string()), integer(now_s)],
         )
     }
 
-    /// Returns when the import began that has not come to its end, if there is one.
-    pub(crate) fn staging_since(&self) -> Result<Option<i64>, SqlError> {
-        self.first("select began_s from import", &[], |row| row.integer(0))
+    /// Notes that a piece of the staged import came, and its odd records so far.
+    pub(crate) fn touch_staging(&self, odd: &OddRecords, now_s: i64) -> Result<(), SqlError> {
+        let examples =
+            serde_json::to_string(&odd.examples).map_err(|error| SqlError(error.to_string()))?;
+        self.run(
+            "update import set touched_s = ?, odd_records = ?, odd_examples = ?",
+            &[integer(now_s), integer(odd.count), text(&examples)],
+        )
+    }
+
+    /// Returns when the last piece of the staged import came, if there is one.
+    pub(crate) fn staging_touched_s(&self) -> Result<Option<i64>, SqlError> {
+        self.first("select touched_s from import", &[], |row| row.integer(0))
     }
 
     /// Forgets all that was staged.
@@ -129,6 +174,12 @@ impl Store {
              select ?, path, rev from record where path = ?",
             &[text(blob), text(path.as_str())],
         )
+    }
+
+    /// Returns the CID of a staged record.
+    pub(crate) fn staged_cid(&self, path: &RepoPath) -> Result<Option<Cid>, SqlError> {
+        let found = "select cid from import_record where path = ?";
+        self.first(found, &[text(path.as_str())], |row| row.cid(0))
     }
 
     /// Returns the bytes of a staged record.

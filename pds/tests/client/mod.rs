@@ -8,8 +8,9 @@ pub(crate) mod relays;
 use std::collections::BTreeMap;
 
 use cid::Cid;
-use nacre_commit::verify_blocks;
+use nacre_commit::{Commit, verify_blocks};
 use nacre_crypto::VerifyingKey;
+use nacre_firehose::{Frame, Verdict, Verifier};
 use nacre_pds::blobs::{Upload, UploadError};
 use nacre_pds::body::{Body, Request, Response};
 use nacre_pds::config::Config;
@@ -168,15 +169,33 @@ impl Client {
 
     /// Returns the present commit: its CID and rev.
     pub(crate) fn head(&self) -> (String, String) {
-        let head = self.query("com.atproto.sync.getLatestCommit", &format!("did={DID}")).json(200);
+        let head = self.read("com.atproto.sync.getLatestCommit").json(200);
         (head["cid"].as_str().unwrap().to_owned(), head["rev"].as_str().unwrap().to_owned())
     }
 
     /// Returns the whole repository as a CAR.
     pub(crate) fn export(&self) -> Vec<u8> {
-        let answer = self.query("com.atproto.sync.getRepo", &format!("did={DID}"));
+        let answer = self.read("com.atproto.sync.getRepo");
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.body
+    }
+
+    /// Reads the repository as anybody, or as its owner while the account is inactive.
+    fn read(&self, method: &str) -> Answer {
+        let answer = self.query(method, &format!("did={DID}"));
+        if answer.status == 200 {
+            return answer;
+        }
+        self.get_as(&self.access, &format!("/xrpc/{method}?did={DID}"))
+    }
+
+    pub(crate) fn activate(&self) {
+        let answer = self.post_nothing(&self.access, "com.atproto.server.activateAccount");
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+
+    pub(crate) fn deactivate(&self) {
+        self.post("com.atproto.server.deactivateAccount", &json!({})).succeeds();
     }
 
     /// Asks for a subscription.
@@ -226,6 +245,11 @@ impl Client {
 }
 
 impl Answer {
+    /// Makes sure that an answer without a body is a success.
+    pub(crate) fn succeeds(&self) {
+        assert_eq!(self.status, 200, "{}", String::from_utf8_lossy(&self.body));
+    }
+
     /// Returns the JSON body of an answer that must have this status.
     pub(crate) fn json(&self, status: u16) -> Value {
         let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
@@ -284,4 +308,42 @@ pub(crate) fn read_car(car: &[u8]) -> (Cid, BTreeMap<Cid, Vec<u8>>) {
 
 pub(crate) fn a_note(text: &str) -> Value {
     json!({ "$type": NOTE, "text": text, "createdAt": "2026-01-01T00:00:00.000Z" })
+}
+
+/// Follows the account's events as a relay does, and fails at the first that is not true.
+pub(crate) struct Relay {
+    socket: SocketId,
+    verifier: Verifier,
+    /// How many events it has taken.
+    seen: usize,
+}
+
+impl Relay {
+    pub(crate) fn new(client: &Client) -> Self {
+        let verifier = Verifier::new(Did::parse(DID).unwrap().to_owned(), key(client));
+        Self { socket: client.subscribe("cursor=0"), verifier, seen: 0 }
+    }
+
+    /// Takes the events that came since the last call, and returns their verdicts.
+    pub(crate) fn follow(&mut self, client: &Client) -> Vec<Verdict> {
+        let messages = client.sent(self.socket).messages;
+        let new = messages.get(self.seen..).unwrap();
+        self.seen = messages.len();
+        let verdict = |message: &Vec<u8>| {
+            let frame = Frame::decode(message).unwrap();
+            self.verifier.accept(&frame).unwrap_or_else(|error| panic!("{error}: {frame:?}"))
+        };
+        new.iter().map(verdict).collect()
+    }
+
+    /// Makes sure that the events so far lead to the repository that the account serves.
+    pub(crate) fn agrees(&mut self, client: &Client) {
+        self.follow(client);
+        let known = self.verifier.known().unwrap();
+        let (root, blocks) = read_car(&client.export());
+        let commit = Commit::decode(&blocks[&root]).unwrap();
+        assert_eq!((known.rev, known.data), (commit.rev, commit.data));
+        assert_eq!(client.head(), (root.to_string(), commit.rev.to_string()));
+        commit.verify(&key(client)).unwrap();
+    }
 }

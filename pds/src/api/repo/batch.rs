@@ -1,7 +1,7 @@
 //! `com.atproto.repo.applyWrites`: several writes as one commit.
 
 use nacre_commit::MAX_WRITES;
-use nacre_syntax::{AtIdentifier, AtUri, Nsid, TidClock};
+use nacre_syntax::{AtIdentifier, AtUri, Nsid, Tid, TidClock};
 use nacre_xrpc::{XrpcError, shown};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -10,7 +10,7 @@ use super::write::{CommitMeta, MAX_WRITE_BYTES, swap};
 use crate::Pds;
 use crate::api::{Failure, Json, JsonInput, invalid};
 use crate::auth::access::ActiveOwner;
-use crate::repo::{self, PreparedWrite, ValidationStatus};
+use crate::repo::{self, Batch, NetWrites, PreparedWrite, ValidationStatus};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -61,8 +61,8 @@ struct Written {
     validation_status: Option<ValidationStatus>,
 }
 
-/// `com.atproto.repo.applyWrites`: all of the writes or none. An update to what is there already is
-/// none, and without any other write there is no commit.
+/// `com.atproto.repo.applyWrites`: all of the writes or none, in order. The commit has the net
+/// effect on each path; a batch without a net effect makes no commit.
 pub(crate) async fn apply_writes(
     pds: &Pds,
     caller: ActiveOwner,
@@ -73,32 +73,45 @@ pub(crate) async fn apply_writes(
         return Err(invalid("Too many writes. Max: 200").into());
     }
     let swap_commit = swap(input.swap_commit.as_deref())?;
-    let mut keys = pds.tids()?;
-    let mut writes = Vec::with_capacity(input.writes.len());
+    let mut keys = Keys { clock: pds.record_keys()?, last: None };
+    let mut net = NetWrites::new(pds);
     let mut results = Vec::with_capacity(input.writes.len());
     for write in input.writes {
         let (write, done) = prepare(pds, write, input.validate, &mut keys)?;
-        writes.extend(write);
+        net.push(write)?;
         results.push(done);
     }
-    if writes.is_empty() {
+    let batch = Batch { writes: net.finish(), last_key: keys.last };
+    if batch.writes.is_empty() {
         pds.expect_commit(swap_commit)?;
         return Ok(Json(Results { commit: None, results }));
     }
-    let applied = pds.apply(&writes, swap_commit)?;
+    let applied = pds.apply(&batch, swap_commit)?;
     Ok(Json(Results { commit: Some(applied.into()), results }))
 }
 
-/// Checks one write; there is nothing to be written if it is an update that changes nothing.
+/// Generates the keys of records that come without one.
+struct Keys {
+    clock: TidClock,
+    last: Option<Tid>,
+}
+
+impl Keys {
+    fn next(&mut self, pds: &Pds) -> Tid {
+        *self.last.insert(self.clock.next(pds.host.clock.now_micros()))
+    }
+}
+
+/// Checks one write as far as it can be without the writes before it.
 fn prepare(
     pds: &Pds,
     write: Write,
     validate: Option<bool>,
-    keys: &mut TidClock,
-) -> Result<(Option<PreparedWrite>, Done), Failure> {
+    keys: &mut Keys,
+) -> Result<(PreparedWrite, Done), Failure> {
     let rkey = match (write.action.as_str(), write.rkey) {
         (_, Some(rkey)) => rkey,
-        (CREATE, None) => keys.next(pds.host.clock.now_micros()).to_string(),
+        (CREATE, None) => keys.next(pds).to_string(),
         (UPDATE | DELETE, None) => return Err(missing("rkey").into()),
         (other, None) => return Err(unsupported(other).into()),
     };
@@ -106,25 +119,26 @@ fn prepare(
     let action = match write.action.as_str() {
         DELETE => {
             let done = Done { action: "com.atproto.repo.applyWrites#deleteResult", record: None };
-            return Ok((Some(PreparedWrite::Delete { path }), done));
+            return Ok((PreparedWrite::Delete { path }, done));
         }
         CREATE => "com.atproto.repo.applyWrites#createResult",
         UPDATE => "com.atproto.repo.applyWrites#updateResult",
         other => return Err(unsupported(other).into()),
     };
     let value = write.value.ok_or_else(|| missing("value"))?;
-    let record = repo::record(value.get(), &write.collection)?;
+    let record = if write.action == CREATE {
+        repo::record(value.get(), &write.collection)?
+    } else {
+        pds.edited_record(value.get(), &write.collection)?
+    };
     let validation_status = repo::validate(&path, &record, validate)?;
     let uri = AtUri::from_path(&pds.config.identity.did, &path).as_str().to_owned();
-    let cid = record.cid;
-    let written = Written { uri, cid: cid.to_string(), validation_status };
+    let written = Written { uri, cid: record.cid.to_string(), validation_status };
     let done = Done { action, record: Some(written) };
     let write = if write.action == CREATE {
-        Some(PreparedWrite::Create { path, record })
-    } else if pds.store.record_cid(&path)? == Some(cid) {
-        None
+        PreparedWrite::Create { path, record }
     } else {
-        Some(PreparedWrite::Update { path, record })
+        PreparedWrite::Update { path, record }
     };
     Ok((write, done))
 }

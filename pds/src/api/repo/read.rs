@@ -130,7 +130,8 @@ fn readable(pds: &Pds, repo: &AtIdentifier) -> Result<(), Failure> {
 }
 
 fn record(pds: &Pds, collection: &Nsid<&str>, found: StoredRecord) -> Result<Record, Failure> {
-    let value = nacre_lexicon::to_json(&found.value).map_err(Failure::fault)?;
+    // Imported records may break today's rules.
+    let value = nacre_lexicon::to_json_lossy(&found.value);
     let uri = AtUri::from_parts(&pds.config.identity.did, collection, &found.rkey);
     Ok(Record {
         uri: uri.as_str().to_owned(),

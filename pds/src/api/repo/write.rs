@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::Pds;
 use crate::api::{Failure, Json, JsonInput};
 use crate::auth::access::ActiveOwner;
-use crate::repo::{self, Applied, PreparedWrite, ValidationStatus};
+use crate::repo::{self, Applied, Batch, PreparedWrite, ValidationStatus};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -88,10 +88,14 @@ pub(crate) async fn create_record(
     Json(input): Json<CreateRecord>,
 ) -> Result<Json<Written>, Failure> {
     caller.owns(pds, &input.repo)?;
-    let path = match &input.rkey {
-        Some(rkey) => repo::path(&input.collection, rkey)?,
-        None => repo::path(&input.collection, &pds.next_tid()?.to_string())?,
+    let (rkey, last_key) = match input.rkey {
+        Some(rkey) => (rkey, None),
+        None => {
+            let key = pds.record_keys()?.next(pds.host.clock.now_micros());
+            (key.to_string(), Some(key))
+        }
     };
+    let path = repo::path(&input.collection, &rkey)?;
     let record = repo::record(input.record.get(), &input.collection)?;
     let status = repo::validate(&path, &record, input.validate)?;
     let swap_commit = swap(input.swap_commit.as_deref())?;
@@ -100,7 +104,7 @@ pub(crate) async fn create_record(
     if input.validate != Some(false) {
         writes.extend(pds.earlier_about(&writes[0])?);
     }
-    let applied = pds.apply(&writes, swap_commit)?;
+    let applied = pds.apply(&Batch { writes, last_key }, swap_commit)?;
     Ok(Json(written(pds, &path, &cid, Some(applied), status)))
 }
 
@@ -113,7 +117,7 @@ pub(crate) async fn put_record(
 ) -> Result<Json<Written>, Failure> {
     caller.owns(pds, &input.repo)?;
     let path = repo::path(&input.collection, &input.rkey)?;
-    let record = repo::record(input.record.get(), &input.collection)?;
+    let record = pds.edited_record(input.record.get(), &input.collection)?;
     let status = repo::validate(&path, &record, input.validate)?;
     let swap_commit = swap(input.swap_commit.as_deref())?;
     let current = pds.store.record_cid(&path)?;
@@ -127,7 +131,7 @@ pub(crate) async fn put_record(
         Some(_) => PreparedWrite::Update { path: path.clone(), record },
         None => PreparedWrite::Create { path: path.clone(), record },
     };
-    let applied = pds.apply(&[write], swap_commit)?;
+    let applied = pds.apply(&write.into(), swap_commit)?;
     Ok(Json(written(pds, &path, &cid, Some(applied), status)))
 }
 
@@ -146,7 +150,7 @@ pub(crate) async fn delete_record(
         pds.expect_commit(swap_commit)?;
         return Ok(Json(Deleted { commit: None }));
     }
-    let applied = pds.apply(&[PreparedWrite::Delete { path }], swap_commit)?;
+    let applied = pds.apply(&PreparedWrite::Delete { path }.into(), swap_commit)?;
     Ok(Json(Deleted { commit: Some(applied.into()) }))
 }
 

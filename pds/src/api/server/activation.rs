@@ -4,8 +4,9 @@ use nacre_syntax::Datetime;
 use serde::Deserialize;
 
 use crate::Pds;
-use crate::api::{Failure, Json, JsonInput, Nothing};
+use crate::api::{Failure, Json, JsonInput, Nothing, invalid};
 use crate::auth::access::Owner;
+use crate::repo::ActivationError;
 
 /// How the account is to leave.
 #[derive(Deserialize)]
@@ -34,4 +35,13 @@ pub(crate) async fn deactivate_account(
 ) -> Result<Nothing, Failure> {
     pds.deactivate()?;
     Ok(Nothing)
+}
+
+impl From<ActivationError> for Failure {
+    fn from(error: ActivationError) -> Self {
+        match error {
+            ActivationError::Database(error) => error.into(),
+            ActivationError::Importing => invalid("An import is under way").into(),
+        }
+    }
 }
