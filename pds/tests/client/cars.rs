@@ -4,10 +4,15 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use bytes::Bytes;
+use nacre_car::Writer;
+use nacre_commit::UnsignedCommit;
+use nacre_crypto::{Curve, SigningKey};
+use nacre_lexicon::cid_for;
 use nacre_pds::body::{Body, BodyError, Request};
+use nacre_syntax::{Did, Tid};
 use serde_json::json;
 
-use super::{Answer, Client, NOTE, a_note, read_car, request};
+use super::{Answer, Client, DID, NOTE, a_note, read_car, request};
 
 /// A repository with all that an index is kept of.
 pub(crate) fn source(records: usize) -> Client {
@@ -31,6 +36,30 @@ pub(crate) fn source(records: usize) -> Client {
     });
     client.create("app.bsky.feed.like", "3jzfcijpj2z2a", like).json(200);
     client
+}
+
+/// Returns the CAR of a repository with these records, whatever their bytes are, signed by a key
+/// that is not the account's.
+pub(crate) fn repository(records: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut records: Vec<_> = records.to_vec();
+    records.sort_unstable();
+    let mut blocks = Vec::new();
+    let entries = records.iter().map(|(path, bytes)| ((*path).to_owned(), cid_for(bytes)));
+    let tree = nacre_mst::build(entries, |cid, node: &[u8]| {
+        blocks.push((cid, node.to_vec()));
+        Ok::<_, core::convert::Infallible>(())
+    });
+    let data = tree.unwrap().root();
+    let did = Did::parse(DID).unwrap().to_owned();
+    let key = SigningKey::generate(Curve::K256, |bytes| bytes.fill(9));
+    let rev = Tid::from_micros(1_700_000_000_000_000, 0);
+    let commit = UnsignedCommit { did, data, rev }.sign(&key).encode();
+    let mut writer = Writer::new(&cid_for(&commit));
+    writer.block(&cid_for(&commit), &commit);
+    // The root is the last node that is built.
+    blocks.iter().rev().for_each(|(cid, node)| writer.block(cid, node));
+    records.iter().for_each(|(_, bytes)| writer.block(&cid_for(bytes), bytes));
+    writer.finish()
 }
 
 pub(crate) fn upload(client: &Client, body: Body) -> Request {
