@@ -10,7 +10,13 @@ import { readCar, verifyProofs, verifyRepoCar } from "@atproto/repo";
 
 import { Caller, refused, write } from "./cases.mjs";
 import { onEachHost } from "./hosts.mjs";
-import { exportRepo, send } from "./xrpc.mjs";
+import {
+	activate,
+	deactivate,
+	exportRepo,
+	latestCommit,
+	send,
+} from "./xrpc.mjs";
 
 onEachHost("cases of blobs", (server) => {
 	const owner = new Caller(server);
@@ -121,12 +127,14 @@ onEachHost("cases of import", (server) => {
 	const bring = (car) => owner.send("com.atproto.repo.importRepo", CAR, car);
 
 	test("9.2, 9.4 what is no repository of the account is refused", async () => {
+		await owner.post("com.atproto.server.deactivateAccount", {});
 		for (const roots of [[], [RAW, RAW]]) {
 			refused(await bring(carOf(roots)), 400, "InvalidRequest", "expected one root");
 		}
 		const path = "/xrpc/com.atproto.repo.importRepo";
 		const init = { method: "POST", headers: { "content-type": CAR }, body: "x" };
 		assert.equal((await send(server(), path, init)).status, 401);
+		await activate(server(), { accessJwt: await owner.token() });
 	});
 
 	test("9.5 to 9.9 a repository comes back, with all that is counted and listed", async () => {
@@ -135,11 +143,14 @@ onEachHost("cases of import", (server) => {
 		const { blob } = uploaded.expect();
 		(await owner.put(NOTE, "kept", { blob })).expect();
 		const first = await exportRepo(server());
-		const root = (await owner.head()).cid;
+		const head = await owner.head();
 		(await owner.put(NOTE, "kept", { n: 1 })).expect();
 		(await owner.put(NOTE, "more", {})).expect();
 		const second = await exportRepo(server());
 
+		const session = { accessJwt: await owner.token() };
+		const ownHead = () => latestCommit(server(), session.accessJwt);
+		await deactivate(server(), session);
 		for (const [car, expected, records] of [
 			[first, 1, 1],
 			[second, 0, 2],
@@ -148,9 +159,9 @@ onEachHost("cases of import", (server) => {
 			assert.equal((await bring(car)).status, 200);
 			for (const name of ["checkAccountStatus", "getAccountStatus"]) {
 				const status = (await owner.get(`com.atproto.server.${name}`)).expect();
-				const { cid: repoCommit, rev: repoRev } = await owner.head();
+				const { cid: repoCommit, rev: repoRev } = await ownHead();
 				assert.deepEqual(status, {
-					activated: true,
+					activated: false,
 					validDid: true,
 					repoCommit,
 					repoRev,
@@ -162,7 +173,8 @@ onEachHost("cases of import", (server) => {
 				});
 			}
 		}
-		assert.equal((await owner.head()).cid, root);
+		assert.deepEqual(await ownHead(), head);
+		await activate(server(), session);
 		const { blobs } = (await owner.get("com.atproto.repo.listMissingBlobs")).expect();
 		assert.deepEqual(blobs, []);
 		(await owner.put(NOTE, "own", {})).expect();

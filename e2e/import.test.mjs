@@ -8,7 +8,18 @@ import { verifyRepoCar } from "@atproto/repo";
 
 import { onEachHost } from "./hosts.mjs";
 import { Subscriber } from "./stream.mjs";
-import { exportRepo, latestCommit, procedure, query, send, signIn, writer } from "./xrpc.mjs";
+import {
+	activate,
+	deactivate,
+	exportRepo,
+	importCar,
+	latestCommit,
+	procedure,
+	query,
+	send,
+	signIn,
+	writer,
+} from "./xrpc.mjs";
 
 onEachHost("import", (server) => {
 	test("an export comes back and is what it was", async () => {
@@ -34,12 +45,17 @@ onEachHost("import", (server) => {
 		const late = await Subscriber.open(server(), 0);
 		await late.count(4 + RECORDS / 200 + 3);
 		await late.close();
+		const latest = await latestCommit(server());
 
-		assert.equal((await importCar(car)).status, 200);
-		const after = await latestCommit(server());
-		assert.equal(after.cid, before.cid);
-		assert.ok(after.rev > before.rev);
-		assert.deepEqual(Buffer.from(await exportRepo(server())), Buffer.from(car));
+		await deactivate(server(), session);
+		(await importCar(server(), car, session)).expect();
+		const { accessJwt } = session;
+		assert.deepEqual(await latestCommit(server(), accessJwt), before);
+		const back = await exportRepo(server(), undefined, accessJwt);
+		assert.deepEqual(Buffer.from(back), Buffer.from(car));
+		// Relays know a newer commit, so activation signs one.
+		await activate(server(), session);
+		assert.ok((await latestCommit(server())).rev > latest.rev);
 
 		await create(COLLECTION, { is: "newer" }, "newer");
 		const { creates } = await verifyRepoCar(
@@ -58,30 +74,37 @@ onEachHost("import", (server) => {
 	});
 
 	test("large records come back too", async () => {
-		const { create, delete: remove } = writer(server(), await signIn(server()));
+		const session = await signIn(server());
+		const { create, delete: remove } = writer(server(), session);
 		for (let number = 0; number < LARGE; number++) {
 			// Half of it is known to be no text that could be packed.
 			const text = randomBytes(LARGE_BYTES / 2).toString("hex");
 			await create("com.example.whale", { text }, `w${number}`);
 		}
-		const { cid } = await latestCommit(server());
+		const head = await latestCommit(server());
 		const car = await exportRepo(server());
 		assert.ok(car.length > LARGE * LARGE_BYTES);
 		await remove("com.example.whale", "w3");
-		assert.equal((await importCar(car)).status, 200);
-		assert.equal((await latestCommit(server())).cid, cid);
-		assert.deepEqual(Buffer.from(await exportRepo(server())), Buffer.from(car));
+		await deactivate(server(), session);
+		(await importCar(server(), car, session)).expect();
+		assert.deepEqual(await latestCommit(server(), session.accessJwt), head);
+		const back = await exportRepo(server(), undefined, session.accessJwt);
+		assert.deepEqual(Buffer.from(back), Buffer.from(car));
+		await activate(server(), session);
 	});
 
 	test("a CAR that is cut, damaged or none is refused, and nothing is changed", async () => {
+		const session = await signIn(server());
 		const head = await latestCommit(server());
 		const car = await exportRepo(server());
 		const damaged = Buffer.from(car);
 		damaged[damaged.length >> 1] ^= 1;
+		await deactivate(server(), session);
 		for (const body of [car.subarray(0, car.length - 100), damaged, Buffer.from("no CAR")]) {
-			const refused = await importCar(body);
+			const refused = await importCar(server(), body, session);
 			assert.deepEqual([refused.status, refused.json.error], [400, "InvalidRequest"]);
 		}
+		await activate(server(), session);
 		assert.deepEqual(await latestCommit(server()), head);
 		const path = "/xrpc/com.atproto.repo.importRepo";
 		const headers = { "content-type": CAR };
@@ -89,14 +112,12 @@ onEachHost("import", (server) => {
 		assert.equal(anonymous.status, 401);
 	});
 
-	async function importCar(body) {
-		const { accessJwt } = await signIn(server());
-		return send(server(), "/xrpc/com.atproto.repo.importRepo", {
-			method: "POST",
-			headers: { authorization: `Bearer ${accessJwt}`, "content-type": CAR },
-			body,
-		});
-	}
+	test("an active account refuses an import and says what to do", async () => {
+		const car = await exportRepo(server());
+		const refused = await importCar(server(), car, await signIn(server()));
+		assert.deepEqual([refused.status, refused.json.error], [400, "InvalidRequest"]);
+		assert.match(refused.json.message, /deactivate it first/);
+	});
 });
 
 const CAR = "application/vnd.ipld.car";

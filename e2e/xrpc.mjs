@@ -94,10 +94,47 @@ export function writer(server, { accessJwt }) {
 	};
 }
 
-/** Returns the head of the repository. @param {Server} server */
-export async function latestCommit(server) {
-	const answer = await query(server, "com.atproto.sync.getLatestCommit", { did: server.did });
-	return answer.expect();
+/**
+ * Returns the head of the repository; a token reads that of an inactive account too.
+ *
+ * @param {Server} server
+ * @param {string} [token]
+ */
+export async function latestCommit(server, token) {
+	const params = { did: server.did };
+	return (await query(server, "com.atproto.sync.getLatestCommit", params, token)).expect();
+}
+
+/**
+ * Sends a CAR to be imported.
+ *
+ * @param {Server} server
+ * @param {Uint8Array} car
+ * @param {{ accessJwt: string }} session
+ * @param {Record<string, string>} headers
+ */
+export async function importCar(server, car, { accessJwt }, headers = {}) {
+	return send(server, "/xrpc/com.atproto.repo.importRepo", {
+		method: "POST",
+		headers: {
+			authorization: `Bearer ${accessJwt}`,
+			"content-type": "application/vnd.ipld.car",
+			...headers,
+		},
+		body: car,
+	});
+}
+
+/** Activates the account. @param {Server} server @param {{ accessJwt: string }} session */
+export async function activate(server, { accessJwt }) {
+	const method = "com.atproto.server.activateAccount";
+	(await procedure(server, method, undefined, accessJwt)).expect();
+}
+
+/** Deactivates the account. @param {Server} server @param {{ accessJwt: string }} session */
+export async function deactivate(server, { accessJwt }) {
+	const method = "com.atproto.server.deactivateAccount";
+	(await procedure(server, method, {}, accessJwt)).expect();
 }
 
 /**
@@ -105,10 +142,11 @@ export async function latestCommit(server) {
  *
  * @param {Server} server
  * @param {string} [since]
+ * @param {string} [token]
  */
-export async function exportRepo(server, since) {
+export async function exportRepo(server, since, token) {
 	const params = since ? { did: server.did, since } : { did: server.did };
-	const answer = await query(server, "com.atproto.sync.getRepo", params);
+	const answer = await query(server, "com.atproto.sync.getRepo", params, token);
 	if (answer.status !== 200) answer.expect();
 	return answer.bytes;
 }

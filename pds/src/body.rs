@@ -50,6 +50,17 @@ impl Body {
         }
     }
 
+    /// Reads on and discards up to `limit` bytes. Many clients only read the answer to a request
+    /// after they have sent all of it.
+    pub(crate) async fn drain(&mut self, limit: usize) {
+        let mut left = limit;
+        while let Some(Ok(piece)) = self.next_piece().await
+            && let Some(rest) = left.checked_sub(piece.len())
+        {
+            left = rest;
+        }
+    }
+
     /// Reads the whole body, of at most `limit` bytes.
     ///
     /// # Errors

@@ -106,7 +106,7 @@ impl Pds {
     /// session may end while it streams.
     pub(crate) async fn import(
         &self,
-        body: Body,
+        body: &mut Body,
         part: Part,
         readmit: impl FnOnce() -> Result<(), Failure>,
     ) -> Result<Imported, Failure> {
@@ -129,18 +129,8 @@ impl Pds {
     }
 
     /// Reads the CAR to its end and stages its records: all of the tree's in the last part.
-    async fn stage(&self, mut body: Body, part: Part) -> Result<Import<'_>, Failure> {
-        let read = self.read_car(&mut body, part).await;
-        if read.is_err() {
-            // Many clients read an answer only after they have sent everything.
-            let mut left = MAX_UNHEARD_BYTES;
-            while let Some(Ok(piece)) = body.next_piece().await
-                && let Some(rest) = left.checked_sub(piece.len())
-            {
-                left = rest;
-            }
-        }
-        let mut import = read?;
+    async fn stage(&self, body: &mut Body, part: Part) -> Result<Import<'_>, Failure> {
+        let mut import = self.read_car(body, part).await?;
         while !self.store.transaction(|| import.complete(part))? {
             pause().await;
         }
@@ -334,8 +324,6 @@ fn is_quota(error: &SqlError) -> bool {
 
 const QUOTA: &str = "Cloudflare's free plan writes no more rows today. What has come is kept: send \
     the same file again after 00:00 UTC, and the import goes on where it stopped";
-/// How much is read of a CAR that is refused.
-const MAX_UNHEARD_BYTES: usize = 512 * 1024 * 1024;
 /// How much is gathered of a CAR for one transaction: each writes the pages anew that it touches.
 const BYTES_AT_ONCE: usize = 256 * 1024;
 /// The longest CAR that is read.

@@ -42,12 +42,17 @@ pub(crate) async fn import_repo(
     _: Owner,
     CarUpload { mut call, part }: CarUpload,
 ) -> Result<Json<Outcome>, Failure> {
-    if !pds.config.accept_imports {
-        return Err(invalid("Service is not accepting repo imports").into());
+    let mut body = mem::take(&mut call.body);
+    let imported = if pds.config.accept_imports {
+        let readmit = || Owner::admit(pds, &call).map(drop);
+        pds.import(&mut body, part, readmit).await
+    } else {
+        Err(invalid("Service is not accepting repo imports").into())
+    };
+    if imported.is_err() {
+        body.drain(MAX_UNHEARD_BYTES).await;
     }
-    let body = mem::take(&mut call.body);
-    let readmit = || Owner::admit(pds, &call).map(drop);
-    let (missing_blocks, odd) = match pds.import(body, part, readmit).await? {
+    let (missing_blocks, odd) = match imported? {
         Imported::Whole(odd) => (None, odd),
         Imported::Staged { missing, odd } => (Some(missing), odd),
     };
@@ -78,3 +83,5 @@ fn part(header: Option<&str>) -> Result<Part, XrpcError> {
 
 /// Says that more parts of the repository follow.
 const PART: HeaderName = HeaderName::from_static("nacre-import");
+/// How much is read of a CAR that is refused.
+const MAX_UNHEARD_BYTES: usize = 512 * 1024 * 1024;
