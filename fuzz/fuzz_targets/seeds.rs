@@ -33,7 +33,8 @@ fn main() -> io::Result<()> {
     write(folder, "crypto", crypto())?;
     write(folder, "firehose_frame", frames())?;
     let cbor = json.iter().map(|json| to_cbor(json).expect("the samples are data"));
-    write(folder, "lexicon_cbor", cbor.collect())?;
+    let refused = REFUSED.iter().map(|item| item.to_vec());
+    write(folder, "lexicon_cbor", cbor.chain(refused).collect())?;
     write(folder, "lexicon_json", texts(&json))?;
     write(folder, "lexicon_schema", vec![schema_and_record()])?;
     write(folder, "mst_edits", (1..40).map(|seed| random(seed, 60 + 20 * seed)).collect())?;
@@ -224,6 +225,13 @@ const RECORD: &str = r#"{"$type":"org.example.note","text":"a\n\"b\"","tags":[],
 "blob":{"$type":"blob","mimeType":"a/b","size":5,
 "ref":{"$link":"bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"}},
 "old":{"cid":"bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku","mimeType":"a/b"}}"#;
+/// Well-formed CBOR that is no data.
+const REFUSED: &[&[u8]] = &[
+    b"\xa2\x61n\xfb\x3f\xf8\0\0\0\0\0\0\x61u\xf7",
+    b"\xa1\x61l\xd8\x2a\x45\0\x01\x55\0\0",
+    b"\xbf\x7f\x61a\x61b\xff\x9f\x1b\xff\xff\xff\xff\xff\xff\xff\xff\xff\x61a\xc1\x01\xff",
+    b"\xa3\x01\xf9\x3e\0\x80\x61\xff\x61a\x5f\x41\0\xff",
+];
 const SYNTAX: &[&str] = &[
     DID,
     TIME,

@@ -4,6 +4,36 @@ use alloc::string::String;
 
 use cid::Cid;
 
+/// Why bytes are not one well-formed CBOR item, as RFC 8949 has it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CborError {
+    /// A break stands where an item has to.
+    #[error("unexpected CBOR break at byte {0}")]
+    Break(usize),
+    /// A chunk of a string is not a string of the same kind with a length.
+    #[error("wrong chunk of a CBOR string at byte {0}")]
+    Chunk(usize),
+    /// Arrays, maps and tags are nested deeper than [`MAX_LOOSE_DEPTH`](crate::MAX_LOOSE_DEPTH).
+    #[error("nested too deeply")]
+    Depth,
+    /// A head is reserved, or has an indefinite length where there is none.
+    #[error("reserved CBOR head at byte {0}")]
+    Head(usize),
+    /// A simple value below 32 has a head of two bytes.
+    #[error("malformed CBOR simple value at byte {0}")]
+    Simple(usize),
+    /// The input is over [`MAX_RECORD_BYTES`](crate::MAX_RECORD_BYTES).
+    #[error("data is too large")]
+    TooLarge,
+    /// Something follows the item.
+    #[error("unexpected data after the CBOR item")]
+    Trailing,
+    /// The input ends inside of the item.
+    #[error("CBOR ends too early")]
+    Truncated,
+}
+
 /// Why bytes or text are not data of the AT Protocol data model.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]

@@ -10,6 +10,7 @@ mod encode;
 mod error;
 mod json;
 mod link;
+mod loose;
 mod print;
 mod record;
 mod schema;
@@ -19,7 +20,8 @@ mod writer;
 pub use blob::{BlobRef, Blobs, LegacyBlobRef, blobs};
 pub use decode::check;
 pub use encode::to_cbor;
-pub use error::{DataError, EncodeError, RecordError};
+pub use error::{CborError, DataError, EncodeError, RecordError};
+pub use loose::{ReferencedBlob, inspect, referenced_blobs, to_json_lossy};
 pub use print::to_json;
 pub use record::{Record, cid_for, record_from_json};
 pub use schema::{
@@ -45,8 +47,11 @@ pub const MAX_INTEGER: i64 = 9_007_199_254_740_991;
 /// The longest JSON text that is read, in bytes.
 pub const MAX_JSON_BYTES: usize = 2 * 1024 * 1024;
 
+/// The deepest nesting of arrays, maps and tags in a stored record that the data model refuses.
+pub const MAX_LOOSE_DEPTH: usize = 1024;
+
 /// The longest object key, in bytes.
 pub const MAX_KEY_BYTES: usize = 8192;
 
-/// The longest record that [`record_from_json`] makes, in bytes of DAG-CBOR.
+/// The longest record that [`record_from_json`] makes and [`inspect`] takes, in bytes.
 pub const MAX_RECORD_BYTES: usize = 1_000_000;

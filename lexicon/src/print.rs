@@ -61,9 +61,18 @@ fn print(event: Event<'_, &[u8]>, out: &mut Vec<u8>) {
 }
 
 /// Prints an integer, without what the general way to print things takes.
+#[inline]
 fn integer(value: i64, out: &mut Vec<u8>) {
+    if value < 0 {
+        out.push(b'-');
+    }
+    digits(value.unsigned_abs(), out);
+}
+
+/// Prints a number in decimal.
+pub(crate) fn digits(value: u64, out: &mut Vec<u8>) {
     let mut digits = [b'0'; 20];
-    let (mut left, mut start) = (value.unsigned_abs(), digits.len());
+    let (mut left, mut start) = (value, digits.len());
     for (index, digit) in digits.iter_mut().enumerate().rev() {
         *digit += (left % 10).to_le_bytes()[0];
         (left, start) = (left / 10, index);
@@ -71,14 +80,12 @@ fn integer(value: i64, out: &mut Vec<u8>) {
             break;
         }
     }
-    if value < 0 {
-        out.push(b'-');
-    }
     out.extend_from_slice(digits.get(start..).unwrap_or_default());
 }
 
+/// Prints UTF-8 as a JSON string.
 #[inline]
-fn string(text: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     let mut rest = text;
     while let Some((plain, special, after)) = split_special(rest) {

@@ -1,6 +1,8 @@
 //! Properties of the data model, judged by a general DAG-CBOR encoder and a general JSON parser.
 
 mod data;
+mod loose;
+mod loose_twin;
 mod twin;
 mod writer;
 

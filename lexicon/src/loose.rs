@@ -1,0 +1,56 @@
+//! Records that the data model refuses and that old repositories hold all the same.
+//!
+//! Their bytes are kept, because commits are signed over them. Nothing here encodes: a stored
+//! record is classified with [`inspect`], shown with [`to_json_lossy`] and searched for blobs with
+//! [`referenced_blobs`].
+//!
+//! Well-formedness: <https://www.rfc-editor.org/rfc/rfc8949#name-well-formedness-errors-and->
+
+mod blobs;
+mod json;
+mod reader;
+
+use cid::Cid;
+
+pub use self::{
+    blobs::{ReferencedBlob, referenced_blobs},
+    json::to_json_lossy,
+};
+use crate::{CborError, DataError, MAX_RECORD_BYTES, check};
+
+/// Classifies the bytes of a record: valid data, other CBOR, or no CBOR at all.
+///
+/// Returns `None` if the bytes are what [`check`] accepts. Returns the rule of the data model that
+/// is broken if they are one well-formed CBOR item of any other kind: such a record can be stored
+/// and shown, but not written anew.
+///
+/// The input may have [`MAX_RECORD_BYTES`], and nest [`MAX_LOOSE_DEPTH`](crate::MAX_LOOSE_DEPTH)
+/// arrays, maps and tags. Does not recurse; the memory used grows with the depth alone.
+///
+/// ```
+/// use nacre_lexicon::{CborError, DataError, inspect};
+///
+/// assert_eq!(inspect(b"\xa1\x61n\x01"), Ok(None));
+/// assert_eq!(inspect(b"\xa1\x61n\xf9\x3e\x00"), Ok(Some(DataError::Float)));
+/// assert_eq!(inspect(b"\xa1\x61n"), Err(CborError::Truncated));
+/// ```
+///
+/// # Errors
+///
+/// [`CborError`] if the bytes are not exactly one CBOR item, or exceed a limit.
+pub fn inspect(cbor: &[u8]) -> Result<Option<DataError>, CborError> {
+    if cbor.len() > MAX_RECORD_BYTES {
+        return Err(CborError::TooLarge);
+    }
+    match check(cbor) {
+        Ok(()) => Ok(None),
+        Err(broken) => reader::check_well_formed(cbor).map(|()| Some(broken)),
+    }
+}
+
+/// Returns the CID that a byte string with tag 42 stands for, of any version, codec and hash.
+fn link_cid(content: &[u8]) -> Option<Cid> {
+    let bytes = content.strip_prefix(&[0])?;
+    // Bytes that do not come back are another spelling, or more than the CID.
+    Cid::read_bytes(bytes).ok().filter(|cid| cid.to_bytes() == bytes)
+}
