@@ -88,7 +88,7 @@ pub(super) fn subject(collection: &Nsid<&str>, record: &[u8]) -> Option<Subject>
     if !is_indexed(collection) {
         return None;
     }
-    let json = nacre_lexicon::to_json_lossy(record);
+    let json = nacre_lexicon::to_json_lossy(record).ok()?;
     let About { subject } = serde_json::from_str(&json).ok()?;
     let (Reference::Account(name) | Reference::Record { uri: name }) = subject;
     let hash = Sha256::new()
