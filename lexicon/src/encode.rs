@@ -18,11 +18,12 @@ use cid::Cid;
 
 use self::entry::{Entry, first_of};
 use crate::{
-    BlobRef, DataError, MAX_CBOR_BYTES, MAX_DEPTH, MAX_ITEMS, MAX_KEY_BYTES, base64,
+    BlobRef, DataError, LegacyBlobRef, MAX_CBOR_BYTES, MAX_DEPTH, MAX_ITEMS, MAX_KEY_BYTES, base64,
     blob::{BlobShape, LegacyShape},
     cbor::{self, ARRAY, BYTES, MAP},
     json::{Scanner, Words},
     link::Link,
+    writer::write_blob,
 };
 
 /// Encodes a JSON object as canonical DAG-CBOR.
@@ -34,7 +35,7 @@ use crate::{
 ///
 /// [`DataError`] names the first rule broken.
 pub fn to_cbor(json: &str) -> Result<Vec<u8>, DataError> {
-    let encoded = encode(json, None)?;
+    let encoded = encode(json, None, None)?;
     if encoded.bytes.len() > MAX_CBOR_BYTES { Err(DataError::TooLarge) } else { Ok(encoded.bytes) }
 }
 
@@ -43,17 +44,26 @@ pub fn to_cbor(json: &str) -> Result<Vec<u8>, DataError> {
 pub(crate) struct Encoded {
     pub(crate) bytes: Vec<u8>,
     pub(crate) blobs: Vec<BlobRef>,
-    /// The first blob reference in the old form.
+    /// The first blob reference in the old form that was not upgraded.
     pub(crate) legacy_blob: Option<Cid>,
     /// The outermost `$type`, if it is not the one given.
     pub(crate) other_type: Option<String>,
 }
 
-/// Encodes an object, and gives it this `$type` if it has none.
-pub(crate) fn encode(json: &str, root_type: Option<&str>) -> Result<Encoded, DataError> {
+/// Returns the size of a blob, if it is known.
+pub(crate) type SizeOf<'a> = &'a mut dyn FnMut(&LegacyBlobRef) -> Option<u64>;
+
+/// Encodes an object, and gives it this `$type` if it has none. Blob references in the old form
+/// are upgraded if there is `size_of` and it knows the blob.
+pub(crate) fn encode<'a>(
+    json: &'a str,
+    root_type: Option<&'a str>,
+    size_of: Option<SizeOf<'a>>,
+) -> Result<Encoded, DataError> {
     let mut encoder = Encoder {
         input: Scanner::new(json)?,
         root_type,
+        size_of,
         found: Encoded { bytes: Vec::with_capacity(json.len() + MORE), ..Encoded::default() },
         current: Container::OUTSIDE,
         around: Vec::with_capacity(8),
@@ -68,6 +78,7 @@ pub(crate) fn encode(json: &str, root_type: Option<&str>) -> Result<Encoded, Dat
 struct Encoder<'a> {
     input: Scanner<'a>,
     root_type: Option<&'a str>,
+    size_of: Option<SizeOf<'a>>,
     found: Encoded,
     /// The innermost container that is open.
     current: Container,
@@ -322,10 +333,31 @@ impl Encoder<'_> {
         // To look at bytes that were just written one by one would be to wait for them.
         if self.current.is_blob {
             self.found.blobs.push(BlobShape::parse(map).ok_or(DataError::Blob)?.into());
-        } else if self.current.has_cid && self.found.legacy_blob.is_none() {
-            self.found.legacy_blob = LegacyShape::parse(map).map(|blob| blob.link.to_cid());
+        } else if self.current.has_cid
+            && let Some(legacy) = LegacyShape::parse(map)
+        {
+            let legacy = LegacyBlobRef::from(legacy);
+            self.note_legacy_blob(legacy);
         }
         Ok(())
+    }
+
+    /// Replaces a blob reference in the old form, which is the object that ends here, by one in the
+    /// present form.
+    #[cold]
+    fn note_legacy_blob(&mut self, legacy: LegacyBlobRef) {
+        let size = self.size_of.as_mut().and_then(|size_of| size_of(&legacy));
+        let LegacyBlobRef { cid, mime_type } = legacy;
+        let mut typed = Vec::new();
+        match size.map(|size| BlobRef { cid, mime_type, size }) {
+            // What the writer refuses, such as a type without a slash, stays in the old form.
+            Some(blob) if write_blob(&mut typed, &blob).is_ok() => {
+                self.found.bytes.truncate(self.current.start);
+                self.found.bytes.extend_from_slice(&typed);
+                self.found.blobs.push(blob);
+            }
+            _ => self.found.legacy_blob = self.found.legacy_blob.or(Some(cid)),
+        }
     }
 }
 

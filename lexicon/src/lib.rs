@@ -23,7 +23,7 @@ pub use encode::to_cbor;
 pub use error::{CborError, DataError, EncodeError, RecordError};
 pub use loose::{ReferencedBlob, inspect, referenced_blobs, to_json_lossy};
 pub use print::to_json;
-pub use record::{Record, cid_for, record_from_json};
+pub use record::{Record, cid_for, record_from_json, record_from_json_upgrading};
 pub use schema::{
     Catalogue, Document, Fault, Invalid, KeyRule, MAX_CATALOGUE_BYTES, MAX_DOCUMENTS, MethodKind,
     MethodSchema, Reason, RecordSchema, Resolver, SchemaError, Subject, compile,

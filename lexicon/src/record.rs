@@ -8,7 +8,7 @@ use cid::Cid;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    BlobRef, MAX_RECORD_BYTES, RecordError,
+    BlobRef, LegacyBlobRef, MAX_RECORD_BYTES, RecordError,
     encode::{Encoded, encode},
     link::dag_cbor_cid,
 };
@@ -34,7 +34,41 @@ pub struct Record {
 /// blob reference in the old form, [`RecordError::TooLarge`] if it is over [`MAX_RECORD_BYTES`],
 /// and [`RecordError::Data`] if it is not data at all.
 pub fn record_from_json(json: &str, collection: &str) -> Result<Record, RecordError> {
-    let Encoded { bytes, blobs, legacy_blob, other_type } = encode(json, Some(collection))?;
+    finish(encode(json, Some(collection), None)?, collection)
+}
+
+/// Makes a record of this collection out of JSON, and upgrades its legacy blob references.
+///
+/// Asks `size_of` for the size of the blob of each reference in the old form. Where it returns one,
+/// the reference is encoded in the present form and listed in [`Record::blobs`].
+///
+/// ```
+/// use nacre_lexicon::{record_from_json_upgrading, to_json};
+///
+/// let json = r#"{"avatar":{"mimeType":"image/png",
+///     "cid":"bafkreiccldh766hwcnuxnf2wh6jgzepf2nlu2lvcllt63eww5p6chi4ity"}}"#;
+/// let mut size_of = |_: &_| Some(1234);
+/// let record = record_from_json_upgrading(json, "com.example.profile", &mut size_of)?;
+/// assert_eq!(record.blobs[0].size, 1234);
+/// assert!(to_json(&record.bytes)?.contains(r#""$type":"blob""#));
+/// # Ok::<(), nacre_lexicon::RecordError>(())
+/// ```
+///
+/// # Errors
+///
+/// Those of [`record_from_json`]. [`RecordError::LegacyBlob`] names the first reference that cannot
+/// be upgraded: its size is not known or over [`MAX_INTEGER`](crate::MAX_INTEGER), or its MIME type
+/// has no `/`.
+pub fn record_from_json_upgrading(
+    json: &str,
+    collection: &str,
+    size_of: &mut dyn FnMut(&LegacyBlobRef) -> Option<u64>,
+) -> Result<Record, RecordError> {
+    finish(encode(json, Some(collection), Some(size_of))?, collection)
+}
+
+fn finish(encoded: Encoded, collection: &str) -> Result<Record, RecordError> {
+    let Encoded { bytes, blobs, legacy_blob, other_type } = encoded;
     if let Some(got) = other_type {
         return Err(RecordError::Type { expected: collection.to_owned(), got: shortened(&got) });
     }

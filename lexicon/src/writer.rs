@@ -50,9 +50,19 @@ pub fn write_object(
     len: usize,
     write: impl FnOnce(&mut ObjectWriter<'_>),
 ) -> Result<(), EncodeError> {
+    write_value(out, |value| write(&mut value.object(len)))
+}
+
+/// Writes a blob reference behind what `out` holds.
+pub(crate) fn write_blob(out: &mut Vec<u8>, blob: &BlobRef) -> Result<(), EncodeError> {
+    write_value(out, |value| value.blob(blob))
+}
+
+#[inline]
+fn write_value(out: &mut Vec<u8>, write: impl FnOnce(ValueWriter<'_>)) -> Result<(), EncodeError> {
     let start = out.len();
     let mut output = Output { bytes: mem::take(out), missing: 1, fault: None };
-    write(&mut ValueWriter { output: &mut output, depth: 0, is_type: false }.object(len));
+    write(ValueWriter { output: &mut output, depth: 0, is_type: false });
     let Output { bytes, missing, fault } = output;
     *out = bytes;
     let fault = fault
