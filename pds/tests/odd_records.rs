@@ -48,7 +48,11 @@ fn odd_records() -> Vec<(&'static str, Vec<u8>, Value)> {
         ("float", thing("616efb3ff8000000000000"), json!({ "n": 1.5 })),
         ("half float", thing("616ef93e00"), json!({ "n": 1.5 })),
         ("not a number", thing("616ef97e00"), json!({ "n": null })),
-        ("large integer", thing("616e1b0020000000000000"), json!({ "n": 9_007_199_254_740_992_u64 })),
+        (
+            "large integer",
+            thing("616e1b0020000000000000"),
+            json!({ "n": 9_007_199_254_740_992_u64 }),
+        ),
         ("undefined", thing("616ef7"), json!({})),
         ("keys out of order", bytes(&format!("a2{TYPE}616e01")), json!({ "n": 1 })),
         ("empty key", thing("6001"), json!({ "": 1 })),
@@ -59,7 +63,7 @@ fn odd_records() -> Vec<(&'static str, Vec<u8>, Value)> {
         (
             "CIDv0 link",
             thing(&format!("616cd82a5823001220{}", "07".repeat(32))),
-            json!({ "l": { "$link": "QmNrEidQrAbxx3FzxNt9E6qjEDZrtvzxUVh47BXm55Zuen" } }),
+            json!({ "l": { "$link": "QmNp5n7FFav5ZDaHAj6HzuhJ8LDbL1N6NRzAgT6piWS2Kx" } }),
         ),
         (
             "blob with an extra key",
@@ -137,7 +141,8 @@ fn odd_records_do_not_fail_the_page_that_they_are_on() {
 #[test]
 fn odd_records_can_be_replaced_and_deleted_and_relays_follow() {
     for (name, record, _) in odd_records() {
-        let (client, _) = moved_in(&[(&format!("{THING}/a"), &record), (&format!("{THING}/b"), &record)]);
+        let (client, _) =
+            moved_in(&[(&format!("{THING}/a"), &record), (&format!("{THING}/b"), &record)]);
         let mut relay = Relay::new(&client);
         relay.agrees(&client);
         let good = json!({ "$type": THING, "n": 1 });
@@ -177,11 +182,13 @@ fn records_that_are_not_cbor_are_refused_with_path_and_reason() {
     client.deactivate();
     let good = to_cbor(&a_note("x").to_string()).unwrap();
     let mut records: Vec<(String, Vec<u8>)> = vec![(format!("{NOTE}/good"), good)];
-    for (number, bytes) in [&b"\xa1\x61"[..], b"\xa1\x61n\x01\x02", b"", b"\x1c"].iter().enumerate() {
+    for (number, bytes) in [&b"\xa1\x61"[..], b"\xa1\x61n\x01\x02", b"", b"\x1c"].iter().enumerate()
+    {
         records.push((format!("{THING}/bad{number}"), bytes.to_vec()));
     }
     let borrowed = |records: &[(String, Vec<u8>)]| {
-        let records: Vec<_> = records.iter().map(|(path, bytes)| (path.as_str(), &bytes[..])).collect();
+        let records: Vec<_> =
+            records.iter().map(|(path, bytes)| (path.as_str(), &bytes[..])).collect();
         repository(&records)
     };
     let before = client.export();
@@ -193,7 +200,8 @@ fn records_that_are_not_cbor_are_refused_with_path_and_reason() {
     assert_eq!(client.export(), before);
     // Ten are named, and no more.
     for number in 4..30 {
-        records.push((format!("{THING}/bad{number:02}"), vec![0xff, u8::try_from(number).unwrap()]));
+        records
+            .push((format!("{THING}/bad{number:02}"), vec![0xff, u8::try_from(number).unwrap()]));
     }
     let message = import(&client, &borrowed(&records)).json(400)["message"].to_string();
     assert_eq!(message.matches("Could not parse record at ").count(), 10, "{message}");

@@ -132,8 +132,7 @@ fn readable(pds: &Pds, repo: &AtIdentifier) -> Result<(), Failure> {
 fn record(pds: &Pds, collection: &Nsid<&str>, found: StoredRecord) -> Result<Record, Failure> {
     // An imported record may break today's rules. It is shown as far as JSON goes, and never fails
     // the page that it is on.
-    let value =
-        nacre_lexicon::to_json_lossy(&found.value).unwrap_or_else(|_| "null".to_owned());
+    let value = nacre_lexicon::to_json_lossy(&found.value).unwrap_or_else(|_| "null".to_owned());
     let uri = AtUri::from_parts(&pds.config.identity.did, collection, &found.rkey);
     Ok(Record {
         uri: uri.as_str().to_owned(),
