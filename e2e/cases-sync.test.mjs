@@ -10,13 +10,7 @@ import { readCar, verifyProofs, verifyRepoCar } from "@atproto/repo";
 
 import { Caller, refused, write } from "./cases.mjs";
 import { onEachHost } from "./hosts.mjs";
-import {
-	activate,
-	deactivate,
-	exportRepo,
-	latestCommit,
-	send,
-} from "./xrpc.mjs";
+import { activate, deactivate, exportRepo, latestCommit, send } from "./xrpc.mjs";
 
 onEachHost("cases of blobs", (server) => {
 	const owner = new Caller(server);

@@ -5,10 +5,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { MemoryBlockstore, Repo, readCar, verifyDiffCar } from "@atproto/repo";
-import { Firehose } from "@atproto/sync";
 
-import { onEachHost, within } from "./hosts.mjs";
-import { resolver } from "./loopback.mjs";
+import { follow } from "./consumer.mjs";
+import { onEachHost } from "./hosts.mjs";
 import { verifyCommit } from "./proofs.mjs";
 import { Subscriber, lastSeq, unbroken } from "./stream.mjs";
 import { latestCommit, send, signIn, writer } from "./xrpc.mjs";
@@ -198,40 +197,6 @@ onEachHost("event stream", (server) => {
 		}
 	});
 });
-
-/**
- * Runs the official consumer.
- *
- * @param {import('./hosts.mjs').Server} server
- * @param {number} [cursor]
- */
-async function follow(server, cursor) {
-	const events = [];
-	const waiting = new Set();
-	let fail;
-	const failed = new Promise((_, reject) => (fail = reject));
-	failed.catch(() => {});
-	const firehose = new Firehose({
-		service: server.url.replace("http:", "ws:"),
-		idResolver: resolver(server),
-		handleEvent: (event) => {
-			events.push(event);
-			for (const look of waiting) look();
-		},
-		onError: (error) => fail(error),
-		getCursor: () => cursor,
-	});
-	firehose.start();
-	const until = async (wanted) => {
-		const seen = new Promise((resolve) => {
-			const look = () => events.some(wanted) && resolve();
-			waiting.add(look);
-			look();
-		});
-		await within(20_000, "the event did not come", Promise.race([seen, failed]), server);
-	};
-	return { events, firehose, until };
-}
 
 /** Writes, overwrites and deletes, so that trees of several levels come and go. */
 async function churn({ create, put, delete: remove }) {
