@@ -9,9 +9,11 @@ use nacre_syntax::{AtIdentifier, AtUri, CidString, Datetime, Did, Handle, Nsid, 
 
 use crate::{MAX_PARAMS, MAX_QUERY_BYTES, XrpcError, error::shown};
 
-/// The parameters of a request, decoded.
+/// The decoded parameters of a request.
 ///
-/// What a method does not ask for is ignored. What it asks for once must not be given twice.
+/// An empty value counts as absent: many clients send every optional parameter of a method, and
+/// leave the unused ones empty. Unknown parameters are ignored; a parameter that is not a list must
+/// not have two values.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Params<'a> {
     pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
@@ -20,7 +22,7 @@ pub struct Params<'a> {
 impl<'a> Params<'a> {
     /// Decodes a query string, without its question mark: `limit=3&cursor=a%2Fb`.
     ///
-    /// As in HTML forms, `+` is a space, and a name without `=` has the empty value.
+    /// As in HTML forms, `+` is a space, and a name without `=` has an empty value.
     ///
     /// # Errors
     ///
@@ -31,8 +33,8 @@ impl<'a> Params<'a> {
             return Err(XrpcError::invalid_request("Query string is too long"));
         }
         let mut pairs = Vec::new();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            if pairs.len() == MAX_PARAMS {
+        for (count, pair) in query.split('&').filter(|pair| !pair.is_empty()).enumerate() {
+            if count == MAX_PARAMS {
                 return Err(XrpcError::invalid_request("Too many query parameters"));
             }
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -40,23 +42,27 @@ impl<'a> Params<'a> {
                 let name = shown(name);
                 XrpcError::invalid_request(format!("{name} is not percent-encoded UTF-8"))
             };
-            pairs.push((decode(name).ok_or_else(invalid)?, decode(value).ok_or_else(invalid)?));
+            let (name, value) =
+                (decode(name).ok_or_else(invalid)?, decode(value).ok_or_else(invalid)?);
+            if !value.is_empty() {
+                pairs.push((name, value));
+            }
         }
         Ok(Self { pairs })
     }
 
-    /// Returns the values of a parameter that may be repeated, in order.
+    /// Returns the values of a list parameter in order, under its name or `name[]`.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.pairs.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_ref())
+        self.values(move |key| key.strip_suffix("[]").unwrap_or(key) == name)
     }
 
     /// Returns the value of a parameter that may be absent.
     ///
     /// # Errors
     ///
-    /// 400 if it is given more than once.
+    /// 400 if it has more than one value.
     pub fn optional(&self, name: &str) -> Result<Option<&str>, XrpcError> {
-        let mut values = self.all(name);
+        let mut values = self.values(|key| key == name);
         let value = values.next();
         if values.next().is_some() {
             return Err(XrpcError::invalid_request(format!("{name} must be given only once")));
@@ -68,7 +74,7 @@ impl<'a> Params<'a> {
     ///
     /// # Errors
     ///
-    /// 400 if it is absent or given more than once.
+    /// 400 if it is absent or has more than one value.
     pub fn required(&self, name: &str) -> Result<&str, XrpcError> {
         self.optional(name)?.ok_or_else(|| absent(name))
     }
@@ -77,7 +83,7 @@ impl<'a> Params<'a> {
     ///
     /// # Errors
     ///
-    /// 400 if it does not parse or is given more than once.
+    /// 400 if it does not parse or has more than one value.
     pub fn optional_as<T: FromParam>(&self, name: &str) -> Result<Option<T>, XrpcError> {
         let Some(text) = self.optional(name)? else {
             return Ok(None);
@@ -92,7 +98,7 @@ impl<'a> Params<'a> {
     ///
     /// # Errors
     ///
-    /// 400 if it is absent, does not parse, or is given more than once.
+    /// 400 if it is absent, does not parse, or has more than one value.
     pub fn required_as<T: FromParam>(&self, name: &str) -> Result<T, XrpcError> {
         self.optional_as(name)?.ok_or_else(|| absent(name))
     }
@@ -101,7 +107,7 @@ impl<'a> Params<'a> {
     ///
     /// # Errors
     ///
-    /// 400 if it is neither or given more than once.
+    /// 400 if it is neither or has more than one value.
     pub fn boolean(&self, name: &str) -> Result<Option<bool>, XrpcError> {
         self.optional_as(name)
     }
@@ -110,7 +116,7 @@ impl<'a> Params<'a> {
     ///
     /// # Errors
     ///
-    /// 400 if it is not an integer of this range or is given more than once.
+    /// 400 if it is not an integer of this range or has more than one value.
     pub fn integer(
         &self,
         name: &str,
@@ -129,6 +135,11 @@ impl<'a> Params<'a> {
             return Err(XrpcError::invalid_request(message));
         }
         Ok(Some(value))
+    }
+
+    /// Returns the values of the parameters whose names match, in order.
+    fn values(&self, matches: impl Fn(&str) -> bool) -> impl Iterator<Item = &str> {
+        self.pairs.iter().filter(move |(key, _)| matches(key)).map(|(_, value)| value.as_ref())
     }
 }
 

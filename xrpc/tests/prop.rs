@@ -31,7 +31,11 @@ proptest! {
             let query = pairs.iter().map(encoded).collect::<Vec<_>>().join("&");
             let params = Params::parse(&query).unwrap();
             for (name, _) in &pairs {
-                let expected = pairs.iter().filter(|pair| pair.0 == *name).map(|pair| &pair.1);
+                let name = name.strip_suffix("[]").unwrap_or(name);
+                let is_listed = |pair: &&(String, String)| {
+                    pair.0.strip_suffix("[]").unwrap_or(&pair.0) == name && !pair.1.is_empty()
+                };
+                let expected = pairs.iter().filter(is_listed).map(|pair| &pair.1);
                 prop_assert!(params.all(name).eq(expected));
             }
         }
@@ -92,11 +96,35 @@ fn encodings_other_than_utf8_are_refused() {
 fn odd_queries_have_one_reading() {
     let params = Params::parse("&a=1=2&&b&=c&d=%26%3D&").unwrap();
     assert_eq!(params.optional("a"), Ok(Some("1=2")));
-    assert_eq!(params.optional("b"), Ok(Some("")));
+    assert_eq!(params.optional("b"), Ok(None));
     assert_eq!(params.optional(""), Ok(Some("c")));
     assert_eq!(params.optional("d"), Ok(Some("&=")));
     assert_eq!(params.optional("e"), Ok(None));
     assert_eq!(Params::parse(""), Ok(Params::default()));
+}
+
+#[test]
+fn an_empty_value_counts_as_absent() {
+    let query = "limit=&cursor&reverse=&did=&since=&twice=&twice=x&twice=&cids=&cids=a&cids=";
+    let params = Params::parse(query).unwrap();
+    assert_eq!(params.integer("limit", 1..=100), Ok(None));
+    assert_eq!(params.optional("cursor"), Ok(None));
+    assert_eq!(params.boolean("reverse"), Ok(None));
+    assert_eq!(params.optional_as::<nacre_syntax::Tid>("since"), Ok(None));
+    let missing = XrpcError::invalid_request("Params must have the property \"did\"");
+    assert_eq!(params.required("did"), Err(missing.clone()));
+    assert_eq!(params.required_as::<nacre_syntax::Did>("did"), Err(missing));
+    assert_eq!(params.optional("twice"), Ok(Some("x")));
+    assert!(params.all("cids").eq(["a"]));
+}
+
+#[test]
+fn a_list_may_be_spelled_with_brackets() {
+    let params =
+        Params::parse("cids[]=a&cids=b&cids%5B%5D=c&cids[]=&[]=d&limit[]=7&x[]=e").unwrap();
+    assert!(params.all("cids").eq(["a", "b", "c"]));
+    assert!(params.all("x").eq(["e"]));
+    assert_eq!(params.integer("limit", 1..=100), Ok(None), "only lists take brackets");
 }
 
 #[test]
@@ -139,9 +167,11 @@ fn typed_values_are_parsed() {
 fn queries_are_limited_on_both_sides() {
     assert!(Params::parse(&"x".repeat(MAX_QUERY_BYTES)).is_ok());
     assert!(Params::parse(&"x".repeat(MAX_QUERY_BYTES + 1)).is_err());
-    let params = |count: usize| vec!["a"; count].join("&");
+    let params = |count: usize| vec!["a=1"; count].join("&");
     assert_eq!(Params::parse(&params(MAX_PARAMS)).unwrap().all("a").count(), MAX_PARAMS);
     assert!(Params::parse(&params(MAX_PARAMS + 1)).is_err());
+    assert!(Params::parse(&"a=&".repeat(MAX_PARAMS)).is_ok());
+    assert!(Params::parse(&"a=&".repeat(MAX_PARAMS + 1)).is_err());
 }
 
 #[test]

@@ -108,8 +108,8 @@ impl FromParams for ListRepos {
         params.integer("limit", 1..=1_000)?;
         // One page holds them all, so that no cursor was ever handed out.
         match params.optional("cursor")? {
-            Some(cursor) if !cursor.is_empty() => Err(invalid("Malformed cursor")),
-            _ => Ok(Self),
+            Some(_) => Err(invalid("Malformed cursor")),
+            None => Ok(Self),
         }
     }
 }
