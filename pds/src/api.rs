@@ -22,6 +22,7 @@ use serde::de::DeserializeOwned;
 
 use crate::blobs::{Download, Upload};
 use crate::body::{Body, BodyError, Response};
+use crate::coding::Coding;
 use crate::front;
 use crate::host::SqlError;
 use crate::pds::{Reply, Subscription};
@@ -98,11 +99,16 @@ impl<T: JsonInput> Input for Json<T> {
     async fn read(call: &mut Call) -> Result<Self, Failure> {
         nacre_xrpc::expect_json(call.body_state()?, call.header(&header::CONTENT_TYPE))?;
         let body = take(&mut call.body).collect(T::MAX_BYTES).await?;
+        // A body whose length was not announced may turn out to be empty.
+        if body.is_empty() {
+            nacre_xrpc::expect_json(BodyState::Empty, None)?;
+        }
+        let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&body);
         // Derived parsers take an array for the fields of an object, in order.
         if body.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
             return Err(invalid("Input must be an object").into());
         }
-        let parsed = serde_json::from_slice(&body);
+        let parsed = serde_json::from_slice(body);
         parsed.map(Self).map_err(|error| {
             invalid(format!("Invalid input: {}", shown(&error.to_string()))).into()
         })
@@ -127,10 +133,21 @@ impl Call {
     pub(crate) fn body_state(&self) -> Result<BodyState, XrpcError> {
         let length = nacre_xrpc::content_length(self.header(&header::CONTENT_LENGTH))?;
         Ok(match self.body {
-            Body::Empty => BodyState::Missing,
             _ if length == Some(0) => BodyState::Empty,
+            Body::Empty => BodyState::Missing,
             _ => BodyState::Present,
         })
+    }
+
+    /// Undoes the `Content-Encoding` of the body, if there is a body.
+    ///
+    /// The encoded bytes are decoded as they are read, so limits count decoded bytes.
+    pub(crate) fn decode_body(&mut self) -> Result<(), XrpcError> {
+        if self.body_state()? == BodyState::Present {
+            let coding = Coding::from_headers(&self.parts.headers)?;
+            self.body = take(&mut self.body).decoded(coding);
+        }
+        Ok(())
     }
 }
 
@@ -237,11 +254,14 @@ impl<E: Error + 'static> From<nacre_mst::TreeError<E>> for Failure {
 impl From<BodyError> for Failure {
     fn from(error: BodyError) -> Self {
         match error {
+            BodyError::Coding => invalid("unable to decode the request body").into(),
             BodyError::TooLarge(_) => XrpcError::payload_too_large().into(),
             BodyError::Interrupted(_) => invalid("The request body ended early").into(),
         }
     }
 }
 
+/// U+FEFF in UTF-8, which some programs put before JSON.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const CAR: &str = "application/vnd.ipld.car";
 pub(crate) const JSON: &str = "application/json; charset=utf-8";

@@ -13,7 +13,7 @@ use nacre_xrpc::XrpcError;
 use serde_json::json;
 
 pub use self::download::Download;
-pub use self::upload::{Coding, Intake, Received, Upload, UploadError, raw_cid, sniff};
+pub use self::upload::{Intake, Received, Upload, UploadError, raw_cid, sniff};
 pub(crate) use self::upload::{UNKNOWN_TYPE, is_mime_type};
 use crate::Pds;
 use crate::api::{self, Call, Failure};
@@ -36,7 +36,6 @@ impl Pds {
     pub fn refuse_blob(&self, upload: &Upload, error: UploadError) -> Response {
         let failure = match error {
             UploadError::Body(error) => error.into(),
-            UploadError::Coding => api::invalid("unable to decode the request body").into(),
             UploadError::Store(_) => Failure::fault(error),
             UploadError::TooLarge(_) => XrpcError::payload_too_large().into(),
         };

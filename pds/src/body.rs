@@ -2,9 +2,12 @@
 
 use core::fmt;
 use core::future::poll_fn;
+use core::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use futures_core::stream::LocalBoxStream;
+
+use crate::coding::{Coding, Decoded};
 
 /// A request as a host hands it over.
 pub type Request = http::Request<Body>;
@@ -28,6 +31,9 @@ pub enum Body {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BodyError {
+    /// The bytes are not encoded as the request's `Content-Encoding` says.
+    #[error("the body does not match its Content-Encoding")]
+    Coding,
     /// The other side went away or broke the framing.
     #[error("the body ended early: {0}")]
     Interrupted(String),
@@ -37,16 +43,36 @@ pub enum BodyError {
 }
 
 impl Body {
+    /// Returns the body with its `Content-Encoding` undone, as a stream of pieces of up to 64 KiB.
+    ///
+    /// Reading it fails with [`BodyError::Coding`] if the bytes are not so encoded.
+    #[must_use]
+    pub fn decoded(self, coding: Coding) -> Self {
+        match (self, coding) {
+            (body, Coding::Identity) => body,
+            (Self::Empty, _) => Self::Empty,
+            (body, _) => Self::Stream(Box::pin(Decoded::new(body, coding))),
+        }
+    }
+
     /// Reads the next piece of the body, of the sender's choosing; `None` at its end.
     pub async fn next_piece(&mut self) -> Option<Result<Bytes, BodyError>> {
+        poll_fn(|context| self.poll_piece(context)).await
+    }
+
+    /// Polls for the next piece of the body; `None` at its end.
+    pub fn poll_piece(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, BodyError>>> {
         match self {
-            Self::Empty => None,
+            Self::Empty => Poll::Ready(None),
             Self::Bytes(bytes) => {
                 let bytes = core::mem::take(bytes);
                 *self = Self::Empty;
-                Some(Ok(bytes))
+                Poll::Ready(Some(Ok(bytes)))
             }
-            Self::Stream(stream) => poll_fn(|context| stream.as_mut().poll_next(context)).await,
+            Self::Stream(stream) => stream.as_mut().poll_next(context),
         }
     }
 

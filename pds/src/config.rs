@@ -36,7 +36,7 @@ pub struct Config {
     pub event_retention_hours: u32,
     /// How much is kept of events, in mebibytes (`EVENT_RETENTION_MIB`).
     pub event_retention_mib: u32,
-    /// The most bytes that a blob may have (`BLOB_UPLOAD_LIMIT`).
+    /// The most bytes that a blob may have: `BLOB_UPLOAD_LIMIT`, or `BODY_LIMIT_MB` if that is less.
     pub blob_upload_limit: u64,
     /// Whether a repository can be imported (`ACCEPT_IMPORTS`).
     pub accept_imports: bool,
@@ -162,12 +162,7 @@ impl Config {
             relays,
             initial_active: is_true(&var, "INITIAL_ACTIVE")?,
             accept_imports: is_true(&var, "ACCEPT_IMPORTS")?,
-            blob_upload_limit: match var("BLOB_UPLOAD_LIMIT").filter(|text| !text.is_empty()) {
-                None => DEFAULT_BLOB_BYTES,
-                Some(text) => blob_upload_limit(&text).ok_or_else(|| {
-                    malformed("BLOB_UPLOAD_LIMIT", "is not a number of bytes, up to five billion")
-                })?,
-            },
+            blob_upload_limit: blob_upload_limit(&var)?,
             event_retention_hours: number(&var, "EVENT_RETENTION_HOURS", DEFAULT_HOURS)?,
             event_retention_mib: number(&var, "EVENT_RETENTION_MIB", DEFAULT_MIB)?,
             jwt_secret: required(&var, "JWT_SECRET", SHORT, Secret::parse)?,
@@ -343,8 +338,27 @@ fn malformed(name: &'static str, problem: &str) -> ConfigError {
     ConfigError { name, problem: problem.to_owned() }
 }
 
-fn blob_upload_limit(text: &str) -> Option<u64> {
-    text.parse().ok().filter(|limit| (1..=MOST_BLOB_BYTES).contains(limit))
+/// Reads the smaller of the limit on blobs and the limit on request bodies in front of the server.
+fn blob_upload_limit(var: &impl Fn(&str) -> Option<String>) -> Result<u64, ConfigError> {
+    let within = |name, most, problem| match var(name).filter(|text| !text.is_empty()) {
+        None => Ok(None),
+        Some(text) => match text.parse().ok().filter(|number| (1..=most).contains(number)) {
+            Some(number) => Ok(Some(number)),
+            None => Err(malformed(name, problem)),
+        },
+    };
+    let blobs = within(
+        "BLOB_UPLOAD_LIMIT",
+        MOST_BLOB_BYTES,
+        "is not a number of bytes, up to five billion",
+    )?;
+    let bodies = within(
+        "BODY_LIMIT_MB",
+        MOST_BLOB_BYTES / BYTES_PER_MB,
+        "is not a number of megabytes, up to five thousand",
+    )?;
+    let bodies = bodies.map_or(u64::MAX, |megabytes: u64| megabytes.saturating_mul(BYTES_PER_MB));
+    Ok(blobs.unwrap_or(DEFAULT_BLOB_BYTES).min(bodies))
 }
 
 /// Accepts a DNS name, or a name of this machine with an optional port; returns it in lower case.
@@ -377,6 +391,7 @@ const JURISDICTIONS: [&str; 2] = ["eu", "fedramp"];
 const HINTS: [&str; 9] = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"];
 /// As much as Cloudflare lets a request bring to a Worker of most accounts, and a little more.
 const DEFAULT_BLOB_BYTES: u64 = 100 * 1024 * 1024;
+const BYTES_PER_MB: u64 = 1_000_000;
 /// What R2 takes as one object.
 const MOST_BLOB_BYTES: u64 = 5_000_000_000;
 /// As long as relays give a host that they cannot reach.

@@ -6,6 +6,7 @@ mod api;
 mod auth;
 pub mod blobs;
 pub mod body;
+pub mod coding;
 pub mod config;
 #[cfg(feature = "dev")]
 pub mod dev;

@@ -91,6 +91,8 @@ routes! {
     "com.atproto.sync.getRepoStatus" Query Public => sync::status::get_repo_status;
     "com.atproto.sync.listBlobs" Query Visitor => sync::blob::list_blobs;
     "com.atproto.sync.listRepos" Query Public => sync::status::list_repos;
+    "com.atproto.sync.notifyOfUpdate" Procedure Public => sync::crawl::notify_of_update;
+    "com.atproto.sync.requestCrawl" Procedure Public => sync::crawl::request_crawl;
     "com.atproto.sync.subscribeRepos" Subscription Public => sync::subscribe::subscribe_repos;
 }
 
@@ -101,6 +103,7 @@ async fn serve<A: Access, I: Input, O: Output>(
     handler: impl AsyncFn(&Pds, A, I) -> Result<O, Failure>,
 ) -> Result<Reply, Failure> {
     A::admit(pds, &call)?;
+    call.decode_body()?;
     let input = I::read(&mut call).await?;
     // While the body came in, the session may have ended.
     let caller = A::admit(pds, &call)?;
@@ -145,6 +148,8 @@ mod tests {
             "com.atproto.sync.getRepoStatus",
             "com.atproto.sync.listBlobs",
             "com.atproto.sync.listRepos",
+            "com.atproto.sync.notifyOfUpdate",
+            "com.atproto.sync.requestCrawl",
             "com.atproto.sync.subscribeRepos",
         ];
         assert_eq!(open, expected);

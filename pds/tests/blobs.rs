@@ -298,9 +298,33 @@ fn uploads_are_refused_before_they_are_read() {
     assert_eq!(answer.status, 415);
     let answer = send(&|headers| drop(headers.remove("authorization")));
     assert_eq!(answer.status, 401);
-    let answer = send(&|headers| drop(headers.insert("content-length", 0.into())));
-    answer.refuses(400, "InvalidRequest", "A request body is expected but none was provided");
     assert_eq!(client.row_counts()["blob"], 0);
+}
+
+#[test]
+fn an_empty_upload_is_a_blob_of_no_bytes() {
+    let client = Client::new();
+    let send = |body: Body, length: Option<u64>| {
+        let path = "/xrpc/com.atproto.repo.uploadBlob";
+        let mut request = request("POST", path, Some(&client.access), body);
+        let headers = request.headers_mut();
+        headers.insert("content-type", "text/plain".parse().unwrap());
+        length.map(|length| headers.insert("content-length", length.into()));
+        client.send(request)
+    };
+    let answer = send(Body::Empty, None);
+    answer.refuses(400, "InvalidRequest", "A request body is expected but none was provided");
+    let announced = send(Body::Empty, Some(0)).json(200)["blob"].clone();
+    let streamed = send(client::cars::pieces(b"", 1, None), None).json(200)["blob"].clone();
+    assert_eq!(announced, streamed);
+    assert_eq!((&announced["size"], &announced["mimeType"]), (&json!(0), &json!("text/plain")));
+    write(&client, "a", &[&announced]);
+    assert_eq!(listed(&client, ""), [cid(&announced)]);
+    let answer = get(&client, &announced);
+    assert_eq!((answer.status, answer.body.len()), (200, 0));
+    assert_eq!(answer.headers["content-length"], "0");
+    assert_eq!(answer.headers["content-type"], "text/plain");
+    client::verify(&client);
 }
 
 #[test]

@@ -42,6 +42,25 @@ fn each_required_variable_is_named_when_it_is_missing_or_empty() {
 }
 
 #[test]
+fn a_blob_is_limited_by_what_a_request_may_bring() {
+    let limit = |limit: &str, megabytes: &str| {
+        let vars = vars();
+        let var = |asked: &str| match asked {
+            "BLOB_UPLOAD_LIMIT" => Some(limit.to_owned()),
+            "BODY_LIMIT_MB" => Some(megabytes.to_owned()),
+            _ => vars.iter().find(|(known, _)| *known == asked).map(|(_, value)| value.clone()),
+        };
+        Config::from_vars(var).unwrap().blob_upload_limit
+    };
+    assert_eq!(limit("", ""), 104_857_600);
+    assert_eq!(limit("", "100"), 100_000_000);
+    assert_eq!(limit("", "500"), 104_857_600);
+    assert_eq!(limit("1000", "100"), 1_000);
+    assert_eq!(limit("5000000000", "500"), 500_000_000);
+    assert_eq!(limit("5000000000", "5000"), 5_000_000_000);
+}
+
+#[test]
 fn each_malformed_variable_is_named_and_its_value_is_not_shown() {
     for (name, values) in [
         (
@@ -58,6 +77,7 @@ fn each_malformed_variable_is_named_and_its_value_is_not_shown() {
         ("INITIAL_ACTIVE", &["yes", "1", "TRUE"]),
         ("ACCEPT_IMPORTS", &["yes", "0"]),
         ("BLOB_UPLOAD_LIMIT", &["0", "-1", "100 MiB", "5000000001"]),
+        ("BODY_LIMIT_MB", &["0", "-1", "100 MB", "5001"]),
         ("RELAYS", &[",", "hub", "ftp://relay.example.net", "https://relay.example.net/path"]),
         ("EVENT_RETENTION_HOURS", &["0", "-1", "a day", "10001"]),
         ("EVENT_RETENTION_MIB", &["0", "-1", "1 GiB", "10001"]),

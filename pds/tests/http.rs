@@ -63,6 +63,54 @@ fn a_parameter_that_is_missing_or_bad_is_named() {
 }
 
 #[test]
+fn an_empty_parameter_counts_as_absent() {
+    let client = Client::new();
+    for number in 0..3 {
+        client.create(NOTE, &format!("k{number}"), a_note("x")).json(200);
+    }
+    let list = format!("collection={NOTE}&cursor=&limit=50&repo={DID}&reverse=false");
+    let page = client.query("com.atproto.repo.listRecords", &format!("{list}&rkeyEnd=&rkeyStart="));
+    assert_eq!(page.json(200)["records"].as_array().unwrap().len(), 3);
+    let whole = client.query("com.atproto.sync.getRepo", &format!("did={DID}&since="));
+    assert_eq!((whole.status, whole.body), (200, client.export()));
+    let missing = client.query("com.atproto.sync.getRepo", "did=");
+    missing.refuses(400, "InvalidRequest", r#"Params must have the property "did""#);
+    let cid = client.head().0;
+    for spelled in ["cids", "cids[]", "cids%5B%5D"] {
+        let params = format!("did={DID}&{spelled}={cid}&cids=");
+        assert_eq!(client.query("com.atproto.sync.getBlocks", &params).status, 200, "{spelled}");
+    }
+    client.ask("cursor=");
+    client.ask("cursor");
+}
+
+#[test]
+fn the_server_describes_its_limit_on_blobs() {
+    let client = Client::new();
+    let described = client.get("/xrpc/com.atproto.server.describeServer").json(200);
+    assert_eq!(described["blobUploadLimit"], 104_857_600);
+}
+
+#[test]
+fn a_request_to_crawl_is_accepted_and_changes_nothing() {
+    let client = Client::new();
+    let (head, rows) = (client.head(), client.row_counts());
+    for method in ["com.atproto.sync.requestCrawl", "com.atproto.sync.notifyOfUpdate"] {
+        let answer = client.post_as(None, method, &json!({ "hostname": "pds.example.com" }));
+        assert_eq!((answer.status, answer.body.len()), (200, 0));
+        client.post(method, &json!({ "hostname": "a", "unknown": 1 }));
+        for input in [json!({}), json!({ "hostname": 1 }), json!({ "hostname": null }), json!([])] {
+            assert_eq!(client.post_as(None, method, &input).status, 400, "{input}");
+        }
+        let nothing = client.send(request("POST", &format!("/xrpc/{method}"), None, Body::Empty));
+        assert_eq!(nothing.status, 400);
+        let long = json!({ "hostname": "x".repeat(10_000) });
+        assert_eq!(client.post_as(None, method, &long).status, 413);
+    }
+    assert_eq!((client.head(), client.row_counts()), (head, rows));
+}
+
+#[test]
 fn other_accounts_are_not_here() {
     let client = Client::new();
     let other = "did:plc:ewvi7nxzyoun6zhxrhs64oiz";

@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use cid::Cid;
-use flate2::write::GzDecoder;
 use futures_core::future::LocalBoxFuture;
-use nacre_pds::blobs::{Coding, Intake, Received, Upload, UploadError};
+use nacre_pds::blobs::{Intake, Received, Upload, UploadError};
 use nacre_pds::body::{Body, BodyError};
 use nacre_pds::host::{Blobs, BlobsError};
 use tokio::task::spawn_blocking;
@@ -61,25 +60,9 @@ impl BlobFolder {
         let mut unfinished = Unfinished::new(&self.path)?;
         let file = File::options().write(true).create_new(true).open(&unfinished.path);
         let mut sink = Sink { file: file.map_err(stored)?, intake: upload.intake() };
-        let mut decoder = (upload.coding == Coding::Gzip).then(|| GzDecoder::new(Vec::new()));
         let mut body = upload.take_body();
         while let Some(piece) = body.next_piece().await {
-            let piece = piece.map_err(UploadError::Body)?;
-            match &mut decoder {
-                None => sink.take(&piece)?,
-                // A piece of the body at a time, as what it holds may be a thousand times as much.
-                Some(decoder) => {
-                    for part in piece.chunks(PACKED_BYTES) {
-                        decoder.write_all(part).map_err(|_| UploadError::Coding)?;
-                        sink.take(decoder.get_ref())?;
-                        decoder.get_mut().clear();
-                    }
-                }
-            }
-        }
-        if let Some(decoder) = decoder {
-            let rest = decoder.finish().map_err(|_| UploadError::Coding)?;
-            sink.take(&rest)?;
+            sink.take(&piece.map_err(UploadError::Body)?)?;
         }
         let received = sink.intake.finish();
         let (file, folder) = (sink.file, self.path.clone());
@@ -228,8 +211,6 @@ fn failed(error: &io::Error) -> BlobsError {
 const UNFINISHED: &str = ".unfinished-";
 /// How much is read of a file at once.
 const PIECE_BYTES: usize = 64 * 1024;
-/// How much of a packed body is unpacked at once.
-const PACKED_BYTES: usize = 4 * 1024;
 /// How many blobs are listed at once.
 const MAX_LISTED: usize = 1_000;
 

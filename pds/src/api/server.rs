@@ -16,6 +16,7 @@ pub(crate) struct Description {
     did: String,
     available_user_domains: [&'static str; 0],
     invite_code_required: bool,
+    blob_upload_limit: u64,
     links: Links,
     contact: Contact,
 }
@@ -37,6 +38,7 @@ pub(crate) async fn describe_server(
         did: pds.config.identity.service_did(),
         available_user_domains: [],
         invite_code_required: true,
+        blob_upload_limit: pds.config.blob_upload_limit,
         links: Links {},
         contact: Contact {},
     }))

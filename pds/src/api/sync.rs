@@ -2,6 +2,7 @@
 
 pub(crate) mod blob;
 pub(crate) mod blocks;
+pub(crate) mod crawl;
 pub(crate) mod export;
 pub(crate) mod status;
 pub(crate) mod subscribe;

@@ -4,7 +4,7 @@ use core::mem;
 
 use cid::Cid;
 use http::header;
-use nacre_xrpc::{Body as BodyState, Params, XrpcError, expect_type};
+use nacre_xrpc::{Params, XrpcError, expect_type};
 use serde::Serialize;
 
 use crate::Pds;
@@ -66,11 +66,7 @@ pub(crate) async fn list_missing_blobs(
 
 impl Input for Blob {
     async fn read(call: &mut Call) -> Result<Self, Failure> {
-        let state = match call.body_state()? {
-            BodyState::Empty => BodyState::Missing,
-            state => state,
-        };
-        expect_type(state, call.header(&header::CONTENT_TYPE), "*/*")?;
+        expect_type(call.body_state()?, call.header(&header::CONTENT_TYPE), "*/*")?;
         let body = mem::take(&mut call.body);
         Ok(Self(Call { parts: call.parts.clone(), body, peer: call.peer }))
     }
