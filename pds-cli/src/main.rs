@@ -40,7 +40,8 @@ enum Command {
     ///
     /// Reads PDS_HOSTNAME, DID, HANDLE, SIGNING_KEY, SIGNING_KEY_PUBLIC, JWT_SECRET, AUTH_TOKEN and
     /// PASSWORD_HASH, as `pds vars` prints them, and optionally INITIAL_ACTIVE,
-    /// ACCEPT_IMPORTS, BLOB_UPLOAD_LIMIT, RELAYS, EVENT_RETENTION_HOURS and EVENT_RETENTION_MIB.
+    /// ACCEPT_IMPORTS, BLOB_UPLOAD_LIMIT, BODY_LIMIT_MB (where a proxy limits requests), RELAYS,
+    /// EVENT_RETENTION_HOURS and EVENT_RETENTION_MIB.
     Serve(serve::Args),
     /// Print the variables of a new account, for `pds serve` or another host
     Vars(account::Args),

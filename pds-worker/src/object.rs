@@ -131,7 +131,10 @@ impl AccountDurableObject {
         if let Some(pds) = self.pds.get() {
             return Ok(Rc::clone(pds));
         }
-        let config = Config::from_vars(|name| Vars(self.env.as_ref()).text(name))?;
+        let config = Config::from_vars(|name| {
+            let text = Vars(self.env.as_ref()).text(name).filter(|text| !text.is_empty());
+            text.or_else(|| (name == "BODY_LIMIT_MB").then(|| BODY_LIMIT_MB.to_owned()))
+        })?;
         let pds = Rc::new(Pds::open(self.host()?, config)?);
         Ok(Rc::clone(self.pds.get_or_init(|| pds)))
     }
@@ -174,5 +177,9 @@ pub(crate) fn is_upgrade(request: &web_sys::Request) -> bool {
     upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
 }
 
+/// The largest request that Cloudflare passes on to a Worker on the Free and Pro plans.
+///
+/// <https://developers.cloudflare.com/workers/platform/limits/#request-limits>
+const BODY_LIMIT_MB: &str = "100";
 /// The code of a connection that has done what it was for.
 const NORMAL_CLOSURE: u16 = 1000;

@@ -6,6 +6,7 @@
 mod alarm;
 mod blobs;
 mod body;
+mod compress;
 mod gate;
 mod http;
 mod patience;

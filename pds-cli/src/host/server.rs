@@ -2,7 +2,9 @@
 
 use alloc::rc::Rc;
 use alloc::sync::Arc;
+use core::cell::Cell;
 use core::convert::Infallible;
+use core::future::pending;
 use core::net::IpAddr;
 use core::pin::pin;
 use core::time::Duration;
@@ -12,7 +14,7 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue,
     SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use http::{Request, StatusCode};
+use http::{Request, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,7 +24,8 @@ use nacre_pds::blobs::{Download, Upload};
 use nacre_pds::body::{Body, Response};
 use nacre_pds::host::Sockets as _;
 use nacre_pds::{Pds, Reply, Subscription};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::select;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::spawn_local;
@@ -31,6 +34,7 @@ use tokio::time::{sleep, timeout};
 use super::alarm::ProcessAlarm;
 use super::blobs::BlobFolder;
 use super::body::{Outgoing, incoming};
+use super::compress::Accepts;
 use super::gate::Gate;
 use super::patience::Patient;
 use super::peer::Clients;
@@ -91,6 +95,8 @@ impl Server {
             let place = Rc::new(place.expect("nothing closes the semaphore"));
             match listener.accept().await {
                 Ok((stream, peer)) => {
+                    // Responses are written whole; waiting for more would only delay them.
+                    let _ = stream.set_nodelay(true);
                     spawn_local(Rc::clone(&self).connection(stream, peer.ip(), place));
                 }
                 Err(error) => {
@@ -112,25 +118,37 @@ impl Server {
         }
     }
 
-    async fn connection(self: Rc<Self>, stream: TcpStream, peer: IpAddr, place: Place) {
-        // Answers are written whole; waiting for more would only delay them.
-        let _ = stream.set_nodelay(true);
+    /// Serves a connection: its first request must arrive soon, and later ones may take longer, as
+    /// proxies keep idle connections for a minute or two.
+    async fn connection<S>(self: Rc<Self>, stream: S, peer: IpAddr, place: Place)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let mut stop = self.stop.subscribe();
+        let was_used = Cell::new(false);
         let service = service_fn(|request| {
+            was_used.set(true);
             let answer = Rc::clone(&self).answer(request, peer, Rc::clone(&place));
             async { Ok::<_, Infallible>(answer.await.map(Outgoing)) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_PATIENCE)
+            .header_read_timeout(IDLE_TIMEOUT.saturating_add(IDLE_GRACE))
             .max_buf_size(MAX_HEAD_BYTES)
             .max_headers(MAX_HEADERS)
             .serve_connection(TokioIo::new(Patient::new(stream)), service)
             .with_upgrades();
         let mut connection = pin!(connection);
+        let unused = async {
+            sleep(FIRST_HEAD_TIMEOUT).await;
+            if was_used.get() {
+                pending::<()>().await;
+            }
+        };
         // What goes wrong with a connection is its client's business.
         select! {
             _ = connection.as_mut() => return,
+            () = unused => return,
             _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
         }
         let _ = connection.await;
@@ -144,6 +162,8 @@ impl Server {
     ) -> Response {
         let handshake = Handshake::read(&request);
         let upgraded = upgrade::on(&mut request);
+        let accepts = Accepts::of(request.method(), request.headers());
+        let is_kept_alive = is_kept_alive(&request);
         let client = self.clients.address(peer, request.headers());
         let request = request.map(incoming);
         let (server, held) = (Rc::clone(&self), Rc::clone(&place));
@@ -152,7 +172,7 @@ impl Server {
         let answered = spawn_local(async move {
             let _held = held;
             let answer = match server.pds.handle(request, Some(client)).await {
-                Reply::Response(response) => Answer::Response(response),
+                Reply::Response(response) => Answer::Response(accepts.compress(response).await),
                 Reply::Download(download) => Answer::Response(server.send(download).await),
                 Reply::Upload(upload) => Answer::Response(server.receive(upload).await),
                 Reply::Upgrade(subscription) => Answer::Upgrade(subscription),
@@ -162,7 +182,15 @@ impl Server {
             answer
         });
         match answered.await {
-            Ok(Answer::Response(response)) => response,
+            Ok(Answer::Response(mut response)) => {
+                if is_kept_alive && !*self.stop.borrow() {
+                    let announced = format!("timeout={}", IDLE_TIMEOUT.as_secs());
+                    if let Ok(announced) = HeaderValue::try_from(announced) {
+                        response.headers_mut().insert(KEEP_ALIVE, announced);
+                    }
+                }
+                response
+            }
             Ok(Answer::Upgrade(subscription)) => match handshake {
                 Ok(handshake) => self.upgrade(handshake, upgraded, subscription, place),
                 Err(error) => refuse(error),
@@ -230,6 +258,14 @@ impl Server {
     }
 }
 
+/// Tells whether the connection goes on after a request.
+fn is_kept_alive(request: &Request<Incoming>) -> bool {
+    let values = request.headers().get_all(CONNECTION).iter();
+    let mut options = values.filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
+    request.version() == Version::HTTP_11
+        && !options.any(|option| option.trim().eq_ignore_ascii_case("close"))
+}
+
 /// Answers a request that a WebSocket was expected of.
 fn refuse(why: HandshakeError) -> Response {
     if why == HandshakeError::Key {
@@ -272,8 +308,14 @@ const MAX_CONNECTIONS: u16 = 512;
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// The most headers of a request.
 const MAX_HEADERS: usize = 100;
-/// How long a client may take to send a request's headers, and a connection may idle.
-const HEAD_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a client may take to send the headers of its first request.
+const FIRST_HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection may be idle between requests, as clients are told. A proxy that keeps it
+/// for longer than the server does loses the request that it sends just then.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+/// For requests that are on their way when that time is over.
+const IDLE_GRACE: Duration = Duration::from_secs(5);
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 /// How long to wait after the system refused to accept a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long requests may take to finish when the server stops; Docker waits for ten seconds.
@@ -290,8 +332,10 @@ mod tests {
     use nacre_pds::config::{Config, new_account};
     use nacre_pds::host::{Clock, Host};
     use nacre_pds::sqlite::Sqlite;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio::net::TcpStream;
     use tokio::task::{LocalSet, yield_now};
+    use tokio::time::Instant;
 
     use super::super::gate::tests::TestLog;
     use super::super::http::HttpClient;
@@ -393,6 +437,50 @@ mod tests {
         let serving = LocalSet::new();
         serving.spawn_local(server.accept(listener));
         serving.run_until(clients).await;
+    }
+
+    /// Serves one connection, to whose client end `client` speaks.
+    async fn with_connection<F: Future>(client: impl FnOnce(DuplexStream) -> F) -> F::Output {
+        let Running { server, .. } = open().await;
+        let (ours, theirs) = duplex(64 * 1024);
+        let place = Rc::new(Arc::clone(&server.places).acquire_owned().await.unwrap());
+        let serving = LocalSet::new();
+        serving.spawn_local(server.connection(ours, IpAddr::from([192, 0, 2, 1]), place));
+        serving.run_until(client(theirs)).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_without_a_request_is_closed_after_30_seconds() {
+        for begun in ["", "GET / HT"] {
+            let started = Instant::now();
+            let answer = with_connection(|mut client| async move {
+                client.write_all(begun.as_bytes()).await.unwrap();
+                let mut answer = Vec::new();
+                client.read_to_end(&mut answer).await.map(|_| answer)
+            });
+            assert_eq!(answer.await.unwrap(), b"");
+            let waited = started.elapsed();
+            assert!((FIRST_HEAD_TIMEOUT..IDLE_TIMEOUT).contains(&waited), "{waited:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_takes_requests_for_as_long_as_announced() {
+        let request = b"GET /xrpc/_health HTTP/1.1\r\nhost: localhost\r\n\r\n";
+        let answer = with_connection(|mut client| async move {
+            for _ in 0..3 {
+                client.write_all(request).await.unwrap();
+                let mut answer = vec![0; 4_096];
+                let count = client.read(&mut answer).await.unwrap();
+                let answer = String::from_utf8_lossy(&answer[..count]).into_owned();
+                assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+                assert!(answer.contains("keep-alive: timeout=90"), "{answer}");
+                sleep(IDLE_TIMEOUT).await;
+            }
+            let mut rest = Vec::new();
+            client.read_to_end(&mut rest).await.map(|_| rest)
+        });
+        assert_eq!(answer.await.unwrap(), b"", "and is closed in the end");
     }
 
     #[tokio::test]
