@@ -10,7 +10,7 @@ import { readCar, verifyProofs, verifyRepoCar } from "@atproto/repo";
 
 import { Caller, refused, write } from "./cases.mjs";
 import { onEachHost } from "./hosts.mjs";
-import { activate, deactivate, exportRepo, latestCommit, send } from "./xrpc.mjs";
+import { activate, deactivate, exportRepo, latestCommit, procedure, send } from "./xrpc.mjs";
 
 onEachHost("cases of blobs", (server) => {
 	const owner = new Caller(server);
@@ -256,6 +256,18 @@ onEachHost("cases of sync", (server) => {
 		assert.deepEqual([car.roots, car.blocks.cids().map(String)], [[], [cid]]);
 		const answer = await owner.sync("getBlocks", { cids: RAW });
 		refused(answer, 400, "InvalidRequest", `Could not find cids: ${RAW}`);
+	});
+});
+
+onEachHost("cases of relays", (server) => {
+	test("13.10 a request to crawl is accepted, and nothing follows", async () => {
+		for (const method of ["requestCrawl", "notifyOfUpdate"]) {
+			const ask = (input) => procedure(server(), `com.atproto.sync.${method}`, input);
+			assert.equal((await ask({ hostname: "pds.example.com" })).status, 200);
+			for (const input of [undefined, {}, { hostname: 1 }, []]) {
+				assert.equal((await ask(input)).status, 400);
+			}
+		}
 	});
 });
 

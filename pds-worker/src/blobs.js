@@ -1,5 +1,5 @@
-// The bytes of blobs, between clients and R2. They neither enter wasm, whose memory never shrinks,
-// nor pass through the account's object, which has one thread; what they mean is decided there.
+// The bytes of blobs, between clients and R2. They do not pass through the account's object, which
+// has one thread. Only encoded uploads enter wasm, whose memory never shrinks, in small pieces.
 
 // Receives a blob: asks the account whether it may come, stores it while it is hashed, and tells
 // the account of it. `ask` sends the account a word about this upload and returns its response;
@@ -9,11 +9,11 @@ export async function upload(request, bucket, ask, known) {
 	if (!begun.headers.has(UPLOAD)) {
 		return begun;
 	}
-	const { folder, gzip, limit } = await begun.json();
+	const { folder, coding, limit } = await begun.json();
 	const blob = new Incoming(bucket, folder, limit);
 	try {
-		const body = gzip ? unpacked(request.body) : request.body;
-		await blob.take(body);
+		const body = pieces(request.body);
+		await blob.take(coding === "identity" ? body : decoded(body, known.decoder(coding)));
 		const declared = request.headers.get("content-type") ?? "";
 		const cid = known.rawCid(await blob.digest());
 		await blob.keep(`${folder}/${cid}`);
@@ -87,20 +87,14 @@ class Incoming {
 		this.#limit = limit;
 	}
 
-	async take(body) {
-		const reader = body.getReader();
-		for (;;) {
-			const { done, value } = await reader.read().catch((error) => {
-				throw error instanceof Failure ? error : new Failure("body");
-			});
-			if (done) return;
-			this.size += value.byteLength;
+	async take(pieces) {
+		for await (const piece of pieces) {
+			this.size += piece.byteLength;
 			if (this.size > this.#limit) {
-				reader.cancel().catch(() => {});
 				throw new Failure("large");
 			}
-			await this.#writer.write(value);
-			await this.#fill(value);
+			await this.#writer.write(piece);
+			await this.#fill(piece);
 		}
 	}
 
@@ -176,23 +170,51 @@ class Incoming {
 	}
 }
 
-// Returns what a body packed with gzip holds.
-function unpacked(body) {
-	const broken = () => {
-		throw new Failure("coding");
-	};
-	const stream = body.pipeThrough(new DecompressionStream("gzip"));
-	const reader = stream.getReader();
-	return new ReadableStream({
-		async pull(controller) {
-			const { done, value } = await reader.read().catch(broken);
-			if (done) controller.close();
-			else controller.enqueue(value);
-		},
-		cancel: (reason) => reader.cancel(reason),
-	});
+// Yields the pieces of a body; one of no bytes may be `null`.
+async function* pieces(body) {
+	if (!body) return;
+	const reader = body.getReader();
+	try {
+		for (;;) {
+			const { done, value } = await reader.read().catch(() => {
+				throw new Failure("body");
+			});
+			if (done) return;
+			yield value;
+		}
+	} finally {
+		reader.cancel().catch(() => {});
+	}
 }
 
+// Yields the decoded pieces of an encoded body.
+async function* decoded(encoded, decoder) {
+	try {
+		for await (const piece of encoded) {
+			for (let at = 0; at < piece.byteLength; at += ENCODED_BYTES) {
+				decoder.push(piece.subarray(at, at + ENCODED_BYTES));
+				yield* pulled(decoder);
+			}
+		}
+		decoder.finish();
+		yield* pulled(decoder);
+	} finally {
+		decoder.free();
+	}
+}
+
+// Yields what a decoder has decoded so far.
+function* pulled(decoder) {
+	for (;;) {
+		const piece = decoder.pull();
+		if (piece === undefined) return;
+		if (piece === null) throw new Failure("coding");
+		yield piece;
+	}
+}
+
+// The most encoded bytes that are copied into wasm at a time.
+const ENCODED_BYTES = 64 * 1024;
 // The least that R2 takes as a part that is not the last.
 const PART_BYTES = 5 * 1024 * 1024;
 // How many of the first bytes tell what a blob is.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use cid::Cid;
 use futures_core::future::LocalBoxFuture;
 use nacre_pds::Pds;
-use nacre_pds::blobs::{Coding, Download, Received, Upload, UploadError};
+use nacre_pds::blobs::{Download, Received, Upload, UploadError};
 use nacre_pds::body::{Body, BodyError, Request, Response};
 use nacre_pds::host::{Blobs, BlobsError};
 use serde_json::json;
@@ -66,7 +66,7 @@ impl FromStr for Word {
             ["failed", "body"] => {
                 Self::Failed(UploadError::Body(BodyError::Interrupted("in the front".to_owned())))
             }
-            ["failed", "coding"] => Self::Failed(UploadError::Coding),
+            ["failed", "coding"] => Self::Failed(UploadError::Body(BodyError::Coding)),
             ["failed", "large"] => Self::Failed(UploadError::TooLarge(0)),
             ["failed", "store"] => {
                 Self::Failed(UploadError::Store("the front could not do it".to_owned()))
@@ -82,7 +82,7 @@ pub(crate) async fn answer(pds: &Pds, upload: Upload, word: Word) -> Response {
         Word::Begin(_) => {
             let terms = json!({
                 "folder": pds.did(),
-                "gzip": upload.coding == Coding::Gzip,
+                "coding": upload.coding.name(),
                 "limit": upload.limit,
             });
             let mut response = Response::new(terms.to_string().into());

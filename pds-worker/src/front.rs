@@ -9,7 +9,10 @@
 use core::cell::{OnceCell, RefCell};
 
 use ::http::Method;
-use js_sys::{Object, Reflect};
+use ::http::header::CONTENT_LENGTH;
+use bytes::Bytes;
+use js_sys::{Object, Reflect, Uint8Array};
+use nacre_pds::coding::{Coding, Decoder, Step};
 use nacre_pds::config::{DataLocation, Identity};
 use wasm_bindgen::prelude::*;
 use worker::worker_sys::{self, DurableObjectNamespace};
@@ -63,12 +66,50 @@ pub fn sniff(head: &[u8], declared: &str) -> String {
     nacre_pds::blobs::sniff(head, Some(declared))
 }
 
+/// Decodes the body of an upload, for `blobs.js`.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct BodyDecoder(Decoder);
+
+#[wasm_bindgen]
+impl BodyDecoder {
+    /// Starts to decode `gzip`, `deflate` or `identity`.
+    #[must_use]
+    #[wasm_bindgen(constructor)]
+    pub fn new(coding: &str) -> Self {
+        Self(Decoder::new(Coding::parse(coding).unwrap_or(Coding::Identity)))
+    }
+
+    /// Adds bytes of the encoded body.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.0.push(Bytes::copy_from_slice(bytes));
+    }
+
+    /// Marks the end of the encoded body.
+    pub fn finish(&mut self) {
+        self.0.finish();
+    }
+
+    /// Returns the next decoded bytes, `undefined` if there are none yet or any more, or `null` if
+    /// the body is malformed. It does not throw, as the shim takes that for the end of the instance.
+    #[must_use]
+    pub fn pull(&mut self) -> JsValue {
+        match self.0.pull() {
+            Ok(Step::Piece(piece)) => Uint8Array::from(piece.as_ref()).into(),
+            Ok(Step::End | Step::NeedMore) => JsValue::UNDEFINED,
+            Err(_) => JsValue::NULL,
+        }
+    }
+}
+
 fn answer(request: &web_sys::Request, env: &JsValue) -> Result<JsValue, Trouble> {
     let parts = http::parts(request)?;
     if parts.headers.contains_key(UPLOAD) {
         return Err(Trouble::Request("nacre-upload is not a header for clients"));
     }
-    if parts.method == Method::POST && parts.uri.path() == UPLOAD_PATH && request.body().is_some() {
+    // An announced body of no bytes is a blob too, though the runtime gives no stream for it.
+    let has_body = request.body().is_some() || parts.headers.contains_key(CONTENT_LENGTH);
+    if parts.method == Method::POST && parts.uri.path() == UPLOAD_PATH && has_body {
         return Ok(JsValue::NULL);
     }
     let own = IDENTITY.with(|known| match known.get() {

@@ -16,5 +16,5 @@ mod test_routes;
 mod trouble;
 mod vars;
 
-pub use self::front::{account_stub, front, raw_cid, sniff};
+pub use self::front::{BodyDecoder, account_stub, front, raw_cid, sniff};
 pub use self::object::AccountDurableObject;

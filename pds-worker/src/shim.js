@@ -98,9 +98,28 @@ function upload(request, env) {
 		return account.fetch(request.url, { method: "POST", headers });
 	};
 	return blobs.upload(request, env.BLOBS, ask, {
+		decoder,
 		rawCid: (sha256) => enter(() => nacre.rawCid(sha256)),
 		sniff: (head, declared) => enter(() => nacre.sniff(head, declared)),
 	});
+}
+
+// Returns a decoder of encoded bodies. It lives in one instance, and fails once that is lost.
+function decoder(coding) {
+	const rust = enter(() => new nacre.BodyDecoder(coding));
+	const home = instance;
+	const call = (work) => {
+		const done = enter(() => (instance === home ? { result: work() } : null));
+		if (!done) throw new Error("the wasm instance of the decoder is lost");
+		return done.result;
+	};
+	return {
+		push: (bytes) => call(() => rust.push(bytes)),
+		finish: () => call(() => rust.finish()),
+		pull: () => call(() => rust.pull()),
+		// The memory of a lost instance is gone already.
+		free: () => enter(() => instance === home && rust.free()),
+	};
 }
 
 // Calls into Rust. What is thrown here, and not rejected later, went through a frame of Rust.
