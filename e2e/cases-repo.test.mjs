@@ -81,6 +81,28 @@ onEachHost("cases of records", (server) => {
 		refused(answer, 400, "InvalidRequest", /Record\/createdAt must be an valid atproto datetime/);
 	});
 
+	test("a link without a host or path is refused wherever a post has one", async () => {
+		const external = (uri) => ({
+			embed: {
+				$type: "app.bsky.embed.external",
+				external: { uri, title: "", description: "" },
+			},
+		});
+		const link = (uri) => ({ $type: "app.bsky.richtext.facet#link", uri });
+		const facet = (uri) => ({
+			facets: [{ index: { byteStart: 0, byteEnd: 1 }, features: [link(uri)] }],
+		});
+		for (const part of [external, facet]) {
+			for (const uri of ["https:///example.com", "file:/x", "at://", "x:a\ufeff", "x:a\u2028b"]) {
+				const answer = await owner.create(POST, { ...post(), ...part(uri) });
+				refused(answer, 400, "InvalidRequest", /uri must be a uri$/);
+			}
+			for (const uri of ["https://example.com", "mailto:a@example.com", "git+ssh://a/b"]) {
+				(await owner.create(POST, { ...post(), ...part(uri) })).expect();
+			}
+		}
+	});
+
 	test("6.18 fields that no schema knows are kept", async () => {
 		const record = { $type: POST, ...post(), more: { a: [1, { b: null }] } };
 		const { uri } = (await owner.create(POST, record)).expect();

@@ -59,11 +59,11 @@ export const CLASSES = [
 			/^[A-Za-z0-9+]{8,256}$/.test(valueAt(record, theirs)),
 	},
 	{
-		name: "URIs whose scheme has a plus, a dot or a hyphen, or without an authority",
+		name: "URIs whose scheme has a plus, a dot or a hyphen",
 		is: ({ ours, theirs, record }) =>
 			ours === "valid" &&
 			theirs.endsWith(" must be a uri") &&
-			/^[a-z][a-z0-9]*([+.-][a-z0-9+.-]*:|:\/[^/]|:\/\/\/)\S+$/.test(valueAt(record, theirs)),
+			/^[a-z][a-z0-9]*[+.-][a-z0-9+.-]*:(\/\/)?[^\s/]\S*$/i.test(valueAt(record, theirs)),
 	},
 	{
 		name: "URIs whose scheme has an underscore, or begins with a digit",
@@ -71,6 +71,13 @@ export const CLASSES = [
 			ours.endsWith(" must be a uri") &&
 			theirs === "valid" &&
 			/^(\d\w*|\w*_\w*):/.test(valueAt(record, ours)),
+	},
+	{
+		name: "URIs with a control character",
+		is: ({ ours, theirs, record }) =>
+			ours.endsWith(" must be a uri") &&
+			theirs === "valid" &&
+			/^[^:]+:.*\p{Cc}/u.test(valueAt(record, ours)),
 	},
 	{
 		name: "AT URIs with a fragment that is none",

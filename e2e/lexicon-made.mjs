@@ -217,7 +217,7 @@ export class Maker {
 	/** Changes a character of text. */
 	#edited(text) {
 		const at = this.#random.below(text.length + 1);
-		const put = this.#random.pick([..."aZ09-_.:/%#?~@ +éTz", ""]);
+		const put = this.#random.pick([..."aZ09-_.:/%#?~@ +éTz\u{a0}\u{feff}\0", ""]);
 		return text.slice(0, at) + put + text.slice(at + this.#random.below(2));
 	}
 }

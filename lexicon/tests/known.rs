@@ -111,6 +111,29 @@ fn methods_are_known() {
     assert_eq!(invalid.to_string(), "did must be a valid did");
 }
 
+#[test]
+fn a_post_links_to_something() {
+    let schema = Catalogue::known().record(&Nsid::parse("app.bsky.feed.post").unwrap()).unwrap();
+    let verdict = |uri: &str| {
+        let post = json!({
+            "$type": "app.bsky.feed.post", "text": "a", "createdAt": "2024-01-01T00:00:00.000Z",
+            "embed": { "$type": "app.bsky.embed.external",
+                "external": { "uri": uri, "title": "", "description": "" } }
+        });
+        let record = to_cbor(&post.to_string()).unwrap();
+        schema.validate(&record).map_err(|invalid| invalid.to_string())
+    };
+    for uri in
+        ["https:///example.com", "https://", "file:/x", "at://", "https://a.example/\u{feff}"]
+    {
+        let message = "Record/embed/external/uri must be a uri".to_owned();
+        assert_eq!(verdict(uri), Err(message), "{uri}");
+    }
+    for uri in ["https://example.com", "mailto:a@example.com", "content-type:text/plain"] {
+        assert_eq!(verdict(uri), Ok(()), "{uri}");
+    }
+}
+
 /// A document whose record has a property for each of the definitions that it refers to.
 fn document(nsid: &str, refs: &[String]) -> Document {
     let properties: serde_json::Map<_, _> = refs
