@@ -27,7 +27,12 @@ if (hosts.includes("workerd")) {
 
 		const refused = [
 			["DID", undefined, "DID is missing"],
-			["HANDLE", "alice", "HANDLE is not a handle"],
+			["HANDLE", "alice", 'HANDLE is "alice", which is not a handle'],
+			[
+				"HANDLE",
+				"@alice.example.com",
+				'HANDLE is "@alice.example.com", which is not a handle; write "alice.example.com"',
+			],
 			["SIGNING_KEY_PUBLIC", "zNone", "SIGNING_KEY_PUBLIC is neither a multikey nor a did:key"],
 			["SIGNING_KEY", undefined, "SIGNING_KEY is missing"],
 			[
@@ -43,8 +48,12 @@ if (hosts.includes("workerd")) {
 			["JWT_SECRET", "short", "JWT_SECRET is shorter than 16 characters"],
 			["AUTH_TOKEN", undefined, "AUTH_TOKEN is missing"],
 			["PASSWORD_HASH", "password", "PASSWORD_HASH is not a bcrypt hash of a cost from 4 to 14"],
-			["INITIAL_ACTIVE", "yes", "INITIAL_ACTIVE is neither true nor false"],
-			["DATA_LOCATION", "moon", "DATA_LOCATION is not a location that exists"],
+			["INITIAL_ACTIVE", "yes", 'INITIAL_ACTIVE is "yes", which is not true or false; write "true"'],
+			[
+				"DATA_LOCATION",
+				"EU",
+				'DATA_LOCATION is "EU", which is not a location that exists; write "eu"',
+			],
 		];
 		for (const [name, value, message] of refused) {
 			test(`${message}, it says to every request`, async () => {

@@ -38,9 +38,10 @@ enum Command {
     Repo(repo::Command),
     /// Start a server for the account that the environment describes
     ///
-    /// Reads PDS_HOSTNAME, DID, HANDLE, SIGNING_KEY, SIGNING_KEY_PUBLIC, JWT_SECRET, AUTH_TOKEN and
-    /// PASSWORD_HASH, as `pds vars` prints them, and optionally INITIAL_ACTIVE,
-    /// ACCEPT_IMPORTS, BLOB_UPLOAD_LIMIT, BODY_LIMIT_MB (where a proxy limits requests), RELAYS,
+    /// Reads PDS_HOSTNAME, DID, HANDLE, SIGNING_KEY, JWT_SECRET, AUTH_TOKEN and PASSWORD_HASH, as
+    /// `pds vars` prints them. Optional are SIGNING_KEY_PUBLIC (derived from SIGNING_KEY if absent),
+    /// EMAIL (shown to apps and accepted at sign-in), INITIAL_ACTIVE, ACCEPT_IMPORTS,
+    /// BLOB_UPLOAD_LIMIT, BODY_LIMIT_MB (where a proxy limits requests), RELAYS,
     /// EVENT_RETENTION_HOURS and EVENT_RETENTION_MIB.
     Serve(serve::Args),
     /// Print the variables of a new account, for `pds serve` or another host

@@ -1,11 +1,15 @@
 //! The account's configuration: the same variables and secrets on every host.
 
+mod form;
+mod values;
+
 use core::fmt;
 
 use nacre_crypto::{Curve, SigningKey, VerifyingKey};
 use nacre_syntax::{Did, Handle};
 use zeroize::Zeroizing;
 
+use self::values::{Range, email, is_local, is_true, malformed, number, public, relays, secret};
 use crate::auth::password;
 use crate::host::Rng;
 
@@ -18,7 +22,8 @@ pub struct Identity {
     pub did: Did,
     /// The account's handle, in lower case (`HANDLE`).
     pub handle: Handle,
-    /// The key that commits are verified with (`SIGNING_KEY_PUBLIC`).
+    /// The key that commits are verified with (`SIGNING_KEY_PUBLIC`, or else the public half of
+    /// `SIGNING_KEY`).
     pub signing_key: VerifyingKey,
 }
 
@@ -28,6 +33,9 @@ pub struct Config {
     pub identity: Identity,
     /// The private half of the identity's key (`SIGNING_KEY`).
     pub signing_key: SigningKey,
+    /// The owner's e-mail address, which clients are shown and take as a name to sign in with
+    /// (`EMAIL`).
+    pub email: Option<String>,
     /// Whether the account starts active; one that moves in starts deactivated (`INITIAL_ACTIVE`).
     pub initial_active: bool,
     /// The relays that carry the account's events to the network, by their origins (`RELAYS`).
@@ -36,7 +44,8 @@ pub struct Config {
     pub event_retention_hours: u32,
     /// How much is kept of events, in mebibytes (`EVENT_RETENTION_MIB`).
     pub event_retention_mib: u32,
-    /// The most bytes that a blob may have: `BLOB_UPLOAD_LIMIT`, or `BODY_LIMIT_MB` if that is less.
+    /// The most bytes that a blob may have: the smaller of our own limit (`BLOB_UPLOAD_LIMIT`) and
+    /// that on request bodies in front of the server (`BODY_LIMIT_MB`).
     pub blob_upload_limit: u64,
     /// Whether a repository can be imported (`ACCEPT_IMPORTS`).
     pub accept_imports: bool,
@@ -67,7 +76,7 @@ pub struct Secret(Zeroizing<String>);
 #[derive(Clone)]
 pub struct PasswordHash(String);
 
-/// A variable that is missing or that does not hold what it should. The value is never shown.
+/// A variable that is missing or that does not hold what it should. No secret is shown.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{name} {problem}")]
 pub struct ConfigError {
@@ -84,23 +93,41 @@ impl Identity {
     ///
     /// [`ConfigError`] names the first variable that is missing or malformed.
     pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        Ok(Self {
-            hostname: required(&var, "PDS_HOSTNAME", "is not a host name", |text| hostname(&text))?,
-            did: required(&var, "DID", "is not a DID", |text| Did::parse(text).ok())?,
-            handle: required(&var, "HANDLE", "is not a handle", |text| {
-                Handle::parse(text).ok().map(|handle| handle.to_normalized())
-            })?,
-            signing_key: required(
-                &var,
-                "SIGNING_KEY_PUBLIC",
-                "is neither a multikey nor a did:key",
-                |text| {
-                    VerifyingKey::parse_multikey(&text)
-                        .or_else(|_| VerifyingKey::parse_did_key(&text))
-                        .ok()
-                },
-            )?,
-        })
+        let host = public(&var, "PDS_HOSTNAME", "a host name", values::host_name, form::host_name)?;
+        let did = public(
+            &var,
+            "DID",
+            "a DID",
+            |text| {
+                Did::parse(text.to_owned()).ok().filter(|_| form::with_encoded_port(text).is_none())
+            },
+            form::did,
+        )?;
+        let handle = public(
+            &var,
+            "HANDLE",
+            "a handle",
+            |text| Handle::parse(text).ok().map(|handle| handle.to_normalized()),
+            form::handle,
+        )?;
+        let signing_key = match var("SIGNING_KEY_PUBLIC").filter(|text| !text.is_empty()) {
+            None => signing_key(&var)?.verifying_key().clone(),
+            // People mix up the halves of a key: it is not shown.
+            Some(text) => VerifyingKey::parse_multikey(&text)
+                .or_else(|_| VerifyingKey::parse_did_key(&text))
+                .map_err(|_| {
+                    malformed("SIGNING_KEY_PUBLIC", "is neither a multikey nor a did:key")
+                })?,
+        };
+        Ok(Self { hostname: host, did, handle, signing_key })
+    }
+
+    /// Tells whether a client that names `did` means the account, even if the `%3A` of a did:web
+    /// with a port has been decoded on its way, or encoded twice.
+    #[must_use]
+    pub fn is_did(&self, did: &str) -> bool {
+        let own = self.did.as_str();
+        did == own || (own.contains("%3A") && decoded(did) == decoded(own))
     }
 
     /// Returns the origin that clients reach the server at: `https`, but on this machine `http`.
@@ -123,6 +150,27 @@ impl Identity {
     }
 }
 
+/// Returns a DID with its colons as they are, however often they have been encoded.
+fn decoded(did: &str) -> String {
+    let did = did.replace("%253A", ":").replace("%253a", ":");
+    did.replace("%3A", ":").replace("%3a", ":")
+}
+
+/// Reads the private key.
+fn signing_key(var: &impl Fn(&str) -> Option<String>) -> Result<SigningKey, ConfigError> {
+    secret(
+        var,
+        "SIGNING_KEY",
+        "is neither 64 hexadecimal digits nor a JWK of a secp256k1 key",
+        |text| {
+            let text = Zeroizing::new(text);
+            SigningKey::parse_hex(Curve::K256, text.trim())
+                .or_else(|_| SigningKey::parse_jwk(&text))
+                .ok()
+        },
+    )
+}
+
 /// Returns the did:web of a host name: a port's colon is written `%3A`.
 #[must_use]
 pub fn did_web(hostname: &str) -> String {
@@ -138,17 +186,7 @@ impl Config {
     /// another.
     pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let identity = Identity::from_vars(&var)?;
-        let signing_key = required(
-            &var,
-            "SIGNING_KEY",
-            "is neither 64 hexadecimal digits nor a JWK of a secp256k1 key",
-            |text| {
-                let text = Zeroizing::new(text);
-                SigningKey::parse_hex(Curve::K256, text.trim())
-                    .or_else(|_| SigningKey::parse_jwk(&text))
-                    .ok()
-            },
-        )?;
+        let signing_key = signing_key(&var)?;
         if *signing_key.verifying_key() != identity.signing_key {
             return Err(ConfigError {
                 name: "SIGNING_KEY_PUBLIC",
@@ -163,11 +201,12 @@ impl Config {
             initial_active: is_true(&var, "INITIAL_ACTIVE")?,
             accept_imports: is_true(&var, "ACCEPT_IMPORTS")?,
             blob_upload_limit: blob_upload_limit(&var)?,
-            event_retention_hours: number(&var, "EVENT_RETENTION_HOURS", DEFAULT_HOURS)?,
-            event_retention_mib: number(&var, "EVENT_RETENTION_MIB", DEFAULT_MIB)?,
-            jwt_secret: required(&var, "JWT_SECRET", SHORT, Secret::parse)?,
-            auth_token: required(&var, "AUTH_TOKEN", SHORT, Secret::parse)?,
-            password_hash: required(
+            event_retention_hours: number(&var, "EVENT_RETENTION_HOURS", &RETENTION_HOURS)?,
+            event_retention_mib: number(&var, "EVENT_RETENTION_MIB", &RETENTION_MIB)?,
+            email: email(&var)?,
+            jwt_secret: secret(&var, "JWT_SECRET", SHORT, Secret::parse)?,
+            auth_token: secret(&var, "AUTH_TOKEN", SHORT, Secret::parse)?,
+            password_hash: secret(
                 &var,
                 "PASSWORD_HASH",
                 "is not a bcrypt hash of a cost from 4 to 14",
@@ -226,7 +265,10 @@ impl DataLocation {
             _ => known(&JURISDICTIONS)
                 .map(Self::Jurisdiction)
                 .or_else(|| known(&HINTS).map(Self::Hint))
-                .ok_or_else(|| malformed("DATA_LOCATION", "is not a location that exists")),
+                .ok_or_else(|| {
+                    let names = [&["auto"][..], &HINTS, &JURISDICTIONS].concat();
+                    values::unknown_location(&text, &names)
+                }),
         }
     }
 }
@@ -243,14 +285,23 @@ impl Secret {
 }
 
 impl PasswordHash {
-    /// Takes `$2a$`, `$2b$` or `$2y$`, two digits of cost and 53 characters of salt and hash.
+    /// Takes `$2a$`, `$2b$` or `$2y$`, two digits of cost and 53 characters of salt and hash, also
+    /// within the quotes of an env file, which not every program that reads one takes off.
     fn parse(text: String) -> Option<Self> {
+        let quoted = |quote| text.strip_prefix(quote)?.strip_suffix(quote).map(str::to_owned);
+        let text = quoted('\'').or_else(|| quoted('"')).unwrap_or(text);
         let rest = ["$2a$", "$2b$", "$2y$"].iter().find_map(|prefix| text.strip_prefix(prefix))?;
         let (cost, rest) = rest.split_once('$')?;
         let cost: u32 = cost.parse().ok().filter(|_| cost.len() == 2)?;
         let alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || b"./".contains(byte);
         let sound = rest.len() == 53 && rest.as_bytes().iter().all(alphabet);
         ((4..=14).contains(&cost) && sound).then_some(Self(text))
+    }
+
+    /// Tells whether this is the hash of `password`, which takes some 70 ms.
+    #[must_use]
+    pub fn is_of(&self, password: &str) -> bool {
+        password::matches(password, self)
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -264,141 +315,46 @@ impl fmt::Debug for Config {
     }
 }
 
-fn required<T>(
-    var: &impl Fn(&str) -> Option<String>,
-    name: &'static str,
-    problem: &str,
-    parse: impl FnOnce(String) -> Option<T>,
-) -> Result<T, ConfigError> {
-    let text = var(name).filter(|text| !text.is_empty());
-    let text = text.ok_or_else(|| malformed(name, "is missing"))?;
-    parse(text).ok_or_else(|| malformed(name, problem))
-}
-
-/// Reads a variable that is `true` unless it says otherwise.
-fn is_true(var: &impl Fn(&str) -> Option<String>, name: &'static str) -> Result<bool, ConfigError> {
-    match var(name).as_deref() {
-        None | Some("" | "true") => Ok(true),
-        Some("false") => Ok(false),
-        Some(_) => Err(malformed(name, "is neither true nor false")),
-    }
-}
-
-fn number(
-    var: &impl Fn(&str) -> Option<String>,
-    name: &'static str,
-    absent: u32,
-) -> Result<u32, ConfigError> {
-    let Some(text) = var(name).filter(|text| !text.is_empty()) else { return Ok(absent) };
-    let number = text.parse().ok().filter(|number| (1..=MAX_RETENTION).contains(number));
-    number.ok_or_else(|| malformed(name, "is not a number from one to ten thousand"))
-}
-
-/// Reads the relays. A server that they cannot reach leaves out those that are not on its machine.
-fn relays(
-    var: &impl Fn(&str) -> Option<String>,
-    identity: &Identity,
-) -> Result<Vec<String>, ConfigError> {
-    let text = var("RELAYS").filter(|text| !text.trim().is_empty());
-    let text = text.as_deref().unwrap_or(DEFAULT_RELAYS).trim();
-    if text == "none" {
-        return Ok(Vec::new());
-    }
-    let names = text.split([',', ' ', '\n']).filter(|name| !name.is_empty());
-    let mut relays = names.map(relay).collect::<Option<Vec<_>>>().unwrap_or_default();
-    if relays.is_empty() || relays.len() > MAX_RELAYS {
-        return Err(malformed("RELAYS", "is neither none nor up to ten host names of relays"));
-    }
-    let is_reached = |relay: &String| identity.is_public() || relay.starts_with("http://");
-    relays.retain(is_reached);
-    Ok(relays)
-}
-
-/// Returns a relay's origin: `https`, but on this machine `http`.
-fn relay(text: &str) -> Option<String> {
-    let text = text.strip_suffix('/').unwrap_or(text);
-    let (is_secure, host) = match text.split_once("://") {
-        None => (None, text),
-        Some(("http", host)) => (Some(false), host),
-        Some(("https", host)) => (Some(true), host),
-        Some(_) => return None,
-    };
-    let host = hostname(host)?;
-    let scheme = if is_local(&host) { "http" } else { "https" };
-    let fits = is_secure.is_none_or(|secure| secure != is_local(&host));
-    fits.then(|| format!("{scheme}://{host}"))
-}
-
-/// Tells whether a host name, with a port or without, is this machine's own.
-fn is_local(host: &str) -> bool {
-    LOCAL_HOSTS.contains(&host.split(':').next().unwrap_or_default())
-}
-
-fn malformed(name: &'static str, problem: &str) -> ConfigError {
-    ConfigError { name, problem: problem.to_owned() }
-}
-
-/// Reads the smaller of the limit on blobs and the limit on request bodies in front of the server.
+/// Reads the smaller of the limit on blobs and that on request bodies in front of the server.
 fn blob_upload_limit(var: &impl Fn(&str) -> Option<String>) -> Result<u64, ConfigError> {
-    let within = |name, most, problem| match var(name).filter(|text| !text.is_empty()) {
-        None => Ok(None),
-        Some(text) => match text.parse().ok().filter(|number| (1..=most).contains(number)) {
-            Some(number) => Ok(Some(number)),
-            None => Err(malformed(name, problem)),
-        },
-    };
-    let blobs = within(
-        "BLOB_UPLOAD_LIMIT",
-        MOST_BLOB_BYTES,
-        "is not a number of bytes, up to five billion",
-    )?;
-    let bodies = within(
-        "BODY_LIMIT_MB",
-        MOST_BLOB_BYTES / BYTES_PER_MB,
-        "is not a number of megabytes, up to five thousand",
-    )?;
-    let bodies = bodies.map_or(u64::MAX, |megabytes: u64| megabytes.saturating_mul(BYTES_PER_MB));
-    Ok(blobs.unwrap_or(DEFAULT_BLOB_BYTES).min(bodies))
+    let blobs: u64 = number(var, "BLOB_UPLOAD_LIMIT", &BLOB_BYTES)?;
+    let bodies: u64 = number(var, "BODY_LIMIT_MB", &BODY_MB)?;
+    Ok(blobs.min(bodies.saturating_mul(BYTES_PER_MB)))
 }
 
-/// Accepts a DNS name, or a name of this machine with an optional port; returns it in lower case.
-fn hostname(text: &str) -> Option<String> {
-    let (host, port) = match text.split_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (text, None),
-    };
-    let local = LOCAL_HOSTS.contains(&host);
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    let name = host.len() <= 253 && host.contains('.') && host.split('.').all(label);
-    let port_fits = port.is_none_or(|port| local && port.parse::<u16>().is_ok());
-    ((local || name) && port_fits).then(|| text.to_ascii_lowercase())
-}
-
-/// Hosts that are this machine: reached by `http`, with a port.
-const LOCAL_HOSTS: [&str; 2] = ["localhost", "127.0.0.1"];
 /// Top-level domains that are in no public DNS.
 const RESERVED_DOMAINS: [&str; 6] = ["example", "internal", "invalid", "local", "onion", "test"];
-/// Where the applications of Bluesky get their events from.
-const DEFAULT_RELAYS: &str = "https://bsky.network";
-/// Each is asked now and then, one after the other.
-const MAX_RELAYS: usize = 10;
 const JURISDICTIONS: [&str; 2] = ["eu", "fedramp"];
 const HINTS: [&str; 9] = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"];
-/// As much as Cloudflare lets a request bring to a Worker of most accounts, and a little more.
-const DEFAULT_BLOB_BYTES: u64 = 100 * 1024 * 1024;
+/// As much as Cloudflare lets a request bring to a Worker of most accounts, and a little more; the
+/// most is what R2 takes as one object.
+const BLOB_BYTES: Range<'_> = Range {
+    absent: 100 * 1024 * 1024,
+    most: 5_000_000_000,
+    kind: "a number of bytes, up to five billion",
+    units: form::BYTES,
+};
+/// What something in front of the server takes as one request; no limit if absent.
+const BODY_MB: Range<'_> = Range {
+    absent: BLOB_BYTES.most / BYTES_PER_MB,
+    most: BLOB_BYTES.most / BYTES_PER_MB,
+    kind: "a number of megabytes, up to five thousand",
+    units: form::MEGABYTES,
+};
 const BYTES_PER_MB: u64 = 1_000_000;
-/// What R2 takes as one object.
-const MOST_BLOB_BYTES: u64 = 5_000_000_000;
-/// As long as relays give a host that they cannot reach.
-const DEFAULT_HOURS: u32 = 72;
-/// Tens of thousands of posts.
-const DEFAULT_MIB: u32 = 64;
-/// Over a year; as much as a Durable Object may have in all.
-const MAX_RETENTION: u32 = 10_000;
+/// As long as relays give a host that they cannot reach; the most is over a year.
+const RETENTION_HOURS: Range<'_> = Range {
+    absent: 72,
+    most: 10_000,
+    kind: "a number of hours, from one to ten thousand",
+    units: form::HOURS,
+};
+/// Tens of thousands of posts; the most is as much as a Durable Object may have in all.
+const RETENTION_MIB: Range<'_> = Range {
+    absent: 64,
+    most: 10_000,
+    kind: "a number of MiB, from one to ten thousand",
+    units: form::MEBIBYTES,
+};
 const MIN_SECRET_BYTES: usize = 16;
 const SHORT: &str = "is shorter than 16 characters";

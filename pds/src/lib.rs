@@ -23,6 +23,7 @@ pub mod sqlite;
 mod store;
 mod tend;
 mod turn;
+mod visible;
 
 pub use self::pds::{OpenError, Pds, Reply, Subscription};
 pub use self::repo::{Audit, AuditError, HealError, Healed};

@@ -153,7 +153,7 @@ impl Pds {
     /// Tells whether a DID or a handle names the account.
     pub(crate) fn is_ours<S: AsRef<str>>(&self, name: &AtIdentifier<S>) -> bool {
         let identity = &self.config.identity;
-        name.as_did().is_some_and(|did| did.as_str() == identity.did.as_str())
+        name.as_did().is_some_and(|did| identity.is_did(did.as_str()))
             || name.as_handle().is_some_and(|handle| handle.to_normalized() == identity.handle)
     }
 

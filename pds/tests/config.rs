@@ -29,7 +29,6 @@ fn each_required_variable_is_named_when_it_is_missing_or_empty() {
         "PDS_HOSTNAME",
         "DID",
         "HANDLE",
-        "SIGNING_KEY_PUBLIC",
         "SIGNING_KEY",
         "JWT_SECRET",
         "AUTH_TOKEN",
@@ -61,32 +60,107 @@ fn a_blob_is_limited_by_what_a_request_may_bring() {
 }
 
 #[test]
-fn each_malformed_variable_is_named_and_its_value_is_not_shown() {
+fn a_value_that_anybody_may_see_is_quoted_when_it_does_not_fit() {
     for (name, values) in [
-        (
-            "PDS_HOSTNAME",
-            &["pds", "a..b", "-a.b", "a_b.c", "b.test:443", "localhost:x", "https://pds.test"][..],
-        ),
-        ("DID", &["alice.test", "did:web", "did:web:a b"]),
-        ("HANDLE", &["alice", "@alice.test", "alice.test."]),
-        ("SIGNING_KEY_PUBLIC", &["zQ3shSecret", "did:key:zSecret"]),
+        ("PDS_HOSTNAME", &["pds", "a..b", "-a.b", "a_b.c", "localhost:x"][..]),
+        ("DID", &["alice", "did:web", "did:web:a b"]),
+        ("HANDLE", &["alice"]),
+        ("INITIAL_ACTIVE", &["perhaps"]),
+        ("ACCEPT_IMPORTS", &["2"]),
+        ("BLOB_UPLOAD_LIMIT", &["0", "-1", "1 parsec", "5000000001"]),
+        ("BODY_LIMIT_MB", &["0", "-1", "1 parsec", "5001"]),
+        ("RELAYS", &[",", "hub"]),
+        ("EVENT_RETENTION_HOURS", &["0", "-1", "a day", "10001"]),
+        ("EVENT_RETENTION_MIB", &["0", "-1", "1 TB", "10001"]),
+    ] {
+        for value in values {
+            let error = with(name, Some(value)).unwrap_err();
+            assert!(error.starts_with(&format!("{name} is \"{value}\", which is not ")), "{error}");
+            assert!(!error.contains("write"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_that_does_not_fit_is_named_and_not_shown() {
+    for (name, values) in [
+        ("SIGNING_KEY_PUBLIC", &["zQ3shSecret", "did:key:zSecret"][..]),
         ("SIGNING_KEY", &["5eC2e7", "{}", "{\"kty\":\"EC\",\"d\":\"5eC2e7\"}"]),
         ("JWT_SECRET", &["fifteen letters"]),
         ("AUTH_TOKEN", &["fifteen letters"]),
         ("PASSWORD_HASH", &["password", "$2b$15$", "$argon2id$v=19$m=19456,t=2,p=1$c2VjcmV0"]),
-        ("INITIAL_ACTIVE", &["yes", "1", "TRUE"]),
-        ("ACCEPT_IMPORTS", &["yes", "0"]),
-        ("BLOB_UPLOAD_LIMIT", &["0", "-1", "100 MiB", "5000000001"]),
-        ("BODY_LIMIT_MB", &["0", "-1", "100 MB", "5001"]),
-        ("RELAYS", &[",", "hub", "ftp://relay.example.net", "https://relay.example.net/path"]),
-        ("EVENT_RETENTION_HOURS", &["0", "-1", "a day", "10001"]),
-        ("EVENT_RETENTION_MIB", &["0", "-1", "1 GiB", "10001"]),
+        // Strangers see the errors of a Worker.
+        ("EMAIL", &["carol", "carol@", "mailto:carol@b.test", "Carol <carol@b.test>"]),
     ] {
         for value in values {
             let error = with(name, Some(value)).unwrap_err();
             assert!(error.starts_with(&format!("{name} is ")), "{name}={value}: {error}");
             assert!(!error.contains(value), "{name}={value}: {error}");
         }
+    }
+}
+
+#[test]
+fn a_value_in_another_form_is_answered_with_the_right_one() {
+    for (name, right, values) in OTHER_FORMS {
+        for value in *values {
+            let error = with(name, Some(value)).unwrap_err();
+            assert!(error.starts_with(&format!("{name} is ")), "{error}");
+            assert!(error.ends_with(&format!("; write \"{right}\"")), "{name}={value}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_password_in_a_url_is_not_shown() {
+    let error = with("PDS_HOSTNAME", Some("https://alice:secret@pds.test")).unwrap_err();
+    assert_eq!(error, "PDS_HOSTNAME is not a host name; write \"pds.test\"");
+}
+
+#[test]
+fn a_long_value_is_cut_and_an_invisible_character_escaped() {
+    let error = with("HANDLE", Some(&"x".repeat(5_000))).unwrap_err();
+    assert!(error.len() < 200, "{error}");
+    let error = with("HANDLE", Some("a\u{202E}\n")).unwrap_err();
+    assert_eq!(error, "HANDLE is \"a\\u{202e}\\n\", which is not a handle");
+}
+
+#[test]
+fn the_public_key_follows_from_the_private_one() {
+    for value in [None, Some("")] {
+        let derived = with("SIGNING_KEY_PUBLIC", value).unwrap().identity.signing_key;
+        assert_eq!(derived, with("", None).unwrap().identity.signing_key);
+    }
+}
+
+#[test]
+fn a_did_is_known_with_the_colon_of_its_port_decoded() {
+    let vars = new_account("localhost:2583", "a.test", "password", &*Memory::new(1).host().rng);
+    let vars = vars.unwrap();
+    let var = |asked: &str| vars.iter().find(|(known, _)| *known == asked).map(|var| var.1.clone());
+    let identity = Config::from_vars(var).unwrap().identity;
+    for (did, is_ours) in [
+        ("did:web:localhost%3A2583", true),
+        ("did:web:localhost%3a2583", true),
+        ("did:web:localhost:2583", true),
+        ("did:web:localhost%253A2583", true),
+        ("did:web:localhost:2584", false),
+        ("did:web:localhost", false),
+        ("did:web:localhost2583", false),
+    ] {
+        assert_eq!(identity.is_did(did), is_ours, "{did}");
+    }
+}
+
+#[test]
+fn a_hash_of_a_password_has_no_dollar_that_begins_a_name() {
+    for seed in 0..4 {
+        let host = Memory::new(seed).host();
+        let vars = new_account("pds.test", "a.test", "password", &*host.rng).unwrap();
+        let hash = &vars.last().unwrap().1;
+        assert!(hash.split('$').skip(1).all(|part| part.starts_with(|c: char| c.is_ascii_digit())));
+        let quoted = format!("'{hash}'");
+        assert!(with("PASSWORD_HASH", Some(&quoted)).unwrap().password_hash.is_of("password"));
     }
 }
 
@@ -200,7 +274,7 @@ fn relays_are_origins_and_those_of_the_network_for_servers_that_they_reach() {
     let many = ["a.example"; 11].join(",");
     assert_eq!(
         relays(public, Some(&many)).unwrap_err(),
-        "RELAYS is neither none nor up to ten host names of relays"
+        format!("RELAYS is \"{}…\", which is not none or a list of up to ten relays", &many[..100])
     );
     for insecure in ["http://relay.example.net", "https://localhost:2470"] {
         assert!(relays(public, Some(insecure)).is_err(), "{insecure}");
@@ -216,7 +290,8 @@ fn a_location_is_one_that_exists() {
     assert_eq!(read(Some("weur")), Ok(DataLocation::Hint("weur")));
     for value in ["EU", "europe", "we"] {
         let error = read(Some(value)).unwrap_err().to_string();
-        assert_eq!(error, "DATA_LOCATION is not a location that exists");
+        let problem = "which is not a location that exists; write";
+        assert!(error.starts_with(&format!("DATA_LOCATION is \"{value}\", {problem}")), "{error}");
     }
 }
 
@@ -229,3 +304,80 @@ fn nothing_that_is_printed_holds_a_secret() {
         assert!(public || !printed.contains(&value), "{name}");
     }
 }
+
+/// Names, right forms, and what people write instead.
+const OTHER_FORMS: &[(&str, &str, &[&str])] = &[
+    (
+        "PDS_HOSTNAME",
+        "pds.test",
+        &[
+            "https://pds.test",
+            "https://pds.test/",
+            "http://PDS.test:8080/xrpc/?a#b",
+            "wss://pds.test",
+            "pds.test:443",
+            "pds.test/",
+            "pds.test.",
+            " pds.test",
+            "\"pds.test\"",
+            "@pds.test",
+            "did:web:pds.test",
+            "\u{200B}pds.test",
+        ],
+    ),
+    ("PDS_HOSTNAME", "localhost:2583", &["http://localhost:2583/", "did:web:localhost%3A2583"]),
+    (
+        "HANDLE",
+        "alice.test",
+        &[
+            "@alice.test",
+            "at://alice.test",
+            "at://alice.test/app.bsky.feed.post/3k",
+            "https://bsky.app/profile/alice.test",
+            "https://alice.test/",
+            "alice.test.",
+            "alice.test ",
+            "\u{202A}@Alice.test\u{202C}",
+        ],
+    ),
+    (
+        "DID",
+        "did:web:localhost%3A2583",
+        &[
+            "did:web:localhost:2583",
+            "did:web:localhost%3a2583",
+            "did:web:localhost%253A2583",
+            "http://localhost:2583",
+        ],
+    ),
+    (
+        "DID",
+        "did:plc:ewvi7nxzyoun6zhxrhs64oiz",
+        &[
+            " did:plc:ewvi7nxzyoun6zhxrhs64oiz",
+            "did:plc:ewvi7nxzyoun6zhxrhs64oiz\n",
+            "DID:PLC:EWVI7NXZYOUN6ZHXRHS64OIZ",
+            "at://did:plc:ewvi7nxzyoun6zhxrhs64oiz",
+            "https://plc.directory/did:plc:ewvi7nxzyoun6zhxrhs64oiz/log",
+            "'did:plc:ewvi7nxzyoun6zhxrhs64oiz'",
+            "did:plc:ewvi7nxzyoun6zhxrhs64oiz#atproto",
+        ],
+    ),
+    ("DID", "did:web:pds.test", &["pds.test", "https://pds.test", "did:web:pds.test "]),
+    ("INITIAL_ACTIVE", "true", &["yes", "1", "TRUE", " true"]),
+    ("ACCEPT_IMPORTS", "false", &["no", "0", "off", "\"false\""]),
+    ("BLOB_UPLOAD_LIMIT", "104857600", &["100 MiB", "100M", "104_857_600", "104,857,600 bytes"]),
+    ("EVENT_RETENTION_HOURS", "72", &["72h", "3 days", "3d", " 72"]),
+    ("EVENT_RETENTION_MIB", "1024", &["1 GiB", "1024MiB", "1g"]),
+    (
+        "RELAYS",
+        "relay.example.net",
+        &[
+            "ftp://relay.example.net",
+            "https://relay.example.net/path",
+            "http://relay.example.net",
+            "wss://relay.example.net/xrpc/com.atproto.sync.subscribeRepos",
+            "https://bsky.network, wss://relay.example.net",
+        ],
+    ),
+];

@@ -28,7 +28,7 @@ impl FromParams for Repo {
 
 /// Returns the account of `did` if it is here.
 fn known(pds: &Pds, did: &Did) -> Result<Account, Failure> {
-    if *did == pds.config.identity.did {
+    if pds.config.identity.is_did(did.as_str()) {
         return Ok(pds.account()?);
     }
     let message = format!("Could not find repo for DID: {}", did.as_str());

@@ -12,6 +12,7 @@ use crate::auth::session::{self, Tokens};
 use crate::auth::{limits, password};
 use crate::identity::document;
 use crate::store::Account;
+use crate::visible::visible;
 
 #[derive(Deserialize)]
 pub(crate) struct CreateSession {
@@ -31,6 +32,10 @@ pub(crate) struct Session {
     handle: String,
     did: String,
     did_doc: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email_confirmed: Option<bool>,
     active: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'static str>,
@@ -42,8 +47,7 @@ pub(crate) async fn create_session(
     caller: Public,
     Json(input): Json<CreateSession>,
 ) -> Result<Secret<Json<Session>>, Failure> {
-    let identifier = AtIdentifier::parse(input.identifier.trim_start_matches('@')).ok();
-    let known = identifier.is_some_and(|identifier| pds.is_ours(&identifier));
+    let known = is_owner(pds, &input.identifier);
     limits::sign_in(pds, if known { "owner" } else { "unknown" }, caller.peer)?;
     if input.password.len() > MAX_PASSWORD_BYTES {
         return Err(refused("Password too long. Consider resetting your password.").into());
@@ -82,6 +86,18 @@ pub(crate) async fn delete_session(
     Ok(Nothing)
 }
 
+/// Tells whether the owner signs in under this name: the handle, the DID or the e-mail address, as
+/// people paste it.
+fn is_owner(pds: &Pds, identifier: &str) -> bool {
+    let identifier = visible(identifier);
+    let email = pds.config.email.as_deref();
+    if email.is_some_and(|email| email.to_lowercase() == identifier.to_lowercase()) {
+        return true;
+    }
+    let name = identifier.trim_start_matches('@').trim_start();
+    AtIdentifier::parse(name).is_ok_and(|name| pds.is_ours(&name))
+}
+
 fn describe(pds: &Pds, account: &Account, tokens: Option<Tokens>) -> Session {
     let identity = &pds.config.identity;
     let (access_jwt, refresh_jwt) =
@@ -92,6 +108,9 @@ fn describe(pds: &Pds, account: &Account, tokens: Option<Tokens>) -> Session {
         handle: identity.handle.as_str().to_owned(),
         did: identity.did.as_str().to_owned(),
         did_doc: document::of(identity, &identity.handle),
+        email: pds.config.email.clone(),
+        // The operator wrote it down, and no mail is sent that could prove more.
+        email_confirmed: pds.config.email.as_ref().map(|_| true),
         active: account.active,
         status: account.status(),
     }

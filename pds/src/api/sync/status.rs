@@ -62,7 +62,7 @@ pub(crate) async fn get_head(
     visitor: Visitor,
     Query(input): Query<Repo>,
 ) -> Result<Json<Root>, Failure> {
-    if input.did != pds.config.identity.did {
+    if !pds.config.identity.is_did(input.did.as_str()) {
         let message = format!("Could not find root for DID: {}", input.did.as_str());
         return Err(XrpcError::new(400, "HeadNotFound", message).into());
     }
@@ -78,7 +78,7 @@ pub(crate) async fn get_repo_status(
 ) -> Result<Json<RepoStatus>, Failure> {
     let account = known(pds, &input.did)?;
     Ok(Json(RepoStatus {
-        did: input.did.as_str().to_owned(),
+        did: account.head.did.as_str().to_owned(),
         active: account.active,
         status: account.status(),
         rev: account.active.then(|| account.rev().to_string()),

@@ -1,0 +1,42 @@
+//! Text that people copy and paste.
+
+/// Returns `text` without the characters that nobody sees, and without white space around it.
+///
+/// The copy button of an app puts marks of direction around a handle, and web pages break long
+/// words with characters of no width. None of them is part of an identifier.
+pub(crate) fn visible(text: &str) -> String {
+    let seen: String = text.chars().filter(|&c| !is_invisible(c)).collect();
+    seen.trim().to_owned()
+}
+
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{AD}'
+            | '\u{61C}'
+            | '\u{180E}'
+            | '\u{200B}'..='\u{200F}'
+            | '\u{202A}'..='\u{202E}'
+            | '\u{2060}'..='\u{2069}'
+            | '\u{FEFF}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn white_space_goes_at_the_ends_and_invisible_characters_everywhere() {
+        for text in [
+            "a b",
+            " a b\t\r\n",
+            "\u{202A}a b\u{202C}",
+            "\u{2068}a\u{200B} b\u{2069}",
+            "\u{FEFF}a \u{AD}b\u{2060}",
+            "\u{A0}\u{200E}a b\u{200F}\u{3000}",
+        ] {
+            assert_eq!(visible(text), "a b", "{text:?}");
+        }
+    }
+}
