@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, Write as _};
 
-use nacre_pds::config::{Config, ConfigError, new_account};
+use nacre_pds::config::{Config, ConfigError, PasswordHash, new_account};
 use nacre_pds::host::Rng;
 
 use crate::Failure;
@@ -80,8 +80,17 @@ pub(crate) fn random_password(rng: &dyn Rng) -> String {
 impl Account {
     /// Returns the account that `folder` keeps, if it keeps one.
     pub(crate) fn kept(folder: &Folder) -> Result<Option<Self>, AccountError> {
-        match Vars::read(&folder.file(FILE)) {
-            Ok(vars) => Ok(Some(Self { vars })),
+        match Vars::read_both(&folder.file(FILE)) {
+            // A hash takes its time: most passwords read alike in both ways.
+            Ok((Ok(vars), Some(verbatim)))
+                if vars.var("PASSWORD") != verbatim.var("PASSWORD")
+                    && !is_own(&vars)
+                    && is_own(&verbatim) =>
+            {
+                Ok(Some(Self { vars: verbatim }))
+            }
+            Ok((Err(_), Some(verbatim))) if is_own(&verbatim) => Ok(Some(Self { vars: verbatim })),
+            Ok((vars, _)) => Ok(Some(Self { vars: vars? })),
             Err(VarsError::File { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
                 Ok(None)
             }
@@ -142,6 +151,17 @@ impl Account {
     }
 }
 
+/// Tells whether the password in the file is that of the account. Files of versions that knew no
+/// quotes may have a password that looks quoted, or as if it ended in a comment.
+fn is_own(vars: &Vars) -> bool {
+    match (vars.var("PASSWORD"), vars.var("PASSWORD_HASH")) {
+        (Some(password), Some(hash)) => {
+            PasswordHash::parse(hash.to_owned()).is_some_and(|hash| hash.is_of(password))
+        }
+        _ => true,
+    }
+}
+
 /// Makes an account's variables, and speaks of the flags where they do not fit.
 fn make(
     hostname: &str,
@@ -182,6 +202,47 @@ mod tests {
         fn fill(&self, bytes: &mut [u8]) {
             bytes.iter_mut().zip(self.0..).for_each(|(byte, number)| *byte = number);
         }
+    }
+
+    #[test]
+    fn a_file_from_before_values_were_quoted_reads_as_it_was_written() {
+        for password in ["plain", "'a b'", "\"", "'", "a #b", "#", " x ", "it's", r"\$x"] {
+            let path = tempfile::tempdir().unwrap();
+            let folder = Folder::open(path.path()).unwrap();
+            let vars = make("localhost:1", "a.test", password).unwrap();
+            let lines = vars.iter().map(|(name, value)| format!("{name}={value}\n"));
+            let text = format!("{}PASSWORD={password}\n", lines.collect::<String>());
+            fs::write(folder.file(FILE), text).unwrap();
+            let account = Account::kept(&folder).unwrap().unwrap();
+            assert_eq!(account.password(), Some(password));
+            assert!(account.config(&folder).unwrap().password_hash.is_of(password));
+        }
+    }
+
+    #[test]
+    fn an_account_is_kept_with_any_password() {
+        for password in ["plain", "it's", "'a b'", "\"$x\" `y` \\ #!", "\u{1F9EA} \u{E9}"] {
+            let path = tempfile::tempdir().unwrap();
+            let folder = Folder::open(path.path()).unwrap();
+            Account::create(&folder, "localhost:1", "a.test", password).unwrap();
+            let account = Account::kept(&folder).unwrap().unwrap();
+            assert_eq!(account.password(), Some(password));
+            assert!(account.config(&folder).unwrap().password_hash.is_of(password));
+        }
+    }
+
+    #[test]
+    fn an_edited_file_may_have_quotes_comments_and_a_byte_order_mark() {
+        let path = tempfile::tempdir().unwrap();
+        let folder = Folder::open(path.path()).unwrap();
+        let vars = make("localhost:1", "a.test", "correct horse").unwrap();
+        let lines = vars.iter().map(|(name, value)| format!("export {name}=\"{value}\" # it\r\n"));
+        let text =
+            format!("\u{FEFF}# mine\r\n{}PASSWORD='correct horse'", lines.collect::<String>());
+        fs::write(folder.file(FILE), text).unwrap();
+        let account = Account::kept(&folder).unwrap().unwrap();
+        assert_eq!(account.password(), Some("correct horse"));
+        assert!(account.config(&folder).is_ok());
     }
 
     #[test]

@@ -118,7 +118,11 @@ impl Launch {
             format!("folder    {folder}\naddress   {url}\ndid       {did}\nhandle    {handle}\n");
         if let Some(password) = card.password {
             let login = login(url, handle, password)?;
-            text.push_str(&format!("password  {password}\n\nLog in:\n{login}\n"));
+            let (export, stream) = (export(url, did), stream(url));
+            text.push_str(&format!(
+                "password  {password}\n\nLog in:\n{login}\n\nExport the repository:\n{export}\n\n\
+                 Follow the event stream from its beginning:\n{stream}\n"
+            ));
         }
         Ok(text + "\nCtrl-C stops the server.\n")
     }
@@ -180,6 +184,20 @@ fn login(url: &str, handle: &str, password: &str) -> Result<String, Failure> {
     ))
 }
 
+/// Returns the command line that downloads the repository.
+///
+/// A colon of the DID that is encoded already, as that of a port is, is encoded twice.
+fn export(url: &str, did: &str) -> String {
+    let did = did.replace('%', "%25").replace(':', "%3A");
+    format!("curl '{url}/xrpc/com.atproto.sync.getRepo?did={did}' -o repo.car")
+}
+
+/// Returns the command line that shows the event stream.
+fn stream(url: &str) -> String {
+    let url = url.replacen("http", "ws", 1);
+    format!("websocat -b '{url}/xrpc/com.atproto.sync.subscribeRepos?cursor=0'")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,6 +212,19 @@ mod tests {
         let input: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
         assert_eq!(input["password"], password);
         assert_eq!(input["identifier"], "alice.test");
+    }
+
+    #[test]
+    fn the_other_lines_are_urls_of_the_server() {
+        assert_eq!(
+            export("http://localhost:1", "did:web:localhost%3A1"),
+            "curl 'http://localhost:1/xrpc/com.atproto.sync.getRepo\
+             ?did=did%3Aweb%3Alocalhost%253A1' -o repo.car"
+        );
+        assert_eq!(
+            stream("http://localhost:1"),
+            "websocat -b 'ws://localhost:1/xrpc/com.atproto.sync.subscribeRepos?cursor=0'"
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 
 mod account;
 mod dev;
+mod env_file;
 mod folder;
 mod host;
 mod launch;

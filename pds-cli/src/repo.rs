@@ -38,7 +38,7 @@ pub(crate) struct Args {
     /// Folder of the account's data
     #[arg(long, default_value = ".nacre")]
     dir: PathBuf,
-    /// File of NAME=value lines for variables that the environment does not set
+    /// Env file with variables that the environment does not set
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
     /// Print one line of JSON for programs

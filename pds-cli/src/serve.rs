@@ -24,7 +24,7 @@ pub(crate) struct Args {
     /// Address to listen on; by default only this machine can connect
     #[arg(long, value_name = "ADDRESS")]
     bind: Option<IpAddr>,
-    /// File of NAME=value lines for variables that the environment does not set
+    /// Env file with variables that the environment does not set
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
     /// Know clients by the address that a reverse proxy adds to X-Forwarded-For; without such a

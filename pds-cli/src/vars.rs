@@ -1,26 +1,26 @@
-//! `NAME=value` lines: the form in which an account's variables are kept and handed about.
-//!
-//! One variable a line; everything after the first `=` is the value, as it stands. Empty lines and
-//! lines that begin with `#` are skipped.
+//! Env files: the form in which an account's variables are kept and handed about.
 
 use core::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::env_file::{EnvFileError, Pair, parse, parse_verbatim, quote};
 use crate::folder::private_file;
 
 /// Variables in the order of their file.
 #[derive(Default)]
-pub(crate) struct Vars(Vec<(String, String)>);
+pub(crate) struct Vars(Vec<Pair>);
 
 /// Why variables could not be read or kept.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VarsError {
     #[error("{}: {error}", path.display())]
     File { path: PathBuf, error: io::Error },
-    #[error("{}: line {line} is not NAME=value", path.display())]
-    Line { path: PathBuf, line: usize },
+    #[error("{}: {error}", path.display())]
+    Line { path: PathBuf, error: EnvFileError },
+    #[error("{} is not text in UTF-8 or UTF-16", path.display())]
+    NotText { path: PathBuf },
     #[error("{} is larger than {MAX_FILE_BYTES} bytes: is it the right file?", path.display())]
     TooLarge { path: PathBuf },
 }
@@ -28,14 +28,21 @@ pub(crate) enum VarsError {
 impl Vars {
     /// Reads the file at `path`.
     pub(crate) fn read(path: &Path) -> Result<Self, VarsError> {
-        let mut text = String::new();
-        let read = File::open(path)
-            .and_then(|file| file.take(MAX_FILE_BYTES.saturating_add(1)).read_to_string(&mut text))
-            .map_err(|error| VarsError::File { path: path.to_owned(), error })?;
-        if u64::try_from(read).is_ok_and(|read| read > MAX_FILE_BYTES) {
-            return Err(VarsError::TooLarge { path: path.to_owned() });
-        }
-        Self::parse(&text).map_err(|line| VarsError::Line { path: path.to_owned(), line })
+        Self::parse(&read(path)?, path)
+    }
+
+    /// Reads the file at `path`, and also as versions that knew no quotes wrote it, if it can be
+    /// read in that way.
+    pub(crate) fn read_both(
+        path: &Path,
+    ) -> Result<(Result<Self, VarsError>, Option<Self>), VarsError> {
+        let text = read(path)?;
+        Ok((Self::parse(&text, path), parse_verbatim(&text).map(Self)))
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, VarsError> {
+        let path = path.to_owned();
+        parse(text).map(Self).map_err(|error| VarsError::Line { path, error })
     }
 
     /// Keeps the variables in a file that only its owner may read.
@@ -50,21 +57,6 @@ impl Vars {
     /// Returns the value of `name`; of several lines, the last one's.
     pub(crate) fn var(&self, name: &str) -> Option<&str> {
         self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
-
-    /// Parses the lines of a file, or names the first line that is not a variable.
-    fn parse(text: &str) -> Result<Self, usize> {
-        let lines = text.lines().zip(1..);
-        let lines = lines.filter(|(line, _)| !line.trim().is_empty() && !line.starts_with('#'));
-        lines
-            .map(|(line, number)| {
-                let (name, value) = line.split_once('=').ok_or(number)?;
-                let sound = !name.is_empty()
-                    && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-                if sound { Ok((name.to_owned(), value.to_owned())) } else { Err(number) }
-            })
-            .collect::<Result<_, _>>()
-            .map(Self)
     }
 
     fn write_through(&self, draft: &Path, path: &Path) -> io::Result<()> {
@@ -88,8 +80,28 @@ impl FromIterator<(&'static str, String)> for Vars {
 
 impl fmt::Display for Vars {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|(name, value)| writeln!(f, "{name}={value}"))
+        self.0.iter().try_for_each(|(name, value)| writeln!(f, "{name}={}", quote(value)))
     }
+}
+
+/// Reads a small text file, which PowerShell writes in UTF-16.
+fn read(path: &Path) -> Result<String, VarsError> {
+    let mut bytes = Vec::new();
+    let read = File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES.saturating_add(1)).read_to_end(&mut bytes))
+        .map_err(|error| VarsError::File { path: path.to_owned(), error })?;
+    if u64::try_from(read).is_ok_and(|read| read > MAX_FILE_BYTES) {
+        return Err(VarsError::TooLarge { path: path.to_owned() });
+    }
+    let text = match bytes.strip_prefix(&[0xFF, 0xFE]) {
+        Some(wide) => {
+            let (units, odd) = wide.as_chunks();
+            let units: Vec<u16> = units.iter().map(|unit| u16::from_le_bytes(*unit)).collect();
+            String::from_utf16(&units).ok().filter(|_| odd.is_empty())
+        }
+        None => String::from_utf8(bytes).ok(),
+    };
+    text.ok_or_else(|| VarsError::NotText { path: path.to_owned() })
 }
 
 /// Makes a rename last: on Unix the folder is a file too, with its own unwritten changes.
@@ -105,31 +117,42 @@ const MAX_FILE_BYTES: u64 = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
-    fn values_are_taken_as_they_stand() {
-        let vars = Vars::parse("# a comment\n\nA=1\r\nB=$2b$10$x=y \"z\" #\nA=\n").unwrap();
-        assert_eq!(vars.var("A"), Some(""));
-        assert_eq!(vars.var("B"), Some("$2b$10$x=y \"z\" #"));
-        assert_eq!(vars.var("C"), None);
+    fn a_fault_names_the_file_and_the_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pds.env");
+        fs::write(&path, "A=1\nB='secret\n").unwrap();
+        let said = Vars::read(&path).err().unwrap().to_string();
+        assert_eq!(said, format!("{}: line 2 has a quote that is not closed", path.display()));
     }
 
     #[test]
-    fn the_line_that_is_no_variable_is_named() {
-        for (text, line) in [("A=1\nB", 2), ("=1", 1), ("A B=1", 1), ("#\n export A=1", 2)] {
-            assert_eq!(Vars::parse(text).err(), Some(line), "{text:?}");
-        }
+    fn a_file_may_be_in_utf_16() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pds.env");
+        let text = "\u{FEFF}A='\u{1F9EA}'\r\nB=1\r\n";
+        fs::write(&path, text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>())
+            .unwrap();
+        let vars = Vars::read(&path).unwrap();
+        assert_eq!((vars.var("A"), vars.var("B")), (Some("\u{1F9EA}"), Some("1")));
+        fs::write(&path, [0xFF, 0xFE, b'A']).unwrap();
+        assert!(matches!(Vars::read(&path), Err(VarsError::NotText { .. })));
     }
 
     #[test]
     fn a_kept_file_reads_back_and_is_private() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pds.env");
-        let vars = Vars::from_iter([("A", "1".to_owned()), ("B", "=".to_owned())]);
+        let vars = Vars::from_iter([("A", "1".to_owned()), ("B", "it's $x".to_owned())]);
         vars.write(&path).unwrap();
         vars.write(&path).unwrap();
-        assert_eq!(Vars::read(&path).unwrap().to_string(), "A=1\nB==\n");
+        assert_eq!(Vars::read(&path).unwrap().var("B"), Some("it's $x"));
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
@@ -146,5 +169,86 @@ mod tests {
         assert!(Vars::read(&path).is_ok());
         fs::write(&path, format!("A={}", "x".repeat(whole - 1))).unwrap();
         assert!(matches!(Vars::read(&path), Err(VarsError::TooLarge { .. })));
+    }
+
+    fn value(text: &str) -> String {
+        parse(text).unwrap().pop().unwrap().1
+    }
+
+    #[test]
+    fn each_form_of_a_value_is_read() {
+        for (text, expected) in [
+            ("A=", ""),
+            ("A=b c", "b c"),
+            ("A = b \t", "b"),
+            ("A=b # c", "b"),
+            ("A= # c", ""),
+            ("A=#b#c", "#b#c"),
+            ("A=it's \"so\" \\n", "it's \"so\" \\n"),
+            ("A=$2b$10$x=y", "$2b$10$x=y"),
+            ("export A=b", "b"),
+            ("  export\tA='b # $c'  # d", "b # $c"),
+            ("A='b\\n\nc'", "b\\n\nc"),
+            ("A=\"b \\\"c\\\" \\$d \\\\ \\n\\t\\x\"", "b \"c\" $d \\ \n\t\\x"),
+            ("A=\"$2b$10$x\"", "$2b$10$x"),
+            ("A='it'\\''s'", "it's"),
+            ("A=''", ""),
+            ("\u{FEFF}A=b\r\n", "b"),
+        ] {
+            assert_eq!(value(text), expected, "{text:?}");
+            assert_eq!(value(&text.replace('\n', "\r\n")), expected, "{text:?} with CRLF");
+        }
+    }
+
+    #[test]
+    fn the_last_of_several_lines_and_no_comment_is_read() {
+        let pairs = parse("# A=0\n\n \t\n  #\r\nA=1\nB_2=x\nA=2").unwrap();
+        let pairs: Vec<_> = pairs.iter().map(|(name, value)| (&**name, &**value)).collect();
+        assert_eq!(pairs, [("A", "1"), ("B_2", "x"), ("A", "2")]);
+    }
+
+    #[test]
+    fn the_line_that_cannot_be_read_is_named_and_not_quoted() {
+        for (text, error) in [
+            ("A=1\nsecret", "line 2 is not NAME=value"),
+            ("=secret", "line 1 is not NAME=value"),
+            ("A B=secret", "line 1 is not NAME=value"),
+            ("\n\nA='secret\nB=1\n", "line 3 has a quote that is not closed"),
+            ("A='x\ny'\r\nB=\"secret", "line 3 has a quote that is not closed"),
+            ("A=\"secret\\\"", "line 1 has a quote that is not closed"),
+            ("A='x' secret", "line 1 has text after its quoted value"),
+        ] {
+            assert_eq!(parse(text).unwrap_err().to_string(), error, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_shell_reads_what_is_written() {
+        for text in ["", "a b", "$HOME `x` \\ !y", "it's", "it's $x", "\"", "#", "~", "*", "a\nb"] {
+            let script = format!("A={}; printf %s \"$A\"", quote(text));
+            let read = Command::new("sh").args(["-c", &script]).output().unwrap().stdout;
+            assert_eq!(String::from_utf8(read).unwrap(), text, "{script}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(values in prop::collection::vec("[^\r]{0,30}", 0..5)) {
+            let lines = values.iter().map(|value| format!("A={}\n", quote(value)));
+            let read = parse(&lines.collect::<String>()).unwrap();
+            let read: Vec<_> = read.into_iter().map(|(_, value)| value).collect();
+            prop_assert_eq!(read, values);
+        }
+
+        #[test]
+        fn quotes_and_spaces_read_back(value in "[ab'\"\\\\$`#! =\n\t]{0,12}") {
+            let text = format!("A={}\nB=1", quote(&value));
+            prop_assert_eq!(parse(&text).unwrap(), [("A".to_owned(), value), ("B".into(), "1".into())]);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "(?s)[ab'\"\\\\$#= \n\r\u{FEFF}]{0,40}") {
+            let _ = parse(&text);
+        }
     }
 }

@@ -287,7 +287,8 @@ impl Secret {
 impl PasswordHash {
     /// Takes `$2a$`, `$2b$` or `$2y$`, two digits of cost and 53 characters of salt and hash, also
     /// within the quotes of an env file, which not every program that reads one takes off.
-    fn parse(text: String) -> Option<Self> {
+    #[must_use]
+    pub fn parse(text: String) -> Option<Self> {
         let quoted = |quote| text.strip_prefix(quote)?.strip_suffix(quote).map(str::to_owned);
         let text = quoted('\'').or_else(|| quoted('"')).unwrap_or(text);
         let rest = ["$2a$", "$2b$", "$2y$"].iter().find_map(|prefix| text.strip_prefix(prefix))?;

@@ -23,9 +23,9 @@ use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::error::{Context, Error};
-use crate::process::{cargo, command, output};
+use crate::process::{cargo, command, output, say};
 use crate::worker::{self, Routes};
-use crate::{node, paths};
+use crate::{env_file, node, paths};
 
 /// Runs the command with the arguments after its name.
 pub(crate) fn run(args: Vec<String>) -> Result<(), Error> {
@@ -127,9 +127,9 @@ impl Folder {
     }
 }
 
-/// The account: lines of `NAME=value`, as `pds vars` prints them, and the password.
+/// The account: its variables, as `pds vars` prints them, the password and the port.
 struct Account {
-    lines: String,
+    vars: Vec<(String, String)>,
     port: u16,
 }
 
@@ -140,9 +140,9 @@ impl Account {
         if !file.exists() {
             return Self::make(folder, options);
         }
-        let lines =
+        let text =
             fs::read_to_string(&file).context(format_args!("cannot read {}", file.display()))?;
-        let mut account = Self { lines, port: 0 };
+        let mut account = Self { vars: variables(&text)?, port: 0 };
         account.port = account.value("PORT").parse().context(format_args!("in {ACCOUNT}, PORT"))?;
         let port = options.port.filter(|port| *port != 0).map(|port| port.to_string());
         for (option, name, given) in [
@@ -170,28 +170,34 @@ impl Account {
         let hostname = options.hostname.clone().unwrap_or_else(|| format!("localhost:{port}"));
         let handle = options.handle.as_deref().unwrap_or("alice.test");
         let password = options.password.clone().map_or_else(random_password, Ok)?;
-        if password.contains(['\r', '\n']) {
-            return Err(Error::new("--password is of more than one line"));
+        if password.chars().any(char::is_control) {
+            return Err(Error::new("--password contains a control character"));
         }
         let mut vars = cargo();
         vars.args(["run", "--quiet", "--package", "nacre-pds-cli", "--", "vars"]);
         vars.args(["--hostname", &hostname, "--handle", handle, "--password", &password]);
-        let lines = format!("{}\nPASSWORD={password}\nPORT={port}\n", output(&mut vars)?);
-        folder.write(ACCOUNT, &lines)?;
-        Ok(Self { lines, port })
+        let password = env_file::quote(&password);
+        let text = format!("{}\nPASSWORD={password}\nPORT={port}\n", output(&mut vars)?);
+        folder.write(ACCOUNT, &text)?;
+        Ok(Self { vars: variables(&text)?, port })
     }
 
-    /// Returns what follows `name=`, empty if there is no such line.
+    /// Returns the value of a variable, empty if it is not set.
     fn value(&self, name: &str) -> &str {
-        let pairs = self.lines.lines().filter_map(|line| line.split_once('='));
-        pairs.filter(|(known, _)| *known == name).map(|(_, value)| value).next().unwrap_or_default()
+        let last = self.vars.iter().rev().find(|(known, _)| known == name);
+        last.map(|(_, value)| value.as_str()).unwrap_or_default()
     }
 
-    /// Returns the variables in the form that wrangler reads, in which `$` begins a name.
+    /// Returns the variables in the form that wrangler reads, which takes off one pair of quotes and
+    /// then expands `$name`, whatever the quotes.
     fn for_wrangler(&self) -> String {
-        let ours = |line: &&str| !line.starts_with("PASSWORD=") && !line.starts_with("PORT=");
-        let lines = self.lines.lines().filter(ours);
-        lines.map(|line| line.replace('$', r"\$") + "\n").collect()
+        let ours = |(name, _): &&(String, String)| !["PASSWORD", "PORT"].contains(&name.as_str());
+        let line = |(name, value): &(String, String)| {
+            let quote = ['\'', '"', '`'].into_iter().find(|quote| !value.contains(*quote));
+            let quote = quote.map(String::from).unwrap_or_default();
+            format!("{name}={quote}{}{quote}\n", value.replace('$', r"\$"))
+        };
+        self.vars.iter().filter(ours).map(line).collect()
     }
 
     fn print(&self, folder: &Folder, json: bool) {
@@ -208,11 +214,18 @@ impl Account {
             let login = json!({ "identifier": handle, "password": password }).to_string();
             // Within single quotes only the single quote itself has a meaning.
             let login = login.replace('\'', r"'\''");
+            let in_query = did.replace('%', "%25").replace(':', "%3A");
+            let socket = url.replacen("http", "ws", 1);
             format!(
                 "folder    {}\naddress   {url}\ndid       {did}\nhandle    {handle}\n\
                  password  {password}\n\nLog in:\n\
                  curl -X POST {url}/xrpc/com.atproto.server.createSession \
-                 -H 'content-type: application/json' -d '{login}'\n\nCtrl-C stops the server.\n",
+                 -H 'content-type: application/json' -d '{login}'\n\n\
+                 Export the repository:\n\
+                 curl '{url}/xrpc/com.atproto.sync.getRepo?did={in_query}' -o repo.car\n\n\
+                 Follow the event stream from its beginning:\n\
+                 websocat -b '{socket}/xrpc/com.atproto.sync.subscribeRepos?cursor=0'\n\n\
+                 Ctrl-C stops the server.\n",
                 folder.path.display()
             )
         };
@@ -220,6 +233,13 @@ impl Account {
         let _ = io::stdout().write_all(text.as_bytes());
         let _ = io::stdout().flush();
     }
+}
+
+/// Reads the file of an account, also one of a version that wrote values without quotes.
+fn variables(text: &str) -> Result<Vec<(String, String)>, Error> {
+    env_file::parse(text).or_else(|error| {
+        env_file::parse_verbatim(text).ok_or_else(|| Error::new(format!("{ACCOUNT}: {error}")))
+    })
 }
 
 /// wrangler, and workerd which it runs.
@@ -256,6 +276,11 @@ impl Server {
         while !stop.load(Ordering::Relaxed) {
             match health(port) {
                 Ok(answer) if answer.starts_with("HTTP/1.1 200") => return Ok(()),
+                // It runs, and says why it does not serve the account.
+                Ok(answer) if answer.contains("\"version\":\"nacre ") => {
+                    say(answer.lines().last().unwrap_or_default());
+                    return Ok(());
+                }
                 Ok(answer) if Instant::now() > patience => {
                     return Err(Error::new(format!("the server does not work:\n{answer}")));
                 }

@@ -5,6 +5,9 @@ extern crate alloc;
 mod debian;
 mod deny;
 mod dev;
+// The one reader of env files, which has nothing to do with the server.
+#[path = "../../pds-cli/src/env_file.rs"]
+mod env_file;
 mod error;
 mod fuzz;
 mod lexicons;
