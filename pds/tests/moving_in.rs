@@ -281,6 +281,38 @@ fn activation_that_fails_leaves_the_imported_head_and_tells_nothing() {
     activate_and_write(&client, &mut relay);
 }
 
+/// Takes a database back to the schema from before heads had to be announced.
+fn downgrade(client: &Client) {
+    for statement in [
+        "alter table account drop column announced_rev",
+        "alter table account drop column announced_cid",
+        "alter table import rename column touched_s to began_s",
+        "alter table import drop column odd_records",
+        "alter table import drop column odd_examples",
+        "update schema_version set version = 3",
+    ] {
+        client.host.sql().query(statement, &[], &mut |_| Ok(())).unwrap();
+    }
+}
+
+#[test]
+fn inactive_account_with_a_head_from_before_this_schema_gets_the_rev_inside_it() {
+    let client = newcomer();
+    let car = old_server(3).export();
+    import(&client, &car).succeeds();
+    let head = client.head();
+    let rev = "update account set rev = '3zzzzzzzzzzzz'";
+    client.host.sql().query(rev, &[], &mut |_| Ok(())).unwrap();
+    downgrade(&client);
+    let mut config = config();
+    config.initial_active = false;
+    let access = client.access.clone();
+    let client = Client { access, ..Client::with_config(client.host, config) };
+    assert_eq!(client.head(), head);
+    let mut relay = Relay::new(&client);
+    activate_and_write(&client, &mut relay);
+}
+
 #[test]
 fn active_account_with_a_head_from_before_this_schema_gets_one_that_verifies() {
     let key = SigningKey::generate(Curve::K256, |bytes| bytes.fill(3));
@@ -297,12 +329,7 @@ fn active_account_with_a_head_from_before_this_schema_gets_one_that_verifies() {
     let blob = |bytes: &[u8]| nacre_pds::host::Value::Blob(bytes.to_vec().into());
     let before = client.head();
     run("update account set commit_cid = ?, commit_block = ?", &[blob(&cid), blob(&bytes)]);
-    run("alter table account drop column announced_rev", &[]);
-    run("alter table account drop column announced_cid", &[]);
-    run("alter table import rename column touched_s to began_s", &[]);
-    run("alter table import drop column odd_records", &[]);
-    run("alter table import drop column odd_examples", &[]);
-    run("update schema_version set version = 3", &[]);
+    downgrade(&client);
     let client =
         Client { access: client.access.clone(), ..Client::with_config(client.host, config()) };
     assert!(client.head().1 > before.1);

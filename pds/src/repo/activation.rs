@@ -48,21 +48,34 @@ impl Pds {
         Ok(())
     }
 
-    /// Replaces the head of an active account where subscribers would not accept it, and announces
-    /// the fresh one.
+    /// Mends the head of a database from before imported commits kept their own revs: an inactive
+    /// account's gets the rev inside it; an active account's is replaced and announced if
+    /// subscribers would not accept it.
     pub(crate) fn mend_head(&self) -> Result<(), SqlError> {
-        let before = self.account()?;
-        if !before.active {
-            return Ok(());
-        }
         self.tell(|| {
-            let (account, commit, block) = self.announceable_head()?;
-            if account.head == before.head {
+            let before = self.account()?;
+            if !before.active {
+                self.mend_rev(before)?;
                 return Ok(Vec::new());
             }
-            let (head, time) = (account.head.cid, self.now_text());
-            self.log_events(account.seq, &[&|seq| events::sync(seq, &commit, &head, &block, &time)])
+            let head = before.head;
+            let (account, commit, block) = self.announceable_head()?;
+            if account.head == head {
+                return Ok(Vec::new());
+            }
+            let time = self.now_text();
+            self.log_events(
+                account.seq,
+                &[&|seq| events::sync(seq, &commit, &account.head.cid, &block, &time)],
+            )
         })
+    }
+
+    fn mend_rev(&self, account: Account) -> Result<(), SqlError> {
+        let Some(block) = self.store.commit_block()? else { return Ok(()) };
+        let Ok(Commit { rev, .. }) = Commit::decode(&block) else { return Ok(()) };
+        let head = Head { rev, ..account.head };
+        self.store.set_commit(&Account { head, ..account }, &block)
     }
 
     /// Returns the account with a head that subscribers accept, its commit and block, in the

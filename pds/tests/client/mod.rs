@@ -282,8 +282,10 @@ pub(crate) fn key(client: &Client) -> VerifyingKey {
     VerifyingKey::parse_multikey(key).unwrap()
 }
 
-/// Checks everything about an export and returns the number of its records.
+/// Checks everything about an active account, from its export to what relays were told, and
+/// returns the number of its records.
 pub(crate) fn verify(client: &Client) -> u64 {
+    Relay::new(client).agrees(client);
     let car = client.export();
     let (root, blocks) = read_car(&car);
     let did = Did::parse(DID).unwrap();

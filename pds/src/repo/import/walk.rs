@@ -222,7 +222,9 @@ impl<'p> Import<'p> {
             let path = RepoPath::parse(key).map_err(|_| ImportError::Path(key.to_owned()))?;
             let path = path.to_owned();
             if self.staged.is_resumed && self.pds.store.staged_cid(&path)? == Some(cid) {
-                self.known.insert(start_of(&cid));
+                if self.known.len() < MAX_KNOWN {
+                    self.known.insert(start_of(&cid));
+                }
                 continue;
             }
             self.waiting.entry(cid).or_default().push(path);
@@ -355,6 +357,9 @@ const MAX_AHEAD_MICROS: u64 = 86_400_000_000;
 const MAX_WAITING: usize = 20_000;
 /// How many nodes and entries of earlier parts are walked over in one turn.
 const STEPS_AT_ONCE: usize = 1_000;
+/// How many staged records are remembered, some ten bytes each. Blocks of others that come again
+/// are parked.
+const MAX_KNOWN: usize = 1_000_000;
 /// How many unreadable records are named before the import stops.
 const MAX_UNREADABLE: usize = 10;
 /// The time between two notes that an import goes on.
