@@ -1,8 +1,7 @@
-//! Records that the data model refuses and that old repositories hold all the same.
+//! Stored records that the data model refuses, as old repositories hold them.
 //!
-//! Their bytes are kept, because commits are signed over them. Nothing here encodes: a stored
-//! record is classified with [`inspect`], shown with [`to_json_lossy`] and searched for blobs with
-//! [`referenced_blobs`].
+//! Their bytes are kept, because commits are signed over them. [`inspect`] classifies a stored
+//! record, [`to_json_lossy`] prints it, and [`referenced_blobs`] finds the blobs that it refers to.
 //!
 //! Well-formedness: <https://www.rfc-editor.org/rfc/rfc8949#name-well-formedness-errors-and->
 
@@ -18,7 +17,7 @@ pub use self::{
 };
 use crate::{CborError, DataError, MAX_RECORD_BYTES, check};
 
-/// Classifies the bytes of a record: valid data, other CBOR, or no CBOR at all.
+/// Classifies the bytes of a record: valid data, other well-formed CBOR, or garbage.
 ///
 /// Returns `None` if the bytes are what [`check`] accepts. Returns the rule of the data model that
 /// is broken if they are one well-formed CBOR item of any other kind: such a record can be stored
@@ -51,6 +50,6 @@ pub fn inspect(cbor: &[u8]) -> Result<Option<DataError>, CborError> {
 /// Returns the CID that a byte string with tag 42 stands for, of any version, codec and hash.
 fn link_cid(content: &[u8]) -> Option<Cid> {
     let bytes = content.strip_prefix(&[0])?;
-    // Bytes that do not come back are another spelling, or more than the CID.
+    // Other bytes come back if this is not the only encoding, or more than the CID.
     Cid::read_bytes(bytes).ok().filter(|cid| cid.to_bytes() == bytes)
 }

@@ -45,7 +45,7 @@ pub enum UriError {
     #[error("a URI starts with a scheme and a colon")]
     Scheme,
     /// A slash stands where the host or path has to begin, as in `https:///x` and `file:/x`.
-    #[error("a URI has a host or path, and no other slash, after `:` or `://`")]
+    #[error("expected a host or path after `:` or `://`, found `/`")]
     Slash,
 }
 

@@ -17,10 +17,9 @@ use crate::{
 pub struct ReferencedBlob {
     /// The hash of the blob's bytes: a CIDv1 of raw or DAG-CBOR bytes with a SHA-256 hash.
     pub cid: Cid,
-    /// What the blob is said to be, if that is text with a `/`.
+    /// The MIME type, if it is text with a `/`.
     pub mime_type: Option<String>,
-    /// How many bytes the blob is said to have, if that is an integer from 0 to [`MAX_INTEGER`].
-    /// The old form has no size.
+    /// The size in bytes, if it is an integer from 0 to [`MAX_INTEGER`]. The old form has none.
     pub size: Option<u64>,
 }
 
@@ -33,7 +32,7 @@ pub struct ReferencedBlob {
 ///   `{"$link": …}` with that text; other keys may be missing, wrong or too many
 /// - a map of exactly `cid`, the text of a CID, and `mimeType`, text
 ///
-/// Of equal keys the last one counts. Returns nothing for bytes that are no CBOR.
+/// Of equal keys the last one counts. Returns nothing for bytes that are not CBOR.
 #[must_use]
 pub fn referenced_blobs(cbor: &[u8]) -> Vec<ReferencedBlob> {
     let mut found = Vec::new();

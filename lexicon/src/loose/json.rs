@@ -1,10 +1,10 @@
-//! Shows as JSON what JSON can show of any CBOR.
+//! Prints any CBOR as JSON, as far as JSON can show it.
 //!
 //! # Tricky bits
 //!
-//! Entries are printed as they come. Which of them to leave out is known only at the end of a map,
-//! and to cut them out there would move the same text once for each map around it; so they are
-//! noted, and cut out of the whole text at once.
+//! Entries are printed as they come. The end of a map tells which of them to leave out, but cutting
+//! them out there would move the same text once per enclosing map. So the ranges are collected, and
+//! cut out in one pass at the end.
 
 use alloc::{borrow::Cow, format, string::String, vec::Vec};
 use core::ops::Range;
@@ -25,8 +25,8 @@ use crate::{CborError, base64, print, to_json};
 /// - `undefined` is left out of objects, and `null` elsewhere, as are other simple values
 /// - a link is `{"$link": …}` if its CID can be parsed, else `{"$bytes": …}` of its content
 /// - any other tag is its content
-/// - text that is not UTF-8 has U+FFFD for what is not
-/// - a key that is no text becomes text: a number or simple value as it is printed, a link as its
+/// - text that is not UTF-8 has U+FFFD in place of the invalid bytes
+/// - a key that is not text becomes text: a number or simple value as it is printed, a link as its
 ///   CID, bytes as base64, an array or map as the base64 of its encoding
 /// - of equal keys the last one is printed
 ///
@@ -62,7 +62,7 @@ struct Printer {
     containers: Vec<Option<usize>>,
     /// The entries of all open maps, those of the innermost last.
     entries: Vec<Entry>,
-    /// What is to be cut out.
+    /// The ranges to cut out.
     dropped: Vec<Range<usize>>,
 }
 
@@ -119,7 +119,7 @@ impl Printer {
         }
     }
 
-    /// Notes the entries of a map that are to be left out.
+    /// Decides which entries of a map to leave out.
     fn end_map(&mut self, first: usize) {
         let Self { out, entries, dropped, .. } = self;
         let ends = entries.iter().skip(first + 1).map(|next| next.start).chain([out.len()]);
@@ -136,7 +136,7 @@ impl Printer {
         entries.truncate(first);
     }
 
-    /// Returns the output without what is to be left out.
+    /// Cuts out the dropped ranges and returns the rest.
     fn finish(self) -> Vec<u8> {
         let Self { out, mut dropped, .. } = self;
         if dropped.is_empty() {
@@ -146,11 +146,11 @@ impl Printer {
         let mut kept = Vec::with_capacity(out.len());
         let mut at = 0;
         for range in dropped {
-            // One that begins before this place is inside of another.
+            // A range that begins before this place is inside another one.
             let Some(before) = out.get(at..range.start) else { continue };
             kept.extend_from_slice(before);
             at = range.end;
-            // An entry is cut out with the comma behind it. The last has none behind it.
+            // An entry goes with the comma after it. After the last one the comma before it goes.
             if out.get(at) == Some(&b'}') && kept.last() == Some(&b',') {
                 kept.pop();
             }
@@ -181,7 +181,7 @@ fn print_key(key: &Key<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// Returns text for a key that is none.
+/// Returns the text that stands for a key of another type.
 fn key_text(item: &[u8]) -> Vec<u8> {
     let mut text = Vec::new();
     match Walk::new(item).step() {

@@ -2,9 +2,8 @@
 //!
 //! # Tricky bits
 //!
-//! A map's key can be a container, whose keys can be containers in turn. [`Walk`] hands such a key
-//! over as bytes and [`skip`] passes over it without telling keys from values, so that neither
-//! needs the other's stack twice.
+//! A map key can be a container whose keys are containers in turn. To stay iterative, [`Walk`] hands
+//! such a key over as bytes, and [`skip`] passes over it without telling keys from values.
 
 use alloc::{borrow::Cow, vec::Vec};
 
@@ -23,7 +22,7 @@ pub(super) fn check_well_formed(cbor: &[u8]) -> Result<(), CborError> {
     if reader.at == cbor.len() { Ok(()) } else { Err(CborError::Trailing) }
 }
 
-/// Passes over an item that nests at most `room` arrays, maps and tags.
+/// Skips an item that nests at most `room` arrays, maps and tags.
 fn skip(reader: &mut Reader<'_>, room: usize) -> Result<(), CborError> {
     let mut nesting = Nesting::new(room);
     loop {
@@ -56,7 +55,7 @@ pub(super) enum Event<'a> {
     Link(Cow<'a, [u8]>),
     Map,
     MapEnd,
-    /// Anything else; of other tags only the content is told.
+    /// Anything else. Other tags are skipped, but not their content.
     Scalar(Scalar<'a>),
 }
 
@@ -81,7 +80,7 @@ pub(super) enum Scalar<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// Begins a walk through one item, which [`check_well_formed`] has passed if it is a record.
+    /// Starts at one item. Input from outside must have passed [`check_well_formed`].
     pub(super) fn new(cbor: &'a [u8]) -> Self {
         Self { reader: Reader::new(cbor), nesting: Nesting::new(MAX_LOOSE_DEPTH) }
     }
@@ -115,7 +114,7 @@ impl<'a> Walk<'a> {
         Ok(Key::Other(bytes.get(start..self.reader.at).unwrap_or_default()))
     }
 
-    /// Reads a value; a tag is none yet.
+    /// Reads a value, or returns `None` after a tag, whose content follows.
     fn value(&mut self) -> Result<Option<Event<'a>>, CborError> {
         Ok(Some(match self.reader.item()? {
             Item::Array(len) => {
@@ -148,14 +147,14 @@ impl<'a> Walk<'a> {
 /// The containers and tags that are open, outermost first.
 struct Nesting {
     open: Vec<Open>,
-    /// How many there may be.
+    /// The most that may be open.
     limit: usize,
     has_begun: bool,
 }
 
 struct Open {
     kind: Kind,
-    /// How many items or entries are still to come; `None` if a break tells the end.
+    /// The number of items or entries still to come, or `None` up to a break.
     left: Option<u64>,
     /// Whether a key was read and its value is next.
     at_value: bool,
@@ -181,7 +180,7 @@ impl Nesting {
         Self { open: Vec::new(), limit, has_begun: false }
     }
 
-    /// Returns how many more may be opened.
+    /// Returns the number of levels that may still be opened.
     fn room(&self) -> usize {
         self.limit.saturating_sub(self.open.len())
     }
