@@ -5,14 +5,15 @@
 //! [`Download`] asks for.
 
 mod download;
+mod removal;
 mod upload;
 
-use cid::Cid;
 use http::StatusCode;
 use nacre_xrpc::XrpcError;
 use serde_json::json;
 
 pub use self::download::Download;
+pub(crate) use self::removal::{Backoff, Removal};
 pub use self::upload::{Intake, Received, Upload, UploadError, raw_cid, sniff};
 pub(crate) use self::upload::{UNKNOWN_TYPE, is_mime_type};
 use crate::Pds;
@@ -20,7 +21,7 @@ use crate::api::{self, Call, Failure};
 use crate::auth::access::{Access, Owner};
 use crate::body::Response;
 use crate::front;
-use crate::host::{BlobsError, SqlError};
+use crate::host::SqlError;
 use crate::store::StoredBlob;
 
 impl Pds {
@@ -88,46 +89,13 @@ impl Pds {
         Ok(front::typed(StatusCode::OK, api::JSON, blob.to_string().into()))
     }
 
-    /// Forgets a blob whose bytes are not there, whether a record refers to it or not.
-    fn forget_lost(&self, key: &str) -> Result<(), SqlError> {
+    /// Forgets a blob whose bytes are not stored, whether a record refers to it or not.
+    pub(crate) fn forget_lost(&self, key: &str) -> Result<(), SqlError> {
         self.store.transaction(|| {
             if self.store.blob(key)?.is_some() && self.store.is_blob_expected(key)? {
                 self.store.count_stored_blob(-1)?;
             }
             self.store.forget_blob(key)
-        })
-    }
-
-    /// Removes the blobs that no record has referred to for a day.
-    pub(crate) async fn remove_idle_blobs(&self) -> Result<(), Failure> {
-        let before_s = self.now_s().saturating_sub(GRACE_S);
-        for cid in self.store.blobs_idle_since(before_s)? {
-            // It is forgotten first, so that no record can come to refer to what is being removed.
-            if self.forget_idle(&cid, before_s)? {
-                self.remove_forgotten(&cid).await.map_err(Failure::fault)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes the bytes of a blob that is not known of; nobody can send it meanwhile.
-    pub(crate) async fn remove_forgotten(&self, cid: &Cid) -> Result<(), BlobsError> {
-        self.removing.borrow_mut().insert(*cid);
-        let removed = self.host.blobs.remove(cid).await;
-        self.removing.borrow_mut().remove(cid);
-        removed
-    }
-
-    /// Forgets a blob if it still is idle, and has been since then; tells whether it did.
-    fn forget_idle(&self, cid: &Cid, before_s: i64) -> Result<bool, SqlError> {
-        let key = cid.to_string();
-        self.store.transaction(|| {
-            let idle_since_s = self.store.blob(&key)?.and_then(|blob| blob.idle_since_s);
-            let is_due = idle_since_s.is_some_and(|since_s| since_s <= before_s);
-            if is_due {
-                self.store.forget_blob(&key)?;
-            }
-            Ok(is_due)
         })
     }
 }

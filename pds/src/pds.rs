@@ -11,7 +11,7 @@ use nacre_xrpc::XrpcError;
 use serde_json::json;
 
 use crate::api::{self, Call, Failure};
-use crate::blobs::{Download, Upload};
+use crate::blobs::{Backoff, Download, Upload};
 use crate::body::{Request, Response};
 use crate::config::Config;
 use crate::host::{Host, SocketId, SqlError};
@@ -41,6 +41,8 @@ pub struct Pds {
     pub(crate) replaying: RefCell<BTreeSet<SocketId>>,
     /// The blobs that are just being removed.
     pub(crate) removing: RefCell<BTreeSet<Cid>>,
+    /// When removals that failed are retried.
+    pub(crate) removal_backoff: Cell<Backoff>,
 }
 
 /// What a host does with an answered request.
@@ -108,6 +110,7 @@ impl Pds {
             is_new: Cell::new(true),
             replaying: RefCell::default(),
             removing: RefCell::default(),
+            removal_backoff: Cell::default(),
         };
         match pds.store.account()? {
             Some(account) if account.head.did != pds.config.identity.did => {

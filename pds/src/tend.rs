@@ -8,32 +8,49 @@ use crate::relays::RelayAlarm;
 use crate::sequencer::LogAlarm;
 
 impl Pds {
-    /// Does what is due: removes blobs that no record has referred to for a day, what an import has
-    /// left that nobody has gone on with for as long, and events that are not kept any longer; goes
-    /// on with replays of which the server has no memory; reminds relays of the account.
+    /// Does the work that is due: removes blobs that have been idle for a day, prunes the event log,
+    /// drops stale import staging, resumes replays that the server has no memory of, and asks relays
+    /// to crawl.
     ///
-    /// A host calls this when its alarm goes off, and may do so at any other time.
+    /// A host calls this when its alarm goes off, and may call it at any other time. A part of the
+    /// work that fails is logged and retried at the next alarm; the others are done all the same.
     pub async fn tend(&self) {
+        self.tend_after(0).await;
+    }
+
+    /// Does the work that is due, after so many attempts in a row that have panicked.
+    ///
+    /// Each attempt starts with another part of the work, so that one that panics does not keep the
+    /// others from being done.
+    pub async fn tend_after(&self, panics: usize) {
         self.forget_alarm();
-        let done = [
-            self.drop_old_staging().map_err(Failure::from),
-            self.prune_log().await.map_err(Failure::from),
-            self.remove_idle_blobs().await,
-        ];
-        for failure in done.into_iter().filter_map(Result::err) {
-            // The next alarm tries again.
-            self.failed(failure);
-        }
-        self.resume_replays().await;
-        if let Err(error) = self.tend_relays().await {
-            self.failed(error.into());
+        for part in 0..PARTS {
+            let done = match panics.wrapping_add(part) % PARTS {
+                0 => self.drop_old_staging().map_err(Failure::from),
+                1 => self.prune_log().await.map_err(Failure::from),
+                2 => self.remove_idle_blobs().await,
+                3 => self.retry_removals().await,
+                4 => {
+                    self.resume_replays().await;
+                    Ok(())
+                }
+                _ => self.tend_relays().await.map_err(Failure::from),
+            };
+            if let Err(failure) = done {
+                self.failed(failure);
+            }
         }
         self.wake();
     }
 
+    /// Drops what a heal that was interrupted has left, and imports that nobody has resumed.
     fn drop_old_staging(&self) -> Result<(), SqlError> {
+        if self.importing.get() {
+            return Ok(());
+        }
+        self.drop_staged_heal()?;
         match self.store.staging_touched_s()? {
-            Some(since_s) if !self.importing.get() && since_s + GRACE_S <= self.now_s() => {
+            Some(since_s) if since_s + GRACE_S <= self.now_s() => {
                 self.store.transaction(|| self.store.drop_staging())
             }
             _ => Ok(()),
@@ -49,7 +66,7 @@ impl Pds {
             let kept = idle_s.into_iter().chain(import_s).map(|since_s| since_s + GRACE_S);
             let replays_s = self.has_lost_replays().then_some(0);
             let events = self.log_due_s()?.into_iter().chain(replays_s).chain(self.relays_due_s()?);
-            let due_s = kept.chain(events).min();
+            let due_s = kept.chain(self.removals_due_s()?).chain(events).min();
             let Some(due_s) = due_s else { return Ok(()) };
             let now_s = self.now_s();
             let time_s = due_s.max(now_s.saturating_add(MIN_PAUSE_S));
@@ -76,5 +93,7 @@ impl Pds {
     }
 }
 
-/// The least time between two alarms.
-const MIN_PAUSE_S: i64 = 60;
+/// The parts of the work that is due.
+const PARTS: usize = 6;
+/// The shortest time between two alarms.
+pub(crate) const MIN_PAUSE_S: i64 = 60;

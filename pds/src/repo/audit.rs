@@ -1,273 +1,342 @@
-//! Whether the database holds together: what each row says, against what it follows from.
+//! Consistency checks of the database and the store of blobs.
+//!
+//! Only what was really seen is a fault. If something cannot be read or changes meanwhile, the audit
+//! starts over or returns an error.
+
+mod blobs;
 
 use alloc::collections::VecDeque;
 
-use cid::Cid;
-use nacre_commit::{Commit, Head};
+use nacre_commit::Commit;
 use nacre_lexicon::cid_for;
 use nacre_mst::{Steps, Tree};
 use serde::Serialize;
 
 use crate::Pds;
 use crate::host::{BlobsError, SqlError};
-use crate::store::{Account, Entered, RecordBlock, SnapshotError, Store};
+use crate::store::{Account, Entered, Purpose, RecordBlock, SnapshotError, Store};
 use crate::turn::pause;
 
-/// What an audit has found.
+/// The result of an audit.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Audit {
     /// How many records there are.
     pub records: u64,
-    /// How many references to blobs they have.
+    /// How many references to blobs the records have.
     pub blob_references: u64,
-    /// How many blobs there are, with those that no record refers to.
+    /// How many blobs there are, including idle ones.
     pub blobs: u64,
-    /// How many records are likes, reposts, follows and blocks, which are indexed by their subject.
+    /// How many records the subject index needs: likes, reposts, follows and blocks.
     pub subjects: u64,
     /// How many nodes the tree has.
     pub nodes: u64,
     /// How many pages the tree lies on.
     pub pages: u64,
-    /// What is wrong, at most [`Self::MAX_FAULTS`] of it; nothing, in a database that is whole.
+    /// The faults found, at most [`Self::MAX_FAULTS`]; empty if everything is consistent.
     pub faults: Vec<String>,
+    /// What has to be healed.
+    #[serde(skip)]
+    pub(super) needs: Needs,
 }
 
-/// Why an audit could not be made.
+/// Which kinds of faults were found.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Needs {
+    /// Derived data does not match the commit and the records.
+    pub(super) rebuild: bool,
+    /// The blobs in the database are not those in the store.
+    pub(super) blobs: bool,
+    /// Blob counters or idle marks are wrong.
+    pub(super) blob_marks: bool,
+}
+
+/// Why an audit could not be finished.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuditError {
     /// The store of blobs cannot be read.
     #[error(transparent)]
     Blobs(#[from] BlobsError),
-    /// The repository is written to all the time.
-    #[error("the repository did not stay the same for long enough; try again")]
+    /// The repository kept changing, or too many audits are in flight.
+    #[error("the repository is busy; try again")]
     Busy,
     /// The database cannot be read.
     #[error(transparent)]
     Database(#[from] SqlError),
 }
 
+/// What a fault is about, which decides how it is healed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Fault {
+    /// Blob counters and idle marks.
+    BlobMarks,
+    /// The store of blobs.
+    Blobs,
+    /// What follows from the commit and the records, or these themselves.
+    Derived,
+    /// Something that no heal can mend.
+    Lasting,
+}
+
+/// How a walk through the tree ended.
+enum Walk {
+    /// The repository changed.
+    Disturbed,
+    /// At its end, or at the first fault that does not let it go on.
+    Ended { is_complete: bool },
+}
+
 impl Audit {
     /// The most faults that are listed.
     pub const MAX_FAULTS: usize = 100;
 
-    fn fault(&mut self, fault: String) {
-        if self.faults.len() < Self::MAX_FAULTS {
-            self.faults.push(fault);
+    fn fault(&mut self, kind: Fault, text: String) {
+        match kind {
+            Fault::BlobMarks => self.needs.blob_marks = true,
+            Fault::Blobs => self.needs.blobs = true,
+            Fault::Derived => self.needs.rebuild = true,
+            Fault::Lasting => {}
         }
+        if self.faults.len() < Self::MAX_FAULTS {
+            self.faults.push(text);
+        }
+    }
+
+    fn derived(&mut self, text: String) {
+        self.fault(Fault::Derived, text);
     }
 }
 
 impl Pds {
-    /// Goes through the whole database: the commit and its signature, every node of the tree, every
-    /// record, and every page, each of which must be in use once.
+    /// Checks the whole database: the commit and its signature, every node of the tree, every
+    /// record, all indexes and counters, and every page, each of which must be in use once.
     ///
-    /// Others have their turn meanwhile. If the repository changes, the audit begins anew.
+    /// Other requests are served meanwhile. If the repository changes, the audit starts over.
     ///
     /// # Errors
     ///
-    /// [`AuditError`] if the database cannot be read, or never stays the same.
+    /// [`AuditError`] if the database cannot be read or keeps changing.
     pub async fn audit(&self) -> Result<Audit, AuditError> {
-        for _ in 0..MAX_BEGINNINGS {
+        for _ in 0..MAX_ATTEMPTS {
             let mut audit = Audit::default();
-            let Head { cid, data, .. } = self.account()?.head;
-            match Tree::load(data) {
-                Ok(tree) => self.audit_tree(tree, &mut audit).await?,
-                Err(error) => audit.fault(error.to_string()),
-            }
-            let account = self.account()?;
-            if account.head.cid == cid {
-                self.audit_account(&account, &mut audit)?;
-                return Ok(audit);
+            match self.audit_tree(&mut audit).await? {
+                Walk::Disturbed => pause().await,
+                Walk::Ended { is_complete } => {
+                    // In the turn in which the walk ended.
+                    self.audit_account(&self.account()?, is_complete, &mut audit)?;
+                    return Ok(audit);
+                }
             }
         }
         Err(AuditError::Busy)
     }
 
-    /// Holds what is known of the account against what was counted; in one turn.
-    fn audit_account(&self, account: &Account, audit: &mut Audit) -> Result<(), SqlError> {
-        match self.store.commit_block()?.map(|block| (cid_for(&block), Commit::decode(&block))) {
-            Some((cid, Ok(commit))) => {
-                // A commit that was imported is kept as it came, under a rev of ours.
-                let is_ours = commit.rev == account.head.rev;
-                if (cid, commit.data) != (account.head.cid, account.head.data) {
-                    audit.fault("the head is not that of its commit".to_owned());
-                }
-                if is_ours && commit.verify(self.config.signing_key.verifying_key()).is_err() {
-                    audit.fault("the commit is not signed with the account's key".to_owned());
-                }
-            }
-            Some((_, Err(error))) => audit.fault(format!("the commit is none: {error}")),
-            None => audit.fault("there is no commit".to_owned()),
+    /// Compares the account's row with its commit and with what was counted.
+    fn audit_account(
+        &self,
+        account: &Account,
+        is_complete: bool,
+        audit: &mut Audit,
+    ) -> Result<(), SqlError> {
+        self.audit_commit(account, audit)?;
+        if is_complete {
+            self.audit_counts(account, audit)?;
         }
-        if u64::try_from(account.records) != Ok(audit.records) {
-            audit.fault(format!("{} records were counted", account.records));
-        }
-        if u64::try_from(account.nodes) != Ok(audit.nodes) {
-            audit.fault(format!("{} nodes were counted", account.nodes));
-        }
-        let (references, blobs) = self.store.count_blobs()?;
-        if references != audit.blob_references {
-            audit.fault(format!("{references} references to blobs are known of"));
-        }
+        let (_, blobs) = self.store.count_blobs()?;
         if blobs != account.blobs {
-            audit.fault(format!("{:?} were counted", account.blobs));
-        }
-        let subjects = self.store.count_subjects()?;
-        if subjects != audit.subjects {
-            audit.fault(format!("the index has {subjects} entries of what records are about"));
+            let (counted, found) = (account.blobs, blobs);
+            let text = format!(
+                "blob counters are {} referenced and {} stored, but {} and {} exist",
+                counted.expected, counted.stored, found.expected, found.stored
+            );
+            audit.fault(Fault::BlobMarks, text);
         }
         self.audit_blob_rows(audit)?;
-        match self.store.audit_pages(&account.head.data) {
-            Ok((pages, faults)) => {
-                audit.pages = pages;
-                faults.into_iter().for_each(|fault| audit.fault(fault));
+        let (pages, faults) = self.store.audit_pages(&account.head.data)?;
+        audit.pages = pages;
+        faults.into_iter().for_each(|fault| audit.derived(fault));
+        Ok(())
+    }
+
+    /// Compares the head with the commit block.
+    fn audit_commit(&self, account: &Account, audit: &mut Audit) -> Result<(), SqlError> {
+        let Some(block) = self.store.commit_block()? else {
+            audit.derived("the commit block is missing".to_owned());
+            return Ok(());
+        };
+        let commit = match Commit::decode(&block) {
+            Ok(commit) => commit,
+            Err(error) => {
+                audit.derived(format!("not a valid commit: {error}"));
+                return Ok(());
             }
-            Err(error) => audit.fault(error.to_string()),
+        };
+        let head = &account.head;
+        let cid = cid_for(&block);
+        if cid != head.cid {
+            audit.derived(format!("head is {}, but the commit is {cid}", head.cid));
+        }
+        if commit.data != head.data {
+            audit.derived(format!(
+                "tree root is {}, but the commit's is {}",
+                head.data, commit.data
+            ));
+        }
+        if commit.rev != head.rev {
+            audit.derived(format!("head rev is {}, but the commit's is {}", head.rev, commit.rev));
+        }
+        if commit.did != head.did {
+            let text = format!("the commit belongs to {}, not to {}", commit.did, head.did);
+            audit.fault(Fault::Lasting, text);
+        }
+        // Until the account is active, the commit may be the one that an import has brought.
+        let key = self.config.signing_key.verifying_key();
+        if account.active && commit.verify(key).is_err() {
+            let text = "the commit's signature does not verify with the account's key";
+            audit.fault(Fault::Lasting, text.to_owned());
         }
         Ok(())
     }
 
-    /// Holds the blobs that are known against those that are stored, for `audit` to tell of.
-    ///
-    /// Other things may happen meanwhile: a blob that comes or goes may be taken for a fault.
-    ///
-    /// # Errors
-    ///
-    /// [`AuditError`] if the database or the store of blobs cannot be read.
-    pub async fn audit_blobs(&self, audit: &mut Audit) -> Result<(), AuditError> {
-        let mut last = String::new();
-        loop {
-            let page = self.store.blobs_after(&last)?;
-            let Some((end, _)) = page.last() else { break };
-            last.clone_from(end);
-            for (text, blob) in page {
-                audit.blobs += 1;
-                let Ok(cid) = Cid::try_from(text.as_str()) else {
-                    audit.fault(format!("the blob {text} has no CID"));
-                    continue;
-                };
-                match self.host.blobs.size(&cid).await? {
-                    None => audit.fault(format!("the blob {cid} is not stored")),
-                    Some(size) if size != blob.size => {
-                        audit.fault(format!("the blob {cid} has {size} bytes"));
-                    }
-                    Some(_) => {}
-                }
-            }
+    fn audit_counts(&self, account: &Account, audit: &mut Audit) -> Result<(), SqlError> {
+        let Audit { records, nodes, blob_references, subjects, .. } = *audit;
+        if u64::try_from(account.records) != Ok(records) {
+            let counter = account.records;
+            audit.derived(format!("record counter is {counter}, but {records} records exist"));
         }
-        let mut last = None;
-        loop {
-            let page = self.host.blobs.list(last.as_ref()).await?;
-            let Some(end) = page.last() else { return Ok(()) };
-            last = Some(*end);
-            for cid in page {
-                if self.store.blob(&cid.to_string())?.is_none() {
-                    audit.fault(format!("the blob {cid} is stored, and not known of"));
-                }
-            }
+        if u64::try_from(account.nodes) != Ok(nodes) {
+            let counter = account.nodes;
+            audit.derived(format!("node counter is {counter}, but {nodes} nodes exist"));
         }
+        let (indexed, _) = self.store.count_blobs()?;
+        if indexed != blob_references {
+            audit.derived(format!(
+                "blob reference index has {indexed} entries, but {blob_references} references exist"
+            ));
+        }
+        let indexed = self.store.count_subjects()?;
+        if indexed != subjects {
+            audit.derived(format!(
+                "subject index has {indexed} entries, but {subjects} subjects exist"
+            ));
+        }
+        Ok(())
     }
 
-    /// Goes through the tree and the records together, both in the order of their paths.
-    async fn audit_tree(&self, tree: Tree, audit: &mut Audit) -> Result<(), SqlError> {
-        let Some(mut snapshot) = self.store.snapshot(self.now_s()) else {
-            audit.fault("the tree was not looked at: there are too many exports".to_owned());
-            return Ok(());
+    /// Walks the tree and the records together, both in the order of their paths.
+    async fn audit_tree(&self, audit: &mut Audit) -> Result<Walk, AuditError> {
+        let head = self.account()?.head;
+        let tree = match Tree::load(head.data) {
+            Ok(tree) => tree,
+            Err(error) => {
+                audit.derived(format!("tree root: {error}"));
+                return Ok(Walk::Ended { is_complete: false });
+            }
         };
+        let snapshot = self.store.snapshot(Purpose::Audit, self.now_s());
+        let mut snapshot = snapshot.ok_or(AuditError::Busy)?;
         let mut steps = Steps::new(tree);
         let mut records =
             Records { store: &self.store, last: String::new(), ahead: VecDeque::new() };
         for step in 1_u64.. {
             if step.is_multiple_of(STEPS_AT_ONCE) {
                 pause().await;
+                if snapshot.resume(self.now_s()).is_err() || self.account()?.head.cid != head.cid {
+                    return Ok(Walk::Disturbed);
+                }
             }
-            if let Some(node) = steps.wanted() {
-                let bytes = match snapshot.enter(&node, None) {
-                    Ok(Entered::Node(bytes)) => bytes,
-                    Ok(Entered::Unchanged) => Vec::new(),
-                    Err(SnapshotError::Database(error)) => {
-                        audit.fault(error.to_string());
-                        return Ok(());
+            let is_over = match steps.wanted() {
+                Some(node) => match snapshot.enter(&node, None) {
+                    Ok(entered) => audit_node(&mut steps, &node, entered, audit),
+                    Err(SnapshotError::Damaged) => {
+                        audit.derived(format!("node {node} is missing or corrupt"));
+                        Some(false)
                     }
-                    Err(SnapshotError::Lost) => {
-                        audit.fault("the tree was not looked at to its end".to_owned());
-                        return Ok(());
-                    }
-                };
-                audit.nodes += 1;
-                if cid_for(&bytes) != node {
-                    audit.fault(format!("the node {node} is not what its CID says"));
-                }
-                if let Err((node, error)) = steps.enter(bytes) {
-                    audit.fault(format!("the node {node}: {error}"));
-                    return Ok(());
-                }
-                continue;
-            }
-            let entry = match steps.next_entry() {
-                Ok(entry) => entry,
-                Err((node, error)) => {
-                    audit.fault(format!("the node {node}: {error}"));
-                    return Ok(());
-                }
+                    Err(SnapshotError::Database(error)) => return Err(error.into()),
+                    Err(SnapshotError::Lost) => return Ok(Walk::Disturbed),
+                },
+                None => self.audit_entry(&mut steps, &mut records, audit)?,
             };
-            let record = records.next()?;
-            match (entry, record) {
-                (None, None) => return Ok(()),
-                (Some((path, _)), None) => audit.fault(format!("there is no record {path}")),
-                (None, Some(record)) => audit.fault(format!("the tree lacks {}", record.path)),
-                (Some((path, cid)), Some(record)) => {
-                    audit.records += 1;
-                    if (path, cid) == (record.path.as_str(), record.cid) {
-                        self.audit_record(&record, audit)?;
-                        continue;
-                    }
-                    audit.fault(format!("the tree has {path} where the record {} is", record.path));
-                }
+            if let Some(is_complete) = is_over {
+                return Ok(Walk::Ended { is_complete });
             }
-            break;
         }
-        Ok(())
+        Err(AuditError::Busy)
     }
 
-    /// Makes sure that blobs are idle if no record refers to them, and only then.
-    fn audit_blob_rows(&self, audit: &mut Audit) -> Result<(), SqlError> {
-        let mut last = String::new();
-        loop {
-            let page = self.store.blobs_after(&last)?;
-            let Some((end, _)) = page.last() else { return Ok(()) };
-            last.clone_from(end);
-            for (cid, blob) in page {
-                match (blob.idle_since_s, self.store.is_blob_expected(&cid)?) {
-                    (Some(_), true) => audit.fault(format!("the blob {cid} is taken for idle")),
-                    (None, false) => audit.fault(format!("the blob {cid} is not taken for idle")),
-                    (None, true) | (Some(_), false) => {}
-                }
+    /// Compares the tree's next entry with the next record. Returns whether the walk is complete,
+    /// if it is over.
+    fn audit_entry(
+        &self,
+        steps: &mut Steps<'static>,
+        records: &mut Records<'_>,
+        audit: &mut Audit,
+    ) -> Result<Option<bool>, SqlError> {
+        let entry = match steps.next_entry() {
+            Ok(entry) => entry,
+            Err((node, error)) => {
+                audit.derived(format!("node {node}: {error}"));
+                return Ok(Some(false));
             }
-        }
+        };
+        let fault = match (entry, records.next()?) {
+            (None, None) => return Ok(Some(true)),
+            (Some((path, cid)), Some(record)) if path == record.path.as_str() => {
+                audit.records += 1;
+                if cid == record.cid {
+                    self.audit_record(&record, audit)?;
+                    return Ok(None);
+                }
+                format!("record {path} is {}, but the tree has {cid}", record.cid)
+            }
+            (Some((path, _)), Some(record)) if path > record.path.as_str() => {
+                format!("record is not in the tree: {}", record.path)
+            }
+            (None, Some(record)) => format!("record is not in the tree: {}", record.path),
+            (Some((path, _)), _) => format!("missing record: {path}"),
+        };
+        audit.derived(fault);
+        Ok(Some(false))
     }
 
     fn audit_record(&self, record: &RecordBlock, audit: &mut Audit) -> Result<(), SqlError> {
         if cid_for(&record.value) != record.cid {
-            audit.fault(format!("{} is not what its CID says", record.path));
+            audit.derived(format!("record {} does not match its CID", record.path));
         }
         let (references, unknown) = self.audit_blob_refs(record)?;
         audit.blob_references += references;
         if let Some(cid) = unknown {
-            audit.fault(format!("that {} refers to the blob {cid} is not known", record.path));
+            audit.derived(format!("missing blob reference: {} → {cid}", record.path));
         }
         match self.is_subject_indexed(record)? {
             Some(true) => audit.subjects += 1,
             Some(false) => {
                 audit.subjects += 1;
-                audit.fault(format!("what {} is about is not in the index", record.path));
+                audit.derived(format!("missing subject index entry: {}", record.path));
             }
             None => {}
         }
         Ok(())
     }
+}
+
+/// Checks a node and enters it. Returns `Some(false)` if the walk cannot go on.
+fn audit_node(
+    steps: &mut Steps<'static>,
+    node: &cid::Cid,
+    entered: Entered,
+    audit: &mut Audit,
+) -> Option<bool> {
+    // Without a `since`, no page is passed over.
+    let Entered::Node(bytes) = entered else { return Some(false) };
+    audit.nodes += 1;
+    if cid_for(&bytes) != *node {
+        audit.derived(format!("node {node} does not match its CID"));
+    }
+    let (node, error) = steps.enter(bytes).err()?;
+    audit.derived(format!("node {node}: {error}"));
+    Some(false)
 }
 
 /// All records in order.
@@ -290,7 +359,7 @@ impl Records<'_> {
     }
 }
 
-/// How often an audit begins anew as the repository has changed.
-const MAX_BEGINNINGS: u32 = 5;
-/// After how many nodes and records others have their turn.
+/// How often an audit starts over because the repository has changed.
+const MAX_ATTEMPTS: u32 = 5;
+/// After how many nodes and records other requests have their turn.
 const STEPS_AT_ONCE: u64 = 500;

@@ -3,7 +3,6 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
-use cid::Cid;
 use nacre_lexicon::{BlobRef, ReferencedBlob, referenced_blobs};
 use nacre_syntax::{RepoPath, Tid};
 use nacre_xrpc::XrpcError;
@@ -143,8 +142,7 @@ impl Pds {
         Ok((counts, idled))
     }
 
-    /// Returns the blob of a record that the index does not know the record to refer to, and how
-    /// many it refers to.
+    /// Returns how many blobs a record refers to, and one of them that the index lacks.
     pub(super) fn audit_blob_refs(
         &self,
         record: &RecordBlock,
@@ -170,12 +168,6 @@ impl Pds {
 /// Returns the CIDs of the blobs that a record refers to, in any form.
 pub(super) fn blobs_of(record: &[u8]) -> BTreeSet<String> {
     referenced_blobs(record).iter().map(|blob| blob.cid.to_string()).collect()
-}
-
-/// Returns what a record says of one of its blobs: its type and its size.
-pub(super) fn described(record: &[u8], cid: &Cid) -> Option<(String, u64)> {
-    let found = referenced_blobs(record).into_iter().find(|blob| blob.cid == *cid)?;
-    Some((found.mime_type?, found.size?))
 }
 
 impl From<BlobRefusal> for XrpcError {

@@ -15,7 +15,7 @@ use crate::Pds;
 use crate::api::Failure;
 use crate::body::BodyError;
 use crate::host::{Clock, Log, SqlError};
-use crate::store::{Entered, Snapshot, SnapshotError};
+use crate::store::{Entered, Purpose, Snapshot, SnapshotError};
 
 /// An export of one commit: the commit, then the tree in pre-order, each record where its entry is.
 pub(crate) struct Export {
@@ -37,7 +37,7 @@ impl Pds {
         let broken = || Failure::Fault("there is no commit".to_owned());
         let account = self.account()?;
         let commit = self.store.commit_block()?.ok_or_else(broken)?;
-        let Some(snapshot) = self.store.snapshot(self.now_s()) else {
+        let Some(snapshot) = self.store.snapshot(Purpose::Export, self.now_s()) else {
             let message = "as many exports as there may be are under way";
             return Err(XrpcError::new(503, "TooManyExports", message).into());
         };
@@ -123,7 +123,7 @@ impl Stream for Export {
             Err(error) => {
                 this.is_done = true;
                 this.car.clear();
-                if matches!(error, SnapshotError::Database(_)) {
+                if error != SnapshotError::Lost {
                     this.log.error(&format!("export: {error}"));
                 }
                 Some(Err(BodyError::Interrupted(error.to_string())))

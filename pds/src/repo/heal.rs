@@ -1,28 +1,31 @@
-//! Making anew what follows from the commit and the records: pages, counters, the indices of
-//! subjects and of blobs, and which blobs are here.
+//! Rebuilding derived data (tree pages, indexes, counters) from the commit and the records, and
+//! matching the blobs in the database with those in the store.
 //!
-//! Records and the commit stay as they are. Where they do not fit each other, something is lost
-//! that only a backup has.
+//! Records and the commit stay as they are. If they do not match each other, something is lost that
+//! only a backup has.
+
+mod blobs;
+mod mentions;
 
 use cid::Cid;
 use nacre_commit::{Commit, Head};
 use nacre_lexicon::cid_for;
-use nacre_syntax::RepoPath;
+use nacre_syntax::{RepoPath, Tid};
 use serde::Serialize;
 
-use super::audit::{Audit, AuditError};
+use super::audit::{Audit, AuditError, Needs};
 use super::import::Under;
-use super::{blobs, subjects};
+use super::subjects;
 use crate::Pds;
 use crate::host::{BlobsError, SqlError};
-use crate::store::{Account, PageChanges, RecordBlock, StoredBlob};
+use crate::store::{Account, PageChanges, RecordBlock};
 
-/// What has been healed.
+/// The result of a heal.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Healed {
-    /// What was wrong before.
+    /// The faults found before.
     pub found: Vec<String>,
-    /// What there is now; what is still wrong cannot be healed.
+    /// The state after; faults that it still has cannot be healed.
     #[serde(flatten)]
     pub audit: Audit,
 }
@@ -31,51 +34,61 @@ pub struct Healed {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HealError {
-    /// It could not be found out what is wrong.
+    /// The faults could not be determined.
     #[error(transparent)]
     Audit(#[from] AuditError),
     /// The store of blobs failed.
     #[error(transparent)]
     Blobs(#[from] BlobsError),
     /// The commit is lost.
-    #[error("the commit is damaged, which only a backup or an import can mend")]
+    #[error("the commit is damaged; restore a backup or import the repository")]
     Commit,
     /// The database failed.
     #[error(transparent)]
     Database(#[from] SqlError),
     /// The repository is being replaced.
-    #[error("an import is under way")]
+    #[error("an import is in progress")]
     Importing,
-    /// A record is not what its CID says.
-    #[error("the record {0} is damaged, which only a backup or an import can mend")]
+    /// A record does not match its CID.
+    #[error("record {0} is damaged; restore a backup or import the repository")]
     Record(RepoPath),
     /// The records are not those of the commit.
     #[error(
-        "the records are not those that the commit was made of: records are lost, which only a \
-         backup or an import can mend"
+        "records are lost: the commit was made from others; restore a backup or import the \
+         repository"
     )]
     Records,
 }
 
+/// The commit that derived data is rebuilt for.
+struct Target {
+    block: Vec<u8>,
+    data: Cid,
+    rev: Tid,
+}
+
 impl Pds {
-    /// Makes anew what can be made of the commit and the records, if anything is wrong with it;
-    /// removes blobs that nothing knows of, and forgets those that are not stored, so that they are
-    /// listed as missing. Nothing is written to the repository meanwhile.
+    /// Audits everything, then heals the kinds of faults that were found: rebuilds derived data from
+    /// the commit and the records, adopts stored blobs that records name, removes orphaned blobs,
+    /// and forgets blobs that are not stored, so that they are listed as missing. Writes to the
+    /// repository are refused meanwhile.
     ///
     /// # Errors
     ///
-    /// [`HealError`]; all is as it was then, but for blobs.
+    /// [`HealError`]; everything but blobs is as before then.
     pub async fn heal(&self) -> Result<Healed, HealError> {
         let before = self.audit_all().await?;
         if before.faults.is_empty() {
             return Ok(Healed { found: Vec::new(), audit: before });
         }
         let Some(under) = Under::begin(&self.importing) else { return Err(HealError::Importing) };
-        let mended = self.mend().await;
+        let mended = self.mend(before.needs).await;
+        let dropped = if before.needs.rebuild { self.drop_staged_heal() } else { Ok(()) };
         drop(under);
-        // Also for what is left of an attempt that failed.
+        // Also for whatever an attempt that failed has left.
         self.wake();
         mended?;
+        dropped?;
         Ok(Healed { found: before.faults, audit: self.audit_all().await? })
     }
 
@@ -90,26 +103,35 @@ impl Pds {
         Ok(audit)
     }
 
-    async fn mend(&self) -> Result<(), HealError> {
-        let block = self.store.commit_block()?.ok_or(HealError::Commit)?;
-        let data = Commit::decode(&block).map_err(|_| HealError::Commit)?.data;
-        let (root, pages, nodes) = self.rebuild().await?;
-        if root != data {
-            return Err(HealError::Records);
-        }
-        self.replace(&block, data, &pages, nodes)?;
-        self.heal_blobs().await
+    /// Drops what a heal has staged that did not finish.
+    pub(crate) fn drop_staged_heal(&self) -> Result<(), SqlError> {
+        self.store.drop_healing()
     }
 
-    /// Stages what follows from the records, and returns what [`Self::build_tree`] does of them.
-    async fn rebuild(&self) -> Result<(Cid, PageChanges, i64), HealError> {
-        let head = self.account()?.head;
-        // The head's own rev, which no import has: none will go on with this.
-        self.store.transaction(|| {
-            self.store.drop_staging()?;
-            self.store.begin_staging(&head.cid, head.rev, self.now_s())
-        })?;
-        self.build_tree(head.rev, |after| {
+    async fn mend(&self, needs: Needs) -> Result<(), HealError> {
+        if needs.rebuild {
+            let block = self.store.commit_block()?.ok_or(HealError::Commit)?;
+            let Commit { data, rev, .. } = Commit::decode(&block).map_err(|_| HealError::Commit)?;
+            let target = Target { block, data, rev };
+            let (root, pages, nodes) = self.rebuild(target.rev).await?;
+            if root != target.data {
+                return Err(HealError::Records);
+            }
+            self.replace(&target, &pages, nodes)?;
+        }
+        if needs.blobs {
+            self.heal_blobs().await?;
+        }
+        if needs.blobs || needs.blob_marks {
+            self.heal_blob_marks()?;
+        }
+        Ok(())
+    }
+
+    /// Stages what follows from the records. Returns the root, the root's page and the node count.
+    async fn rebuild(&self, rev: Tid) -> Result<(Cid, PageChanges, i64), HealError> {
+        self.store.transaction(|| self.store.begin_healing())?;
+        self.build_tree(rev, |after| {
             let records = self.store.records_after(after)?.into_iter();
             let staged = records.map(|record| self.stage_kept(&record).map(|()| record));
             staged.map(|record| record.map(|record| (record.path, record.cid))).collect()
@@ -117,103 +139,39 @@ impl Pds {
         .await
     }
 
-    /// Stages what follows from a record that stays.
+    /// Stages what follows from one record.
     fn stage_kept(&self, record: &RecordBlock) -> Result<(), HealError> {
         let RecordBlock { path, cid, value } = record;
         if cid_for(value) != *cid {
             return Err(HealError::Record(path.clone()));
         }
         if let Some(subject) = subjects::subject(&path.collection(), value) {
-            self.store.stage_subject(&subject, &path.rkey())?;
+            self.store.stage_healed_subject(&subject, &path.rkey())?;
         }
-        for blob in blobs::blobs_of(value) {
-            self.store.stage_kept_blob_ref(&blob, path)?;
+        for blob in super::blobs::blobs_of(value) {
+            self.store.stage_healed_blob_ref(&blob, path)?;
         }
         Ok(())
     }
 
-    /// Puts what was staged in its place, in one transaction.
-    fn replace(
-        &self,
-        block: &[u8],
-        data: Cid,
-        pages: &PageChanges,
-        nodes: i64,
-    ) -> Result<(), SqlError> {
+    /// Replaces derived data with what was staged, in one transaction.
+    fn replace(&self, target: &Target, pages: &PageChanges, nodes: i64) -> Result<(), HealError> {
         self.store.transaction(|| {
-            self.store.swap_in_derived(self.now_s())?;
+            // An activation may have signed another commit meanwhile.
+            if self.store.commit_block()?.as_ref() != Some(&target.block) {
+                return Err(AuditError::Busy.into());
+            }
+            self.store.swap_in_healed(self.now_s())?;
             let (_, blobs) = self.store.count_blobs()?;
             let account = self.account()?;
-            let head = Head { cid: cid_for(block), data, ..account.head };
+            let (cid, data, rev) = (cid_for(&target.block), target.data, target.rev);
+            let head = Head { cid, data, rev, ..account.head };
             let records = self.store.count_records()?;
             let healed = Account { head, records, nodes, blobs, ..account };
-            self.store.set_head(&healed, block, pages)
+            Ok::<_, HealError>(self.store.set_head(&healed, &target.block, pages)?)
         })?;
         self.store.forget_pages();
         self.store.lose_snapshots();
-        Ok(())
-    }
-
-    /// Makes the blobs that are known and those that are stored the same.
-    async fn heal_blobs(&self) -> Result<(), HealError> {
-        let mut last = String::new();
-        loop {
-            let page = self.store.blobs_after(&last)?;
-            let Some((end, _)) = page.last() else { break };
-            last.clone_from(end);
-            for (key, known) in page {
-                self.heal_known(&key, &known).await?;
-            }
-        }
-        let mut last = None;
-        loop {
-            let page = self.host.blobs.list(last.as_ref()).await?;
-            let Some(end) = page.last() else { break };
-            last = Some(*end);
-            for cid in page {
-                if self.store.blob(&cid.to_string())?.is_none() {
-                    self.adopt_or_remove(&cid).await?;
-                }
-            }
-        }
-        self.store.transaction(|| {
-            let (_, counts) = self.store.count_blobs()?;
-            Ok(self.store.set_blob_counts(counts)?)
-        })
-    }
-
-    /// Forgets a blob whose bytes are not stored as they were counted.
-    async fn heal_known(&self, key: &str, known: &StoredBlob) -> Result<(), HealError> {
-        let Ok(cid) = Cid::try_from(key) else { return Ok(self.store.forget_blob(key)?) };
-        let stored = self.host.blobs.size(&cid).await?;
-        if stored == Some(known.size) {
-            return Ok(());
-        }
-        self.store.forget_blob(key)?;
-        if stored.is_some() {
-            // It was counted while it was hashed: these are other bytes.
-            self.remove_forgotten(&cid).await?;
-        }
-        Ok(())
-    }
-
-    /// Takes in a blob that is stored and not known, if it is what a record says; else removes it.
-    async fn adopt_or_remove(&self, cid: &Cid) -> Result<(), HealError> {
-        let key = cid.to_string();
-        let described = match self.store.record_with_blob(&key)? {
-            Some(path) => self.store.record(&path)?.and_then(|it| blobs::described(&it.value, cid)),
-            None => None,
-        };
-        if let Some((mime_type, size)) = described
-            && self.host.blobs.size(cid).await? == Some(size)
-        {
-            let blob = StoredBlob { mime_type, size, idle_since_s: None };
-            return Ok(self.store.put_blob(&key, &blob)?);
-        }
-        // It may have been sent just now.
-        if self.store.blob(&key)?.is_none() {
-            self.remove_forgotten(cid).await?;
-        }
         Ok(())
     }
 }

@@ -46,8 +46,9 @@ impl Store {
         )
     }
 
-    /// Notes that a blob is here.
+    /// Notes that a blob is here, which cancels its removal.
     pub(crate) fn put_blob(&self, cid: &str, blob: &StoredBlob) -> Result<(), SqlError> {
+        self.forget_removal(cid)?;
         self.run(
             "insert or replace into blob (cid, mime_type, size, idle_since_s) values (?, ?, ?, ?)",
             &[
@@ -89,20 +90,58 @@ impl Store {
         )
     }
 
+    /// Notes that the bytes of a blob are to be removed, until [`Self::forget_removal`].
+    pub(crate) fn put_removal(&self, cid: &str) -> Result<(), SqlError> {
+        self.run("insert or ignore into removal (cid) values (?)", &[text(cid)])
+    }
+
+    /// Forgets a removal that is finished or cancelled.
+    pub(crate) fn forget_removal(&self, cid: &str) -> Result<(), SqlError> {
+        self.run("delete from removal where cid = ?", &[text(cid)])
+    }
+
+    /// Tells whether the bytes of a blob are to be removed.
+    pub(crate) fn is_removal(&self, cid: &str) -> Result<bool, SqlError> {
+        let found = "select 1 from removal where cid = ?";
+        Ok(self.first(found, &[text(cid)], |_| Ok(()))?.is_some())
+    }
+
+    /// Returns some of the blobs after a CID whose bytes are to be removed, in the order of CIDs.
+    pub(crate) fn removals_after(&self, cid: &str) -> Result<Vec<String>, SqlError> {
+        self.all(
+            "select cid from removal where cid > ? order by cid limit ?",
+            &[text(cid), integer(MAX_IDLE)],
+            |row| row.text(0),
+        )
+    }
+
+    /// Tells whether there is a removal that has not finished.
+    pub(crate) fn has_removals(&self) -> Result<bool, SqlError> {
+        let found = "select 1 from removal limit 1";
+        Ok(self.first(found, &[], |_| Ok(()))?.is_some())
+    }
+
+    /// Marks blobs as idle if no record refers to them, and as in use if one does.
+    pub(crate) fn refresh_idle_blobs(&self, now_s: i64) -> Result<(), SqlError> {
+        self.run(
+            "update blob set idle_since_s = null where idle_since_s is not null
+             and exists (select 1 from blob_ref where blob_ref.cid = blob.cid)",
+            &[],
+        )?;
+        self.run(
+            "update blob set idle_since_s = ? where idle_since_s is null
+             and not exists (select 1 from blob_ref where blob_ref.cid = blob.cid)",
+            &[integer(now_s)],
+        )
+    }
+
     /// Tells whether a record refers to a blob.
     pub(crate) fn is_blob_expected(&self, cid: &str) -> Result<bool, SqlError> {
         let found = "select 1 from blob_ref where cid = ? limit 1";
         Ok(self.first(found, &[text(cid)], |_| Ok(()))?.is_some())
     }
 
-    /// Returns a record that refers to a blob.
-    pub(crate) fn record_with_blob(&self, cid: &str) -> Result<Option<RepoPath>, SqlError> {
-        self.first("select path from blob_ref where cid = ? limit 1", &[text(cid)], |row| {
-            row.parsed(0, |path| Some(RepoPath::parse(path).ok()?.to_owned()))
-        })
-    }
-
-    /// Returns the next records after a path that refer to a blob, in the order of their paths.
+    /// Returns some of the records after a path that refer to a blob, in the order of paths.
     pub(crate) fn records_with_blob(
         &self,
         cid: &str,

@@ -80,11 +80,15 @@ impl Page {
         Self { rev: String::new(), bytes: vec![VERSION], parts: Vec::new() }
     }
 
-    /// Reads a page.
+    /// Decodes a page, or returns `None` if it is corrupt.
+    pub(super) fn parse(rev: String, bytes: Vec<u8>) -> Option<Self> {
+        let parts = Self::parts_of(&bytes)?;
+        Some(Self { rev, parts, bytes })
+    }
+
+    /// Decodes a page where a corrupt one is a fault of the database.
     pub(super) fn decode(rev: String, bytes: Vec<u8>) -> Result<Self, SqlError> {
-        Self::parts_of(&bytes)
-            .map(|parts| Self { rev, parts, bytes })
-            .ok_or_else(|| SqlError("a page of the tree is damaged".to_owned()))
+        Self::parse(rev, bytes).ok_or_else(corrupt)
     }
 
     fn parts_of(bytes: &[u8]) -> Option<Vec<Part>> {
@@ -254,6 +258,10 @@ impl Hasher for FirstBytes {
     fn finish(&self) -> u64 {
         self.0
     }
+}
+
+fn corrupt() -> SqlError {
+    SqlError("a page of the tree is corrupt".to_owned())
 }
 
 const DAG_CBOR: u64 = 0x71;

@@ -41,7 +41,7 @@ impl Store {
 
 /// Each entry takes the schema from the version before it to its own. Entries are never changed:
 /// databases in the world have run them.
-const MIGRATIONS: [&[&str]; 4] = [FIRST, BOUNDED_LOG, NETWORK, ANNOUNCED];
+const MIGRATIONS: [&[&str]; 5] = [FIRST, BOUNDED_LOG, NETWORK, ANNOUNCED, REMOVALS];
 
 /// Before this version, an imported head was kept under a rev that its commit did not contain.
 pub(crate) const ANNOUNCED_HEADS: i64 = 4;
@@ -180,6 +180,9 @@ const ANNOUNCED: &[&str] = &[
     "alter table import add column odd_records integer not null default 0",
     "alter table import add column odd_examples text not null default '[]'",
 ];
+
+/// Blobs whose bytes are being removed.
+const REMOVALS: &[&str] = &["create table removal (cid text primary key) strict, without rowid"];
 
 #[cfg(test)]
 mod tests {

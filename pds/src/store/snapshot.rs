@@ -13,7 +13,6 @@ use cid::Cid;
 use nacre_syntax::RepoPath;
 
 use super::page::{Page, Place, ROOT};
-use super::tree::damaged;
 use super::{PageChanges, Store, integer, text};
 use crate::host::{Row, SqlError, Value};
 
@@ -37,6 +36,17 @@ pub(super) struct Held {
     /// When its reader was here last, in seconds.
     seen_s: i64,
     is_lost: bool,
+    purpose: Purpose,
+}
+
+/// What a snapshot is taken for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Purpose {
+    /// A check of the database, which reads pages past those in memory.
+    Audit,
+    /// An export.
+    #[default]
+    Export,
 }
 
 /// A record of a snapshot.
@@ -61,6 +71,10 @@ pub(crate) enum Entered {
 /// Why a snapshot cannot be read on.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum SnapshotError {
+    /// A page or record is missing or corrupt.
+    #[error("a page of the tree is missing or corrupt")]
+    Damaged,
+    /// The database could not be read.
     #[error(transparent)]
     Database(#[from] SqlError),
     /// It went over a limit.
@@ -69,14 +83,19 @@ pub(crate) enum SnapshotError {
 }
 
 impl Store {
-    /// Takes a snapshot; `None` if there are as many as there may be.
-    pub(crate) fn snapshot(&self, now_s: i64) -> Option<Snapshot> {
+    /// Takes a snapshot. Returns `None` if the limit for its purpose is reached.
+    pub(crate) fn snapshot(&self, purpose: Purpose, now_s: i64) -> Option<Snapshot> {
         let mut snapshots = self.snapshots.borrow_mut();
         snapshots.retain(|snapshot| snapshot.strong_count() > 0);
-        if snapshots.len() >= MAX_SNAPSHOTS {
+        let open = snapshots.iter().filter_map(Weak::upgrade);
+        let limit = match purpose {
+            Purpose::Audit => MAX_AUDITS,
+            Purpose::Export => MAX_EXPORTS,
+        };
+        if open.filter(|held| held.borrow().purpose == purpose).count() >= limit {
             return None;
         }
-        let held = Rc::new(RefCell::new(Held { seen_s: now_s, ..Held::default() }));
+        let held = Rc::new(RefCell::new(Held { seen_s: now_s, purpose, ..Held::default() }));
         snapshots.push(Rc::downgrade(&held));
         let (stack, ahead) = (Vec::new(), VecDeque::new());
         Some(Snapshot { store: self.clone(), held, stack, ahead })
@@ -92,7 +111,7 @@ impl Store {
         for snapshot in self.snapshots.borrow().iter().filter_map(Weak::upgrade) {
             let mut held = snapshot.borrow_mut();
             if held.seen_s + MAX_REST_S < now_s || held.bytes > MAX_HELD_BYTES {
-                *held = Held { is_lost: true, ..Held::default() };
+                held.lose();
             }
             if held.is_lost {
                 continue;
@@ -101,7 +120,7 @@ impl Store {
                 // There is none where one is new. Of one that was new after the snapshot, what is
                 // kept is asked for by nobody.
                 if !held.pages.contains_key(&id)
-                    && let Some(page) = self.page(id)?
+                    && let Some(page) = self.page(id, false)?
                 {
                     held.bytes += page.bytes.len();
                     held.pages.insert(id, page);
@@ -122,7 +141,7 @@ impl Store {
     /// Ends all snapshots, as of what they are of nothing is left.
     pub(crate) fn lose_snapshots(&self) {
         for snapshot in self.snapshots.borrow().iter().filter_map(Weak::upgrade) {
-            *snapshot.borrow_mut() = Held { is_lost: true, ..Held::default() };
+            snapshot.borrow_mut().lose();
         }
     }
 
@@ -132,6 +151,12 @@ impl Store {
             &[text(path)],
             SnapshotRecord::read,
         )
+    }
+}
+
+impl Held {
+    fn lose(&mut self) {
+        *self = Self { is_lost: true, purpose: self.purpose, ..Self::default() };
     }
 }
 
@@ -149,24 +174,24 @@ impl Snapshot {
         node: &Cid,
         since: Option<&str>,
     ) -> Result<Entered, SnapshotError> {
-        let digest = super::page::Digest::of(node).ok_or_else(damaged)?;
+        let digest = super::page::Digest::of(node).ok_or(SnapshotError::Damaged)?;
         if self.stack.is_empty() {
             let root = self.page(ROOT)?;
             self.stack.push((root, 0));
         }
         loop {
-            let (page, next) = self.stack.last_mut().ok_or_else(damaged)?;
+            let (page, next) = self.stack.last_mut().ok_or(SnapshotError::Damaged)?;
             let Some(part) = page.parts.get(*next) else {
                 self.stack.pop();
                 continue;
             };
             if part.digest != digest {
-                return Err(damaged().into());
+                return Err(SnapshotError::Damaged);
             }
             *next += 1;
             match part.place {
                 Place::Here { .. } => {
-                    let bytes = page.node(*next - 1).ok_or_else(damaged)?;
+                    let bytes = page.node(*next - 1).ok_or(SnapshotError::Damaged)?;
                     return Ok(Entered::Node(bytes.to_vec()));
                 }
                 Place::Elsewhere(id) => {
@@ -197,7 +222,7 @@ impl Snapshot {
                 .snapshot_record(path)?
                 .filter(|now| now.cid == record.cid)
                 .and_then(|now| now.value)
-                .ok_or_else(damaged)?,
+                .ok_or(SnapshotError::Damaged)?,
         };
         Ok((record, value))
     }
@@ -219,17 +244,19 @@ impl Snapshot {
         }
         match self.ahead.front() {
             Some(record) if record.path == path => {
-                Ok(self.ahead.pop_front().ok_or_else(damaged)?)
+                Ok(self.ahead.pop_front().ok_or(SnapshotError::Damaged)?)
             }
-            _ => Err(damaged().into()),
+            _ => Err(SnapshotError::Damaged),
         }
     }
 
-    fn page(&self, id: i64) -> Result<Rc<Page>, SqlError> {
-        match self.held.borrow().pages.get(&id) {
-            Some(page) => Ok(Rc::clone(page)),
-            None => self.store.page(id)?.ok_or_else(damaged),
+    fn page(&self, id: i64) -> Result<Rc<Page>, SnapshotError> {
+        let held = self.held.borrow();
+        if let Some(page) = held.pages.get(&id) {
+            return Ok(Rc::clone(page));
         }
+        let is_fresh = held.purpose == Purpose::Audit;
+        self.store.page(id, is_fresh)?.ok_or(SnapshotError::Damaged)
     }
 }
 
@@ -243,8 +270,10 @@ impl SnapshotRecord {
     }
 }
 
-/// How many are read at a time.
-const MAX_SNAPSHOTS: usize = 16;
+/// The most exports at a time.
+const MAX_EXPORTS: usize = 16;
+/// The most audits at a time.
+const MAX_AUDITS: usize = 4;
 /// How long a reader may rest while there are writes.
 const MAX_REST_S: i64 = 60;
 /// What is kept for one reader, and a commit's worth more.

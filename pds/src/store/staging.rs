@@ -167,15 +167,6 @@ impl Store {
         )
     }
 
-    /// Stages that a record which is here, and stays, refers to a blob.
-    pub(crate) fn stage_kept_blob_ref(&self, blob: &str, path: &RepoPath) -> Result<(), SqlError> {
-        self.run(
-            "insert or ignore into import_blob_ref (cid, path, rev)
-             select ?, path, rev from record where path = ?",
-            &[text(blob), text(path.as_str())],
-        )
-    }
-
     /// Returns the CID of a staged record.
     pub(crate) fn staged_cid(&self, path: &RepoPath) -> Result<Option<Cid>, SqlError> {
         let found = "select cid from import_record where path = ?";
@@ -217,16 +208,10 @@ impl Store {
             "alter table import_subject rename to subject",
             "drop table blob_ref",
             "alter table import_blob_ref rename to blob_ref",
-            "update blob set idle_since_s = null where idle_since_s is not null
-             and exists (select 1 from blob_ref where blob_ref.cid = blob.cid)",
         ] {
             self.run(statement, &[])?;
         }
-        self.run(
-            "update blob set idle_since_s = ? where idle_since_s is null
-             and not exists (select 1 from blob_ref where blob_ref.cid = blob.cid)",
-            &[integer(now_s)],
-        )?;
+        self.refresh_idle_blobs(now_s)?;
         self.drop_staging()
     }
 
@@ -237,7 +222,7 @@ impl Store {
     }
 }
 
-const PAGES: &str = "create table import_page (
+const PAGES: &str = "create table if not exists import_page (
     id integer primary key,
     rev text not null,
     bytes blob not null

@@ -72,19 +72,29 @@ impl Store {
 
     /// Reads a page from the database.
     fn read_page(&self, page: i64) -> Result<Option<Page>, SqlError> {
-        let decode = |row: &dyn Row| Page::decode(row.text(0)?, row.blob(1)?);
-        match page {
-            ROOT => self.first("select rev, root_page from account", &[], decode),
-            _ => self.first("select rev, bytes from page where id = ?", &[integer(page)], decode),
+        match self.stored_page(page)? {
+            Some((rev, bytes)) => Page::decode(rev, bytes).map(Some),
+            None => Ok(None),
         }
     }
 
-    /// Returns a page as it is in the database, if there is one of this number.
-    pub(super) fn page(&self, page: i64) -> Result<Option<Rc<Page>>, SqlError> {
-        if let Some(loaded) = self.pages.borrow().pages.get(&page) {
+    /// Returns the rev and the bytes of a page.
+    fn stored_page(&self, page: i64) -> Result<Option<(String, Vec<u8>)>, SqlError> {
+        let read = |row: &dyn Row| Ok((row.text(0)?, row.blob(1)?));
+        match page {
+            ROOT => self.first("select rev, root_page from account", &[], read),
+            _ => self.first("select rev, bytes from page where id = ?", &[integer(page)], read),
+        }
+    }
+
+    /// Returns a page from the database or, unless `is_fresh`, from memory; `None` if it is missing
+    /// or corrupt.
+    pub(super) fn page(&self, page: i64, is_fresh: bool) -> Result<Option<Rc<Page>>, SqlError> {
+        if !is_fresh && let Some(loaded) = self.pages.borrow().pages.get(&page) {
             return Ok(Some(Rc::clone(&loaded.page)));
         }
-        Ok(self.read_page(page)?.map(Rc::new))
+        let stored = self.stored_page(page)?;
+        Ok(stored.and_then(|(rev, bytes)| Page::parse(rev, bytes)).map(Rc::new))
     }
 
     /// Works out how the pages change with a commit.
@@ -178,7 +188,7 @@ impl Store {
         Ok(())
     }
 
-    /// Goes through all pages: each has to be in use once. Returns their number and what is wrong.
+    /// Reads all pages, each of which must be in use once. Returns their number and their faults.
     pub(crate) fn audit_pages(&self, root: &Cid) -> Result<(u64, Vec<String>), SqlError> {
         let mut faults = Vec::new();
         let mut tops = HashMap::new();
@@ -186,15 +196,15 @@ impl Store {
         let all = "select 0, root_page from account union all select id, bytes from page";
         self.sql.query(all, &[], &mut |row| {
             let id = row.integer(0)?;
-            match Page::decode(String::new(), row.blob(1)?) {
-                Ok(page) => {
+            match Page::parse(String::new(), row.blob(1)?) {
+                Some(page) => {
                     let _ = tops.insert(id, page.top());
                     references.extend(page.parts.iter().filter_map(|part| match part.place {
                         Place::Elsewhere(below) => Some((below, part.digest)),
                         Place::Here { .. } => None,
                     }));
                 }
-                Err(error) => faults.push(format!("page {id}: {error}")),
+                None => faults.push(format!("page {id} is corrupt")),
             }
             Ok(())
         })?;
@@ -203,8 +213,9 @@ impl Store {
         for (id, digest) in references {
             match tops.remove(&id) {
                 Some(top) if top == Some(digest) => {}
-                Some(_) => faults.push(format!("page {id} is another than is referred to")),
-                None => faults.push(format!("page {id} is not there, or is referred to twice")),
+                Some(_) => faults
+                    .push(format!("page {id} does not hold the node that it is referenced for")),
+                None => faults.push(format!("page {id} is missing, corrupt or referenced twice")),
             }
         }
         faults.extend(tops.keys().map(|id| format!("page {id} is not in use")));

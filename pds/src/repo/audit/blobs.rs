@@ -1,0 +1,114 @@
+//! The blobs in the database against those in the store.
+
+use cid::Cid;
+
+use super::{Audit, AuditError, Fault};
+use crate::Pds;
+use crate::host::SqlError;
+use crate::turn::pause;
+
+impl Pds {
+    /// Compares the blobs in the database with those in the store, and adds faults to `audit`.
+    ///
+    /// Blobs may come and go meanwhile, so both sides are read again before a fault is reported.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError`] if the database or the store of blobs cannot be read.
+    pub async fn audit_blobs(&self, audit: &mut Audit) -> Result<(), AuditError> {
+        let mut last = String::new();
+        loop {
+            let page = self.store.blobs_after(&last)?;
+            let Some((end, _)) = page.last() else { break };
+            last.clone_from(end);
+            for (key, blob) in page {
+                audit.blobs += 1;
+                let Ok(cid) = Cid::try_from(key.as_str()) else {
+                    audit.fault(Fault::Blobs, format!("blob {key:?} has an invalid CID"));
+                    continue;
+                };
+                if self.host.blobs.size(&cid).await? != Some(blob.size)
+                    && let Some(fault) = self.blob_fault(&cid).await?
+                {
+                    audit.fault(Fault::Blobs, fault);
+                }
+            }
+        }
+        let mut last = None;
+        loop {
+            let page = self.host.blobs.list(last.as_ref()).await?;
+            let Some(end) = page.last() else { return Ok(()) };
+            last = Some(*end);
+            for cid in page {
+                if !self.is_known(&cid)? && self.is_orphaned(&cid).await? {
+                    let fault = if self.store.is_blob_expected(&cid.to_string())? {
+                        format!("blob {cid} is stored and referenced, but not in the database")
+                    } else {
+                        format!("orphaned blob: {cid}")
+                    };
+                    audit.fault(Fault::Blobs, fault);
+                }
+            }
+            pause().await;
+        }
+    }
+
+    /// Tells whether a blob is in the database, or its bytes are being removed.
+    pub(in crate::repo) fn is_known(&self, cid: &Cid) -> Result<bool, SqlError> {
+        let key = cid.to_string();
+        Ok(self.store.blob(&key)?.is_some() || self.store.is_removal(&key)?)
+    }
+
+    /// Compares a blob's row with the store, and returns the fault that two looks agree on.
+    async fn blob_fault(&self, cid: &Cid) -> Result<Option<String>, AuditError> {
+        let key = cid.to_string();
+        for _ in 0..MAX_LOOKS {
+            let Some(before) = self.store.blob(&key)? else { return Ok(None) };
+            let size = self.host.blobs.size(cid).await?;
+            // The row of before, read in the turn in which the store answered.
+            let Some(now) = self.store.blob(&key)? else { return Ok(None) };
+            match size {
+                Some(size) if size == now.size => return Ok(None),
+                _ if now.size != before.size => {}
+                Some(size) => {
+                    let text = format!(
+                        "blob {cid} is {size} bytes, but {} were uploaded; upload it again",
+                        now.size
+                    );
+                    return Ok(Some(text));
+                }
+                None => return Ok(Some(format!("blob {cid} is not stored"))),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Tells whether a blob is stored and still not in the database.
+    async fn is_orphaned(&self, cid: &Cid) -> Result<bool, AuditError> {
+        // An upload is stored first and in the database soon after.
+        pause().await;
+        let is_stored = self.host.blobs.size(cid).await?.is_some();
+        Ok(is_stored && !self.is_known(cid)?)
+    }
+
+    /// Checks that blobs are idle if no record refers to them, and only then.
+    pub(super) fn audit_blob_rows(&self, audit: &mut Audit) -> Result<(), SqlError> {
+        let mut last = String::new();
+        loop {
+            let page = self.store.blobs_after(&last)?;
+            let Some((end, _)) = page.last() else { return Ok(()) };
+            last.clone_from(end);
+            for (cid, blob) in page {
+                let fault = match (blob.idle_since_s, self.store.is_blob_expected(&cid)?) {
+                    (Some(_), true) => "is referenced, but marked idle",
+                    (None, false) => "is unreferenced, but not marked idle",
+                    (None, true) | (Some(_), false) => continue,
+                };
+                audit.fault(Fault::BlobMarks, format!("blob {cid} {fault}"));
+            }
+        }
+    }
+}
+
+/// How often a blob is looked at that changes all the time.
+const MAX_LOOKS: u32 = 5;
