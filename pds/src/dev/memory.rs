@@ -33,6 +33,8 @@ struct Parts {
     rows_read: Cell<u64>,
     /// How many steps of the database still succeed; `None` for all of them.
     steps_left: Cell<Option<u64>>,
+    /// Whether only one step fails.
+    recovers: Cell<bool>,
     now_micros: Cell<u64>,
     random: Cell<u64>,
     log: RefCell<Vec<String>>,
@@ -65,6 +67,7 @@ impl Memory {
             sqlite: Sqlite::in_memory().expect("a database in memory can be opened"),
             rows_read: Cell::new(0),
             steps_left: Cell::new(None),
+            recovers: Cell::new(false),
             now_micros: Cell::new(START_MICROS),
             random: Cell::new(seed),
             log: RefCell::default(),
@@ -112,6 +115,19 @@ impl Memory {
     /// step is a statement, the beginning of a transaction or its commit.
     pub fn fail_after(&self, steps: Option<u64>) {
         self.parts.steps_left.set(steps);
+        self.parts.recovers.set(false);
+    }
+
+    /// Lets `steps` more succeed and fails the next one only.
+    pub fn fail_once(&self, steps: u64) {
+        self.parts.steps_left.set(Some(steps));
+        self.parts.recovers.set(true);
+    }
+
+    /// Tells whether a step is still to fail.
+    #[must_use]
+    pub fn fails(&self) -> bool {
+        self.parts.steps_left.get().is_some()
     }
 
     /// Returns what has been logged, and empties the log.
@@ -214,6 +230,9 @@ impl Parts {
     fn step(&self) -> Result<(), SqlError> {
         if let Some(left) = self.steps_left.get() {
             let Some(left) = left.checked_sub(1) else {
+                if self.recovers.get() {
+                    self.steps_left.set(None);
+                }
                 return Err(SqlError("a fault on demand".to_owned()));
             };
             self.steps_left.set(Some(left));

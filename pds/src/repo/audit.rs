@@ -140,10 +140,10 @@ impl Pds {
         audit: &mut Audit,
     ) -> Result<(), SqlError> {
         self.audit_commit(account, audit)?;
+        let (references, blobs) = self.store.count_blobs()?;
         if is_complete {
-            self.audit_counts(account, audit)?;
+            self.audit_counts(account, references, audit)?;
         }
-        let (_, blobs) = self.store.count_blobs()?;
         if blobs != account.blobs {
             let (counted, found) = (account.blobs, blobs);
             let text = format!(
@@ -199,7 +199,13 @@ impl Pds {
         Ok(())
     }
 
-    fn audit_counts(&self, account: &Account, audit: &mut Audit) -> Result<(), SqlError> {
+    /// Compares counters and indexes with what the walk has counted.
+    fn audit_counts(
+        &self,
+        account: &Account,
+        references: u64,
+        audit: &mut Audit,
+    ) -> Result<(), SqlError> {
         let Audit { records, nodes, blob_references, subjects, .. } = *audit;
         if u64::try_from(account.records) != Ok(records) {
             let counter = account.records;
@@ -209,10 +215,10 @@ impl Pds {
             let counter = account.nodes;
             audit.derived(format!("node counter is {counter}, but {nodes} nodes exist"));
         }
-        let (indexed, _) = self.store.count_blobs()?;
-        if indexed != blob_references {
+        if references != blob_references {
             audit.derived(format!(
-                "blob reference index has {indexed} entries, but {blob_references} references exist"
+                "blob reference index has {references} entries, but {blob_references} references \
+                 exist"
             ));
         }
         let indexed = self.store.count_subjects()?;

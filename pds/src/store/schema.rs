@@ -182,7 +182,8 @@ const ANNOUNCED: &[&str] = &[
 ];
 
 /// Blobs whose bytes are being removed.
-const REMOVALS: &[&str] = &["create table removal (cid text primary key) strict, without rowid"];
+const REMOVALS: &[&str] =
+    &["create table if not exists removal (cid text primary key) strict, without rowid"];
 
 #[cfg(test)]
 mod tests {
