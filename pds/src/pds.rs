@@ -1,6 +1,6 @@
 //! The server: one account on one host.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use core::cell::{Cell, RefCell};
 use core::net::IpAddr;
 
@@ -15,7 +15,7 @@ use crate::blobs::{Backoff, Download, Upload};
 use crate::body::{Request, Response};
 use crate::config::Config;
 use crate::host::{Host, SocketId, SqlError};
-use crate::relays::RelayAlarm;
+use crate::relays::{Polled, RelayAlarm};
 use crate::repo::WriteError;
 use crate::sequencer::LogAlarm;
 use crate::store::{ANNOUNCED_HEADS, Account, Store};
@@ -37,6 +37,8 @@ pub struct Pds {
     pub(crate) relay_alarm: Cell<RelayAlarm>,
     /// Whether relays have been asked nothing since the account was opened.
     pub(crate) is_new: Cell<bool>,
+    /// What relays answered last, by URL.
+    pub(crate) polled: RefCell<BTreeMap<String, Polled>>,
     /// The subscribers that are just being sent what they missed.
     pub(crate) replaying: RefCell<BTreeSet<SocketId>>,
     /// The blobs that are just being removed.
@@ -108,6 +110,7 @@ impl Pds {
             log_alarm: Cell::default(),
             relay_alarm: Cell::default(),
             is_new: Cell::new(true),
+            polled: RefCell::default(),
             replaying: RefCell::default(),
             removing: RefCell::default(),
             removal_backoff: Cell::default(),

@@ -39,6 +39,16 @@ struct Stream {
     seq: i64,
 }
 
+/// What a relay answered when it was last asked for its status of this host.
+#[derive(Clone, Debug)]
+pub(crate) struct Polled {
+    /// When it was asked, in seconds; 0 for never.
+    pub(crate) asked_s: i64,
+    pub(crate) status: Option<String>,
+    pub(crate) seq: Option<i64>,
+    pub(crate) check_error: Option<String>,
+}
+
 /// What a relay says of this server.
 #[derive(Debug)]
 struct HostStatus {
@@ -103,24 +113,53 @@ impl Pds {
         Ok(())
     }
 
-    /// Asks a relay how we stand with it, and has it asked to crawl if it has lost us.
+    /// Asks a relay for its status of this host, and wants it asked to crawl if it has lost us.
+    ///
+    /// Writes a row only if the status changes, or once in [`CHECK_PAUSE_S`]: a lag is measured from
+    /// the number that was ours then, however often somebody asks meanwhile.
     pub(crate) async fn check_relay(&self, url: &str) -> Result<(), SqlError> {
         let answer = self.host_status(url).await;
         let (now_s, own_seq) = (self.now_s(), self.account()?.seq);
-        let mut relay = self.store.relay(url)?;
+        let before = self.store.relay(url)?;
+        let mut relay = before.clone();
+        let is_due = now_s - past(before.checked_s, now_s) >= CHECK_PAUSE_S;
         match answer {
             Ok(HostStatus { status, seq }) => {
-                // It has had an hour for what there was the last time.
-                let is_behind = relay.checked_s > 0
-                    && now_s - relay.checked_s >= CHECK_PAUSE_S
-                    && seq.is_some_and(|seq| seq < relay.own_seq);
+                let is_behind =
+                    is_due && before.checked_s > 0 && seq.is_some_and(|seq| seq < before.own_seq);
                 relay.wanted |= is_behind || LOST.contains(&&*status);
                 (relay.status, relay.seq, relay.check_error) = (Some(status), seq, None);
             }
             Err(problem) => relay.check_error = Some(problem),
         }
-        (relay.checked_s, relay.own_seq) = (now_s, own_seq);
-        self.store.put_relay(url, &relay)
+        if is_due {
+            (relay.checked_s, relay.own_seq) = (now_s, own_seq);
+        }
+        let is_changed = relay.status != before.status
+            || relay.wanted != before.wanted
+            || relay.check_error.is_some() != before.check_error.is_some();
+        if is_due || is_changed {
+            self.store.put_relay(url, &relay)?;
+        }
+        let RelayState { status, seq, check_error, .. } = relay;
+        let polled = Polled { asked_s: now_s, status, seq, check_error };
+        self.polled.borrow_mut().insert(url.to_owned(), polled);
+        Ok(())
+    }
+
+    /// Returns the last answer of a relay, from memory or from the database.
+    pub(crate) fn last_poll(&self, url: &str) -> Result<Polled, SqlError> {
+        if let Some(polled) = self.polled.borrow().get(url) {
+            return Ok(polled.clone());
+        }
+        let RelayState { checked_s, status, seq, check_error, .. } = self.store.relay(url)?;
+        Ok(Polled { asked_s: checked_s, status, seq, check_error })
+    }
+
+    /// Tells whether the last answer of a relay is too old to be shown.
+    pub(crate) fn is_poll_stale(&self, url: &str) -> Result<bool, SqlError> {
+        let now_s = self.now_s();
+        Ok(now_s - past(self.last_poll(url)?.asked_s, now_s) >= FRESH_S)
     }
 
     /// Asks a relay to crawl. Until it has agreed, it counts as having refused.
@@ -262,5 +301,7 @@ const MAX_DOUBLINGS: u32 = 5;
 /// The least time until a relay is asked again how we stand with it, and what it has to get what
 /// there is: some write down only now and then what they have.
 const CHECK_PAUSE_S: i64 = 3_600;
+/// How long an answer of a relay is shown before it is asked again.
+const FRESH_S: i64 = 60;
 const LIMITS: FetchLimits = FetchLimits { body_bytes: 16 * 1024, time: Duration::from_secs(10) };
 const MAX_PRINTED_CHARS: usize = 200;

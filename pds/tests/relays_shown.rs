@@ -5,7 +5,7 @@
 mod client;
 
 use client::Client;
-use client::relays::{MINUTE_S, RELAY, pass, reopen, start};
+use client::relays::{MINUTE_S, RELAY, pass, reopen, start, write};
 use nacre_pds::body::Body;
 use nacre_pds::dev::block_on;
 use serde_json::json;
@@ -47,6 +47,76 @@ fn the_operator_sees_how_things_stand() {
     pass(&client, 20 * MINUTE_S);
     assert_eq!(relays.asked(), 1);
     assert_eq!(client.get("/operator/relays").status, 401);
+}
+
+#[test]
+fn frequent_polling_does_not_hide_a_relay_that_lags() {
+    let (client, relays) = start("true");
+    pass(&client, MINUTE_S);
+    client.subscribe("");
+    let look = || client.get_as(&client.access, "/operator/relays").json(200);
+    let seq = look()["seq"].as_i64().unwrap();
+    relays.say(|script| {
+        script.status = Some((200, json!({ "status": "active", "seq": seq }).to_string()));
+    });
+    for _ in 0..2 {
+        relays.asked();
+        write(&client);
+        for _ in 0..12 {
+            client.host.move_clock(10 * MINUTE_S);
+            look();
+        }
+        pass(&client, 2 * MINUTE_S);
+        assert_eq!(relays.asked(), 1, "it lacks what was there an hour ago");
+    }
+    // One that keeps up is left alone.
+    let seq = look()["seq"].as_i64().unwrap();
+    relays.say(|script| {
+        script.status = Some((200, json!({ "status": "active", "seq": seq }).to_string()));
+    });
+    for _ in 0..24 {
+        client.host.move_clock(10 * MINUTE_S);
+        look();
+    }
+    pass(&client, 2 * MINUTE_S);
+    assert_eq!(relays.asked(), 0);
+}
+
+#[test]
+fn polling_writes_rows_only_when_a_status_changes_or_an_hour_has_passed() {
+    let (client, relays) = start("true");
+    pass(&client, MINUTE_S);
+    client.subscribe("");
+    let look = || client.get_as(&client.access, "/operator/relays").json(200);
+    let say = |status: &str, seq: i64| {
+        let answer = json!({ "status": status, "seq": seq }).to_string();
+        relays.say(|script| script.status = Some((200, answer)));
+    };
+    look();
+    let mut rows = client.host.rows().1;
+    let mut written = || {
+        let before = core::mem::replace(&mut rows, client.host.rows().1);
+        rows - before
+    };
+    let checked = relays.0.borrow().checked;
+    for minute in 1..40 {
+        client.host.move_clock(MINUTE_S);
+        say("active", minute);
+        let seen = look();
+        let time = format!("2026-01-01T00:{:02}:00.000Z", minute + 1);
+        assert_eq!(seen["relays"][0]["checked"], time);
+        assert_eq!(seen["relays"][0]["seq"], minute);
+    }
+    assert_eq!((relays.0.borrow().checked - checked, written()), (39, 0));
+    for (status, cost) in [("throttled", 1), ("throttled", 0), ("active", 1)] {
+        client.host.move_clock(MINUTE_S);
+        say(status, 40);
+        look();
+        assert_eq!(written(), cost, "{status}");
+    }
+    client.host.move_clock(30 * MINUTE_S);
+    look();
+    assert_eq!(written(), 1, "an hour has passed");
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub(crate) struct RelayState {
     pub(crate) ask_error: Option<String>,
     /// Whether it is to be asked whoever listens.
     pub(crate) wanted: bool,
-    /// When it was last asked how we stand with it, in seconds; 0 for never.
+    /// When the hour began after which it should have got to `own_seq`, in seconds; 0 for never.
     pub(crate) checked_s: i64,
     /// What it said: a status of `com.atproto.sync.defs#hostStatus`, or that it does not know us.
     pub(crate) status: Option<String>,
@@ -22,7 +22,7 @@ pub(crate) struct RelayState {
     pub(crate) seq: Option<i64>,
     /// Why it could not be asked.
     pub(crate) check_error: Option<String>,
-    /// The number of our last event when it was asked.
+    /// The number of our last event at `checked_s`.
     pub(crate) own_seq: i64,
 }
 

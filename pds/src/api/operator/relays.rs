@@ -63,10 +63,10 @@ struct Listener {
     seq: Option<i64>,
 }
 
-/// Says how things stand, after asking the relays that have not been asked for a minute.
+/// Returns the status of every relay, after asking those that were not asked for a minute.
 pub(crate) async fn relays(pds: &Pds, _: Operator, _: Nothing) -> Result<Json<Relays>, Failure> {
     for url in &pds.config.relays {
-        if pds.store.relay(url)?.checked_s.saturating_add(FRESH_S) <= pds.now_s() {
+        if pds.is_poll_stale(url)? {
             pds.check_relay(url).await?;
         }
     }
@@ -80,17 +80,17 @@ pub(crate) async fn relays(pds: &Pds, _: Operator, _: Nothing) -> Result<Json<Re
 }
 
 fn relay(pds: &Pds, url: &str) -> Result<Relay, Failure> {
-    let known = pds.store.relay(url)?;
+    let (known, polled) = (pds.store.relay(url)?, pds.last_poll(url)?);
     let was_asked = known.asked_s > 0;
     Ok(Relay {
         url: url.to_owned(),
         asked: was_asked.then(|| time(known.asked_s)),
         next_ask: was_asked.then(|| time(known.may_ask_s(pds.now_s()))),
         ask_error: known.ask_error,
-        checked: (known.checked_s > 0).then(|| time(known.checked_s)),
-        check_error: known.check_error,
-        status: known.status,
-        seq: known.seq,
+        checked: (polled.asked_s > 0).then(|| time(polled.asked_s)),
+        check_error: polled.check_error,
+        status: polled.status,
+        seq: polled.seq,
     })
 }
 
@@ -109,6 +109,3 @@ fn listener(pds: &Pds, known: Subscriber, last: i64) -> Listener {
 fn time(seconds: i64) -> Datetime {
     Datetime::from_unix_millis(u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000))
 }
-
-/// How long what a relay has said is news.
-const FRESH_S: i64 = 60;
