@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { onEachHost, within } from "./hosts.mjs";
 import { Subscriber, lastSeq } from "./stream.mjs";
@@ -68,6 +69,23 @@ onEachHost(
 			await reader.end();
 			assert.deepEqual(await latestCommit(server()), head);
 			await writer(server(), session).create("com.example.after", { panic: "later" });
+		});
+
+		test("in scheduled work is retried until the work is done", async () => {
+			await send(server(), "/__test/panic?alarm");
+			const done = async () => {
+				for (;;) {
+					const answer = await send(server(), "/__test/panic?alarms");
+					// The object that panics answers nobody for a moment.
+					if (answer.status === 200) {
+						const [panics, done] = JSON.parse(text(answer));
+						if (panics === 0 && done > 0) return;
+					}
+					await sleep(100);
+				}
+			};
+			await within(60_000, "the alarm was not retried", done(), server());
+			await query(server(), "com.atproto.server.describeServer").then((answer) => answer.expect());
 		});
 
 		test("does not outlast an eviction, and neither does anything else", async () => {

@@ -17,4 +17,4 @@ mod trouble;
 mod vars;
 
 pub use self::front::{BodyDecoder, account_stub, front, raw_cid, sniff};
-pub use self::object::AccountDurableObject;
+pub use self::object::{AccountDurableObject, set_alarm_retries};

@@ -2,11 +2,12 @@
 //! account's.
 
 use alloc::rc::Rc;
-use core::cell::{OnceCell, RefCell};
+use core::cell::{Cell, OnceCell, RefCell};
 
 use nacre_pds::config::Config;
 use nacre_pds::host::Host;
 use nacre_pds::{OpenError, Pds, Reply, Subscription};
+use wasm_bindgen::prelude::*;
 use worker::{
     DurableObject, Env, Error, Request, Response, ResponseBuilder, State, WebSocket,
     WebSocketIncomingMessage, WebSocketPair, durable_object,
@@ -52,11 +53,21 @@ impl DurableObject for AccountDurableObject {
         answer.map_err(|trouble| Error::RustError(trouble.to_string()))
     }
 
-    /// Does what is due. What fails is done at another time, and the alarm not retried.
+    /// Does due work. Work that fails sets the alarm again; after a panic, the shim does.
     async fn alarm(&self) -> worker::Result<Response> {
+        let panics = ALARM_RETRIES.take();
         match self.pds() {
-            Ok(pds) => pds.tend().await,
-            Err(trouble) => self.log_once(&trouble),
+            Ok(pds) => {
+                #[cfg(feature = "test-routes")]
+                crate::test_routes::before_tend(&self.host_or_fail()?).await;
+                pds.tend_after(panics).await;
+                #[cfg(feature = "test-routes")]
+                crate::test_routes::after_tend(&self.host_or_fail()?);
+            }
+            Err(trouble) => {
+                self.log_once(&trouble);
+                self.retry_alarm();
+            }
         }
         Response::empty()
     }
@@ -156,6 +167,20 @@ impl AccountDurableObject {
         })
     }
 
+    /// Sets the alarm for a time when the account may be opened again.
+    fn retry_alarm(&self) {
+        let Ok(host) = self.host() else { return };
+        let now_s = i64::try_from(host.clock.now_micros() / 1_000_000).unwrap_or(i64::MAX);
+        if let Err(error) = host.alarm.set(now_s.saturating_add(CLOSED_PAUSE_S)) {
+            worker::console_error!("{error}");
+        }
+    }
+
+    #[cfg(feature = "test-routes")]
+    fn host_or_fail(&self) -> worker::Result<Host> {
+        self.host().map_err(|trouble| Error::RustError(trouble.to_string()))
+    }
+
     fn log_once(&self, trouble: &Trouble) {
         if matches!(trouble, Trouble::Request(_) | Trouble::Upgrade) {
             return;
@@ -165,6 +190,16 @@ impl AccountDurableObject {
             worker::console_error!("{text}");
         }
     }
+}
+
+/// Notes how often the runtime has retried the alarm that comes next.
+#[wasm_bindgen(js_name = setAlarmRetries)]
+pub fn set_alarm_retries(retries: u32) {
+    ALARM_RETRIES.set(usize::try_from(retries).unwrap_or_default());
+}
+
+std::thread_local! {
+    static ALARM_RETRIES: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Returns the answer that gives the client its end of a socket.
@@ -181,5 +216,7 @@ pub(crate) fn is_upgrade(request: &web_sys::Request) -> bool {
 ///
 /// <https://developers.cloudflare.com/workers/platform/limits/#request-limits>
 const BODY_LIMIT_MB: &str = "100";
+/// How long after an alarm at which the account could not be opened the next one is.
+const CLOSED_PAUSE_S: i64 = 3_600;
 /// The code of a connection that has done what it was for.
 const NORMAL_CLOSURE: u16 = 1000;

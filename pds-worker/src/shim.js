@@ -67,8 +67,19 @@ export class AccountDurableObject extends DurableObject {
 		return settled(this.#half, (rust) => rust.fetch(request));
 	}
 
-	alarm() {
-		return settled(this.#half, (rust) => rust.alarm());
+	// The runtime retries an alarm that fails, as with a panic, but only a few times. So a retry
+	// sets the next alarm before it does anything, and says how many attempts have failed.
+	async alarm(info) {
+		const retries = info?.retryCount ?? 0;
+		if (retries > 0) {
+			console.error(`scheduled work failed, retry ${retries}`);
+			await this.ctx.storage.setAlarm(Date.now() + NEXT_ALARM_MS);
+			await this.ctx.storage.sync();
+		}
+		return settled(this.#half, (rust) => {
+			nacre.setAlarmRetries(retries);
+			return rust.alarm();
+		});
 	}
 
 	webSocketMessage(socket, message) {
@@ -186,3 +197,5 @@ function failure(error) {
 }
 
 const MAX_MESSAGE_SIZE = 65_536;
+// Later than the last of the runtime's own retries.
+const NEXT_ALARM_MS = 600_000;

@@ -7,6 +7,8 @@
 //! | `panic?transaction` | the same inside a transaction |
 //! | `panic?later` | answers, then panics in a future of its own |
 //! | `panic?count` | says how many of these rows were kept |
+//! | `panic?alarm` | sets the alarm, which panics two times before it does its work |
+//! | `panic?alarms` | says how many of these panics are left, and how often work was done since |
 //! | `abort` | evicts the object in a moment |
 //! | `sql` | says which rules of [`Sql`] are broken, one a line |
 //! | `made` | says how often an object has been made in this isolate: once more after each sleep |
@@ -56,6 +58,12 @@ pub(crate) fn answer(
             });
             String::new()
         }
+        (Some("panic"), Some("alarm")) => {
+            let now_s = host.clock.now_micros() / 1_000_000;
+            break_alarm(host, i64::try_from(now_s).unwrap_or_default()).map_err(OpenError::from)?;
+            String::new()
+        }
+        (Some("panic"), Some("alarms")) => alarms(&*host.sql).map_err(OpenError::from)?,
         (Some("panic"), option) => {
             panic_after_write(&*host.sql, option == Some("transaction"))
                 .map_err(OpenError::from)?;
@@ -120,6 +128,38 @@ fn panic_after_write(sql: &dyn Sql, in_transaction: bool) -> Result<(), SqlError
         let _ = run(sql, "insert into test_panic default values");
         panic!("a test asked for it");
     })
+}
+
+fn break_alarm(host: &Host, now_s: i64) -> Result<(), SqlError> {
+    run(&*host.sql, "drop table if exists test_alarm")?;
+    run(&*host.sql, "create table test_alarm (panics integer not null, done integer not null)")?;
+    run(&*host.sql, "insert into test_alarm values (2, 0)")?;
+    host.alarm.set(now_s)
+}
+
+fn alarms(sql: &dyn Sql) -> Result<String, SqlError> {
+    let panics = integer(sql, "select panics from test_alarm")?;
+    let done = integer(sql, "select done from test_alarm")?;
+    Ok(format!("[{panics},{done}]"))
+}
+
+/// Breaks an alarm if a test asked for it.
+///
+/// # Panics
+///
+/// If it was asked to.
+pub(crate) async fn before_tend(host: &Host) {
+    if integer(&*host.sql, "select panics from test_alarm").is_ok_and(|panics| panics > 0) {
+        let _ = run(&*host.sql, "update test_alarm set panics = panics - 1");
+        // What the turn before has written is kept.
+        Delay::from(Duration::from_millis(20)).await;
+        panic!("a test asked for it");
+    }
+}
+
+/// Counts an alarm that has done its work, if a test counts them.
+pub(crate) fn after_tend(host: &Host) {
+    let _ = run(&*host.sql, "update test_alarm set done = done + 1");
 }
 
 /// From a timer, as no frame of ours may be unwound by it.

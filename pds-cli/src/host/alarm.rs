@@ -9,18 +9,35 @@ use nacre_pds::Pds;
 use nacre_pds::host::{Alarm, SqlError};
 use tokio::select;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-/// An alarm that goes off in this process. It is not kept: who starts finds out what is due.
+use crate::log;
+
+/// An alarm of this process. It is not stored: a server that starts looks for due work anyway.
 #[derive(Debug, Default)]
 pub(crate) struct ProcessAlarm(watch::Sender<Option<i64>>);
 
 impl ProcessAlarm {
-    /// Calls the server at its start and whenever the alarm goes off, for ever.
+    /// Does due work at the start and whenever the alarm goes off, until it is dropped.
+    ///
+    /// Work that panics is logged and retried a minute later.
     pub(crate) async fn serve(self: Rc<Self>, pds: Rc<Pds>) {
         let mut changes = self.0.subscribe();
+        let mut panics = 0_usize;
         loop {
-            pds.tend().await;
+            // A task of its own keeps a panic to itself; the set ends it together with this one.
+            let mut work = JoinSet::new();
+            let account = Rc::clone(&pds);
+            work.spawn_local(async move { account.tend_after(panics).await });
+            match work.join_next().await {
+                Some(Err(error)) if error.is_panic() => {
+                    panics = panics.saturating_add(1);
+                    log(&format_args!("scheduled work panicked, retrying in {RETRY_S} s"));
+                    self.retry();
+                }
+                _ => panics = 0,
+            }
             loop {
                 let time_s = *changes.borrow_and_update();
                 select! {
@@ -30,6 +47,13 @@ impl ProcessAlarm {
             }
             self.0.send_replace(None);
         }
+    }
+
+    /// Sets the alarm for a retry, unless it goes off sooner.
+    fn retry(&self) {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let retry_s = i64::try_from(since.as_secs()).unwrap_or(i64::MAX).saturating_add(RETRY_S);
+        self.0.send_modify(|set| *set = Some(set.map_or(retry_s, |set_s| set_s.min(retry_s))));
     }
 }
 
@@ -44,4 +68,74 @@ async fn until(time_s: Option<i64>) {
     let Some(time_s) = time_s else { return pending().await };
     let time = UNIX_EPOCH + Duration::from_secs(time_s.try_into().unwrap_or(0));
     sleep(time.duration_since(SystemTime::now()).unwrap_or_default()).await;
+}
+
+/// How long after a panic work is retried.
+const RETRY_S: i64 = 60;
+
+#[cfg(test)]
+mod tests {
+    use core::cell::Cell;
+
+    use nacre_pds::config::{Config, new_account};
+    use nacre_pds::host::{Clock, Host};
+    use nacre_pds::sqlite::Sqlite;
+    use tokio::task::LocalSet;
+
+    use super::super::blobs::BlobFolder;
+    use super::super::http::HttpClient;
+    use super::super::system::{SystemLog, SystemRng};
+    use super::*;
+
+    /// A clock that panics so many times, and counts how often it was read.
+    #[derive(Default)]
+    struct FragileClock {
+        panics: Cell<u32>,
+        reads: Cell<u32>,
+    }
+
+    impl Clock for FragileClock {
+        fn now_micros(&self) -> u64 {
+            self.reads.set(self.reads.get() + 1);
+            if let Some(left) = self.panics.get().checked_sub(1) {
+                self.panics.set(left);
+                panic!("the clock is broken");
+            }
+            1_800_000_000_000_000
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn panic_in_scheduled_work_does_not_end_the_alarm() {
+        let vars = new_account("pds.test", "alice.test", "password", &SystemRng).unwrap();
+        let var = |name: &str| vars.iter().find(|var| var.0 == name).map(|var| var.1.clone());
+        let (clock, alarm) = (Rc::<FragileClock>::default(), Rc::<ProcessAlarm>::default());
+        let host = Host {
+            sql: Rc::new(Sqlite::in_memory().unwrap()),
+            sockets: Rc::<super::super::sockets::Subscribers>::default(),
+            clock: Rc::<FragileClock>::clone(&clock),
+            rng: Rc::new(SystemRng),
+            log: Rc::new(SystemLog),
+            blobs: Rc::new(BlobFolder::new("blobs".into())),
+            alarm: Rc::<ProcessAlarm>::clone(&alarm),
+            http: Rc::new(HttpClient::default()),
+        };
+        let pds = Rc::new(Pds::open(host, Config::from_vars(var).unwrap()).unwrap());
+        clock.panics.set(3);
+        LocalSet::new()
+            .run_until(async {
+                let serving = tokio::task::spawn_local(Rc::clone(&alarm).serve(pds));
+                // Timers fire at once when there is nothing else to do.
+                while clock.panics.get() > 0 {
+                    sleep(Duration::from_secs(1)).await;
+                }
+                let reads = clock.reads.get();
+                while clock.reads.get() == reads {
+                    sleep(Duration::from_secs(1)).await;
+                }
+                assert!(!serving.is_finished());
+                serving.abort();
+            })
+            .await;
+    }
 }

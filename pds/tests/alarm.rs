@@ -1,0 +1,101 @@
+//! Scheduled work: a part that fails or panics does not keep the others from being done.
+
+#![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
+
+mod client;
+
+use core::cell::Cell;
+use core::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+use std::rc::Rc;
+
+use cid::Cid;
+use client::Client;
+use client::relays::{MINUTE_S, RELAY, Relays, config};
+use futures_core::future::LocalBoxFuture;
+use nacre_pds::Pds;
+use nacre_pds::dev::{Memory, block_on};
+use nacre_pds::host::{Blobs, BlobsError, Host};
+
+const DAY_S: i64 = 86_400;
+
+/// A store of blobs that panics when it is to remove one.
+struct Broken {
+    inner: Rc<dyn Blobs>,
+    panics: Cell<bool>,
+}
+
+impl Blobs for Broken {
+    fn size(&self, cid: &Cid) -> LocalBoxFuture<'static, Result<Option<u64>, BlobsError>> {
+        self.inner.size(cid)
+    }
+
+    fn remove(&self, cid: &Cid) -> LocalBoxFuture<'static, Result<(), BlobsError>> {
+        assert!(!self.panics.get(), "the store is broken");
+        self.inner.remove(cid)
+    }
+
+    fn list(&self, after: Option<&Cid>) -> LocalBoxFuture<'static, Result<Vec<Cid>, BlobsError>> {
+        self.inner.list(after)
+    }
+}
+
+/// A server with a blob that is due for removal, old events and a relay to ask.
+fn start() -> (Client, Rc<Broken>, Relays) {
+    let (memory, relays) = (Memory::new(7), Relays::default());
+    relays.serve(&memory);
+    let blobs = Rc::new(Broken { inner: memory.host().blobs, panics: Cell::new(true) });
+    let host = Host { blobs: blobs.clone(), ..memory.host() };
+    let (settings, access) = config(&[RELAY], "true");
+    let pds = Pds::open(host, settings).unwrap();
+    let mut client = Client::with_config(Memory::new(7), config(&[RELAY], "true").0);
+    (client.host, client.pds, client.access) = (memory, pds, access);
+    client.upload("text/plain", b"pearl");
+    client.host.move_clock(30 * DAY_S);
+    (client, blobs, relays)
+}
+
+fn panics(client: &Client, panics: usize) -> bool {
+    catch_unwind(AssertUnwindSafe(|| block_on(client.pds.tend_after(panics)))).is_err()
+}
+
+#[test]
+fn part_that_always_panics_does_not_keep_the_others_from_being_done() {
+    let (client, blobs, relays) = start();
+    assert!(client.row_counts()["event"] > 0);
+    assert!(panics(&client, 0));
+    assert_eq!(relays.asked(), 0, "the panic came before");
+    for attempt in 1..6 {
+        client.host.move_clock(MINUTE_S);
+        panics(&client, attempt);
+    }
+    assert_eq!(relays.asked(), 1);
+    assert_eq!(client.row_counts()["event"], 0);
+    // The blob is removed as soon as the store works again, and can be uploaded meanwhile.
+    blobs.panics.set(false);
+    client.upload("text/plain", b"pearl");
+    client.host.move_clock(2 * DAY_S);
+    assert!(!panics(&client, 0));
+    assert_eq!(client.host.blobs().borrow().len(), 0);
+}
+
+#[test]
+fn part_that_fails_does_not_keep_the_others_from_being_done() {
+    let (client, blobs, relays) = start();
+    blobs.panics.set(false);
+    let mut step = 0;
+    loop {
+        client.host.fail_once(step);
+        block_on(client.pds.tend());
+        let was_hit = !client.host.fails();
+        client.host.fail_after(None);
+        if !was_hit {
+            break;
+        }
+        assert_eq!(client.host.take_log().len(), 1, "at step {step}");
+        step += 1;
+    }
+    assert!(step > 5, "{step}");
+    assert_eq!(relays.asked(), 1);
+    assert_eq!(client.host.blobs().borrow().len(), 0);
+}
