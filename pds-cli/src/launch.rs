@@ -57,10 +57,23 @@ pub(crate) enum DoorError {
 
 /// Why the account's database cannot be served.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {error}", path.display())]
+#[error("{}: {error}{}", path.display(), remedy(error))]
 pub(crate) struct DatabaseError {
     pub(crate) path: PathBuf,
     pub(crate) error: OpenError,
+}
+
+/// Says what to do about a database that cannot be served.
+fn remedy(error: &OpenError) -> String {
+    match error {
+        OpenError::OtherAccount { found, was_active: true, .. } => {
+            format!("; set DID to \"{found}\" again, or choose another folder with --dir")
+        }
+        OpenError::OtherAccount { .. } => {
+            "; it was never active: \"pds reset\" starts over with the new DID".to_owned()
+        }
+        _ => String::new(),
+    }
 }
 
 /// What is printed once the server listens.

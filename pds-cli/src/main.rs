@@ -16,6 +16,7 @@ mod folder;
 mod host;
 mod launch;
 mod repo;
+mod reset;
 mod serve;
 mod vars;
 
@@ -37,6 +38,12 @@ enum Command {
     /// Commands on the repository of a folder that is not being served
     #[command(subcommand)]
     Repo(repo::Command),
+    /// Start over with another DID in a folder whose account was never active
+    ///
+    /// Removes the repository, the sessions and the blobs in the folder of a server that was stopped,
+    /// and makes an empty account of the DID that the environment describes. An account that was
+    /// ever active is left alone, because other servers know of it.
+    Reset(reset::Args),
     /// Start a server for the account that the environment describes
     ///
     /// Reads PDS_HOSTNAME, DID, HANDLE, SIGNING_KEY, JWT_SECRET, AUTH_TOKEN and PASSWORD_HASH, as
@@ -53,6 +60,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Dev(args) => dev::run(&args),
         Command::Repo(command) => repo::run(&command),
+        Command::Reset(args) => reset::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Vars(args) => account::print(&args),
     };

@@ -2,8 +2,9 @@
 
 use alloc::rc::Rc;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use nacre_pds::config::Config;
 use nacre_pds::sqlite::Sqlite;
 use nacre_pds::{Audit, Healed, OpenError, Pds};
 use serde::Serialize;
@@ -76,15 +77,8 @@ fn on_folder(
     args: &Args,
     what: impl AsyncFnOnce(&Pds, bool) -> Result<(String, Audit), Failure>,
 ) -> Result<(), Failure> {
-    let path = args.dir.join(DATABASE);
-    if !path.is_file() {
-        return Err(RepoError::NoAccount(args.dir.clone()).into());
-    }
-    let folder = Folder::open(&args.dir)?;
-    let config = match Account::kept(&folder)? {
-        Some(account) => account.config(&folder)?,
-        None => environment(args.env_file.as_deref())?,
-    };
+    let (folder, config) = account(&args.dir, args.env_file.as_deref())?;
+    let path = folder.file(DATABASE);
     let blobs = BlobFolder::new(folder.blobs());
     let pds = Sqlite::open(&path)
         .map_err(OpenError::from)
@@ -96,13 +90,27 @@ fn on_folder(
     if audit.faults.is_empty() { Ok(()) } else { Err(RepoError::Faults(path).into()) }
 }
 
+/// Opens a folder that has a database, and reads the account that it is for.
+pub(crate) fn account(dir: &Path, env_file: Option<&Path>) -> Result<(Folder, Config), Failure> {
+    if !dir.join(DATABASE).is_file() {
+        return Err(RepoError::NoAccount(dir.to_owned()).into());
+    }
+    let folder = Folder::open(dir)?;
+    let config = match Account::kept(&folder)? {
+        Some(account) => account.config(&folder)?,
+        None => environment(env_file)?,
+    };
+    Ok((folder, config))
+}
+
 fn line(report: &impl Serialize) -> Result<String, Failure> {
     Ok(serde_json::to_string(report)? + "\n")
 }
 
 fn audit_text(audit: &Audit) -> String {
-    let Audit { records, pages, blobs, faults, .. } = audit;
+    let Audit { records, pages, blobs, faults, warnings, .. } = audit;
     let mut text: String = faults.iter().map(|fault| format!("fault     {fault}\n")).collect();
+    text.extend(warnings.iter().map(|warning| format!("warning   {warning}\n")));
     text.push_str(&format!("records   {records}\npages     {pages}\nblobs     {blobs}\n"));
     text
 }

@@ -161,4 +161,4 @@ fn failed(error: worker::Error) -> BlobsError {
 }
 
 /// The binding of the bucket.
-const BINDING: &str = "BLOBS";
+pub(crate) const BINDING: &str = "BLOBS";

@@ -6,6 +6,7 @@ mod blobs;
 mod fetch;
 mod front;
 mod http;
+mod marker;
 #[allow(missing_docs, reason = "the macro of Durable Objects writes methods without any")]
 mod object;
 mod sockets;

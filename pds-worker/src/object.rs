@@ -4,8 +4,8 @@
 use alloc::rc::Rc;
 use core::cell::{Cell, OnceCell, RefCell};
 
-use nacre_pds::config::Config;
-use nacre_pds::host::Host;
+use nacre_pds::config::{Config, ConfigError};
+use nacre_pds::host::{Host, OwnerMarker};
 use nacre_pds::{OpenError, Pds, Reply, Subscription};
 use wasm_bindgen::prelude::*;
 use worker::{
@@ -16,6 +16,7 @@ use worker::{
 use crate::blobs::{self, BucketBlobs, Word};
 use crate::fetch::WorkerHttp;
 use crate::http;
+use crate::marker::BucketMarker;
 use crate::sockets::WorkerSockets;
 use crate::sql::WorkerSql;
 use crate::system::{WorkerAlarm, WorkerClock, WorkerLog, WorkerRng};
@@ -107,7 +108,17 @@ impl AccountDurableObject {
         {
             return Ok(answer);
         }
-        let pds = self.pds()?;
+        let is_reset = |error: &OpenError| {
+            let path = http::parts(request).map(|parts| parts.uri.path() == RESET_PATH);
+            matches!(error, OpenError::OtherAccount { .. }) && path.unwrap_or(false)
+        };
+        let pds = match self.pds() {
+            // It is to be emptied, and the next request opens what is made in its place.
+            Err(Trouble::Account(error)) if is_reset(&error) => {
+                Rc::new(Pds::open_to_reset(self.host()?, self.config()?)?)
+            }
+            opened => opened?,
+        };
         #[cfg(feature = "test-routes")]
         if let Some(answer) = crate::test_routes::answer_with(&pds, request).await? {
             return Ok(answer);
@@ -142,12 +153,15 @@ impl AccountDurableObject {
         if let Some(pds) = self.pds.get() {
             return Ok(Rc::clone(pds));
         }
-        let config = Config::from_vars(|name| {
+        let pds = Rc::new(Pds::open(self.host()?, self.config()?)?);
+        Ok(Rc::clone(self.pds.get_or_init(|| pds)))
+    }
+
+    fn config(&self) -> Result<Config, ConfigError> {
+        Config::from_vars(|name| {
             let text = Vars(self.env.as_ref()).text(name).filter(|text| !text.is_empty());
             text.or_else(|| (name == "BODY_LIMIT_MB").then(|| BODY_LIMIT_MB.to_owned()))
-        })?;
-        let pds = Rc::new(Pds::open(self.host()?, config)?);
-        Ok(Rc::clone(self.pds.get_or_init(|| pds)))
+        })
     }
 
     fn host(&self) -> Result<Host, Trouble> {
@@ -162,6 +176,10 @@ impl AccountDurableObject {
             rng: Rc::new(WorkerRng),
             log: Rc::new(WorkerLog),
             blobs: Rc::new(BucketBlobs::new(&self.env, &did)),
+            owner_marker: BucketMarker::new(&self.env, &did).map(|marker| {
+                let marker: Rc<dyn OwnerMarker> = Rc::new(marker);
+                marker
+            }),
             alarm: Rc::new(alarm),
             http: Rc::new(WorkerHttp),
         })
@@ -218,5 +236,7 @@ pub(crate) fn is_upgrade(request: &web_sys::Request) -> bool {
 const BODY_LIMIT_MB: &str = "100";
 /// How long after an alarm at which the account could not be opened the next one is.
 const CLOSED_PAUSE_S: i64 = 3_600;
+/// The one path that the object answers while its database holds the account of another DID.
+const RESET_PATH: &str = "/operator/reset";
 /// The code of a connection that has done what it was for.
 const NORMAL_CLOSURE: u16 = 1000;

@@ -30,7 +30,7 @@ impl Trouble {
             Self::Account(OpenError::Database(_)) => {
                 (503, "AccountNotOpened", "the account's database cannot be opened".to_owned())
             }
-            Self::Account(error) => (503, "AccountNotOpened", error.to_string()),
+            Self::Account(_) => (503, "AccountNotOpened", self.to_string()),
             Self::Config(error) => (503, "ServerNotConfigured", error.to_string()),
             Self::Request(problem) => (400, "InvalidRequest", (*problem).to_owned()),
             Self::Runtime(_) => (500, "InternalServerError", "Internal Server Error".to_owned()),
@@ -75,6 +75,13 @@ impl From<worker::Error> for Trouble {
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Account(error @ OpenError::OtherAccount { found, was_active, .. }) => {
+                error.fmt(f)?;
+                match was_active {
+                    true => write!(f, "; set DID to \"{found}\" again"),
+                    false => f.write_str("; it was never active: POST /operator/reset starts over"),
+                }
+            }
             Self::Account(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),
             Self::Request(problem) => f.write_str(problem),

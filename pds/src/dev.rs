@@ -7,7 +7,7 @@ mod recorder;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
-pub use self::memory::{Memory, account};
+pub use self::memory::{Marker, Memory, account};
 pub use self::recorder::{Recorder, Sent};
 
 /// Runs a future that waits for nothing but what this host gives, which is always ready.

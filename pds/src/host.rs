@@ -28,6 +28,8 @@ pub struct Host {
     pub log: Rc<dyn Log>,
     /// What keeps the bytes of blobs.
     pub blobs: Rc<dyn Blobs>,
+    /// Names the database that owns the account, where several could be taken for it.
+    pub owner_marker: Option<Rc<dyn OwnerMarker>>,
     /// Calls the server at a later time.
     pub alarm: Rc<dyn Alarm>,
     /// Reaches other servers.
@@ -144,6 +146,23 @@ pub trait Blobs {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("blobs: {0}")]
 pub struct BlobsError(pub String);
+
+/// A place outside of the database that holds the id of the database that owns the account.
+pub trait OwnerMarker {
+    /// Writes `id` if there is none, and returns the id of another owner if there is one.
+    fn claim_if_absent(
+        &self,
+        id: &str,
+    ) -> LocalBoxFuture<'static, Result<Option<String>, MarkerError>>;
+
+    /// Writes `id`, whatever there is.
+    fn overwrite(&self, id: &str) -> LocalBoxFuture<'static, Result<(), MarkerError>>;
+}
+
+/// Why the marker could not be read or written. The text is for the log.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("owner marker: {0}")]
+pub struct MarkerError(pub String);
 
 /// Calls [`Pds::tend`](crate::Pds::tend) at a later time, once, even if the server has not been in
 /// memory meanwhile.

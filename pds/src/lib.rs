@@ -13,9 +13,11 @@ pub mod dev;
 pub mod front;
 pub mod host;
 mod identity;
+mod ownership;
 mod pds;
 mod relays;
 mod repo;
+mod reset;
 mod routes;
 mod sequencer;
 #[cfg(feature = "sqlite")]
@@ -27,3 +29,4 @@ mod visible;
 
 pub use self::pds::{OpenError, Pds, Reply, Subscription};
 pub use self::repo::{Audit, AuditError, HealError, Healed};
+pub use self::reset::ResetError;

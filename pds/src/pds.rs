@@ -15,8 +15,8 @@ use crate::blobs::{Backoff, Download, Upload};
 use crate::body::{Request, Response};
 use crate::config::Config;
 use crate::host::{Host, SocketId, SqlError};
+use crate::ownership::{Ownership, OwnershipError};
 use crate::relays::{Polled, RelayAlarm};
-use crate::repo::WriteError;
 use crate::sequencer::LogAlarm;
 use crate::store::{ANNOUNCED_HEADS, Account, Store};
 use crate::{front, routes};
@@ -27,6 +27,8 @@ pub struct Pds {
     pub(crate) host: Host,
     pub(crate) config: Config,
     pub(crate) store: Store,
+    /// Whether this database may act for the account.
+    pub(crate) ownership: Ownership,
     /// Whether an import is under way.
     pub(crate) importing: Cell<bool>,
     /// What the alarm is set to, as far as this process knows, in seconds.
@@ -88,23 +90,50 @@ pub enum OpenError {
         known: i64,
     },
     /// The database holds the account of another DID.
-    #[error("the database belongs to {0}, which is not the configured DID")]
-    OtherAccount(String),
+    #[error("the database belongs to \"{found}\", but DID is \"{configured}\"")]
+    OtherAccount {
+        /// The DID in the database.
+        found: String,
+        /// The DID in the variables.
+        configured: String,
+        /// Whether others may know of the account; if not, [`Pds::reset`] starts over.
+        was_active: bool,
+    },
 }
 
 impl Pds {
     /// Opens the account: brings the database up to date and, at the first start, makes an empty
-    /// repository.
+    /// repository. If the host has an owner marker, the first request does the latter.
     ///
     /// # Errors
     ///
     /// [`OpenError`] if the database fails or is not this account's.
     pub fn open(host: Host, config: Config) -> Result<Self, OpenError> {
+        let (pds, version) = Self::new(host, config)?;
+        if let Some(account) = pds.store.account()? {
+            if account.head.did != pds.config.identity.did {
+                return Err(OpenError::OtherAccount {
+                    found: account.head.did.to_string(),
+                    configured: pds.config.identity.did.to_string(),
+                    was_active: account.was_active(),
+                });
+            }
+            if version < ANNOUNCED_HEADS {
+                pds.mend_head()?;
+            }
+        }
+        pds.look_at_database()?;
+        Ok(pds)
+    }
+
+    /// Migrates the database. Returns the version of the schema that it had before, too.
+    pub(crate) fn new(host: Host, config: Config) -> Result<(Self, i64), OpenError> {
         let (store, version) = Store::open(host.sql.clone())?;
         let pds = Self {
             host,
             config,
             store,
+            ownership: Ownership::unknown(),
             importing: Cell::new(false),
             alarm_s: Cell::default(),
             log_alarm: Cell::default(),
@@ -115,16 +144,7 @@ impl Pds {
             removing: RefCell::default(),
             removal_backoff: Cell::default(),
         };
-        match pds.store.account()? {
-            Some(account) if account.head.did != pds.config.identity.did => {
-                return Err(OpenError::OtherAccount(account.head.did.to_string()));
-            }
-            Some(_) if version < ANNOUNCED_HEADS => pds.mend_head()?,
-            Some(_) => {}
-            None => pds.first_start()?,
-        }
-        pds.wake_at_start()?;
-        Ok(pds)
+        Ok((pds, version))
     }
 
     /// Returns the account's DID.
@@ -170,9 +190,13 @@ impl Pds {
 
     async fn answer(&self, call: Call) -> Result<Reply, Failure> {
         let path = call.parts.uri.path();
+        // These say who may act for the account.
+        let decides = ["/operator/claim", "/operator/reset"].contains(&path);
+        let settled = if decides { Ok(()) } else { self.settle().await };
         if path == "/xrpc/_health" {
-            return Ok(Reply::Response(self.health(&call.parts.method)?));
+            return Ok(Reply::Response(self.health(&call.parts.method, settled)?));
         }
+        settled?;
         if let Some(command) = path.strip_prefix("/operator/") {
             let command = command.to_owned();
             return routes::dispatch_operator(self, &command, call).await;
@@ -185,14 +209,25 @@ impl Pds {
     }
 
     /// Answers a monitor: the version, and whether the database does its work.
-    fn health(&self, method: &Method) -> Result<Response, Failure> {
+    fn health(
+        &self,
+        method: &Method,
+        settled: Result<(), OwnershipError>,
+    ) -> Result<Response, Failure> {
         nacre_xrpc::Kind::Query.expect_verb(method.as_str())?;
         let version = concat!("nacre ", env!("CARGO_PKG_VERSION"));
-        let (status, body) = match self.store.account() {
+        let healthy = settled.and_then(|()| Ok(self.store.account()?));
+        let (status, body) = match healthy {
             Ok(_) => (StatusCode::OK, json!({ "version": version })),
             Err(error) => {
-                self.host.log.error(&error.to_string());
-                let body = json!({ "version": version, "error": "Service Unavailable" });
+                let shown = match Failure::from(error) {
+                    Failure::Refused(error) => error.message.into_owned(),
+                    Failure::Fault(cause) => {
+                        self.host.log.error(&cause);
+                        "Service Unavailable".to_owned()
+                    }
+                };
+                let body = json!({ "version": version, "error": shown });
                 (StatusCode::SERVICE_UNAVAILABLE, body)
             }
         };
@@ -210,10 +245,11 @@ impl Pds {
     }
 }
 
-impl From<WriteError> for OpenError {
-    fn from(error: WriteError) -> Self {
+impl From<OwnershipError> for OpenError {
+    fn from(error: OwnershipError) -> Self {
         match error {
-            WriteError::Database(error) => Self::Database(error),
+            OwnershipError::Database(error) => Self::Database(error),
+            OwnershipError::FirstCommit(problem) => Self::FirstCommit(problem),
             other => Self::FirstCommit(other.to_string()),
         }
     }

@@ -47,9 +47,11 @@ macro_rules! routes {
 routes! {
     dispatch_operator, COMMANDS, XrpcError::not_found("Not Found");
 
+    "claim" Procedure Operator => operator::claim;
     "emit-identity" Procedure Operator => operator::emit_identity;
     "heal" Procedure Operator => operator::heal;
     "relays" Query Operator => operator::relays::relays;
+    "reset" Procedure Operator => operator::reset;
     "verify" Query Operator => operator::verify;
 }
 

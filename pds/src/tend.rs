@@ -24,6 +24,10 @@ impl Pds {
     /// others from being done.
     pub async fn tend_after(&self, panics: usize) {
         self.forget_alarm();
+        if let Err(error) = self.settle().await {
+            self.host.log.error(&error.to_string());
+            return;
+        }
         for part in 0..PARTS {
             let done = match panics.wrapping_add(part) % PARTS {
                 0 => self.drop_old_staging().map_err(Failure::from),
@@ -34,6 +38,7 @@ impl Pds {
                     self.resume_replays().await;
                     Ok(())
                 }
+                5 => self.put_marker_once().await.map_err(Failure::from),
                 _ => self.tend_relays().await.map_err(Failure::from),
             };
             if let Err(failure) = done {
@@ -66,7 +71,8 @@ impl Pds {
             let kept = idle_s.into_iter().chain(import_s).map(|since_s| since_s + GRACE_S);
             let replays_s = self.has_lost_replays().then_some(0);
             let events = self.log_due_s()?.into_iter().chain(replays_s).chain(self.relays_due_s()?);
-            let due_s = kept.chain(self.removals_due_s()?).chain(events).min();
+            let marker_s = self.is_marker_due().then_some(0);
+            let due_s = kept.chain(self.removals_due_s()?).chain(events).chain(marker_s).min();
             let Some(due_s) = due_s else { return Ok(()) };
             let now_s = self.now_s();
             let time_s = due_s.max(now_s.saturating_add(MIN_PAUSE_S));
@@ -94,6 +100,6 @@ impl Pds {
 }
 
 /// The parts of the work that is due.
-const PARTS: usize = 6;
+const PARTS: usize = 7;
 /// The shortest time between two alarms.
 pub(crate) const MIN_PAUSE_S: i64 = 60;

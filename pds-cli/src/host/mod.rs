@@ -53,7 +53,8 @@ pub(crate) fn open(
     let alarm = Rc::new(ProcessAlarm::default());
     let http = HttpClient::new(Rc::clone(&gate));
     let sql = Rc::new(sql);
-    let pds = account(config, sql, blobs.clone(), Rc::clone(&sockets), Rc::clone(&alarm), http)?;
+    let host = parts(sql, blobs.clone(), Rc::clone(&sockets), Rc::clone(&alarm), http);
+    let pds = Pds::open(host, config)?;
     Ok(Server::new(Rc::new(pds), sockets, blobs, alarm, gate, clients))
 }
 
@@ -63,28 +64,40 @@ pub(crate) fn open_unserved(
     sql: Rc<dyn Sql>,
     blobs: BlobFolder,
 ) -> Result<Pds, OpenError> {
-    account(config, sql, blobs, Rc::default(), Rc::default(), HttpClient::default())
+    Pds::open(unserved(sql, blobs), config)
 }
 
-fn account(
+/// Opens a database, whichever account it holds, to be reset.
+pub(crate) fn open_to_reset(
     config: Config,
+    sql: Rc<dyn Sql>,
+    blobs: BlobFolder,
+) -> Result<Pds, OpenError> {
+    Pds::open_to_reset(unserved(sql, blobs), config)
+}
+
+fn unserved(sql: Rc<dyn Sql>, blobs: BlobFolder) -> Host {
+    parts(sql, blobs, Rc::default(), Rc::default(), HttpClient::default())
+}
+
+fn parts(
     sql: Rc<dyn Sql>,
     blobs: BlobFolder,
     sockets: Rc<Subscribers>,
     alarm: Rc<ProcessAlarm>,
     http: HttpClient,
-) -> Result<Pds, OpenError> {
-    let host = Host {
+) -> Host {
+    Host {
         sql,
         sockets,
         clock: Rc::new(SystemClock),
         rng: Rc::new(SystemRng),
         log: Rc::new(SystemLog),
         blobs: Rc::new(blobs),
+        owner_marker: None,
         alarm,
         http: Rc::new(http),
-    };
-    Pds::open(host, config)
+    }
 }
 
 /// Serves the account until the process is told to stop; calls `ready` once it is reached.

@@ -379,6 +379,7 @@ mod tests {
             rng: Rc::new(SystemRng),
             log: Rc::new(SystemLog),
             blobs: Rc::new(blobs.clone()),
+            owner_marker: None,
             alarm: Rc::<ProcessAlarm>::clone(&alarm),
             http: Rc::new(HttpClient::default()),
         };

@@ -26,6 +26,30 @@ pub(crate) async fn emit_identity(
     Ok(Json(Emitted { seq: pds.account()?.seq }))
 }
 
+/// How an account stands that this database has taken or started over.
+#[derive(Serialize)]
+pub(crate) struct Started {
+    did: String,
+    active: bool,
+}
+
+/// `claim`: makes this database the account's owner, whichever the bucket names.
+pub(crate) async fn claim(pds: &Pds, _: Operator, _: Nothing) -> Result<Json<Started>, Failure> {
+    pds.claim().await?;
+    started(pds)
+}
+
+/// `reset`: starts over with the configured DID, if the account was never active.
+pub(crate) async fn reset(pds: &Pds, _: Operator, _: Nothing) -> Result<Json<Started>, Failure> {
+    pds.reset().await?;
+    started(pds)
+}
+
+fn started(pds: &Pds) -> Result<Json<Started>, Failure> {
+    let account = pds.account()?;
+    Ok(Json(Started { did: account.head.did.to_string(), active: account.active }))
+}
+
 /// `verify`: whether the database and the store of blobs hold together.
 pub(crate) async fn verify(pds: &Pds, _: Operator, _: Nothing) -> Result<Json<Audit>, Failure> {
     Ok(Json(pds.audit_all().await?))

@@ -14,8 +14,8 @@ use futures_core::future::LocalBoxFuture;
 use super::Recorder;
 use crate::config::{Config, new_account};
 use crate::host::{
-    Alarm, Blobs, BlobsError, Clock, FetchLimits, Host, Http, HttpError, Log, Outcome, Rng, Row,
-    Sql, SqlError, Value,
+    Alarm, Blobs, BlobsError, Clock, FetchLimits, Host, Http, HttpError, Log, MarkerError, Outcome,
+    OwnerMarker, Rng, Row, Sql, SqlError, Value,
 };
 use crate::sqlite::Sqlite;
 
@@ -40,8 +40,12 @@ struct Parts {
     log: RefCell<Vec<String>>,
     blobs: Rc<RefCell<BTreeMap<Cid, Bytes>>>,
     alarm_s: Cell<Option<i64>>,
+    owner_marker: RefCell<Option<Marker>>,
     network: RefCell<Network>,
 }
+
+/// The id of the database that owns the account, if one does. Clones are the same marker.
+pub type Marker = Rc<RefCell<Option<String>>>;
 
 /// All other servers.
 struct Network(Box<dyn FnMut(http::Request<Bytes>) -> Answer>);
@@ -73,6 +77,7 @@ impl Memory {
             log: RefCell::default(),
             blobs: Rc::default(),
             alarm_s: Cell::new(None),
+            owner_marker: RefCell::default(),
             network: RefCell::new(Network(Box::new(no_network))),
         };
         Self { parts: Rc::new(parts), sockets: Rc::default() }
@@ -88,6 +93,10 @@ impl Memory {
             rng: self.parts.clone(),
             log: self.parts.clone(),
             blobs: self.parts.clone(),
+            owner_marker: self.parts.owner_marker.borrow().as_ref().map(|_| {
+                let marker: Rc<dyn OwnerMarker> = self.parts.clone();
+                marker
+            }),
             alarm: self.parts.clone(),
             http: self.parts.clone(),
         }
@@ -140,6 +149,11 @@ impl Memory {
     #[must_use]
     pub fn blobs(&self) -> Rc<RefCell<BTreeMap<Cid, Bytes>>> {
         Rc::clone(&self.parts.blobs)
+    }
+
+    /// Gives servers that are opened from now on an owner marker, which hosts may share.
+    pub fn set_owner_marker(&self, marker: &Marker) {
+        *self.parts.owner_marker.borrow_mut() = Some(Rc::clone(marker));
     }
 
     /// Returns the time that the alarm is set to, in seconds.
@@ -295,6 +309,35 @@ impl Blobs for Parts {
         found.retain(|(text, _)| after.as_ref().is_none_or(|after| text > after));
         found.truncate(1_000);
         later(self.blobs_step().map(|()| found.into_iter().map(|(_, cid)| cid).collect()))
+    }
+}
+
+impl OwnerMarker for Parts {
+    fn claim_if_absent(
+        &self,
+        id: &str,
+    ) -> LocalBoxFuture<'static, Result<Option<String>, MarkerError>> {
+        let step = self.step().map_err(|error| MarkerError(error.0));
+        let marker = self.owner_marker.borrow().clone().unwrap_or_default();
+        let mut owner = marker.borrow_mut();
+        let other = match &*owner {
+            Some(owner) => Some(owner.clone()).filter(|owner| owner != id),
+            None => {
+                if step.is_ok() {
+                    *owner = Some(id.to_owned());
+                }
+                None
+            }
+        };
+        later(step.map(|()| other))
+    }
+
+    fn overwrite(&self, id: &str) -> LocalBoxFuture<'static, Result<(), MarkerError>> {
+        let step = self.step().map_err(|error| MarkerError(error.0));
+        if let (Ok(()), Some(marker)) = (&step, &*self.owner_marker.borrow()) {
+            *marker.borrow_mut() = Some(id.to_owned());
+        }
+        later(step)
     }
 }
 

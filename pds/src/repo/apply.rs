@@ -88,8 +88,8 @@ impl Pds {
     }
 
     /// Makes the empty repository of a new account and tells of it: who it is, that it is active,
-    /// its first commit, and where it stands. An account that moves in tells nothing yet.
-    pub(crate) fn first_start(&self) -> Result<(), WriteError> {
+    /// its first commit, and where it stands. An account that is not active tells nothing yet.
+    pub(crate) fn first_start(&self, active: bool) -> Result<(), WriteError> {
         let identity = &self.config.identity;
         let did = &identity.did;
         let diff = nacre_commit::commit(
@@ -101,7 +101,6 @@ impl Pds {
             &self.config.signing_key,
         )?;
         let head = head_of(&diff, did);
-        let active = self.config.initial_active;
         self.store.transaction(|| {
             let pages = self.store.page_changes(&diff)?;
             self.store.insert_account(&head, &diff.bytes, active, &pages)?;

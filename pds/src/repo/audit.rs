@@ -35,6 +35,8 @@ pub struct Audit {
     pub pages: u64,
     /// The faults found, at most [`Self::MAX_FAULTS`]; empty if everything is consistent.
     pub faults: Vec<String>,
+    /// What else the operator should know: variables that differ from those of the first start.
+    pub warnings: Vec<String>,
     /// What has to be healed.
     #[serde(skip)]
     pub(super) needs: Needs,
@@ -125,6 +127,7 @@ impl Pds {
                 Walk::Ended { is_complete } => {
                     // In the turn in which the walk ended.
                     self.audit_account(&self.account()?, is_complete, &mut audit)?;
+                    audit.warnings = self.setup_warnings()?;
                     return Ok(audit);
                 }
             }

@@ -178,6 +178,11 @@ impl Account {
         (!self.active).then_some(DEACTIVATED)
     }
 
+    /// Tells whether the account was ever active, so that others may know of it.
+    pub(crate) fn was_active(&self) -> bool {
+        self.announced.is_some()
+    }
+
     /// Returns the greatest TID in use: the rev of the head, or that of a commit that was announced
     /// before an older one was imported. New revs and record keys exceed it.
     pub(crate) fn last_tid(&self) -> Tid {

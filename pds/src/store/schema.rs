@@ -41,7 +41,7 @@ impl Store {
 
 /// Each entry takes the schema from the version before it to its own. Entries are never changed:
 /// databases in the world have run them.
-const MIGRATIONS: [&[&str]; 5] = [FIRST, BOUNDED_LOG, NETWORK, ANNOUNCED, REMOVALS];
+const MIGRATIONS: [&[&str]; 6] = [FIRST, BOUNDED_LOG, NETWORK, ANNOUNCED, REMOVALS, SETUP];
 
 /// Before this version, an imported head was kept under a rev that its commit did not contain.
 pub(crate) const ANNOUNCED_HEADS: i64 = 4;
@@ -184,6 +184,21 @@ const ANNOUNCED: &[&str] = &[
 /// Blobs whose bytes are being removed.
 const REMOVALS: &[&str] =
     &["create table if not exists removal (cid text primary key) strict, without rowid"];
+
+/// What names this database, and what the account was set up with.
+const SETUP: &[&str] = &["create table setup (
+    one integer primary key check (one = 1),
+    -- Names this database in the bucket.
+    owner_id text not null,
+    -- Whom the bucket names: 0 is unknown, 1 this database, 2 another one, 3 this one after another.
+    marker integer not null,
+    -- Keys the fingerprint.
+    salt blob not null,
+    -- The variables at the first start, and a keyed hash of the signing key.
+    handle text,
+    hostname text,
+    key_fingerprint blob
+) strict"];
 
 #[cfg(test)]
 mod tests {

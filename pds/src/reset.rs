@@ -1,0 +1,101 @@
+//! Starting over with another DID, as long as nobody has heard of the first one.
+
+use nacre_xrpc::XrpcError;
+
+use crate::Pds;
+use crate::api::Failure;
+use crate::config::Config;
+use crate::host::{BlobsError, Host, SqlError};
+use crate::ownership::OwnershipError;
+use crate::pds::OpenError;
+
+/// Why a database was not reset.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResetError {
+    /// The account was reset, and blobs are left over.
+    #[error("the account was reset, but its blobs could not be removed: {0}")]
+    Blobs(#[from] BlobsError),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] SqlError),
+    /// An import is under way.
+    #[error("an import is in progress; try again when it has ended")]
+    Importing,
+    /// The account was reset, and could not be started again.
+    #[error("the account was reset, but cannot start: {0}")]
+    Start(String),
+    /// Others know of the account.
+    #[error("the account {0} was active, so others know of it and it cannot be reset")]
+    WasActive(String),
+}
+
+impl Pds {
+    /// Opens a database for [`Pds::reset`], whichever account it holds.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if the database fails.
+    pub fn open_to_reset(host: Host, config: Config) -> Result<Self, OpenError> {
+        let (pds, _) = Self::new(host, config)?;
+        pds.refuse_all_but_reset();
+        Ok(pds)
+    }
+
+    /// Empties the database and starts over with the configured DID. Blobs stay in their store: the
+    /// configured DID may have some there already.
+    ///
+    /// # Errors
+    ///
+    /// [`ResetError`]; nothing has changed if the account was ever active or the database fails.
+    pub async fn reset(&self) -> Result<(), ResetError> {
+        if self.importing.get() {
+            return Err(ResetError::Importing);
+        }
+        if let Some(account) = self.store.account()?
+            && account.was_active()
+        {
+            return Err(ResetError::WasActive(account.head.did.to_string()));
+        }
+        self.empty_database()?;
+        let started = self.settle().await;
+        started.map_err(|error| match error {
+            OwnershipError::Database(error) => ResetError::Database(error),
+            other => ResetError::Start(other.to_string()),
+        })
+    }
+
+    /// Removes the stored blobs that the database does not know, for a store of this account alone.
+    ///
+    /// # Errors
+    ///
+    /// [`ResetError`] if the store or the database fails.
+    pub async fn remove_unknown_blobs(&self) -> Result<(), ResetError> {
+        let mut last = None;
+        loop {
+            let page = self.host.blobs.list(last.as_ref()).await?;
+            let Some(end) = page.last() else { return Ok(()) };
+            last = Some(*end);
+            for cid in page {
+                if self.store.blob(&cid.to_string())?.is_none() {
+                    self.host.blobs.remove(&cid).await?;
+                }
+            }
+        }
+    }
+}
+
+impl From<ResetError> for Failure {
+    fn from(error: ResetError) -> Self {
+        match error {
+            ResetError::Blobs(_) => Self::fault(error),
+            ResetError::Database(error) => error.into(),
+            ResetError::Importing | ResetError::Start(_) => {
+                XrpcError::new(503, "ServiceUnavailable", error.to_string()).into()
+            }
+            ResetError::WasActive(_) => {
+                XrpcError::new(409, "AccountWasActive", error.to_string()).into()
+            }
+        }
+    }
+}

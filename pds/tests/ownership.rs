@@ -1,0 +1,418 @@
+//! Which database may act for the account, what it was set up with, and starting over.
+
+#![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
+
+mod client;
+
+use std::sync::OnceLock;
+
+use client::{Answer, Client, DID, NOTE, PASSWORD, a_note, request};
+use nacre_pds::body::Body;
+use nacre_pds::config::{Config, new_account};
+use nacre_pds::dev::{Marker, Memory, block_on};
+use nacre_pds::host::{Row, Value as SqlValue};
+use nacre_pds::{OpenError, Pds, ResetError};
+use serde_json::{Value, json};
+
+/// A test account's variables, whose password takes a while to hash.
+fn vars() -> Vec<(&'static str, String)> {
+    static VARS: OnceLock<Vec<(&str, String)>> = OnceLock::new();
+    let made =
+        || new_account("pds.test", "alice.test", PASSWORD, &*Memory::new(7).host().rng).unwrap();
+    VARS.get_or_init(made).clone()
+}
+
+/// Reads the variables of a test account with some of them changed.
+fn config(changes: &[(&str, &str)]) -> Config {
+    let vars = vars();
+    let var = |asked: &str| {
+        let changed = changes.iter().find(|(name, _)| *name == asked);
+        let kept = || vars.iter().find(|(name, _)| *name == asked).map(|(_, value)| value.clone());
+        changed.map(|(_, value)| (*value).to_owned()).or_else(kept)
+    };
+    Config::from_vars(var).unwrap()
+}
+
+fn open(host: &Memory, changes: &[(&str, &str)]) -> Client {
+    Client::with_config(host.clone(), config(changes))
+}
+
+fn operate(client: &Client, method: &str, command: &str) -> Answer {
+    let token = vars().into_iter().find(|(name, _)| *name == "AUTH_TOKEN").unwrap().1;
+    client.send(request(method, &format!("/operator/{command}"), Some(&token), Body::Empty))
+}
+
+fn warnings(client: &Client) -> Value {
+    let audit = operate(client, "GET", "verify").json(200);
+    assert_eq!(audit["faults"], json!([]));
+    audit["warnings"].clone()
+}
+
+/// A host with an empty database and a bucket, which others may share.
+fn guarded(seed: u64, marker: &Marker) -> Memory {
+    let host = Memory::new(seed);
+    host.set_owner_marker(marker);
+    host
+}
+
+fn status(client: &Client) -> Answer {
+    client.query("com.atproto.sync.getRepoStatus", &format!("did={DID}"))
+}
+
+fn health(client: &Client) -> Answer {
+    client.get("/xrpc/_health")
+}
+
+fn count(host: &Memory, sql: &'static str) -> i64 {
+    let mut count = 0;
+    host.sql()
+        .query(sql, &[], &mut |row: &dyn Row| {
+            let SqlValue::Integer(found) = row.value(0) else { panic!("{sql}") };
+            count = found;
+            Ok(())
+        })
+        .unwrap();
+    count
+}
+
+const DISOWNED: &str = "this database is empty, but the bucket says that another one holds the \
+    account did:web:pds.test; move or restore that database to here, or take over with POST \
+    /operator/claim";
+
+#[test]
+fn changed_variables_are_warnings_and_no_damage() {
+    let host = Memory::new(7);
+    assert_eq!(warnings(&open(&host, &[])), json!([]));
+    let key = "5".repeat(64);
+    let changes = [
+        ("HANDLE", "b.test"),
+        ("PDS_HOSTNAME", "other.test"),
+        ("SIGNING_KEY", &*key),
+        ("SIGNING_KEY_PUBLIC", ""),
+    ];
+    let changed = open(&host, &changes);
+    let audit = operate(&changed, "GET", "verify").json(200);
+    assert_eq!(
+        audit["warnings"],
+        json!([
+            "HANDLE is \"b.test\", but this account was set up with \"alice.test\"",
+            "PDS_HOSTNAME is \"other.test\", but this account was set up with \"pds.test\"",
+            "SIGNING_KEY is not the key that this account was set up with",
+        ])
+    );
+    // What the first start remembered stays.
+    assert_eq!(warnings(&open(&host, &[("HANDLE", "b.test")])).as_array().unwrap().len(), 1);
+    assert_eq!(warnings(&open(&host, &[("HANDLE", "ALICE.test")])), json!([]));
+    let healed = operate(&open(&host, &[("HANDLE", "b.test")]), "POST", "heal").json(200);
+    assert_eq!((&healed["found"], &healed["faults"]), (&json!([]), &json!([])));
+    assert_eq!(healed["warnings"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_start_where_nothing_changed_writes_no_row() {
+    let host = Memory::new(7);
+    drop(open(&host, &[]));
+    let before = host.rows().1;
+    drop(open(&host, &[]));
+    assert_eq!(host.rows().1, before);
+}
+
+#[test]
+fn the_database_holds_no_key_and_no_plain_hash_of_it() {
+    let (one, two) = (Memory::new(7), Memory::new(8));
+    drop((open(&one, &[]), open(&two, &[])));
+    let kept = |host: &Memory| {
+        let mut kept = Vec::new();
+        let sql = "select owner_id, salt, key_fingerprint from setup";
+        host.sql()
+            .query(sql, &[], &mut |row: &dyn Row| {
+                kept = (0..3).map(|index| format!("{:?}", row.value(index))).collect();
+                Ok(())
+            })
+            .unwrap();
+        kept
+    };
+    let (one, two) = (kept(&one), kept(&two));
+    assert!(one.iter().zip(&two).all(|(one, two)| one != two), "the same key, {one:?}");
+}
+
+#[test]
+fn a_database_from_before_remembers_at_its_next_start() {
+    let host = Memory::new(7);
+    drop(open(&host, &[]));
+    host.sql().query("delete from setup", &[], &mut |_| Ok(())).unwrap();
+    assert_eq!(warnings(&open(&host, &[("HANDLE", "b.test")])), json!([]));
+    let warned = warnings(&open(&host, &[]));
+    assert_eq!(
+        warned,
+        json!(["HANDLE is \"alice.test\", but this account was set up with \"b.test\""])
+    );
+}
+
+#[test]
+fn an_owner_puts_its_marker_and_keeps_the_account() {
+    let marker = Marker::default();
+    let host = guarded(7, &marker);
+    let mut client = open(&host, &[]);
+    assert!(marker.borrow().is_none(), "the bucket is asked by the first request");
+    assert_eq!(health(&client).status, 200);
+    let id = marker.borrow().clone().unwrap();
+    client.sign_in();
+    client.create(NOTE, "k", a_note("pearl")).json(200);
+    assert_eq!(status(&open(&host, &[])).json(200)["active"], true);
+    // Only an empty database reads the marker.
+    *marker.borrow_mut() = Some("other".to_owned());
+    assert_eq!(status(&open(&host, &[])).json(200)["active"], true);
+    assert_eq!(operate(&open(&host, &[]), "POST", "claim").json(200)["active"], true);
+    assert_eq!(*marker.borrow(), Some(id));
+}
+
+#[test]
+fn an_empty_database_beside_an_owner_refuses_everything_but_a_claim() {
+    let marker = Marker::default();
+    assert_eq!(health(&open(&guarded(7, &marker), &[])).status, 200);
+    let host = guarded(8, &marker);
+    let client = open(&host, &[]);
+    status(&client).refuses(503, "AccountNotOpened", DISOWNED);
+    operate(&client, "GET", "verify").refuses(503, "AccountNotOpened", DISOWNED);
+    assert_eq!(health(&client).json(503)["error"], DISOWNED);
+    let input = json!({ "identifier": "alice.test", "password": PASSWORD });
+    let answer = client.post_as(None, "com.atproto.server.createSession", &input);
+    answer.refuses(503, "AccountNotOpened", DISOWNED);
+    block_on(client.pds.tend());
+    for sql in ["select count(*) from account", "select count(*) from event"] {
+        assert_eq!(count(&host, sql), 0, "{sql}");
+    }
+    // What takes no state is served.
+    assert_eq!(client.get("/.well-known/did.json").status, 200);
+    let stranger = client.send(request("POST", "/operator/claim", Some("none"), Body::Empty));
+    assert_eq!(stranger.status, 401);
+
+    let claimed = operate(&client, "POST", "claim").json(200);
+    assert_eq!(claimed, json!({ "did": DID, "active": false }));
+    assert_eq!(status(&client).json(200)["active"], false);
+    assert_eq!(count(&host, "select count(*) from event"), 0);
+    assert_eq!(operate(&client, "POST", "claim").json(200)["active"], false);
+    assert_eq!(health(&client).status, 200);
+    assert_eq!(warnings(&open(&host, &[])), json!([]));
+}
+
+#[test]
+fn a_marker_that_goes_away_is_asked_for_again_after_a_minute() {
+    let marker = Marker::default();
+    drop(health(&open(&guarded(7, &marker), &[])));
+    let host = guarded(8, &marker);
+    let client = open(&host, &[]);
+    assert_eq!(status(&client).status, 503);
+    *marker.borrow_mut() = None;
+    host.move_clock(59);
+    assert_eq!(status(&client).status, 503);
+    host.move_clock(1);
+    // Somebody else has had the account: nothing is announced for it unasked.
+    assert_eq!(status(&client).json(200)["active"], false);
+    assert_eq!(count(&host, "select count(*) from event"), 0);
+}
+
+#[test]
+fn a_first_start_that_fails_anywhere_is_finished_by_the_next_request() {
+    for steps in 0.. {
+        let marker = Marker::default();
+        let host = guarded(7, &marker);
+        let client = open(&host, &[]);
+        host.fail_after(Some(steps));
+        let first = status(&client);
+        host.fail_after(None);
+        let _ = host.take_log();
+        assert_eq!(status(&client).json(200)["active"], true, "at step {steps}");
+        assert_eq!(count(&host, "select count(*) from event"), 4);
+        let id = marker.borrow().clone();
+        assert_eq!(warnings(&open(&host, &[])), json!([]));
+        assert_eq!(*marker.borrow(), id);
+        if first.status == 200 {
+            assert!(steps > 10, "it was tried at each of its steps");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_claim_that_fails_anywhere_never_activates_the_account() {
+    for steps in 0.. {
+        let marker = Marker::default();
+        drop(health(&open(&guarded(7, &marker), &[])));
+        let host = guarded(8, &marker);
+        let client = open(&host, &[]);
+        host.fail_after(Some(steps));
+        let first = operate(&client, "POST", "claim");
+        host.fail_after(None);
+        // As after a crash.
+        drop(client);
+        let client = open(&host, &[]);
+        assert!([200, 503].contains(&status(&client).status));
+        assert_eq!(operate(&client, "POST", "claim").json(200)["active"], false);
+        assert_eq!(count(&host, "select count(*) from event"), 0, "at step {steps}");
+        if first.status == 200 {
+            assert!(steps > 5, "it was tried at each of its steps");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_bucket_that_fails_is_asked_again_by_the_next_request() {
+    let marker = Marker::default();
+    let host = guarded(7, &marker);
+    let client = open(&host, &[]);
+    // The database is asked for the setup, and makes it; the third step is the bucket's.
+    host.fail_after(Some(2));
+    let message = "the bucket cannot be asked which database holds the account; try again later";
+    status(&client).refuses(503, "AccountNotOpened", message);
+    host.fail_after(None);
+    assert_eq!(host.take_log(), ["owner marker: a fault on demand"]);
+    assert_eq!(status(&client).status, 200);
+}
+
+#[test]
+fn an_account_without_a_marker_gets_one_from_the_alarm_once() {
+    let host = Memory::new(7);
+    drop(open(&host, &[]));
+    let marker = Marker::default();
+    host.set_owner_marker(&marker);
+    let client = open(&host, &[]);
+    assert!(host.alarm_s().is_some_and(|at_s| at_s <= host.now_s() + 60));
+    block_on(client.pds.tend());
+    assert!(marker.borrow().is_some());
+    *marker.borrow_mut() = None;
+    block_on(client.pds.tend());
+    block_on(open(&host, &[]).pds.tend());
+    assert!(marker.borrow().is_none());
+}
+
+#[test]
+fn an_account_whose_marker_names_another_database_serves_and_warns() {
+    let host = Memory::new(7);
+    drop(open(&host, &[]));
+    let marker = Marker::default();
+    *marker.borrow_mut() = Some("other".to_owned());
+    host.set_owner_marker(&marker);
+    let client = open(&host, &[]);
+    block_on(client.pds.tend());
+    assert_eq!(host.take_log().len(), 1);
+    assert_eq!(status(&client).status, 200);
+    assert_eq!(
+        warnings(&client),
+        json!(["the bucket names another database as the account's owner; if this is the right \
+                one, run POST /operator/claim"])
+    );
+    operate(&client, "POST", "claim").json(200);
+    assert_eq!(warnings(&client), json!([]));
+    assert_ne!(marker.borrow().as_deref(), Some("other"));
+}
+
+#[test]
+fn another_did_is_refused_and_both_are_named() {
+    let host = Memory::new(7);
+    drop(open(&host, &[("INITIAL_ACTIVE", "false")]));
+    for (active, was_active) in [("false", false), ("true", true)] {
+        let other = config(&[("DID", "did:web:b.test"), ("INITIAL_ACTIVE", active)]);
+        let error = Pds::open(host.host(), other).unwrap_err();
+        let text = "the database belongs to \"did:web:pds.test\", but DID is \"did:web:b.test\"";
+        assert_eq!(error.to_string(), text);
+        let OpenError::OtherAccount { was_active: said, .. } = error else { panic!("{error:?}") };
+        assert_eq!(said, was_active);
+        let mut client = open(&host, &[]);
+        client.sign_in();
+        client.post_nothing(&client.access, "com.atproto.server.activateAccount");
+    }
+}
+
+#[test]
+fn an_account_that_was_never_active_can_start_over_with_another_did() {
+    let host = Memory::new(7);
+    let mut client = open(&host, &[("INITIAL_ACTIVE", "false")]);
+    client.sign_in();
+    client.upload("text/plain", b"pearl");
+    let changes = [("DID", "did:web:b.test"), ("INITIAL_ACTIVE", "false")];
+    let wrong = Pds::open_to_reset(host.host(), config(&changes)).unwrap();
+    let reset = Client { pds: wrong, ..Client::signed_out() };
+    let closed = "the database belongs to another DID; POST /operator/reset starts over";
+    status(&reset).refuses(503, "AccountNotOpened", closed);
+    operate(&reset, "POST", "claim").refuses(503, "AccountNotOpened", closed);
+    assert_eq!(operate(&reset, "POST", "reset").json(200)["did"], "did:web:b.test");
+    assert!(host.blobs().borrow().is_empty());
+    for (sql, left) in [
+        ("select count(*) from session", 0),
+        ("select count(*) from refresh_token", 0),
+        ("select count(*) from blob", 0),
+        ("select count(*) from event", 0),
+        ("select count(*) from account where did = 'did:web:b.test'", 1),
+    ] {
+        assert_eq!(count(&host, sql), left, "{sql}");
+    }
+    let mut client = open(&host, &changes);
+    assert_eq!(warnings(&client), json!([]));
+    client.sign_in();
+    client.post_nothing(&client.access, "com.atproto.server.activateAccount");
+    let message =
+        "the account did:web:b.test was active, so others know of it and it cannot be reset";
+    operate(&client, "POST", "reset").refuses(409, "AccountWasActive", message);
+    assert_eq!(
+        block_on(client.pds.reset()),
+        Err(ResetError::WasActive("did:web:b.test".to_owned()))
+    );
+}
+
+#[test]
+fn a_reset_that_fails_anywhere_leaves_one_account_or_the_other() {
+    for steps in 0.. {
+        let host = Memory::new(7);
+        drop(open(&host, &[("INITIAL_ACTIVE", "false")]));
+        let changes = [("DID", "did:web:b.test")];
+        let pds = Pds::open_to_reset(host.host(), config(&changes)).unwrap();
+        host.fail_after(Some(steps));
+        let first = block_on(pds.reset());
+        host.fail_after(None);
+        match Pds::open(host.host(), config(&changes)) {
+            Ok(pds) => assert_eq!(block_on(pds.audit_all()).unwrap().faults, [""; 0]),
+            Err(OpenError::OtherAccount { was_active: false, .. }) => {
+                assert_eq!(warnings(&open(&host, &[])), json!([]));
+            }
+            Err(error) => panic!("{error} at step {steps}"),
+        }
+        if first.is_ok() {
+            assert!(steps > 10, "it was tried at each of its steps");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_reset_empties_every_table() {
+    let host = Memory::new(7);
+    drop(open(&host, &[]));
+    let source = include_str!("../src/store/setup.rs");
+    let mut tables = Vec::new();
+    host.sql()
+        .query("select name from sqlite_master where type = 'table'", &[], &mut |row| {
+            let SqlValue::Text(name) = row.value(0) else { panic!() };
+            tables.push(name.into_owned());
+            Ok(())
+        })
+        .unwrap();
+    assert!(tables.len() > 10);
+    for table in tables {
+        let kept = ["schema_version", "setup", "import"].contains(&&*table);
+        assert!(kept || source.contains(&format!("\"delete from {table}\"")), "{table}");
+    }
+}
+
+#[test]
+fn a_taken_account_that_is_reset_does_not_become_active() {
+    let marker = Marker::default();
+    drop(health(&open(&guarded(7, &marker), &[])));
+    let host = guarded(8, &marker);
+    let client = open(&host, &[]);
+    operate(&client, "POST", "claim").json(200);
+    assert_eq!(operate(&client, "POST", "reset").json(200)["active"], false);
+    assert_eq!(status(&open(&host, &[])).json(200)["active"], false);
+}
