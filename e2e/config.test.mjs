@@ -95,7 +95,8 @@ if (hosts.includes("workerd")) {
 			const other = new Map(good).set("DID", "did:web:other.example.com");
 			assert.deepEqual(await health(other), [
 				503,
-				`the database belongs to ${good.get("DID")}, which is not the configured DID`,
+				`the database belongs to "${good.get("DID")}", but DID is "did:web:other.example.com"; ` +
+					`set DID to "${good.get("DID")}" again`,
 			]);
 		});
 	});

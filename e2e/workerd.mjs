@@ -1,4 +1,5 @@
 // The Worker on workerd alone, without wrangler: its proxy, its Node process and its simulator of R2.
+// It is not bound to a bucket.
 
 import { spawn } from "node:child_process";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
@@ -102,7 +103,6 @@ const config :Workerd.Config = (
 	services = [
 		(name = "main", worker = .worker),
 		(name = "state", disk = (path = ${text(join(folder, "state"))}, writable = true)),
-		(name = "none", worker = .none),
 	],
 	sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
 );
@@ -115,13 +115,8 @@ const worker :Workerd.Worker = (
 	durableObjectStorage = (localDisk = "state"),
 	bindings = [
 		(name = "ACCOUNT", durableObjectNamespace = "AccountDurableObject"),
-		(name = "BLOBS", r2Bucket = "none"),
 		${bindings.join(",\n\t\t")}
 	],
-);
-const none :Workerd.Worker = (
-	compatibilityDate = "2026-09-01",
-	serviceWorkerScript = "addEventListener('fetch', (event) => event.respondWith(new Response('', { status: 500 })))",
 );
 `;
 }

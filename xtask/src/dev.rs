@@ -205,7 +205,9 @@ impl Account {
         let password = self.value("PASSWORD");
         let url = format!("http://localhost:{}", self.port);
         let text = if json {
-            let public_key = format!("did:key:{}", self.value("SIGNING_KEY_PUBLIC"));
+            // It need not be there.
+            let public_key = Some(self.value("SIGNING_KEY_PUBLIC")).filter(|key| !key.is_empty());
+            let public_key = public_key.map(|key| format!("did:key:{key}"));
             let pid = process::id();
             let card = json!({ "url": url, "did": did, "handle": handle, "password": password,
                 "publicKey": public_key, "pid": pid });
@@ -277,7 +279,11 @@ impl Server {
             match health(port) {
                 Ok(answer) if answer.starts_with("HTTP/1.1 200") => return Ok(()),
                 // It runs, and says why it does not serve the account.
-                Ok(answer) if answer.contains("\"version\":\"nacre ") => {
+                Ok(answer)
+                    if ["\"version\":\"nacre ", "AccountNotOpened"]
+                        .iter()
+                        .any(|own| answer.contains(own)) =>
+                {
                     say(answer.lines().last().unwrap_or_default());
                     return Ok(());
                 }
