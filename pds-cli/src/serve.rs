@@ -38,14 +38,24 @@ pub(crate) struct Args {
 
 /// Why there is no account to serve.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}: set it in the environment or with --env-file (`pds vars` makes a new account's)")]
-struct EnvironmentError(#[from] ConfigError);
+enum EnvironmentError {
+    #[error("{0}")]
+    Malformed(ConfigError),
+    #[error("{0}; set it in the environment or with --env-file (`pds vars` makes a new account's)")]
+    Missing(ConfigError),
+}
+
+impl From<ConfigError> for EnvironmentError {
+    fn from(error: ConfigError) -> Self {
+        if error.is_missing() { Self::Missing(error) } else { Self::Malformed(error) }
+    }
+}
 
 /// Reads the account that the environment describes, and the file for what it lacks.
 pub(crate) fn environment(file: Option<&Path>) -> Result<Config, Failure> {
     let file = file.map(Vars::read).transpose()?.unwrap_or_default();
     let var = |name: &str| env::var(name).ok().or_else(|| file.var(name).map(str::to_owned));
-    Ok(Config::from_vars(var).map_err(EnvironmentError)?)
+    Ok(Config::from_vars(var).map_err(EnvironmentError::from)?)
 }
 
 /// Starts the server and runs it until it is told to stop.

@@ -86,6 +86,14 @@ pub struct ConfigError {
     pub problem: String,
 }
 
+impl ConfigError {
+    /// Tells whether the variable is not set, or empty.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        self.problem == values::MISSING
+    }
+}
+
 impl Identity {
     /// Reads the public variables through `var`.
     ///

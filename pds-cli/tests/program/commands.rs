@@ -154,9 +154,79 @@ fn serve_names_the_variable_that_is_missing_or_malformed() {
         assert!(said.contains(&format!("{name} is missing")), "{said}");
         assert!(said.contains("--env-file"), "{said}");
         let said = failure(serve(folder.path()).envs(pairs(&vars)).env(name, "%"));
-        assert!(said.contains(name) && !said.contains('%'), "{said}");
+        let is_secret = !["PDS_HOSTNAME", "DID", "HANDLE"].contains(&name);
+        assert!(said.contains(name) && said.contains('%') != is_secret, "{said}");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_flag_or_a_variable_in_another_form_is_answered_with_the_right_one() {
+    let folder = tempdir().unwrap();
+    let vars = |hostname, handle| {
+        let flags = ["vars", "--hostname", hostname, "--handle", handle, "--password", "secret"];
+        failure(program().args(flags))
+    };
+    assert_eq!(
+        vars("https://pds.example.com/", "a.example.com").trim_end(),
+        "pds: --hostname is \"https://pds.example.com/\", which is not a host name; write \
+         \"pds.example.com\""
+    );
+    assert_eq!(
+        vars("pds.example.com", "at://a.example.com").trim_end(),
+        "pds: --handle is \"at://a.example.com\", which is not a handle; write \"a.example.com\""
+    );
+    let said = failure(&mut dev(folder.path(), &["--port", "0", "--handle", "@a.example.com"]));
+    assert!(said.trim_end().ends_with("; write \"a.example.com\""), "{said}");
+    let vars = self::vars();
+    let env =
+        serve(folder.path()).envs(pairs(&vars)).env("DID", "did:web:pds.example.com ").output();
+    let said = String::from_utf8(env.unwrap().stderr).unwrap();
+    assert!(said.trim_end().ends_with("; write \"did:web:pds.example.com\""), "{said}");
+}
+
+#[test]
+fn a_line_of_an_env_file_that_cannot_be_read_is_named() {
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("account.env");
+    fs::write(&file, "# mine\nexport HANDLE=a.test # it\nJWT_SECRET='secret\n").unwrap();
+    let said = failure(serve(folder.path()).arg("--env-file").arg(&file));
+    assert!(said.contains("account.env: line 3 has a quote that is not closed"), "{said}");
+    assert!(!said.contains("secret"), "{said}");
+}
+
+#[test]
+fn a_folder_with_a_wrong_did_is_reset_before_the_account_was_active_and_not_after() {
+    let folder = tempdir().unwrap();
+    let data = folder.path().join("data");
+    let vars = vars();
+    let with = |command: &str, did: &str| {
+        let mut program = program();
+        program.arg(command).arg("--dir").arg(&data).envs(pairs(&vars)).env("DID", did);
+        program
+    };
+    let serve = |did: &str, active: &str| {
+        let mut serve = with("serve", did);
+        serve.args(["--port", "0", "--json"]).env("INITIAL_ACTIVE", active);
+        serve
+    };
+    let (wrong, right) = ("did:web:wrong.example.com", "did:web:pds.example.com");
+    let said = failure(&mut with("reset", right));
+    assert!(said.contains("there is no account in this folder"), "{said}");
+    assert_eq!(Server::start(&mut serve(wrong, "false")).stop(), Some(0));
+    let blob = data.join("blobs/bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku");
+    fs::write(&blob, "pearl").unwrap();
+    let said = failure(&mut serve(right, "true"));
+    let both = format!("the database belongs to \"{wrong}\", but DID is \"{right}\"");
+    assert!(said.contains(&both) && said.contains("\"pds reset\""), "{said}");
+    let reset = with("reset", right).env("INITIAL_ACTIVE", "true").output().unwrap();
+    assert!(reset.status.success(), "{reset:?}");
+    assert!(!blob.exists());
+    assert_eq!(Server::start(&mut serve(right, "true")).stop(), Some(0));
+    let said = failure(&mut with("reset", wrong));
+    assert!(said.contains(&format!("the account {right} was active")), "{said}");
+    let said = failure(&mut serve(wrong, "true"));
+    assert!(said.contains(&format!("set DID to \"{right}\" again")), "{said}");
 }
 
 #[test]
@@ -178,7 +248,7 @@ fn serve_leaves_the_folder_of_another_account_alone() {
     let folder = tempdir().unwrap();
     assert_eq!(Server::dev(folder.path()).stop(), Some(0));
     let said = failure(serve(folder.path()).envs(pairs(&vars())));
-    assert!(said.contains("pds.sqlite: the database belongs to did:web:localhost"), "{said}");
+    assert!(said.contains("pds.sqlite: the database belongs to \"did:web:localhost"), "{said}");
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn present(
     var: &impl Fn(&str) -> Option<String>,
     name: &'static str,
 ) -> Result<String, ConfigError> {
-    var(name).filter(|text| !text.is_empty()).ok_or_else(|| malformed(name, "is missing"))
+    var(name).filter(|text| !text.is_empty()).ok_or_else(|| malformed(name, MISSING))
 }
 
 /// Reads a variable that is `true` unless it says otherwise.
@@ -183,6 +183,7 @@ pub(super) fn unknown_location(text: &str, names: &[&str]) -> ConfigError {
     error
 }
 
+pub(super) const MISSING: &str = "is missing";
 /// Hosts that are this machine: reached by `http`, with a port.
 const LOCAL_HOSTS: [&str; 2] = ["localhost", "127.0.0.1"];
 /// Where the applications of Bluesky get their events from.
