@@ -2,13 +2,18 @@
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
+use std::sync::OnceLock;
+
 use k256::elliptic_curve::sec1::ToSec1Point;
 use nacre_pds::config::{Config, DataLocation, new_account};
 use nacre_pds::dev::Memory;
 
+/// A new account's variables, whose password takes a while to hash.
 fn vars() -> Vec<(&'static str, String)> {
-    let host = Memory::new(1);
-    new_account("pds.test", "Alice.test", "password", &*host.host().rng).unwrap()
+    static VARS: OnceLock<Vec<(&str, String)>> = OnceLock::new();
+    let made =
+        || new_account("pds.test", "Alice.test", "password", &*Memory::new(1).host().rng).unwrap();
+    VARS.get_or_init(made).clone()
 }
 
 /// Reads a new account's variables with one of them changed.

@@ -1,79 +1,19 @@
-//! Which database may act for the account, what it was set up with, and starting over.
+//! Which database may act for the account, and what it was set up with.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
 mod client;
 
-use std::sync::OnceLock;
+use core::pin::pin;
+use core::task::{Context, Waker};
 
-use client::{Answer, Client, DID, NOTE, PASSWORD, a_note, request};
+use client::opened::{count, guarded, health, open, operate, status, warnings};
+use client::{DID, NOTE, PASSWORD, a_note, request};
+use nacre_pds::Reply;
 use nacre_pds::body::Body;
-use nacre_pds::config::{Config, new_account};
 use nacre_pds::dev::{Marker, Memory, block_on};
-use nacre_pds::host::{Row, Value as SqlValue};
-use nacre_pds::{OpenError, Pds, ResetError};
-use serde_json::{Value, json};
-
-/// A test account's variables, whose password takes a while to hash.
-fn vars() -> Vec<(&'static str, String)> {
-    static VARS: OnceLock<Vec<(&str, String)>> = OnceLock::new();
-    let made =
-        || new_account("pds.test", "alice.test", PASSWORD, &*Memory::new(7).host().rng).unwrap();
-    VARS.get_or_init(made).clone()
-}
-
-/// Reads the variables of a test account with some of them changed.
-fn config(changes: &[(&str, &str)]) -> Config {
-    let vars = vars();
-    let var = |asked: &str| {
-        let changed = changes.iter().find(|(name, _)| *name == asked);
-        let kept = || vars.iter().find(|(name, _)| *name == asked).map(|(_, value)| value.clone());
-        changed.map(|(_, value)| (*value).to_owned()).or_else(kept)
-    };
-    Config::from_vars(var).unwrap()
-}
-
-fn open(host: &Memory, changes: &[(&str, &str)]) -> Client {
-    Client::with_config(host.clone(), config(changes))
-}
-
-fn operate(client: &Client, method: &str, command: &str) -> Answer {
-    let token = vars().into_iter().find(|(name, _)| *name == "AUTH_TOKEN").unwrap().1;
-    client.send(request(method, &format!("/operator/{command}"), Some(&token), Body::Empty))
-}
-
-fn warnings(client: &Client) -> Value {
-    let audit = operate(client, "GET", "verify").json(200);
-    assert_eq!(audit["faults"], json!([]));
-    audit["warnings"].clone()
-}
-
-/// A host with an empty database and a bucket, which others may share.
-fn guarded(seed: u64, marker: &Marker) -> Memory {
-    let host = Memory::new(seed);
-    host.set_owner_marker(marker);
-    host
-}
-
-fn status(client: &Client) -> Answer {
-    client.query("com.atproto.sync.getRepoStatus", &format!("did={DID}"))
-}
-
-fn health(client: &Client) -> Answer {
-    client.get("/xrpc/_health")
-}
-
-fn count(host: &Memory, sql: &'static str) -> i64 {
-    let mut count = 0;
-    host.sql()
-        .query(sql, &[], &mut |row: &dyn Row| {
-            let SqlValue::Integer(found) = row.value(0) else { panic!("{sql}") };
-            count = found;
-            Ok(())
-        })
-        .unwrap();
-    count
-}
+use nacre_pds::host::Row;
+use serde_json::json;
 
 const DISOWNED: &str = "this database is empty, but the bucket says that another one holds the \
     account did:web:pds.test; move or restore that database to here, or take over with POST \
@@ -198,6 +138,41 @@ fn an_empty_database_beside_an_owner_refuses_everything_but_a_claim() {
 }
 
 #[test]
+fn requests_that_come_at_once_make_one_account() {
+    let marker = Marker::default();
+    let host = guarded(7, &marker);
+    let client = open(&host, &[]);
+    let ask = || {
+        let path = format!("/xrpc/com.atproto.sync.getRepoStatus?did={DID}");
+        client.pds.handle(request("GET", &path, None, Body::Empty), None)
+    };
+    let (mut one, mut two) = (pin!(ask()), pin!(ask()));
+    let mut context = Context::from_waker(Waker::noop());
+    // Both have asked the bucket and wait for it.
+    assert!(one.as_mut().poll(&mut context).is_pending());
+    assert!(two.as_mut().poll(&mut context).is_pending());
+    for reply in [block_on(two), block_on(one)] {
+        let Reply::Response(response) = reply else { panic!("{reply:?}") };
+        assert_eq!(response.status(), 200);
+    }
+    assert_eq!(count(&host, "select count(*) from event"), 4);
+}
+
+#[test]
+fn a_claim_while_the_first_start_waits_wins() {
+    let marker = Marker::default();
+    let host = guarded(7, &marker);
+    let client = open(&host, &[]);
+    let path = format!("/xrpc/com.atproto.sync.getRepoStatus?did={DID}");
+    let mut asking = pin!(client.pds.handle(request("GET", &path, None, Body::Empty), None));
+    assert!(asking.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert_eq!(operate(&client, "POST", "claim").json(200)["active"], false);
+    let Reply::Response(response) = block_on(asking) else { panic!() };
+    assert_eq!(response.status(), 200);
+    assert_eq!(count(&host, "select count(*) from event"), 0);
+}
+
+#[test]
 fn a_marker_that_goes_away_is_asked_for_again_after_a_minute() {
     let marker = Marker::default();
     drop(health(&open(&guarded(7, &marker), &[])));
@@ -307,112 +282,4 @@ fn an_account_whose_marker_names_another_database_serves_and_warns() {
     operate(&client, "POST", "claim").json(200);
     assert_eq!(warnings(&client), json!([]));
     assert_ne!(marker.borrow().as_deref(), Some("other"));
-}
-
-#[test]
-fn another_did_is_refused_and_both_are_named() {
-    let host = Memory::new(7);
-    drop(open(&host, &[("INITIAL_ACTIVE", "false")]));
-    for (active, was_active) in [("false", false), ("true", true)] {
-        let other = config(&[("DID", "did:web:b.test"), ("INITIAL_ACTIVE", active)]);
-        let error = Pds::open(host.host(), other).unwrap_err();
-        let text = "the database belongs to \"did:web:pds.test\", but DID is \"did:web:b.test\"";
-        assert_eq!(error.to_string(), text);
-        let OpenError::OtherAccount { was_active: said, .. } = error else { panic!("{error:?}") };
-        assert_eq!(said, was_active);
-        let mut client = open(&host, &[]);
-        client.sign_in();
-        client.post_nothing(&client.access, "com.atproto.server.activateAccount");
-    }
-}
-
-#[test]
-fn an_account_that_was_never_active_can_start_over_with_another_did() {
-    let host = Memory::new(7);
-    let mut client = open(&host, &[("INITIAL_ACTIVE", "false")]);
-    client.sign_in();
-    client.upload("text/plain", b"pearl");
-    let changes = [("DID", "did:web:b.test"), ("INITIAL_ACTIVE", "false")];
-    let wrong = Pds::open_to_reset(host.host(), config(&changes)).unwrap();
-    let reset = Client { pds: wrong, ..Client::signed_out() };
-    let closed = "the database belongs to another DID; POST /operator/reset starts over";
-    status(&reset).refuses(503, "AccountNotOpened", closed);
-    operate(&reset, "POST", "claim").refuses(503, "AccountNotOpened", closed);
-    assert_eq!(operate(&reset, "POST", "reset").json(200)["did"], "did:web:b.test");
-    assert!(host.blobs().borrow().is_empty());
-    for (sql, left) in [
-        ("select count(*) from session", 0),
-        ("select count(*) from refresh_token", 0),
-        ("select count(*) from blob", 0),
-        ("select count(*) from event", 0),
-        ("select count(*) from account where did = 'did:web:b.test'", 1),
-    ] {
-        assert_eq!(count(&host, sql), left, "{sql}");
-    }
-    let mut client = open(&host, &changes);
-    assert_eq!(warnings(&client), json!([]));
-    client.sign_in();
-    client.post_nothing(&client.access, "com.atproto.server.activateAccount");
-    let message =
-        "the account did:web:b.test was active, so others know of it and it cannot be reset";
-    operate(&client, "POST", "reset").refuses(409, "AccountWasActive", message);
-    assert_eq!(
-        block_on(client.pds.reset()),
-        Err(ResetError::WasActive("did:web:b.test".to_owned()))
-    );
-}
-
-#[test]
-fn a_reset_that_fails_anywhere_leaves_one_account_or_the_other() {
-    for steps in 0.. {
-        let host = Memory::new(7);
-        drop(open(&host, &[("INITIAL_ACTIVE", "false")]));
-        let changes = [("DID", "did:web:b.test")];
-        let pds = Pds::open_to_reset(host.host(), config(&changes)).unwrap();
-        host.fail_after(Some(steps));
-        let first = block_on(pds.reset());
-        host.fail_after(None);
-        match Pds::open(host.host(), config(&changes)) {
-            Ok(pds) => assert_eq!(block_on(pds.audit_all()).unwrap().faults, [""; 0]),
-            Err(OpenError::OtherAccount { was_active: false, .. }) => {
-                assert_eq!(warnings(&open(&host, &[])), json!([]));
-            }
-            Err(error) => panic!("{error} at step {steps}"),
-        }
-        if first.is_ok() {
-            assert!(steps > 10, "it was tried at each of its steps");
-            return;
-        }
-    }
-}
-
-#[test]
-fn a_reset_empties_every_table() {
-    let host = Memory::new(7);
-    drop(open(&host, &[]));
-    let source = include_str!("../src/store/setup.rs");
-    let mut tables = Vec::new();
-    host.sql()
-        .query("select name from sqlite_master where type = 'table'", &[], &mut |row| {
-            let SqlValue::Text(name) = row.value(0) else { panic!() };
-            tables.push(name.into_owned());
-            Ok(())
-        })
-        .unwrap();
-    assert!(tables.len() > 10);
-    for table in tables {
-        let kept = ["schema_version", "setup", "import"].contains(&&*table);
-        assert!(kept || source.contains(&format!("\"delete from {table}\"")), "{table}");
-    }
-}
-
-#[test]
-fn a_taken_account_that_is_reset_does_not_become_active() {
-    let marker = Marker::default();
-    drop(health(&open(&guarded(7, &marker), &[])));
-    let host = guarded(8, &marker);
-    let client = open(&host, &[]);
-    operate(&client, "POST", "claim").json(200);
-    assert_eq!(operate(&client, "POST", "reset").json(200)["active"], false);
-    assert_eq!(status(&open(&host, &[])).json(200)["active"], false);
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
 pub(crate) mod cars;
+pub(crate) mod opened;
 pub(crate) mod relays;
 
 use std::collections::BTreeMap;

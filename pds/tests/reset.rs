@@ -1,0 +1,120 @@
+//! Starting over with another DID.
+
+#![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
+
+mod client;
+
+use client::Client;
+use client::opened::{config, count, guarded, health, open, operate, status, warnings};
+use nacre_pds::dev::{Marker, Memory, block_on};
+use nacre_pds::host::Value as SqlValue;
+use nacre_pds::{OpenError, Pds, ResetError};
+use serde_json::json;
+
+#[test]
+fn another_did_is_refused_and_both_are_named() {
+    let host = Memory::new(7);
+    drop(open(&host, &[("INITIAL_ACTIVE", "false")]));
+    for (active, was_active) in [("false", false), ("true", true)] {
+        let other = config(&[("DID", "did:web:b.test"), ("INITIAL_ACTIVE", active)]);
+        let error = Pds::open(host.host(), other).unwrap_err();
+        let text = "the database belongs to \"did:web:pds.test\", but DID is \"did:web:b.test\"";
+        assert_eq!(error.to_string(), text);
+        let OpenError::OtherAccount { was_active: said, .. } = error else { panic!("{error:?}") };
+        assert_eq!(said, was_active);
+        let mut client = open(&host, &[]);
+        client.sign_in();
+        client.post_nothing(&client.access, "com.atproto.server.activateAccount");
+    }
+}
+
+#[test]
+fn an_account_that_was_never_active_can_start_over_with_another_did() {
+    let host = Memory::new(7);
+    let mut client = open(&host, &[("INITIAL_ACTIVE", "false")]);
+    client.sign_in();
+    client.upload("text/plain", b"pearl");
+    let changes = [("DID", "did:web:b.test"), ("INITIAL_ACTIVE", "false")];
+    let wrong = Pds::open_to_reset(host.host(), config(&changes)).unwrap();
+    let reset = Client { pds: wrong, ..Client::signed_out() };
+    let closed = "the database belongs to another DID; POST /operator/reset starts over";
+    status(&reset).refuses(503, "AccountNotOpened", closed);
+    operate(&reset, "POST", "claim").refuses(503, "AccountNotOpened", closed);
+    assert_eq!(operate(&reset, "POST", "reset").json(200)["did"], "did:web:b.test");
+    assert!(host.blobs().borrow().is_empty());
+    for (sql, left) in [
+        ("select count(*) from session", 0),
+        ("select count(*) from refresh_token", 0),
+        ("select count(*) from blob", 0),
+        ("select count(*) from event", 0),
+        ("select count(*) from account where did = 'did:web:b.test'", 1),
+    ] {
+        assert_eq!(count(&host, sql), left, "{sql}");
+    }
+    let mut client = open(&host, &changes);
+    assert_eq!(warnings(&client), json!([]));
+    client.sign_in();
+    client.post_nothing(&client.access, "com.atproto.server.activateAccount");
+    let message =
+        "the account did:web:b.test was active, so others know of it and it cannot be reset";
+    operate(&client, "POST", "reset").refuses(409, "AccountWasActive", message);
+    assert_eq!(
+        block_on(client.pds.reset()),
+        Err(ResetError::WasActive("did:web:b.test".to_owned()))
+    );
+}
+
+#[test]
+fn a_reset_that_fails_anywhere_leaves_one_account_or_the_other() {
+    for steps in 0.. {
+        let host = Memory::new(7);
+        drop(open(&host, &[("INITIAL_ACTIVE", "false")]));
+        let changes = [("DID", "did:web:b.test")];
+        let pds = Pds::open_to_reset(host.host(), config(&changes)).unwrap();
+        host.fail_after(Some(steps));
+        let first = block_on(pds.reset());
+        host.fail_after(None);
+        match Pds::open(host.host(), config(&changes)) {
+            Ok(pds) => assert_eq!(block_on(pds.audit_all()).unwrap().faults, [""; 0]),
+            Err(OpenError::OtherAccount { was_active: false, .. }) => {
+                assert_eq!(warnings(&open(&host, &[])), json!([]));
+            }
+            Err(error) => panic!("{error} at step {steps}"),
+        }
+        if first.is_ok() {
+            assert!(steps > 10, "it was tried at each of its steps");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_reset_empties_every_table() {
+    let host = Memory::new(7);
+    drop(open(&host, &[]));
+    let source = include_str!("../src/store/setup.rs");
+    let mut tables = Vec::new();
+    host.sql()
+        .query("select name from sqlite_master where type = 'table'", &[], &mut |row| {
+            let SqlValue::Text(name) = row.value(0) else { panic!() };
+            tables.push(name.into_owned());
+            Ok(())
+        })
+        .unwrap();
+    assert!(tables.len() > 10);
+    for table in tables {
+        let kept = ["schema_version", "setup", "import"].contains(&&*table);
+        assert!(kept || source.contains(&format!("\"delete from {table}\"")), "{table}");
+    }
+}
+
+#[test]
+fn a_taken_account_that_is_reset_does_not_become_active() {
+    let marker = Marker::default();
+    drop(health(&open(&guarded(7, &marker), &[])));
+    let host = guarded(8, &marker);
+    let client = open(&host, &[]);
+    operate(&client, "POST", "claim").json(200);
+    assert_eq!(operate(&client, "POST", "reset").json(200)["active"], false);
+    assert_eq!(status(&open(&host, &[])).json(200)["active"], false);
+}
