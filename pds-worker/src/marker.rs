@@ -1,4 +1,4 @@
-//! The marker in the bucket that names the object whose database owns the account.
+//! The owner marker: an object in the bucket that names the database that owns the account.
 
 use alloc::rc::Rc;
 
@@ -15,7 +15,7 @@ pub(crate) struct BucketMarker {
 }
 
 impl BucketMarker {
-    /// Takes the bucket, if the Worker is bound to one.
+    /// Returns `None` if the Worker has no bucket.
     pub(crate) fn new(env: &Env, did: &str) -> Option<Self> {
         let bucket = env.bucket(BINDING).ok()?;
         Some(Self { bucket, key: format!("nacre/owner/{did}").into() })
@@ -36,7 +36,7 @@ impl OwnerMarker for BucketMarker {
                 return Ok(None);
             }
             let object = bucket.get(&*key).execute().await.map_err(failed)?;
-            // One that was removed between the two is written by the next attempt.
+            // If it was deleted in between, the next request tries again.
             let gone = || MarkerError(format!("{key} has gone"));
             let body = object.as_ref().and_then(|object| object.body()).ok_or_else(gone)?;
             let owner = body.text().await.map_err(failed)?;

@@ -113,7 +113,7 @@ impl AccountDurableObject {
             matches!(error, OpenError::OtherAccount { .. }) && path.unwrap_or(false)
         };
         let pds = match self.pds() {
-            // It is to be emptied, and the next request opens what is made in its place.
+            // After the reset, the next request opens the new account.
             Err(Trouble::Account(error)) if is_reset(&error) => {
                 Rc::new(Pds::open_to_reset(self.host()?, self.config()?)?)
             }

@@ -1,18 +1,16 @@
-//! Whether this database may act for the account.
+//! Decides whether this database may act for the account.
 //!
-//! A database that has been lost, or that another object of the same account looks for in another
-//! place, is an empty one, and an empty database must never announce an empty repository for a DID
-//! that has one. Where there is a bucket, it holds a marker that names the database that owns the
-//! account. The marker is read only when the database is empty: an owner that loses it to another
-//! one is not fenced.
+//! An empty database must never announce an empty repository for a DID that has one: its data may be
+//! lost, or may live in another object. If the host has a bucket, a marker in it names the database
+//! that owns the account. The marker is read only while the database is empty, so an owner that
+//! loses the marker to a claim is not fenced.
 //!
 //! # Tricky bits
 //!
-//! The first start waits for the bucket, and other requests may come meanwhile. Each of them settles
-//! the matter for itself: what is written, here and in the bucket, is the same however often, and
-//! after each wait what it was waiting for is looked at anew. The database remembers that it has
-//! seen the marker of another one *before* it overwrites that, so that after a crash between the two
-//! it still starts deactivated.
+//! The first start waits for the bucket, and other requests arrive meanwhile. Each of them runs the
+//! same idempotent steps and checks the state again after every await. The database records that
+//! another owner was seen *before* it overwrites the marker, so a crash between the two still leads
+//! to a deactivated account.
 
 use core::cell::Cell;
 
@@ -27,34 +25,34 @@ use crate::host::{MarkerError, SqlError};
 use crate::repo::WriteError;
 use crate::store::{MarkerState, Setup, SetupValues};
 
-/// How the account stands with its database.
+/// The state of the ownership check.
 #[derive(Debug)]
 pub(crate) struct Ownership {
-    standing: Cell<Standing>,
-    /// Whether the bucket has been asked.
+    state: Cell<State>,
+    /// Whether the marker has been written or read.
     is_marked: Cell<bool>,
 }
 
-/// What the server may do with the database.
+/// What the server knows about the owner.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Standing {
-    /// The database is empty, and the bucket is to be asked.
+enum State {
+    /// The database is empty and the marker has not been checked.
     Empty,
-    /// The database is empty, and at this time, in seconds, the bucket named another owner.
+    /// The database is empty, and the marker named another owner at this time, in seconds.
     Disowned(i64),
-    /// It holds the account of another DID, and can only be reset.
+    /// The database holds the account of another DID and can only be reset.
     OtherAccount,
-    /// It holds the account.
+    /// The database holds the account.
     Owner,
 }
 
-/// Why the server does not act for the account.
+/// Why the server refuses to act for the account.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum OwnershipError {
     /// The database failed.
     #[error(transparent)]
     Database(#[from] SqlError),
-    /// The bucket names another database.
+    /// The marker names another database.
     #[error(
         "this database is empty, but the bucket says that another one holds the account {0}; move or \
          restore that database to here, or take over with POST /operator/claim"
@@ -63,7 +61,7 @@ pub(crate) enum OwnershipError {
     /// The first commit could not be made.
     #[error("the first commit could not be made: {0}")]
     FirstCommit(String),
-    /// The bucket failed.
+    /// The marker could not be read or written.
     #[error("the bucket cannot be asked which database holds the account; try again later")]
     Marker(#[from] MarkerError),
     /// The database holds the account of another DID.
@@ -72,18 +70,18 @@ pub(crate) enum OwnershipError {
 }
 
 impl Ownership {
-    /// Of a database that has not been looked at.
+    /// Returns the state before the database has been read.
     pub(crate) fn unknown() -> Self {
-        Self { standing: Cell::new(Standing::Empty), is_marked: Cell::new(false) }
+        Self { state: Cell::new(State::Empty), is_marked: Cell::new(false) }
     }
 }
 
 impl Pds {
-    /// Finds out how things stand with a database that has the account or is empty, and makes the
-    /// account in an empty one unless the bucket has to be asked.
-    pub(crate) fn look_at_database(&self) -> Result<(), OwnershipError> {
+    /// Checks a database that holds the account or is empty. Creates the account in an empty one if
+    /// the host has no owner marker.
+    pub(crate) fn check_database(&self) -> Result<(), OwnershipError> {
         if self.store.account()?.is_some() {
-            self.ownership.standing.set(Standing::Owner);
+            self.ownership.state.set(State::Owner);
             let setup = self.remember_setup()?;
             self.ownership.is_marked.set(setup.marker != MarkerState::Unknown);
             if self.is_marker_due() {
@@ -97,43 +95,44 @@ impl Pds {
         }
     }
 
-    /// Takes the database for that of another DID: only a reset is let in.
+    /// Refuses every request except a reset.
     pub(crate) fn refuse_all_but_reset(&self) {
-        self.ownership.standing.set(Standing::OtherAccount);
+        self.ownership.state.set(State::OtherAccount);
     }
 
-    /// Makes sure that this database may act for the account, and makes the account in an empty one
-    /// that may.
+    /// Checks that this database may act for the account, and creates the account in an empty one.
+    ///
+    /// Idempotent, and safe to run concurrently.
     pub(crate) async fn settle(&self) -> Result<(), OwnershipError> {
         let now_s = self.now_s();
-        match self.ownership.standing.get() {
-            Standing::Owner => return Ok(()),
-            Standing::OtherAccount => return Err(OwnershipError::OtherAccount),
-            // Strangers' requests must not cost one to the bucket each.
-            Standing::Disowned(at_s) if (at_s..at_s + ASK_PAUSE_S).contains(&now_s) => {
+        match self.ownership.state.get() {
+            State::Owner => return Ok(()),
+            State::OtherAccount => return Err(OwnershipError::OtherAccount),
+            // A request from a stranger must not cost a request to the bucket each time.
+            State::Disowned(at_s) if (at_s..at_s + ASK_PAUSE_S).contains(&now_s) => {
                 return Err(self.disowned());
             }
-            Standing::Disowned(_) | Standing::Empty => {}
+            State::Disowned(_) | State::Empty => {}
         }
         let Some(marker) = self.host.owner_marker.clone() else { return self.begin() };
         let setup = self.setup()?;
         let asked = marker.claim_if_absent(&setup.owner_id).await;
-        // Clients are not told what is the matter with the bucket.
+        // Clients do not see why the bucket failed.
         let other = asked.inspect_err(|error| self.host.log.error(&error.to_string()))?;
-        if self.ownership.standing.get() == Standing::Owner {
+        if self.ownership.state.get() == State::Owner {
             return Ok(());
         }
         if other.is_some() {
             self.note_other_owner()?;
-            self.ownership.standing.set(Standing::Disowned(now_s));
+            self.ownership.state.set(State::Disowned(now_s));
             return Err(self.disowned());
         }
         self.begin()
     }
 
-    /// Makes this database the account's owner, whoever was. An empty one starts deactivated.
+    /// Makes this database the owner. An empty one starts with a deactivated account.
     pub(crate) async fn claim(&self) -> Result<(), OwnershipError> {
-        if self.ownership.standing.get() == Standing::OtherAccount {
+        if self.ownership.state.get() == State::OtherAccount {
             return Err(OwnershipError::OtherAccount);
         }
         if self.store.account()?.is_none() {
@@ -146,8 +145,7 @@ impl Pds {
         self.begin()
     }
 
-    /// Puts the marker of a database that has the account, and no marker yet, into the bucket, if
-    /// there is none.
+    /// Writes the marker for an account from before there were markers, unless the bucket has one.
     pub(crate) async fn put_marker_once(&self) -> Result<(), OwnershipError> {
         let Some(marker) = self.host.owner_marker.clone().filter(|_| self.is_marker_due()) else {
             return Ok(());
@@ -165,14 +163,14 @@ impl Pds {
         Ok(())
     }
 
-    /// Tells whether the alarm has to see to the marker.
+    /// Returns whether the alarm still has to write the marker.
     pub(crate) fn is_marker_due(&self) -> bool {
         self.host.owner_marker.is_some()
-            && self.ownership.standing.get() == Standing::Owner
+            && self.ownership.state.get() == State::Owner
             && !self.ownership.is_marked.get()
     }
 
-    /// Empties the database of an account that was never active, whoever's it is.
+    /// Deletes the account. The caller has checked that it was never active.
     pub(crate) fn empty_database(&self) -> Result<(), SqlError> {
         let setup = self.setup()?;
         let same_did = self
@@ -180,17 +178,17 @@ impl Pds {
             .account()?
             .is_none_or(|account| account.head.did == self.config.identity.did);
         let marker = match setup.marker {
-            // Elsewhere there is, or was, more of this DID than here.
+            // Another database has, or had, a repository for this DID.
             MarkerState::Other | MarkerState::Taken if same_did => MarkerState::Other,
             _ => MarkerState::Unknown,
         };
         self.store.transaction(|| self.store.empty(marker))?;
-        self.ownership.standing.set(Standing::Empty);
+        self.ownership.state.set(State::Empty);
         self.ownership.is_marked.set(false);
         Ok(())
     }
 
-    /// Returns what differs between the variables and what the account was set up with.
+    /// Returns a warning for each variable that differs from its value at the first start.
     pub(crate) fn setup_warnings(&self) -> Result<Vec<String>, SqlError> {
         let Some(setup) = self.store.setup()? else { return Ok(Vec::new()) };
         let mut warnings = Vec::new();
@@ -215,7 +213,7 @@ impl Pds {
         Ok(warnings)
     }
 
-    /// Makes the account if there is none, and takes the database for its owner.
+    /// Creates the account if there is none, and makes this database its owner.
     fn begin(&self) -> Result<(), OwnershipError> {
         let setup = self.setup()?;
         if self.store.account()?.is_none() {
@@ -231,13 +229,13 @@ impl Pds {
             self.store.set_marker(marker)?;
         }
         self.ownership.is_marked.set(true);
-        if self.ownership.standing.replace(Standing::Owner) != Standing::Owner {
+        if self.ownership.state.replace(State::Owner) != State::Owner {
             self.wake_at_start()?;
         }
         Ok(())
     }
 
-    /// Remembers that the bucket names another database.
+    /// Records that another owner was seen.
     fn note_other_owner(&self) -> Result<(), SqlError> {
         if self.setup()?.marker == MarkerState::Other {
             return Ok(());
@@ -245,7 +243,7 @@ impl Pds {
         self.store.set_marker(MarkerState::Other)
     }
 
-    /// Returns the setup, made if there is none.
+    /// Returns the setup row, creating it if needed.
     fn setup(&self) -> Result<Setup, SqlError> {
         if let Some(setup) = self.store.setup()? {
             return Ok(setup);
@@ -258,7 +256,7 @@ impl Pds {
         Ok(Setup { owner_id, marker: MarkerState::Unknown, salt, values: None })
     }
 
-    /// Remembers what the account is set up with, the first time.
+    /// Records the variables of the first start, once.
     fn remember_setup(&self) -> Result<Setup, SqlError> {
         let setup = self.setup()?;
         if setup.values.is_none() {
@@ -267,7 +265,7 @@ impl Pds {
         Ok(setup)
     }
 
-    /// Returns what the variables say now.
+    /// Returns the present values of the variables.
     fn setup_values(&self, salt: &[u8]) -> SetupValues {
         let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(salt)
             .expect("HMAC takes a key of any length");
@@ -307,7 +305,7 @@ impl From<OwnershipError> for Failure {
     }
 }
 
-/// How long to believe what the bucket said of another owner.
+/// How long another owner is remembered before the marker is read again.
 const ASK_PAUSE_S: i64 = 60;
 const OTHER_MARKER: &str = "the bucket names another database as the account's owner; if this is the \
     right one, run POST /operator/claim";

@@ -102,8 +102,8 @@ pub enum OpenError {
 }
 
 impl Pds {
-    /// Opens the account: brings the database up to date and, at the first start, makes an empty
-    /// repository. If the host has an owner marker, the first request does the latter.
+    /// Opens the account: migrates the database and, at the first start, creates an empty
+    /// repository. If the host has an owner marker, the first request creates it instead.
     ///
     /// # Errors
     ///
@@ -122,11 +122,12 @@ impl Pds {
                 pds.mend_head()?;
             }
         }
-        pds.look_at_database()?;
+        pds.check_database()?;
         Ok(pds)
     }
 
-    /// Migrates the database. Returns the version of the schema that it had before, too.
+    /// Migrates the database, without looking for an account. Also returns the schema's version
+    /// before that.
     pub(crate) fn new(host: Host, config: Config) -> Result<(Self, i64), OpenError> {
         let (store, version) = Store::open(host.sql.clone())?;
         let pds = Self {
@@ -190,7 +191,7 @@ impl Pds {
 
     async fn answer(&self, call: Call) -> Result<Reply, Failure> {
         let path = call.parts.uri.path();
-        // These say who may act for the account.
+        // These two change the owner.
         let decides = ["/operator/claim", "/operator/reset"].contains(&path);
         let settled = if decides { Ok(()) } else { self.settle().await };
         if path == "/xrpc/_health" {

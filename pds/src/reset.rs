@@ -1,4 +1,4 @@
-//! Starting over with another DID, as long as nobody has heard of the first one.
+//! Starting over with another DID while the account was never active.
 
 use nacre_xrpc::XrpcError;
 
@@ -13,7 +13,7 @@ use crate::pds::OpenError;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResetError {
-    /// The account was reset, and blobs are left over.
+    /// The account was reset, but blobs are left over.
     #[error("the account was reset, but its blobs could not be removed: {0}")]
     Blobs(#[from] BlobsError),
     /// The database failed.
@@ -22,11 +22,11 @@ pub enum ResetError {
     /// An import is under way.
     #[error("an import is in progress; try again when it has ended")]
     Importing,
-    /// The account was reset, and could not be started again.
+    /// The account was reset, but the new one did not start.
     #[error("the account was reset, but cannot start: {0}")]
     Start(String),
-    /// Others know of the account.
-    #[error("the account {0} was active, so others know of it and it cannot be reset")]
+    /// The account was active, so other servers know it.
+    #[error("the account {0} was active: other servers know it, so it cannot be reset")]
     WasActive(String),
 }
 

@@ -1,9 +1,9 @@
-//! Text that people copy and paste.
+//! Clean-up of pasted identifiers.
 
-/// Returns `text` without the characters that nobody sees, and without white space around it.
+/// Returns `text` without invisible characters and surrounding white space.
 ///
-/// The copy button of an app puts marks of direction around a handle, and web pages break long
-/// words with characters of no width. None of them is part of an identifier.
+/// The copy button of an app wraps handles in direction marks, and web pages insert zero-width
+/// characters into long words. No identifier contains either.
 pub(crate) fn visible(text: &str) -> String {
     let seen: String = text.chars().filter(|&c| !is_invisible(c)).collect();
     seen.trim().to_owned()

@@ -56,7 +56,7 @@ fn an_account_that_was_never_active_can_start_over_with_another_did() {
     client.sign_in();
     client.post_nothing(&client.access, "com.atproto.server.activateAccount");
     let message =
-        "the account did:web:b.test was active, so others know of it and it cannot be reset";
+        "the account did:web:b.test was active: other servers know it, so it cannot be reset";
     operate(&client, "POST", "reset").refuses(409, "AccountWasActive", message);
     assert_eq!(
         block_on(client.pds.reset()),

@@ -1,4 +1,4 @@
-//! The `setup` row: what names this database to others, and what the account was set up with.
+//! The `setup` row: the id of this database, and the variables of the first start.
 
 use super::{Store, blob, integer, text};
 use crate::host::SqlError;
@@ -6,17 +6,17 @@ use crate::host::SqlError;
 /// The row.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
-    /// Names this database, in the bucket that it shares with others.
+    /// The id of this database in the owner marker.
     pub(crate) owner_id: String,
-    /// What the bucket was last found to say.
+    /// What the owner marker last said.
     pub(crate) marker: MarkerState,
-    /// Keys the fingerprint.
+    /// The key of the fingerprint.
     pub(crate) salt: Vec<u8>,
-    /// What the account was set up with, after its first start.
+    /// The variables of the first start, once there was one.
     pub(crate) values: Option<SetupValues>,
 }
 
-/// Values that are variables, and that nothing else of the account follows from.
+/// The variables that the first start records.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct SetupValues {
     pub(crate) handle: String,
@@ -25,10 +25,10 @@ pub(crate) struct SetupValues {
     pub(crate) key_fingerprint: Vec<u8>,
 }
 
-/// Whom the bucket names as the account's owner.
+/// The owner that the marker names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum MarkerState {
-    /// It has not been asked.
+    /// Not checked yet.
     Unknown,
     /// This database.
     Own,
@@ -39,7 +39,7 @@ pub(crate) enum MarkerState {
 }
 
 impl Store {
-    /// Returns the row, if it has been made.
+    /// Returns the row, or `None` before it is created.
     pub(crate) fn setup(&self) -> Result<Option<Setup>, SqlError> {
         self.first(
             "select owner_id, marker, salt, handle, hostname, key_fingerprint from setup",
@@ -61,7 +61,7 @@ impl Store {
         )
     }
 
-    /// Makes the row.
+    /// Creates the row.
     pub(crate) fn insert_setup(&self, owner_id: &str, salt: &[u8]) -> Result<(), SqlError> {
         self.run(
             "insert into setup (one, owner_id, marker, salt) values (1, ?, 0, ?)",
@@ -69,7 +69,7 @@ impl Store {
         )
     }
 
-    /// Remembers what the account is set up with.
+    /// Records the variables of the first start.
     pub(crate) fn set_setup_values(&self, values: &SetupValues) -> Result<(), SqlError> {
         self.run(
             "update setup set handle = ?, hostname = ?, key_fingerprint = ?",
@@ -77,13 +77,12 @@ impl Store {
         )
     }
 
-    /// Remembers what the bucket says.
+    /// Records what the marker says.
     pub(crate) fn set_marker(&self, marker: MarkerState) -> Result<(), SqlError> {
         self.run("update setup set marker = ?", &[integer(marker.number())])
     }
 
-    /// Empties every table, in the caller's transaction. The database keeps its name and its salt,
-    /// and remembers `marker`.
+    /// Empties every table in the caller's transaction, but keeps the id and the salt.
     pub(crate) fn empty(&self, marker: MarkerState) -> Result<(), SqlError> {
         self.drop_staging()?;
         self.drop_healing()?;
