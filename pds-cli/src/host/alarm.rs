@@ -118,6 +118,7 @@ mod tests {
             log: Rc::new(SystemLog),
             blobs: Rc::new(BlobFolder::new("blobs".into())),
             alarm: Rc::<ProcessAlarm>::clone(&alarm),
+            owner_marker: None,
             http: Rc::new(HttpClient::default()),
         };
         let pds = Rc::new(Pds::open(host, Config::from_vars(var).unwrap()).unwrap());
