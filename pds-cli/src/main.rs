@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod account;
+mod copy;
 mod dev;
 mod env_file;
 mod folder;

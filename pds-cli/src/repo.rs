@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use nacre_pds::config::Config;
+use nacre_pds::host::Host;
 use nacre_pds::sqlite::Sqlite;
 use nacre_pds::{Audit, Healed, OpenError, Pds};
 use serde::Serialize;
@@ -12,6 +13,7 @@ use tokio::runtime;
 
 use crate::Failure;
 use crate::account::Account;
+use crate::copy::DatabaseCopy;
 use crate::folder::Folder;
 use crate::host::{self, BlobFolder};
 use crate::launch::{DATABASE, DatabaseError};
@@ -20,16 +22,17 @@ use crate::serve::environment;
 /// What can be done.
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Check that the database holds together: commit, tree, records, pages and blobs
+    /// Check the database for consistency: commit, tree, records, pages, indexes and blobs
     ///
-    /// Nothing is changed. The account is that of `pds dev` in this folder, or else the one that
-    /// the environment describes, as for `pds serve`.
+    /// Reads a temporary copy of the database, so the original stays as it is. The account is that
+    /// of `pds dev` in this folder, or else the one that the environment describes, as for
+    /// `pds serve`.
     Verify(Args),
-    /// Make anew what follows from the commit and the records, where it is not as it should be
+    /// Rebuild derived data (tree pages, indexes, counters) from the commit and records
     ///
-    /// That is the tree's pages, counters, indices, and which blobs there are. Bytes that nothing
-    /// knows of are removed; a blob whose bytes are lost is listed as missing, for an app to send
-    /// again. Records that are lost are in a backup, if anywhere.
+    /// Also matches the blobs in the database with those in the folder: removes orphaned ones that
+    /// no record names, and lists lost ones as missing, so that an app can upload them again. Lost
+    /// records can only come from a backup.
     Heal(Args),
 }
 
@@ -47,60 +50,84 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// Why a folder was not found to be in order.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum RepoError {
     #[error("{}: there is no account in this folder; name another one with --dir", .0.display())]
     NoAccount(PathBuf),
-    #[error("{}: the database is not as it should be", .0.display())]
+    #[error("{}: consistency check failed", .0.display())]
     Faults(PathBuf),
 }
 
 /// Runs a command.
 pub(crate) fn run(command: &Command) -> Result<(), Failure> {
     match command {
-        Command::Verify(args) => on_folder(args, async |pds, json| {
-            let audit = pds.audit_all().await?;
-            let said = if json { line(&audit)? } else { audit_text(&audit) };
-            Ok((said, audit))
-        }),
-        Command::Heal(args) => on_folder(args, async |pds, json| {
-            let healed = pds.heal().await?;
-            let said = if json { line(&healed)? } else { healed_text(&healed) };
-            Ok((said, healed.audit))
-        }),
+        Command::Verify(args) => verify(args),
+        Command::Heal(args) => heal(args),
     }
 }
 
-/// Has something done with the account in a folder, and prints what it says.
-fn on_folder(
-    args: &Args,
-    what: impl AsyncFnOnce(&Pds, bool) -> Result<(String, Audit), Failure>,
-) -> Result<(), Failure> {
-    let (folder, config) = account(&args.dir, args.env_file.as_deref())?;
-    let path = folder.file(DATABASE);
-    let blobs = BlobFolder::new(folder.blobs());
-    let pds = Sqlite::open(&path)
-        .map_err(OpenError::from)
-        .and_then(|sql| host::open_unserved(config, Rc::new(sql), blobs))
-        .map_err(|error| DatabaseError { path: path.clone(), error })?;
-    let runtime = runtime::Builder::new_current_thread().build()?;
-    let (said, audit) = runtime.block_on(what(&pds, args.json))?;
-    io::stdout().write_all(said.as_bytes())?;
-    if audit.faults.is_empty() { Ok(()) } else { Err(RepoError::Faults(path).into()) }
+fn verify(args: &Args) -> Result<(), Failure> {
+    let place = Place::open(&args.dir, args.env_file.as_deref())?;
+    let copy = DatabaseCopy::of(&place.database)?;
+    let pds = place.account(&copy.path(), Pds::open_copy)?;
+    let audit = wait_for(pds.audit_all())??;
+    let text = if args.json { line(&audit)? } else { audit_text(&audit) };
+    report(&text, &audit, place.database)
 }
 
-/// Opens a folder that has a database, and reads the account that it is for.
-pub(crate) fn account(dir: &Path, env_file: Option<&Path>) -> Result<(Folder, Config), Failure> {
-    if !dir.join(DATABASE).is_file() {
-        return Err(RepoError::NoAccount(dir.to_owned()).into());
+fn heal(args: &Args) -> Result<(), Failure> {
+    let place = Place::open(&args.dir, args.env_file.as_deref())?;
+    let pds = place.account(&place.database, Pds::open_existing)?;
+    let healed = wait_for(pds.heal())??;
+    let text = if args.json { line(&healed)? } else { healed_text(&healed) };
+    report(&text, &healed.audit, place.database)
+}
+
+/// Prints a report; fails if there are faults in it.
+fn report(text: &str, audit: &Audit, database: PathBuf) -> Result<(), Failure> {
+    io::stdout().write_all(text.as_bytes())?;
+    if audit.faults.is_empty() { Ok(()) } else { Err(RepoError::Faults(database).into()) }
+}
+
+pub(crate) fn wait_for<T>(work: impl Future<Output = T>) -> io::Result<T> {
+    Ok(runtime::Builder::new_current_thread().build()?.block_on(work))
+}
+
+/// The folder of an account that is not being served.
+pub(crate) struct Place {
+    folder: Folder,
+    pub(crate) database: PathBuf,
+    env_file: Option<PathBuf>,
+}
+
+impl Place {
+    pub(crate) fn open(dir: &Path, env_file: Option<&Path>) -> Result<Self, Failure> {
+        let database = dir.join(DATABASE);
+        if !database.is_file() {
+            return Err(RepoError::NoAccount(dir.to_owned()).into());
+        }
+        let folder = Folder::open(dir)?;
+        Ok(Self { folder, database, env_file: env_file.map(Path::to_owned) })
     }
-    let folder = Folder::open(dir)?;
-    let config = match Account::kept(&folder)? {
-        Some(account) => account.config(&folder)?,
-        None => environment(env_file)?,
-    };
-    Ok((folder, config))
+
+    /// Opens the account on this database, which is the folder's or a copy of it.
+    pub(crate) fn account(
+        &self,
+        database: &Path,
+        open: impl FnOnce(Host, Config) -> Result<Pds, OpenError>,
+    ) -> Result<Pds, Failure> {
+        let config = match Account::kept(&self.folder)? {
+            Some(account) => account.config(&self.folder)?,
+            None => environment(self.env_file.as_deref())?,
+        };
+        let blobs = BlobFolder::new(self.folder.blobs());
+        let pds = Sqlite::open(database)
+            .map_err(OpenError::from)
+            .and_then(|sql| open(host::unserved(Rc::new(sql), blobs), config))
+            .map_err(|error| DatabaseError { path: self.database.clone(), error })?;
+        Ok(pds)
+    }
 }
 
 fn line(report: &impl Serialize) -> Result<String, Failure> {

@@ -89,6 +89,9 @@ pub enum OpenError {
         /// The newest version that this program knows.
         known: i64,
     },
+    /// The database has no account, as its first start did not finish.
+    #[error("there is no account in this database")]
+    NoAccount,
     /// The database holds the account of another DID.
     #[error("the database belongs to \"{found}\", but DID is \"{configured}\"")]
     OtherAccount {
@@ -109,25 +112,57 @@ impl Pds {
     ///
     /// [`OpenError`] if the database fails or is not this account's.
     pub fn open(host: Host, config: Config) -> Result<Self, OpenError> {
-        let (pds, version) = Self::new(host, config)?;
-        if let Some(account) = pds.store.account()? {
-            if account.head.did != pds.config.identity.did {
-                return Err(OpenError::OtherAccount {
-                    found: account.head.did.to_string(),
-                    configured: pds.config.identity.did.to_string(),
-                    was_active: account.was_active(),
-                });
-            }
-            if version < ANNOUNCED_HEADS {
-                pds.mend_head()?;
-            }
+        let (pds, version) = Self::on_account(host, config)?;
+        if version.is_some_and(|version| version < ANNOUNCED_HEADS) {
+            pds.mend_head()?;
         }
         pds.check_database()?;
         Ok(pds)
     }
 
-    /// Migrates the database, without looking for an account. Also returns the schema's version
-    /// before that.
+    /// Opens an account that has been started before, for a command of its operator.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`], and [`OpenError::NoAccount`] if there is none.
+    pub fn open_existing(host: Host, config: Config) -> Result<Self, OpenError> {
+        let (pds, version) = Self::on_account(host, config)?;
+        if version.ok_or(OpenError::NoAccount)? < ANNOUNCED_HEADS {
+            pds.mend_head()?;
+        }
+        Ok(pds)
+    }
+
+    /// Opens the copy of an account's database for an audit: its schema is migrated, and nothing in
+    /// it is mended.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open_existing`].
+    pub fn open_copy(host: Host, config: Config) -> Result<Self, OpenError> {
+        let (pds, version) = Self::on_account(host, config)?;
+        version.map(|_| pds).ok_or(OpenError::NoAccount)
+    }
+
+    /// Migrates a database that is empty or holds the configured account. Also returns the version
+    /// that its schema had before, if it holds an account.
+    fn on_account(host: Host, config: Config) -> Result<(Self, Option<i64>), OpenError> {
+        let (pds, version) = Self::new(host, config)?;
+        match pds.store.account()? {
+            Some(account) if account.head.did != pds.config.identity.did => {
+                Err(OpenError::OtherAccount {
+                    found: account.head.did.to_string(),
+                    configured: pds.config.identity.did.to_string(),
+                    was_active: account.was_active(),
+                })
+            }
+            Some(_) => Ok((pds, Some(version))),
+            None => Ok((pds, None)),
+        }
+    }
+
+    /// Migrates the database, without looking for an account. Also returns the version that its
+    /// schema had before.
     pub(crate) fn new(host: Host, config: Config) -> Result<(Self, i64), OpenError> {
         let (store, version) = Store::open(host.sql.clone())?;
         let pds = Self {

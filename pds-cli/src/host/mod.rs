@@ -58,25 +58,8 @@ pub(crate) fn open(
     Ok(Server::new(Rc::new(pds), sockets, blobs, alarm, gate, clients))
 }
 
-/// Opens the account for a command of its operator.
-pub(crate) fn open_unserved(
-    config: Config,
-    sql: Rc<dyn Sql>,
-    blobs: BlobFolder,
-) -> Result<Pds, OpenError> {
-    Pds::open(unserved(sql, blobs), config)
-}
-
-/// Opens a database, whichever account it holds, to be reset.
-pub(crate) fn open_to_reset(
-    config: Config,
-    sql: Rc<dyn Sql>,
-    blobs: BlobFolder,
-) -> Result<Pds, OpenError> {
-    Pds::open_to_reset(unserved(sql, blobs), config)
-}
-
-fn unserved(sql: Rc<dyn Sql>, blobs: BlobFolder) -> Host {
+/// Returns the host of a command of the operator, who serves nobody meanwhile.
+pub(crate) fn unserved(sql: Rc<dyn Sql>, blobs: BlobFolder) -> Host {
     parts(sql, blobs, Rc::default(), Rc::default(), HttpClient::default())
 }
 

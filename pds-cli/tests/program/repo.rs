@@ -1,5 +1,6 @@
 //! `pds repo`: what it finds in a folder.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Output;
 
@@ -62,13 +63,13 @@ fn a_folder_is_verified_and_what_is_wrong_is_named() {
         (
             "insert into blob (cid, mime_type, size) values ('bafkrei', 'text/plain', 5)",
             "delete from blob",
-            "the blob bafkrei is not taken for idle",
+            "blob bafkrei is unreferenced, but not marked idle",
         ),
         (
             "update record set value = x'a0' where path = 'com.example.pearl/k7'",
             "update record set value = (select value from saved)
              where path = 'com.example.pearl/k7'",
-            "com.example.pearl/k7 is not what its CID says",
+            "record com.example.pearl/k7 does not match its CID",
         ),
         (
             "insert into page (id, rev, bytes) select 99, rev, root_page from account",
@@ -78,12 +79,12 @@ fn a_folder_is_verified_and_what_is_wrong_is_named() {
         (
             "update account set records = 31",
             "update account set records = 30",
-            "31 records were counted",
+            "record counter is 31, but 30 records exist",
         ),
         (
             "delete from record where path = 'com.example.pearl/k9'",
             "select 1",
-            "there is no record com.example.pearl/k9",
+            "missing record: com.example.pearl/k9",
         ),
     ] {
         change(
@@ -119,14 +120,14 @@ fn what_follows_from_the_records_is_healed() {
     let text = program().args(["repo", "heal", "--dir"]).arg(folder.path()).output().unwrap();
     assert_eq!(text.status.code(), Some(0));
     let text = String::from_utf8(text.stdout).unwrap();
-    assert!(text.contains("found     31 records were counted\n"), "{text}");
-    assert!(text.contains(&format!("found     the blob {STRAY} is stored, and not")), "{text}");
+    assert!(text.contains("found     record counter is 31, but 1 records exist\n"), "{text}");
+    assert!(text.contains(&format!("found     orphaned blob: {STRAY}")), "{text}");
     assert!(text.ends_with("records   1\npages     0\nblobs     0\n"), "{text}");
     assert_eq!(report(&verify(folder.path()))["faults"], json!([]));
 
     change(folder.path(), "delete from record");
     let told = failure(program().args(["repo", "heal", "--dir"]).arg(folder.path()));
-    assert!(told.contains("only a backup or an import can mend"), "{told}");
+    assert!(told.contains("restore a backup or import the repository"), "{told}");
 }
 
 #[test]
@@ -136,7 +137,7 @@ fn blobs_that_no_server_knows_of_are_named_and_nothing_is_changed() {
     let stray = folder.path().join("blobs").join(STRAY);
     std::fs::write(&stray, "pearl").unwrap();
     let faults = report(&verify(folder.path()))["faults"].to_string();
-    assert!(faults.contains(&format!("the blob {STRAY} is stored, and not known of")), "{faults}");
+    assert!(faults.contains(&format!("orphaned blob: {STRAY}")), "{faults}");
     std::fs::remove_file(stray).unwrap();
     // What a server has not finished is none, and is for the next server to remove.
     let unfinished = folder.path().join("blobs/.unfinished-0");
@@ -145,6 +146,77 @@ fn blobs_that_no_server_knows_of_are_named_and_nothing_is_changed() {
     assert!(unfinished.exists(), "nothing is changed");
     assert_eq!(Server::dev(folder.path()).stop(), Some(0));
     assert!(!unfinished.exists());
+}
+
+/// Returns the files of a folder but for the lock.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let files = entries.filter(|entry| entry.file_type().unwrap().is_file());
+    files
+        .map(|file| (file.file_name().into_string().unwrap(), std::fs::read(file.path()).unwrap()))
+        .filter(|(name, _)| name != "pds.lock")
+        .collect()
+}
+
+#[test]
+fn verify_leaves_an_older_database_as_it_is_and_heal_migrates_it() {
+    let folder = tempdir().unwrap();
+    assert_eq!(Server::dev(folder.path()).stop(), Some(0));
+    change(folder.path(), "drop table removal");
+    change(folder.path(), "update schema_version set version = version - 1");
+    let before = files(folder.path());
+    let temporary = tempdir().unwrap();
+    let output = program()
+        .args(["repo", "verify", "--json", "--dir"])
+        .arg(folder.path())
+        .env("TMPDIR", temporary.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(report(&output)["faults"], json!([]));
+    assert!(files(folder.path()) == before, "verify has changed the folder");
+    assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0, "the copy is left behind");
+    assert!(heal(folder.path()).status.success());
+    assert!(files(folder.path()) != before, "heal migrates");
+}
+
+#[test]
+fn verify_reads_what_a_killed_server_has_left_in_the_log() {
+    let folder = tempdir().unwrap();
+    let server = Server::dev(folder.path());
+    let token = log_in(&server);
+    let input = json!({
+        "repo": server.says("did"), "collection": "com.example.pearl", "rkey": "k",
+        "record": { "text": "pearl" },
+    });
+    assert_eq!(call(&server, "com.atproto.repo.createRecord", &token, &input).status, 200);
+    server.kill();
+    let before = files(folder.path());
+    assert!(before["pds.sqlite-wal"].len() > 1_000);
+    let output = verify(folder.path());
+    assert_eq!((&report(&output)["records"], &report(&output)["faults"]), (&json!(1), &json!([])));
+    assert!(files(folder.path()) == before, "verify has changed the folder");
+}
+
+#[test]
+fn database_without_an_account_is_reported_and_no_account_is_made() {
+    let folder = tempdir().unwrap();
+    assert_eq!(Server::dev(folder.path()).stop(), Some(0));
+    change(folder.path(), "delete from account");
+    let before = files(folder.path());
+    for command in ["verify", "heal"] {
+        let told = failure(program().args(["repo", command, "--dir"]).arg(folder.path()));
+        assert!(told.contains("there is no account in this database"), "{told}");
+    }
+    assert!(files(folder.path())["pds.env"] == before["pds.env"]);
+    let found = Sqlite::open(&folder.path().join("pds.sqlite")).unwrap();
+    let mut rows = 0;
+    let mut count = |_: &dyn nacre_pds::host::Row| {
+        rows += 1;
+        Ok::<_, SqlError>(())
+    };
+    found.query("select * from account", &[], &mut count).unwrap();
+    assert_eq!(rows, 0);
 }
 
 #[test]
