@@ -40,6 +40,8 @@ onEachHost("operator", (server) => {
 			["POST", "heal"],
 			["GET", "relays"],
 			["POST", "emit-identity"],
+			["POST", "claim"],
+			["POST", "reset"],
 		]) {
 			const message = "This takes the AUTH_TOKEN of the server";
 			const answer = await operate(method, command, await owner.token());
