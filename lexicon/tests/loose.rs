@@ -82,7 +82,8 @@ fn records_of_old_repositories_are_classified_and_shown() {
             thing(
                 "b",
                 concat!(
-                    r#"{"ref":{"$link":"bafkreiajbeeqscijbeeqscijbeeqscijbeeqscijbeeqscijbeeqscijbe"},"#,
+                    r#"{"ref":"#,
+                    r#"{"$link":"bafkreiajbeeqscijbeeqscijbeeqscijbeeqscijbeeqscijbeeqscijbe"},"#,
                     r#""size":5,"$type":"blob","extra":1,"mimeType":"image/png"}"#
                 ),
             ),

@@ -170,7 +170,8 @@ proptest! {
     fn references_anywhere_are_upgraded((old, new) in value(), before in "[a-z]{1,9}") {
         let old = json!({"b": old, before.clone(): 1});
         let new = json!({"b": new, before: 1}).to_string();
-        let (record, expected) = (upgraded(&old).unwrap(), record_from_json(&new, COLLECTION).unwrap());
+        let record = upgraded(&old).unwrap();
+        let expected = record_from_json(&new, COLLECTION).unwrap();
         prop_assert_eq!(record.bytes, expected.bytes);
         prop_assert_eq!(by_cid(record.blobs), by_cid(expected.blobs));
     }

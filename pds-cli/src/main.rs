@@ -41,15 +41,15 @@ enum Command {
     Repo(repo::Command),
     /// Start over with another DID in a folder whose account was never active
     ///
-    /// Removes the repository, the sessions and the blobs in the folder of a server that was stopped,
-    /// and makes an empty account of the DID that the environment describes. An account that was
-    /// ever active is left alone, because other servers know of it.
+    /// Removes the repository, the sessions and the blobs in the folder of a server that was
+    /// stopped, and makes an empty account of the DID that the environment describes. An account
+    /// that was ever active is left alone, because other servers know of it.
     Reset(reset::Args),
     /// Start a server for the account that the environment describes
     ///
     /// Reads PDS_HOSTNAME, DID, HANDLE, SIGNING_KEY, JWT_SECRET, AUTH_TOKEN and PASSWORD_HASH, as
-    /// `pds vars` prints them. Optional are SIGNING_KEY_PUBLIC (derived from SIGNING_KEY if absent),
-    /// EMAIL (shown to apps and accepted at sign-in), INITIAL_ACTIVE, ACCEPT_IMPORTS,
+    /// `pds vars` prints them. Optional are SIGNING_KEY_PUBLIC (derived from SIGNING_KEY if
+    /// absent), EMAIL (shown to apps and accepted at sign-in), INITIAL_ACTIVE, ACCEPT_IMPORTS,
     /// BLOB_UPLOAD_LIMIT, BODY_LIMIT_MB (where a proxy limits requests), RELAYS,
     /// EVENT_RETENTION_HOURS and EVENT_RETENTION_MIB.
     Serve(serve::Args),

@@ -243,7 +243,8 @@ mod tests {
         #[test]
         fn quotes_and_spaces_read_back(value in "[ab'\"\\\\$`#! =\n\t]{0,12}") {
             let text = format!("A={}\nB=1", quote(&value));
-            prop_assert_eq!(parse(&text).unwrap(), [("A".to_owned(), value), ("B".into(), "1".into())]);
+            let expected = [("A".to_owned(), value), ("B".into(), "1".into())];
+            prop_assert_eq!(parse(&text).unwrap(), expected);
         }
 
         #[test]

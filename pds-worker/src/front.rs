@@ -91,7 +91,8 @@ impl BodyDecoder {
     }
 
     /// Returns the next decoded bytes, `undefined` if there are none yet or any more, or `null` if
-    /// the body is malformed. It does not throw, as the shim takes that for the end of the instance.
+    /// the body is malformed. It does not throw, as the shim takes that for the end of the
+    /// instance.
     #[must_use]
     pub fn pull(&mut self) -> JsValue {
         match self.0.pull() {

@@ -1,9 +1,9 @@
 //! Decides whether this database may act for the account.
 //!
-//! An empty database must never announce an empty repository for a DID that has one: its data may be
-//! lost, or may live in another object. If the host has a bucket, a marker in it names the database
-//! that owns the account. The marker is read only while the database is empty, so an owner that
-//! loses the marker to a claim is not fenced.
+//! An empty database must never announce an empty repository for a DID that has one: its data may
+//! be lost, or may live in another object. If the host has a bucket, a marker in it names the
+//! database that owns the account. The marker is read only while the database is empty, so an owner
+//! that loses the marker to a claim is not fenced.
 //!
 //! # Tricky bits
 //!
@@ -54,8 +54,8 @@ pub(crate) enum OwnershipError {
     Database(#[from] SqlError),
     /// The marker names another database.
     #[error(
-        "this database is empty, but the bucket says that another one holds the account {0}; move or \
-         restore that database to here, or take over with POST /operator/claim"
+        "this database is empty, but the bucket says that another one holds the account {0}; move \
+         or restore that database to here, or take over with POST /operator/claim"
     )]
     Disowned(String),
     /// The first commit could not be made.
@@ -307,5 +307,5 @@ impl From<OwnershipError> for Failure {
 
 /// How long another owner is remembered before the marker is read again.
 const ASK_PAUSE_S: i64 = 60;
-const OTHER_MARKER: &str = "the bucket names another database as the account's owner; if this is the \
-    right one, run POST /operator/claim";
+const OTHER_MARKER: &str = "the bucket names another database as the account's owner; if this is \
+    the right one, run POST /operator/claim";

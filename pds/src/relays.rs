@@ -115,8 +115,8 @@ impl Pds {
 
     /// Asks a relay for its status of this host, and wants it asked to crawl if it has lost us.
     ///
-    /// Writes a row only if the status changes, or once in [`CHECK_PAUSE_S`]: a lag is measured from
-    /// the number that was ours then, however often somebody asks meanwhile.
+    /// Writes a row only if the status changes, or once in [`CHECK_PAUSE_S`]: a lag is measured
+    /// from the number that was ours then, however often somebody asks meanwhile.
     pub(crate) async fn check_relay(&self, url: &str) -> Result<(), SqlError> {
         let answer = self.host_status(url).await;
         let (now_s, own_seq) = (self.now_s(), self.account()?.seq);

@@ -8,9 +8,9 @@ use crate::relays::RelayAlarm;
 use crate::sequencer::LogAlarm;
 
 impl Pds {
-    /// Does the work that is due: removes blobs that have been idle for a day, prunes the event log,
-    /// drops stale import staging, resumes replays that the server has no memory of, and asks relays
-    /// to crawl.
+    /// Does the work that is due: removes blobs that have been idle for a day, prunes the event
+    /// log, drops stale import staging, resumes replays that the server has no memory of, and asks
+    /// relays to crawl.
     ///
     /// A host calls this when its alarm goes off, and may call it at any other time. A part of the
     /// work that fails is logged and retried at the next alarm; the others are done all the same.

@@ -4,16 +4,13 @@
 
 mod client;
 
-use core::pin::pin;
-use core::task::{Context, Poll, Waker};
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use cid::Cid;
-use client::cars::{import, is_that_of, pieces, source, upload};
+use client::cars::{import, is_that_of, pieces, source, target, upload};
 use client::{Client, DID, NOTE, PASSWORD, a_note, read_car, request};
 use nacre_car::Writer;
-use nacre_pds::body::{Body, BodyError};
+use nacre_pds::body::Body;
 use nacre_pds::dev::{Memory, account, block_on};
 use serde_json::json;
 
@@ -26,14 +23,6 @@ fn shuffled(car: &[u8], order: impl Fn(&mut Vec<(Cid, Vec<u8>)>)) -> Vec<u8> {
         writer.block(&cid, &bytes);
     }
     writer.finish()
-}
-
-/// An inactive account that has been active, with a record.
-fn target() -> Client {
-    let client = Client::new();
-    client.create(NOTE, "old", a_note("old")).json(200);
-    client.deactivate();
-    client
 }
 
 #[test]
@@ -50,61 +39,6 @@ fn import_replaces_the_repository_and_keeps_its_commit_and_rev() {
     assert_eq!(gone.status, 400);
     client.create(NOTE, "new", a_note("new")).json(200);
     assert_eq!(client::verify(&client), 503);
-}
-
-#[test]
-fn import_into_an_active_account_is_refused() {
-    let car = source(3).export();
-    let client = Client::new();
-    client.create(NOTE, "old", a_note("old")).json(200);
-    let before = (client.head(), client.row_counts());
-    let message = "the account is active: deactivate it first \
-        (com.atproto.server.deactivateAccount), then import and activate it again";
-    import(&client, &car).refuses(400, "InvalidRequest", message);
-    assert_eq!(before, (client.head(), client.row_counts()));
-    client.deactivate();
-    for _ in 0..3 {
-        import(&client, &car).succeeds();
-        is_that_of(&client, &car);
-    }
-}
-
-#[test]
-fn account_cannot_be_activated_while_an_import_is_under_way() {
-    let car = source(100).export();
-    let client = target();
-    let (open, body) = gated(&car);
-    let mut importing = pin!(client.pds.handle(upload(&client, body), None));
-    let mut context = Context::from_waker(Waker::noop());
-    assert!(importing.as_mut().poll(&mut context).is_pending());
-    let answer = client.post_nothing(&client.access, "com.atproto.server.activateAccount");
-    answer.refuses(400, "InvalidRequest", "An import is under way");
-    open.set(true);
-    assert_eq!(response(block_on(importing)).status(), 200);
-    is_that_of(&client, &car);
-}
-
-#[test]
-fn session_that_ends_while_the_body_streams_replaces_nothing() {
-    let car = source(100).export();
-    let client = target();
-    let before = client.export();
-    let (open, body) = gated(&car);
-    let mut importing = Box::pin(client.pds.handle(upload(&client, body), None));
-    let mut context = Context::from_waker(Waker::noop());
-    assert!(importing.as_mut().poll(&mut context).is_pending());
-    client.post_nothing(&client.refresh, "com.atproto.server.deleteSession").succeeds();
-    open.set(true);
-    let refused = response(block_on(importing));
-    assert_eq!(refused.status(), 400);
-    let mut client = client;
-    client.sign_in();
-    assert_eq!(client.export(), before);
-    // What was staged is still there for a session that is good.
-    let rows = client.host.rows().1;
-    import(&client, &car).succeeds();
-    assert!(client.host.rows().1 - rows < 60);
-    is_that_of(&client, &car);
 }
 
 #[test]
@@ -168,57 +102,6 @@ fn what_is_missing_is_listed_and_comes_by_upload() {
     client.upload("text/plain", b"pearl");
     assert_eq!(missing(&client), json!([]));
     assert_eq!(block_on(client.pds.audit()).unwrap().faults, Vec::<String>::new());
-}
-
-#[test]
-fn second_import_is_refused_while_one_is_under_way() {
-    let car = source(100).export();
-    let client = target();
-    let (open, body) = gated(&car);
-    let mut importing = pin!(client.pds.handle(upload(&client, body), None));
-    let mut context = Context::from_waker(Waker::noop());
-    assert!(importing.as_mut().poll(&mut context).is_pending());
-    let second = import(&client, &car);
-    second.refuses(400, "InvalidRequest", "Another import is under way");
-    open.set(true);
-    assert_eq!(response(block_on(importing)).status(), 200);
-    is_that_of(&client, &car);
-    client.activate();
-    client.create(NOTE, "k", a_note("x")).json(200);
-}
-
-fn response(reply: nacre_pds::Reply) -> nacre_pds::body::Response {
-    let nacre_pds::Reply::Response(response) = reply else { panic!("a response") };
-    response
-}
-
-/// Returns a body whose second half comes once the cell is set.
-fn gated(car: &[u8]) -> (std::rc::Rc<core::cell::Cell<bool>>, Body) {
-    let (now, later) = car.split_at(car.len() / 2);
-    let gate = std::rc::Rc::new(core::cell::Cell::new(false));
-    let pieces = vec![Bytes::copy_from_slice(later), Bytes::copy_from_slice(now)];
-    let body = Body::Stream(Box::pin(Gated { pieces, gate: gate.clone() }));
-    (gate, body)
-}
-
-/// A body whose second piece comes once a gate is open.
-struct Gated {
-    pieces: Vec<Bytes>,
-    gate: std::rc::Rc<core::cell::Cell<bool>>,
-}
-
-impl futures_core::Stream for Gated {
-    type Item = Result<Bytes, BodyError>;
-
-    fn poll_next(
-        mut self: core::pin::Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Self::Item>> {
-        if self.pieces.len() == 1 && !self.gate.get() {
-            return Poll::Pending;
-        }
-        Poll::Ready(self.pieces.pop().map(Ok))
-    }
 }
 
 #[test]
@@ -350,96 +233,6 @@ fn import_keeps_resumable_staging_for_a_day_after_the_last_piece() {
     client::verify(&client);
 }
 
-/// Splits a CAR into parts under the same root, each of so many blocks.
-fn parts(car: &[u8], blocks: usize) -> Vec<Vec<u8>> {
-    let reader = nacre_car::Reader::new(car).unwrap();
-    let root = reader.roots()[0];
-    let all: Vec<_> = reader.map(|block| block.unwrap()).collect();
-    let part = |blocks: &[nacre_car::Block<'_>]| {
-        let mut writer = Writer::new(&root);
-        blocks.iter().for_each(|block| writer.block(&block.cid, block.bytes));
-        writer.finish()
-    };
-    all.chunks(blocks).map(part).collect()
-}
-
-fn import_part(client: &Client, car: &[u8]) -> client::Answer {
-    let mut request = upload(client, pieces(car, 1000, None));
-    request.headers_mut().insert("nacre-import", "more".parse().unwrap());
-    client.send(request)
-}
-
-#[test]
-fn large_repository_arrives_in_parts_under_one_root() {
-    let source = source(700);
-    let car = source.export();
-    for blocks in [1000, 400, 97] {
-        let client = target();
-        let before = client.export();
-        let parts = parts(&car, blocks);
-        let (last, first) = parts.split_last().unwrap();
-        for part in first {
-            let answer = import_part(&client, part).json(200);
-            assert!(answer["missingBlocks"].as_u64().unwrap() > 0, "{answer}");
-            assert_eq!(client.export(), before);
-        }
-        let answer = import(&client, last).json(200);
-        assert_eq!(answer, json!({ "oddRecords": 0, "oddExamples": [] }));
-        is_that_of(&client, &car);
-        assert_eq!(client.head(), source.head());
-    }
-}
-
-#[test]
-fn parts_may_repeat_come_in_any_order_and_be_interrupted() {
-    let car = source(300).export();
-    let parts = parts(&car, 60);
-    let client = target();
-    for index in [3, 0, 0, 2, 3] {
-        let rows = client.host.rows().1;
-        import_part(&client, &parts[index]).json(200);
-        if index == 0 {
-            let cut = client.send(upload(&client, pieces(&parts[1], 1000, Some(3))));
-            assert_eq!(cut.status, 400);
-        }
-        assert!(client.host.rows().1 - rows < 200);
-    }
-    for part in &parts[..parts.len() - 1] {
-        import_part(&client, part).json(200);
-    }
-    let whole = import_part(&client, &parts[parts.len() - 1]).json(200);
-    assert_eq!(whole["missingBlocks"], 0);
-    import(&client, &parts[1]).succeeds();
-    is_that_of(&client, &car);
-}
-
-#[test]
-fn last_part_that_leaves_blocks_missing_is_refused_and_the_rest_can_follow() {
-    let car = source(300).export();
-    let parts = parts(&car, 100);
-    let client = target();
-    import_part(&client, &parts[0]).json(200);
-    let answer = import(&client, &parts[2]);
-    assert_eq!(answer.status, 400);
-    let message = answer.json(400)["message"].as_str().unwrap().to_owned();
-    assert!(message.starts_with("missing block: "), "{message}");
-    import_part(&client, &parts[3]).json(200);
-    import(&client, &parts[1]).succeeds();
-    is_that_of(&client, &car);
-}
-
-#[test]
-fn repeated_part_writes_no_further_row_for_what_is_staged() {
-    let car = source(900).export();
-    let parts = parts(&car, 500);
-    let client = target();
-    import_part(&client, &parts[0]).json(200);
-    let rows = client.host.rows().1;
-    import_part(&client, &parts[0]).json(200);
-    let again = client.host.rows().1 - rows;
-    assert!(again < 10, "{again} rows");
-}
-
 #[test]
 fn commit_far_in_the_future_is_refused() {
     let mut source = source(10);
@@ -476,17 +269,6 @@ fn the_tables_of_an_import_are_those_that_they_take_the_place_of() {
     assert!(before.len() > 8, "{before:?}");
     assert_eq!(import(&client, &source(10).export()).status, 200);
     assert_eq!(schema(&client), before);
-}
-
-#[test]
-fn imports_can_be_switched_off() {
-    let host = Memory::new(7);
-    let mut config = account(&host, PASSWORD);
-    config.accept_imports = false;
-    let mut client = Client::with_config(host, config);
-    client.sign_in();
-    let answer = import(&client, &client.export());
-    answer.refuses(400, "InvalidRequest", "Service is not accepting repo imports");
 }
 
 fn inactive() -> nacre_pds::config::Config {

@@ -26,6 +26,11 @@ fn thing(entry: &str) -> Vec<u8> {
     bytes(&format!("a2{entry}{TYPE}"))
 }
 
+/// `$type: blob`.
+const IS_BLOB: &str = "65247479706564626c6f62";
+/// `mimeType: image/png`.
+const IS_PNG: &str = "686d696d655479706569696d6167652f706e67";
+
 fn digest() -> String {
     "09".repeat(32)
 }
@@ -38,12 +43,8 @@ fn link() -> String {
 /// A name, a record, and what JSON shows of it but for its type.
 fn odd_records() -> Vec<(&'static str, Vec<u8>, Value)> {
     let raw = raw_cid();
-    let blob = |size: &str| {
-        bytes(&format!(
-            "a26162a463726566{}{size}65247479706564626c6f62686d696d655479706569696d6167652f706e67{TYPE}",
-            link()
-        ))
-    };
+    let blob =
+        |size: &str| bytes(&format!("a26162a463726566{}{size}{IS_BLOB}{IS_PNG}{TYPE}", link()));
     vec![
         ("float", thing("616efb3ff8000000000000"), json!({ "n": 1.5 })),
         ("half float", thing("616ef93e00"), json!({ "n": 1.5 })),
@@ -68,7 +69,7 @@ fn odd_records() -> Vec<(&'static str, Vec<u8>, Value)> {
         (
             "blob with an extra key",
             bytes(&format!(
-                "a26162a563726566{}6473697a650565247479706564626c6f6265657874726101686d696d655479706569696d6167652f706e67{TYPE}",
+                "a26162a563726566{}6473697a6505{IS_BLOB}65657874726101{IS_PNG}{TYPE}",
                 link()
             )),
             json!({ "b": { "$type": "blob", "extra": 1, "mimeType": "image/png", "size": 5,

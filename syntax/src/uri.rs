@@ -7,9 +7,9 @@ use crate::text::{all, split_once};
 
 /// A URI: `https://example.com/path?q#f`, `dns:example.com`.
 ///
-/// The scheme is checked after RFC 3986. The rest, after `//` if that follows the scheme, only has to
-/// be there, not begin with `/`, and be free of white space and control characters, because records
-/// in the wild hold unescaped IRIs.
+/// The scheme is checked after RFC 3986. The rest, after `//` if that follows the scheme, only has
+/// to be there, not begin with `/`, and be free of white space and control characters, because
+/// records in the wild hold unescaped IRIs.
 #[derive(Clone, Copy)]
 pub struct Uri<S = String>(S);
 

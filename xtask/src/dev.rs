@@ -188,8 +188,8 @@ impl Account {
         last.map(|(_, value)| value.as_str()).unwrap_or_default()
     }
 
-    /// Returns the variables in the form that wrangler reads, which takes off one pair of quotes and
-    /// then expands `$name`, whatever the quotes.
+    /// Returns the variables in the form that wrangler reads, which takes off one pair of quotes
+    /// and then expands `$name`, whatever the quotes.
     fn for_wrangler(&self) -> String {
         let ours = |(name, _): &&(String, String)| !["PASSWORD", "PORT"].contains(&name.as_str());
         let line = |(name, value): &(String, String)| {

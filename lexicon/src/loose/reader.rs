@@ -2,8 +2,8 @@
 //!
 //! # Tricky bits
 //!
-//! A map key can be a container whose keys are containers in turn. To stay iterative, [`Walk`] hands
-//! such a key over as bytes, and [`skip`] passes over it without telling keys from values.
+//! A map key can be a container whose keys are containers in turn. To stay iterative, [`Walk`]
+//! hands such a key over as bytes, and [`skip`] passes over it without telling keys from values.
 
 use alloc::{borrow::Cow, vec::Vec};
 

@@ -1,7 +1,7 @@
 //! Consistency checks of the database and the store of blobs.
 //!
-//! Only what was really seen is a fault. If something cannot be read or changes meanwhile, the audit
-//! starts over or returns an error.
+//! Only what was really seen is a fault. If something cannot be read or changes meanwhile, the
+//! audit starts over or returns an error.
 
 mod blobs;
 

@@ -68,10 +68,10 @@ struct Target {
 }
 
 impl Pds {
-    /// Audits everything, then heals the kinds of faults that were found: rebuilds derived data from
-    /// the commit and the records, adopts stored blobs that records name, removes orphaned blobs,
-    /// and forgets blobs that are not stored, so that they are listed as missing. Writes to the
-    /// repository are refused meanwhile.
+    /// Audits everything, then heals the kinds of faults that were found: rebuilds derived data
+    /// from the commit and the records, adopts stored blobs that records name, removes orphaned
+    /// blobs, and forgets blobs that are not stored, so that they are listed as missing. Writes to
+    /// the repository are refused meanwhile.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! Staging tables of a heal. They are its own, so that an import that can be resumed stays as it is.
+//! Staging tables of a heal. They are its own, so that an import that can be resumed stays as it
+//! is.
 
 use nacre_syntax::{RecordKey, RepoPath};
 

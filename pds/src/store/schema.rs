@@ -190,7 +190,8 @@ const SETUP: &[&str] = &["create table setup (
     one integer primary key check (one = 1),
     -- Names this database in the bucket.
     owner_id text not null,
-    -- Whom the bucket names: 0 is unknown, 1 this database, 2 another one, 3 this one after another.
+    -- Whom the bucket names: 0 is unknown, 1 this database, 2 another one, 3 this one after
+    -- another.
     marker integer not null,
     -- Keys the fingerprint.
     salt blob not null,

@@ -62,6 +62,14 @@ pub(crate) fn repository(records: &[(&str, &[u8])]) -> Vec<u8> {
     writer.finish()
 }
 
+/// An inactive account that has been active, with a record.
+pub(crate) fn target() -> Client {
+    let client = Client::new();
+    client.create(NOTE, "old", a_note("old")).json(200);
+    client.deactivate();
+    client
+}
+
 pub(crate) fn upload(client: &Client, body: Body) -> Request {
     let path = "/xrpc/com.atproto.repo.importRepo";
     let mut request = request("POST", path, Some(&client.access), body);

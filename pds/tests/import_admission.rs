@@ -1,0 +1,131 @@
+//! Who may import, when, and until when.
+
+#![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
+
+mod client;
+
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use client::cars::{import, is_that_of, source, target, upload};
+use client::{Client, NOTE, PASSWORD, a_note};
+use nacre_pds::body::{Body, BodyError};
+use nacre_pds::dev::{Memory, account, block_on};
+
+#[test]
+fn import_into_an_active_account_is_refused() {
+    let car = source(3).export();
+    let client = Client::new();
+    client.create(NOTE, "old", a_note("old")).json(200);
+    let before = (client.head(), client.row_counts());
+    let message = "the account is active: deactivate it first \
+        (com.atproto.server.deactivateAccount), then import and activate it again";
+    import(&client, &car).refuses(400, "InvalidRequest", message);
+    assert_eq!(before, (client.head(), client.row_counts()));
+    client.deactivate();
+    for _ in 0..3 {
+        import(&client, &car).succeeds();
+        is_that_of(&client, &car);
+    }
+}
+
+#[test]
+fn account_cannot_be_activated_while_an_import_is_under_way() {
+    let car = source(100).export();
+    let client = target();
+    let (open, body) = gated(&car);
+    let mut importing = pin!(client.pds.handle(upload(&client, body), None));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(importing.as_mut().poll(&mut context).is_pending());
+    let answer = client.post_nothing(&client.access, "com.atproto.server.activateAccount");
+    answer.refuses(400, "InvalidRequest", "An import is under way");
+    open.set(true);
+    assert_eq!(response(block_on(importing)).status(), 200);
+    is_that_of(&client, &car);
+}
+
+#[test]
+fn session_that_ends_while_the_body_streams_replaces_nothing() {
+    let car = source(100).export();
+    let client = target();
+    let before = client.export();
+    let (open, body) = gated(&car);
+    let mut importing = Box::pin(client.pds.handle(upload(&client, body), None));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(importing.as_mut().poll(&mut context).is_pending());
+    client.post_nothing(&client.refresh, "com.atproto.server.deleteSession").succeeds();
+    open.set(true);
+    let refused = response(block_on(importing));
+    assert_eq!(refused.status(), 400);
+    let mut client = client;
+    client.sign_in();
+    assert_eq!(client.export(), before);
+    // What was staged is still there for a session that is good.
+    let rows = client.host.rows().1;
+    import(&client, &car).succeeds();
+    assert!(client.host.rows().1 - rows < 60);
+    is_that_of(&client, &car);
+}
+
+#[test]
+fn second_import_is_refused_while_one_is_under_way() {
+    let car = source(100).export();
+    let client = target();
+    let (open, body) = gated(&car);
+    let mut importing = pin!(client.pds.handle(upload(&client, body), None));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(importing.as_mut().poll(&mut context).is_pending());
+    let second = import(&client, &car);
+    second.refuses(400, "InvalidRequest", "Another import is under way");
+    open.set(true);
+    assert_eq!(response(block_on(importing)).status(), 200);
+    is_that_of(&client, &car);
+    client.activate();
+    client.create(NOTE, "k", a_note("x")).json(200);
+}
+
+fn response(reply: nacre_pds::Reply) -> nacre_pds::body::Response {
+    let nacre_pds::Reply::Response(response) = reply else { panic!("a response") };
+    response
+}
+
+/// Returns a body whose second half comes once the cell is set.
+fn gated(car: &[u8]) -> (std::rc::Rc<core::cell::Cell<bool>>, Body) {
+    let (now, later) = car.split_at(car.len() / 2);
+    let gate = std::rc::Rc::new(core::cell::Cell::new(false));
+    let pieces = vec![Bytes::copy_from_slice(later), Bytes::copy_from_slice(now)];
+    let body = Body::Stream(Box::pin(Gated { pieces, gate: gate.clone() }));
+    (gate, body)
+}
+
+/// A body whose second piece comes once a gate is open.
+struct Gated {
+    pieces: Vec<Bytes>,
+    gate: std::rc::Rc<core::cell::Cell<bool>>,
+}
+
+impl futures_core::Stream for Gated {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(
+        mut self: core::pin::Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Self::Item>> {
+        if self.pieces.len() == 1 && !self.gate.get() {
+            return Poll::Pending;
+        }
+        Poll::Ready(self.pieces.pop().map(Ok))
+    }
+}
+
+#[test]
+fn imports_can_be_switched_off() {
+    let host = Memory::new(7);
+    let mut config = account(&host, PASSWORD);
+    config.accept_imports = false;
+    let mut client = Client::with_config(host, config);
+    client.sign_in();
+    let answer = import(&client, &client.export());
+    answer.refuses(400, "InvalidRequest", "Service is not accepting repo imports");
+}
