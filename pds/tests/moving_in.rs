@@ -289,6 +289,8 @@ fn downgrade(client: &Client) {
         "alter table import rename column touched_s to began_s",
         "alter table import drop column odd_records",
         "alter table import drop column odd_examples",
+        "drop table removal",
+        "drop table setup",
         "update schema_version set version = 3",
     ] {
         client.host.sql().query(statement, &[], &mut |_| Ok(())).unwrap();

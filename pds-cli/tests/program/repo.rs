@@ -162,7 +162,7 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 fn verify_leaves_an_older_database_as_it_is_and_heal_migrates_it() {
     let folder = tempdir().unwrap();
     assert_eq!(Server::dev(folder.path()).stop(), Some(0));
-    change(folder.path(), "drop table removal");
+    change(folder.path(), "drop table setup");
     change(folder.path(), "update schema_version set version = version - 1");
     let before = files(folder.path());
     let temporary = tempdir().unwrap();

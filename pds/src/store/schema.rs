@@ -183,7 +183,7 @@ const ANNOUNCED: &[&str] = &[
 
 /// Blobs whose bytes are being removed.
 const REMOVALS: &[&str] =
-    &["create table if not exists removal (cid text primary key) strict, without rowid"];
+    &["create table removal (cid text primary key) strict, without rowid"];
 
 /// What names this database, and what the account was set up with.
 const SETUP: &[&str] = &["create table setup (
