@@ -60,6 +60,7 @@ onEachHost("durability", (server) => {
 		const { creates, commit } = await verifyRepoCar(await exportRepo(server()), did, publicKey);
 		assert.deepEqual({ cid: String(commit.cid), rev: commit.rev }, await latestCommit(server()));
 		const kept = new Map(creates.map(({ rkey, cid }) => [rkey, String(cid)]));
+		assert.ok(acknowledged.size > 0 && seen.size > 0);
 		for (const [key, cid] of acknowledged) assert.equal(kept.get(key), cid, key);
 
 		const last = await lastSeq(server(), session);

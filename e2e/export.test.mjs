@@ -90,6 +90,7 @@ onEachHost("export", (server) => {
 		const { publicKeyBytes } = parseDidKey(server().publicKey);
 		const publicKey = await Secp256k1PublicKey.importRaw(publicKeyBytes);
 		const { did } = server();
+		assert.ok(expected.size >= 10);
 		for (const [path, record] of [...expected].slice(0, 10)) {
 			const [collection, rkey] = path.split("/");
 			const verified = await verifyRecord({ did, collection, rkey, publicKey, carBytes: car });

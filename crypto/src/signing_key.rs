@@ -150,19 +150,3 @@ enum Secret {
 const HEX_LEN: usize = 64;
 /// How often [`SigningKey::generate`] draws before it takes the source for broken.
 const MAX_ATTEMPTS: usize = 8;
-
-#[cfg(test)]
-mod tests {
-    use zeroize::ZeroizeOnDrop;
-
-    use super::*;
-
-    #[test]
-    fn private_numbers_are_overwritten_when_dropped() {
-        fn check<T: ZeroizeOnDrop>() {}
-
-        check::<k256::ecdsa::SigningKey>();
-        check::<p256::ecdsa::SigningKey>();
-        check::<Zeroizing<[u8; 32]>>();
-    }
-}

@@ -2,7 +2,7 @@
 
 // Signals are how the program is stopped, and only Unix has them.
 #![cfg(unix)]
-#![expect(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
+#![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
 mod client;
 mod commands;

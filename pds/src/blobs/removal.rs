@@ -1,8 +1,8 @@
 //! Removing the bytes of blobs, which survives a crash and a store that fails for a while.
 //!
 //! A blob is forgotten and its removal noted in one transaction, so that no record can come to
-//! refer to bytes that are about to go. The note stays until the bytes are gone, or until the same
-//! blob is uploaded again; the alarm retries as long as there is one.
+//! refer to bytes that are about to go. The note stays until the bytes are gone or the same blob is
+//! uploaded again; the alarm retries as long as there is one.
 
 use alloc::collections::BTreeSet;
 use core::cell::RefCell;
@@ -60,8 +60,7 @@ impl Backoff {
 impl Pds {
     /// Removes the blobs that no record has referred to for a day.
     ///
-    /// A removal that fails does not keep the others from being done; the first failure is
-    /// returned.
+    /// A removal that fails does not keep the others from being done. Returns the first failure.
     pub(crate) async fn remove_idle_blobs(&self) -> Result<(), Failure> {
         let before_s = self.now_s().saturating_sub(GRACE_S);
         let mut failure = None;

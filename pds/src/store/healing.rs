@@ -1,5 +1,4 @@
-//! Staging tables of a heal. They are its own, so that an import that can be resumed stays as it
-//! is.
+//! Staging tables of a heal. They are its own, so that a resumable import stays as it is.
 
 use nacre_syntax::{RecordKey, RepoPath};
 
