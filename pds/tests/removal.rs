@@ -198,6 +198,17 @@ fn pending_removal_keeps_bytes_that_a_record_refers_to_by_now() {
 }
 
 #[test]
+fn wrong_idle_mark_does_not_remove_a_blob_that_a_record_refers_to() {
+    let client = Client::new();
+    let blob = client.upload("text/plain", b"pearl");
+    client.create(NOTE, "a", note(&blob)).json(200);
+    client.host.sql().query("update blob set idle_since_s = 5", &[], &mut |_| Ok(())).unwrap();
+    block_on(client.pds.tend());
+    assert_eq!((removals(&client), blobs(&client)), (0, 1));
+    client::verify(&client);
+}
+
+#[test]
 fn one_blob_that_cannot_be_removed_does_not_keep_the_others() {
     let (mut client, store) = start();
     for number in 0..3_u8 {

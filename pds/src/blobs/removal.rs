@@ -114,16 +114,21 @@ impl Pds {
     }
 
     /// Forgets a blob and notes its removal, if it still is idle and has been since `before_s`.
+    /// A wrong mark on a blob that a record refers to is cleared.
     fn begin_removal(&self, cid: Cid, before_s: i64) -> Result<Option<Removal<'_>>, SqlError> {
         let key = cid.to_string();
         let is_due = self.store.transaction(|| {
             let idle_since_s = self.store.blob(&key)?.and_then(|blob| blob.idle_since_s);
-            let is_due = idle_since_s.is_some_and(|since_s| since_s <= before_s);
-            if is_due {
-                self.store.forget_blob(&key)?;
-                self.store.put_removal(&key)?;
+            if idle_since_s.is_none_or(|since_s| since_s > before_s) {
+                return Ok::<_, SqlError>(false);
             }
-            Ok::<_, SqlError>(is_due)
+            if self.store.is_blob_expected(&key)? {
+                self.store.set_blob_idle(&key, None)?;
+                return Ok(false);
+            }
+            self.store.forget_blob(&key)?;
+            self.store.put_removal(&key)?;
+            Ok(true)
         })?;
         Ok(if is_due { Removal::begin(&self.removing, cid) } else { None })
     }

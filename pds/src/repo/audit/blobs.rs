@@ -34,13 +34,18 @@ impl Pds {
                 }
             }
         }
-        let mut last = None;
+        let (mut last, mut orphans) = (None, 0);
         loop {
             let page = self.host.blobs.list(last.as_ref()).await?;
             let Some(end) = page.last() else { return Ok(()) };
             last = Some(*end);
             for cid in page {
-                if !self.is_known(&cid)? && self.is_orphaned(&cid).await? {
+                // Beyond the limit none is listed, and so none has to be looked at again.
+                if orphans < Audit::MAX_FAULTS
+                    && !self.is_known(&cid)?
+                    && self.is_orphaned(&cid).await?
+                {
+                    orphans += 1;
                     let fault = if self.store.is_blob_expected(&cid.to_string())? {
                         format!("blob {cid} is stored and referenced, but not in the database")
                     } else {
