@@ -182,8 +182,7 @@ const ANNOUNCED: &[&str] = &[
 ];
 
 /// Blobs whose bytes are being removed.
-const REMOVALS: &[&str] =
-    &["create table removal (cid text primary key) strict, without rowid"];
+const REMOVALS: &[&str] = &["create table removal (cid text primary key) strict, without rowid"];
 
 /// What names this database, and what the account was set up with.
 const SETUP: &[&str] = &["create table setup (
