@@ -284,6 +284,7 @@ fn activation_that_fails_leaves_the_imported_head_and_tells_nothing() {
 /// Takes a database back to the schema from before heads had to be announced.
 fn downgrade(client: &Client) {
     for statement in [
+        "alter table account drop column announced",
         "alter table account drop column announced_rev",
         "alter table account drop column announced_cid",
         "alter table import rename column touched_s to began_s",

@@ -50,15 +50,17 @@ impl Store {
     pub(crate) fn account(&self) -> Result<Option<Account>, SqlError> {
         self.first(
             "select did, active, seq, rev, commit_cid, data, records, expected_blobs, stored_blobs,
-                 nodes, event_bytes, announced_rev, announced_cid
+                 nodes, event_bytes, announced, announced_rev, announced_cid
              from account",
             &[],
             |row| {
-                let announced = match row.optional_text(11)? {
-                    None => None,
-                    Some(_) => {
-                        let rev = row.parsed(11, |rev| Tid::parse(rev).ok())?;
-                        Some(Announced { rev, cid: row.cid(12)? })
+                let (rev, cid) = (row.parsed(3, |rev| Tid::parse(rev).ok())?, row.cid(4)?);
+                let announced = match row.integer(11)? {
+                    0 => None,
+                    HEAD_ANNOUNCED => Some(Announced { rev, cid }),
+                    _ => {
+                        let rev = row.parsed(12, |rev| Tid::parse(rev).ok())?;
+                        Some(Announced { rev, cid: row.cid(13)? })
                     }
                 };
                 Ok(Account {
@@ -71,8 +73,8 @@ impl Store {
                     blobs: BlobCounts { expected: row.integer(7)?, stored: row.integer(8)? },
                     head: Head {
                         did: row.parsed(0, |did| Some(Did::parse(did).ok()?.to_owned()))?,
-                        rev: row.parsed(3, |rev| Tid::parse(rev).ok())?,
-                        cid: row.cid(4)?,
+                        rev,
+                        cid,
                         data: row.cid(5)?,
                     },
                 })
@@ -97,12 +99,12 @@ impl Store {
         self.run(
             "insert into account
                  (one, did, active, seq, records, nodes, expected_blobs, stored_blobs,
-                  rev, commit_cid, commit_block, data, root_page, announced_rev, announced_cid)
-             values (1, ?1, ?2, 0, 0, 1, 0, 0, ?3, ?4, ?5, ?6, ?7,
-                     case when ?2 then ?3 end, case when ?2 then ?4 end)",
+                  announced, rev, commit_cid, commit_block, data, root_page)
+             values (1, ?, ?, 0, 0, 1, 0, 0, ?, ?, ?, ?, ?, ?)",
             &[
                 text(head.did.as_str()),
                 integer(i64::from(active)),
+                integer(if active { HEAD_ANNOUNCED } else { 0 }),
                 text(&head.rev.to_string()),
                 cid(&head.cid),
                 blob(commit_block),
@@ -121,11 +123,15 @@ impl Store {
         pages: &PageChanges,
     ) -> Result<(), SqlError> {
         let (head, announced) = (&account.head, &account.announced);
+        // Nearly always it is the head, and nothing else is stored then.
+        let is_other = |it: &&Announced| (it.rev, it.cid) != (head.rev, head.cid);
+        let other = announced.as_ref().filter(is_other);
         self.run(
             "update account
              set seq = ?, event_bytes = ?, records = ?, nodes = ?, expected_blobs = ?,
                  stored_blobs = ?, rev = ?, commit_cid = ?, commit_block = ?, data = ?,
-                 root_page = coalesce(?, root_page), announced_rev = ?, announced_cid = ?",
+                 root_page = coalesce(?, root_page),
+                 announced = ?, announced_rev = ?, announced_cid = ?",
             &[
                 integer(account.seq),
                 integer(account.event_bytes),
@@ -138,8 +144,13 @@ impl Store {
                 blob(commit_block),
                 cid(&head.data),
                 pages.root().map_or(Value::Null, blob),
-                announced.map_or(Value::Null, |it| Value::Text(it.rev.to_string().into())),
-                announced.map_or(Value::Null, |it| cid(&it.cid)),
+                integer(match announced {
+                    None => 0,
+                    Some(_) if other.is_none() => HEAD_ANNOUNCED,
+                    Some(_) => OTHER_ANNOUNCED,
+                }),
+                other.map_or(Value::Null, |it| Value::Text(it.rev.to_string().into())),
+                other.map_or(Value::Null, |it| cid(&it.cid)),
             ],
         )
     }
@@ -202,3 +213,6 @@ impl Account {
 
 /// What an account is, in the protocol's words, whose owner has had it leave.
 pub(crate) const DEACTIVATED: &str = "deactivated";
+/// Values of the column `announced`; 0 means that no commit was announced.
+const HEAD_ANNOUNCED: i64 = 1;
+const OTHER_ANNOUNCED: i64 = 2;

@@ -171,10 +171,12 @@ const NETWORK: &[&str] = &[
 
 /// The head may differ from what subscribers know, and an import ages from its last piece.
 const ANNOUNCED: &[&str] = &[
-    // The commit of the greatest rev that subscribers were told of.
+    // Which commit of those that subscribers were told of has the greatest rev: 0 is none, 1 the
+    // head, 2 the one in the other columns.
+    "alter table account add column announced integer not null default 0",
     "alter table account add column announced_rev text",
     "alter table account add column announced_cid blob",
-    "update account set announced_rev = rev, announced_cid = commit_cid where seq > 0",
+    "update account set announced = 1 where seq > 0",
     "alter table import rename column began_s to touched_s",
     // How many of its records break today's rules, and the first of them, as JSON.
     "alter table import add column odd_records integer not null default 0",
