@@ -67,12 +67,15 @@ export class AccountDurableObject extends DurableObject {
 		return settled(this.#half, (rust) => rust.fetch(request));
 	}
 
-	// The runtime retries an alarm that fails, as with a panic, but only a few times. So a retry
-	// sets the next alarm before it does anything, and says how many attempts have failed.
+	// The runtime retries an alarm that fails, as with a panic, but only six times. So a late retry
+	// first sets the next alarm, which takes the place of further retries. Each attempt is told how
+	// many have failed before it.
 	async alarm(info) {
 		const retries = info?.retryCount ?? 0;
 		if (retries > 0) {
 			console.error(`scheduled work failed, retry ${retries}`);
+		}
+		if (retries >= LAST_RETRY) {
 			await this.ctx.storage.setAlarm(Date.now() + NEXT_ALARM_MS);
 			await this.ctx.storage.sync();
 		}
@@ -197,5 +200,6 @@ function failure(error) {
 }
 
 const MAX_MESSAGE_SIZE = 65_536;
-// Later than the last of the runtime's own retries.
+// With the first attempt, that is one for each part of the scheduled work to start with.
+const LAST_RETRY = 5;
 const NEXT_ALARM_MS = 600_000;
