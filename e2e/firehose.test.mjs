@@ -188,9 +188,11 @@ onEachHost("event stream", (server) => {
 
 	test("is a WebSocket and says so", async () => {
 		const path = "/xrpc/com.atproto.sync.subscribeRepos";
-		const plain = await send(server(), path);
-		assert.equal(plain.status, 426);
-		for (const cursor of ["abc", "-1", "1.5", ""]) {
+		// An empty cursor is none.
+		for (const query of ["", "?cursor=", "?cursor"]) {
+			assert.equal((await send(server(), `${path}${query}`)).status, 426);
+		}
+		for (const cursor of ["abc", "-1", "1.5"]) {
 			const answer = await send(server(), `${path}?cursor=${cursor}`);
 			assert.equal(answer.status, 400, `cursor=${cursor}`);
 			assert.equal(answer.json.error, "InvalidRequest");

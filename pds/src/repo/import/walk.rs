@@ -114,7 +114,8 @@ impl<'p> Import<'p> {
             return match self.commit {
                 Some(_) => Ok(()),
                 None => {
-                    self.keep_for_later_parts(cid, bytes)?;
+                    // A resumed import begins with it, and catches up a bounded part at a time.
+                    self.pds.store.park(cid, bytes)?;
                     self.set_commit(bytes)?;
                     self.advance(usize::MAX).map(drop)
                 }
