@@ -180,8 +180,8 @@ fn what_is_no_repository_of_the_account_is_refused() {
     for (car, message) in [
         (write(&[], &blocks), "expected one root".to_owned()),
         (write(&[root, root], &blocks), "expected one root".to_owned()),
-        (write(&[root], &no_record), format!("missing block: {record}")),
         (write(&[root], &BTreeMap::new()), format!("missing block: {root}")),
+        (write(&[root], &no_record), format!("missing block: {record}")),
         (other, "the repository belongs to did:web:other.test".to_owned()),
     ] {
         import(&client, &car).refuses(400, "InvalidRequest", &message);
