@@ -20,7 +20,7 @@ pub enum ResetError {
     #[error(transparent)]
     Database(#[from] SqlError),
     /// An import is under way.
-    #[error("an import is in progress; try again when it has ended")]
+    #[error("an import or a heal is in progress; try again when it has ended")]
     Importing,
     /// The account was reset, but the new one did not start.
     #[error("the account was reset, but cannot start: {0}")]

@@ -18,6 +18,9 @@ use nacre_pds::host::{Row, Value};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+/// Makes the account look as if it had been active.
+const WAS_ACTIVE: &str = "update account set announced_rev = rev, announced_cid = commit_cid";
+
 fn target() -> Client {
     let mut config = account(&Memory::new(7), PASSWORD);
     config.initial_active = false;
@@ -100,6 +103,8 @@ fn heal_keeps_the_bytes_of_every_form_of_reference() {
         client.upload("image/png", bytes);
         let before = stored(&client);
         run(&client, "delete from blob");
+        // Else all bytes are kept.
+        run(&client, WAS_ACTIVE);
         for _ in 0..2 {
             block_on(client.pds.heal()).unwrap();
             assert_eq!(stored(&client), before, "{form}");
@@ -166,6 +171,41 @@ fn orphaned_bytes_are_removed_and_others_stay() {
     assert_eq!(healed.found, [format!("orphaned blob: {orphan}")]);
     assert_eq!(healed.audit.faults, Vec::<String>::new());
     assert_eq!(stored(&client), before);
+}
+
+#[test]
+fn bytes_whose_records_may_still_come_are_kept_and_no_fault() {
+    let car = source(300).export();
+    let orphan = hash(b"orphan");
+    let client = target();
+    client.host.blobs().borrow_mut().insert(orphan, Bytes::from_static(b"orphan"));
+    client.host.blobs().borrow_mut().insert(hash(b"more"), Bytes::from_static(b"more"));
+    let before = stored(&client);
+    let first = before.keys().map(ToString::to_string).min().unwrap();
+    let warning = format!(
+        "blobs are stored that the database does not know, such as {first}; they are kept until \
+         the account has been active and no import is pending"
+    );
+    // A blob is lost too, so that blobs are healed.
+    let lost = hash(b"lost");
+    client.upload("text/plain", b"lost");
+    client.host.blobs().borrow_mut().remove(&lost);
+    let healed = block_on(client.pds.heal()).unwrap();
+    assert_eq!(healed.found, [format!("blob {lost} is not stored")]);
+    assert_eq!(healed.audit.faults, Vec::<String>::new());
+    assert_eq!(healed.audit.warnings, [&*warning]);
+    assert_eq!(stored(&client), before);
+
+    run(&client, WAS_ACTIVE);
+    let cut = client.send(upload(&client, pieces(&car, 1000, Some(car.len() / 2_000))));
+    assert_eq!(cut.status, 400);
+    assert_eq!(block_on(client.pds.heal()).unwrap().audit.warnings, [&*warning]);
+    assert_eq!(stored(&client), before);
+    import(&client, &car).succeeds();
+    let healed = block_on(client.pds.heal()).unwrap();
+    assert_eq!(healed.found.len(), 2);
+    assert_eq!((healed.audit.faults, healed.audit.warnings), (Vec::new(), Vec::new()));
+    assert_eq!(stored(&client), BTreeMap::new());
 }
 
 #[test]

@@ -35,7 +35,8 @@ pub struct Audit {
     pub pages: u64,
     /// The faults found, at most [`Self::MAX_FAULTS`]; empty if everything is consistent.
     pub faults: Vec<String>,
-    /// What else the operator should know: variables that differ from those of the first start.
+    /// What else the operator should know: variables that differ from those of the first start, the
+    /// owner marker, and stored blobs that the database does not know yet.
     pub warnings: Vec<String>,
     /// What has to be healed.
     #[serde(skip)]

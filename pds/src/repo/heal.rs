@@ -47,7 +47,7 @@ pub enum HealError {
     #[error(transparent)]
     Database(#[from] SqlError),
     /// The repository is being replaced.
-    #[error("an import is in progress")]
+    #[error("an import or another heal is in progress; try again when it has ended")]
     Importing,
     /// A record does not match its CID.
     #[error("record {0} is damaged; restore a backup or import the repository")]
@@ -70,8 +70,8 @@ struct Target {
 impl Pds {
     /// Audits everything, then heals the kinds of faults that were found: rebuilds derived data
     /// from the commit and the records, adopts stored blobs that records name, removes orphaned
-    /// blobs, and forgets blobs that are not stored, so that they are listed as missing. Writes to
-    /// the repository are refused meanwhile.
+    /// blobs of an account that was active, and forgets blobs that are not stored, so that they are
+    /// listed as missing. Writes to the repository are refused meanwhile.
     ///
     /// # Errors
     ///

@@ -34,28 +34,48 @@ impl Pds {
                 }
             }
         }
-        let (mut last, mut orphans) = (None, 0);
+        let keeps_orphans = self.keeps_orphans()?;
+        let (mut last, mut orphans, mut kept) = (None, 0, None);
         loop {
             let page = self.host.blobs.list(last.as_ref()).await?;
-            let Some(end) = page.last() else { return Ok(()) };
+            let Some(end) = page.last() else { break };
             last = Some(*end);
             for cid in page {
                 // Beyond the limit none is listed, and so none has to be looked at again.
-                if orphans < Audit::MAX_FAULTS
-                    && !self.is_known(&cid)?
-                    && self.is_orphaned(&cid).await?
-                {
-                    orphans += 1;
-                    let fault = if self.store.is_blob_expected(&cid.to_string())? {
-                        format!("blob {cid} is stored and referenced, but not in the database")
-                    } else {
-                        format!("orphaned blob: {cid}")
-                    };
-                    audit.fault(Fault::Blobs, fault);
+                if orphans >= Audit::MAX_FAULTS || self.is_known(&cid)? {
+                    continue;
                 }
+                let is_kept = keeps_orphans && !self.store.is_blob_expected(&cid.to_string())?;
+                if is_kept && kept.is_some() || !self.is_orphaned(&cid).await? {
+                    continue;
+                }
+                if is_kept {
+                    kept = Some(cid);
+                    continue;
+                }
+                orphans += 1;
+                let fault = if self.store.is_blob_expected(&cid.to_string())? {
+                    format!("blob {cid} is stored and referenced, but not in the database")
+                } else {
+                    format!("orphaned blob: {cid}")
+                };
+                audit.fault(Fault::Blobs, fault);
             }
             pause().await;
         }
+        audit.warnings.extend(kept.map(|cid| {
+            format!(
+                "blobs are stored that the database does not know, such as {cid}; they are kept \
+                 until the account has been active and no import is pending"
+            )
+        }));
+        Ok(())
+    }
+
+    /// Tells whether stored bytes that no record names are kept, because their records may be
+    /// still to come: the account was never active here, or an import is staged.
+    pub(in crate::repo) fn keeps_orphans(&self) -> Result<bool, SqlError> {
+        Ok(!self.account()?.was_active() || self.store.staging_touched_s()?.is_some())
     }
 
     /// Tells whether a blob is in the database, or its bytes are being removed.

@@ -1,4 +1,5 @@
-//! Matching the blobs in the database with those in the store. Bytes that any record names stay.
+//! Matching the blobs in the database with those in the store. Bytes that any record names stay,
+//! and so do all bytes while records may still be to come.
 
 use alloc::collections::BTreeSet;
 
@@ -123,9 +124,9 @@ impl Pds {
         Ok(())
     }
 
-    /// Removes stored bytes that no record names.
+    /// Removes stored bytes that no record names, unless their records may still be to come.
     async fn remove_orphans(&self, mut orphans: BTreeSet<Cid>) -> Result<(), HealError> {
-        if orphans.is_empty() {
+        if orphans.is_empty() || self.keeps_orphans()? {
             return Ok(());
         }
         let mut mentions = Mentions::of(&orphans);
@@ -152,7 +153,8 @@ impl Pds {
     fn begin_orphan_removal(&self, cid: Cid) -> Result<Option<Removal<'_>>, SqlError> {
         let key = cid.to_string();
         let is_orphaned = self.store.transaction(|| {
-            if self.is_known(&cid)? || self.store.is_blob_expected(&key)? {
+            let is_needed = self.is_known(&cid)? || self.store.is_blob_expected(&key)?;
+            if is_needed || self.keeps_orphans()? {
                 return Ok::<_, SqlError>(false);
             }
             self.store.put_removal(&key)?;
