@@ -1,7 +1,8 @@
 //! A private copy of a database, which can be opened without a change to the original.
 
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::{env, fs, io};
+use std::{env, io};
 
 use nacre_pds::host::Rng as _;
 
@@ -37,9 +38,9 @@ impl DatabaseCopy {
             |error| CopyError { database: database.to_owned(), folder: folder.clone(), error };
         private_folder(&folder).map_err(failed)?;
         let copy = Self { folder: folder.clone() };
-        fs::copy(database, copy.path()).map_err(failed)?;
+        copy_bytes(database, &copy.path()).map_err(failed)?;
         for suffix in ["-wal", "-journal"] {
-            match fs::copy(beside(database, suffix), beside(&copy.path(), suffix)) {
+            match copy_bytes(&beside(database, suffix), &beside(&copy.path(), suffix)) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 copied => drop(copied.map_err(failed)?),
             }
@@ -58,6 +59,11 @@ impl Drop for DatabaseCopy {
         // The system clears its temporary folder where this fails.
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Copies a file without its permissions: a copy of one that is read-only can be written.
+fn copy_bytes(from: &Path, to: &Path) -> io::Result<u64> {
+    io::copy(&mut File::open(from)?, &mut File::create(to)?)
 }
 
 /// Makes a new folder that only its owner may enter.

@@ -19,15 +19,12 @@ pub(crate) struct Args {
     env_file: Option<PathBuf>,
 }
 
-/// Empties the database and the folder of blobs, and makes the configured account.
+/// Empties the database, removes its blobs from the folder, and makes the configured account.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let place = Place::open(&args.dir, args.env_file.as_deref())?;
     let pds = place.account(&place.database, Pds::open_to_reset)?;
-    wait_for(async {
-        pds.reset().await?;
-        // The folder is this account's alone.
-        pds.remove_unknown_blobs().await
-    })??;
+    // The folder is this account's alone.
+    wait_for(pds.reset_with_blobs())??;
     writeln!(io::stdout(), "{}: starts over with {}", place.database.display(), pds.did())?;
     Ok(())
 }

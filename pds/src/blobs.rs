@@ -58,8 +58,7 @@ impl Pds {
         let Received { cid, size, .. } = received;
         let key = cid.to_string();
         if self.removing.borrow().contains(cid) {
-            let message = "the same blob is just being removed, send it again";
-            return Err(XrpcError::new(503, "ServiceUnavailable", message).into());
+            return Err(being_removed());
         }
         let stored = self.store.transaction(|| {
             let known = self.store.blob(&key)?;
@@ -77,7 +76,8 @@ impl Pds {
         // here on it is too young for that.
         if self.host.blobs.size(cid).await.map_err(Failure::fault)? != Some(*size) {
             self.forget_lost(&key)?;
-            return Err(Failure::Fault(format!("the blob {cid} is gone")));
+            self.host.log.error(&format!("blob {cid} was removed while it was uploaded"));
+            return Err(being_removed());
         }
         self.wake();
         let blob = json!({ "blob": {
@@ -98,6 +98,12 @@ impl Pds {
             self.store.forget_blob(key)
         })
     }
+}
+
+/// Returns the answer to an upload whose bytes were removed while it ended.
+fn being_removed() -> Failure {
+    let message = "the same blob is being removed; upload it again";
+    XrpcError::new(503, "ServiceUnavailable", message).into()
 }
 
 /// How long a blob is kept that no record refers to, such as that of a draft or of a record that is

@@ -3,7 +3,8 @@
 //! An empty database must never announce an empty repository for a DID that has one: its data may
 //! be lost, or may live in another object. If the host has a bucket, a marker in it names the
 //! database that owns the account. The marker is read only while the database is empty, so an owner
-//! that loses the marker to a claim is not fenced.
+//! that loses the marker to a claim is not fenced. Blobs in a bucket without a marker also tell of
+//! an earlier owner: the account then starts deactivated.
 //!
 //! # Tricky bits
 //!
@@ -23,7 +24,7 @@ use crate::Pds;
 use crate::api::Failure;
 use crate::host::{MarkerError, SqlError};
 use crate::repo::WriteError;
-use crate::store::{MarkerState, Setup, SetupValues};
+use crate::store::{Left, MarkerState, Setup, SetupValues};
 
 /// The state of the ownership check.
 #[derive(Debug)]
@@ -127,6 +128,16 @@ impl Pds {
             self.ownership.state.set(State::Disowned(now_s));
             return Err(self.disowned());
         }
+        // An owner from before there were markers may have left its blobs, and nothing else.
+        let listed = self.host.blobs.list(None).await.map_err(|error| MarkerError(error.0));
+        let blobs = listed.inspect_err(|error| self.host.log.error(&error.to_string()))?;
+        if self.ownership.state.get() == State::Owner {
+            return Ok(());
+        }
+        if !blobs.is_empty() && self.store.account()?.is_none() {
+            self.host.log.error(OTHER_BLOBS);
+            self.note_other_owner()?;
+        }
         self.begin()
     }
 
@@ -140,7 +151,8 @@ impl Pds {
         }
         let setup = self.setup()?;
         if let Some(marker) = self.host.owner_marker.clone() {
-            marker.overwrite(&setup.owner_id).await?;
+            let put = marker.overwrite(&setup.owner_id).await;
+            put.inspect_err(|error| self.host.log.error(&error.to_string()))?;
         }
         self.begin()
     }
@@ -171,7 +183,7 @@ impl Pds {
     }
 
     /// Deletes the account. The caller has checked that it was never active.
-    pub(crate) fn empty_database(&self) -> Result<(), SqlError> {
+    pub(crate) fn empty_database(&self, left: Left) -> Result<(), SqlError> {
         let setup = self.setup()?;
         let same_did = self
             .store
@@ -182,7 +194,7 @@ impl Pds {
             MarkerState::Other | MarkerState::Taken if same_did => MarkerState::Other,
             _ => MarkerState::Unknown,
         };
-        self.store.transaction(|| self.store.empty(marker))?;
+        self.store.transaction(|| self.store.empty(marker, left))?;
         self.ownership.state.set(State::Empty);
         self.ownership.is_marked.set(false);
         Ok(())
@@ -307,5 +319,7 @@ impl From<OwnershipError> for Failure {
 
 /// How long another owner is remembered before the marker is read again.
 const ASK_PAUSE_S: i64 = 60;
+const OTHER_BLOBS: &str = "the database is empty, but the bucket has blobs of the account: it \
+    starts deactivated; import the repository before activating it";
 const OTHER_MARKER: &str = "the bucket names another database as the account's owner; if this is \
     the right one, run POST /operator/claim";

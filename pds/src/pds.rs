@@ -33,6 +33,8 @@ pub struct Pds {
     pub(crate) importing: Cell<bool>,
     /// What the alarm is set to, as far as this process knows, in seconds.
     pub(crate) alarm_s: Cell<Option<i64>>,
+    /// Whether this process has done scheduled work.
+    pub(crate) has_tended: Cell<bool>,
     /// What the alarm is set for, as far as the log of events goes.
     pub(crate) log_alarm: Cell<LogAlarm>,
     /// What the alarm is set for, as far as relays go.
@@ -172,6 +174,7 @@ impl Pds {
             ownership: Ownership::unknown(),
             importing: Cell::new(false),
             alarm_s: Cell::default(),
+            has_tended: Cell::default(),
             log_alarm: Cell::default(),
             relay_alarm: Cell::default(),
             is_new: Cell::new(true),

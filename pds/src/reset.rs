@@ -5,17 +5,18 @@ use nacre_xrpc::XrpcError;
 use crate::Pds;
 use crate::api::Failure;
 use crate::config::Config;
-use crate::host::{BlobsError, Host, SqlError};
+use crate::host::{Host, SqlError};
 use crate::ownership::OwnershipError;
 use crate::pds::OpenError;
+use crate::store::Left;
 
 /// Why a database was not reset.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResetError {
     /// The account was reset, but blobs are left over.
-    #[error("the account was reset, but its blobs could not be removed: {0}")]
-    Blobs(#[from] BlobsError),
+    #[error("the account was reset, but its blobs were not removed; the server will retry: {0}")]
+    Blobs(String),
     /// The database failed.
     #[error(transparent)]
     Database(#[from] SqlError),
@@ -49,6 +50,25 @@ impl Pds {
     ///
     /// [`ResetError`]; nothing has changed if the account was ever active or the database fails.
     pub async fn reset(&self) -> Result<(), ResetError> {
+        self.start_over(Left::Blobs).await
+    }
+
+    /// As [`Self::reset`], for a store of blobs that is this account's alone: also removes the blobs
+    /// that the database knew. Others stay, as they may be what is left of another account.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::reset`], and [`ResetError::Blobs`] if a removal failed; the alarm retries it.
+    pub async fn reset_with_blobs(&self) -> Result<(), ResetError> {
+        self.start_over(Left::Removals).await?;
+        match self.retry_removals().await {
+            Ok(()) => Ok(()),
+            Err(Failure::Fault(cause)) => Err(ResetError::Blobs(cause)),
+            Err(Failure::Refused(error)) => Err(ResetError::Blobs(error.message.into_owned())),
+        }
+    }
+
+    async fn start_over(&self, left: Left) -> Result<(), ResetError> {
         if self.importing.get() {
             return Err(ResetError::Importing);
         }
@@ -57,31 +77,12 @@ impl Pds {
         {
             return Err(ResetError::WasActive(account.head.did.to_string()));
         }
-        self.empty_database()?;
+        self.empty_database(left)?;
         let started = self.settle().await;
         started.map_err(|error| match error {
             OwnershipError::Database(error) => ResetError::Database(error),
             other => ResetError::Start(other.to_string()),
         })
-    }
-
-    /// Removes the stored blobs that the database does not know, for a store of this account alone.
-    ///
-    /// # Errors
-    ///
-    /// [`ResetError`] if the store or the database fails.
-    pub async fn remove_unknown_blobs(&self) -> Result<(), ResetError> {
-        let mut last = None;
-        loop {
-            let page = self.host.blobs.list(last.as_ref()).await?;
-            let Some(end) = page.last() else { return Ok(()) };
-            last = Some(*end);
-            for cid in page {
-                if self.store.blob(&cid.to_string())?.is_none() {
-                    self.host.blobs.remove(&cid).await?;
-                }
-            }
-        }
     }
 }
 

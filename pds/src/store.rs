@@ -39,7 +39,7 @@ pub(crate) use self::page::Found;
 pub(crate) use self::records::{Page, RecordBlock, StoredRecord};
 pub(crate) use self::relays::RelayState;
 pub(crate) use self::schema::ANNOUNCED_HEADS;
-pub(crate) use self::setup::{MarkerState, Setup, SetupValues};
+pub(crate) use self::setup::{Left, MarkerState, Setup, SetupValues};
 use self::snapshot::Held;
 pub(crate) use self::snapshot::{Entered, Purpose, Snapshot, SnapshotError};
 pub(crate) use self::staging::{OddRecord, OddRecords, Staged};

@@ -23,6 +23,7 @@ impl Pds {
     /// Each attempt starts with another part of the work, so that one that panics does not keep the
     /// others from being done.
     pub async fn tend_after(&self, panics: usize) {
+        self.has_tended.set(true);
         self.forget_alarm();
         if let Err(error) = self.settle().await {
             self.host.log.error(&error.to_string());
@@ -75,8 +76,11 @@ impl Pds {
             let due_s = kept.chain(self.removals_due_s()?).chain(events).chain(marker_s).min();
             let Some(due_s) = due_s else { return Ok(()) };
             let now_s = self.now_s();
-            let time_s = due_s.max(now_s.saturating_add(MIN_PAUSE_S));
-            // Else whatever is often looked at would put off for ever what is due.
+            // An object that sleeps after each request would postpone overdue work for ever by a
+            // longer pause.
+            let pause_s = if self.has_tended.get() { MIN_PAUSE_S } else { FIRST_PAUSE_S };
+            let time_s = due_s.max(now_s.saturating_add(pause_s));
+            // Frequent requests must not postpone due work.
             let is_sooner = |set_s: &i64| (now_s..=time_s).contains(set_s);
             if self.alarm_s.get().as_ref().is_some_and(is_sooner) {
                 return Ok(());
@@ -103,3 +107,6 @@ impl Pds {
 const PARTS: usize = 7;
 /// The shortest time between two alarms.
 pub(crate) const MIN_PAUSE_S: i64 = 60;
+/// The shortest time from the start of a process to its first alarm; less than the 10 seconds after
+/// which an idle Durable Object sleeps.
+const FIRST_PAUSE_S: i64 = 5;

@@ -199,7 +199,7 @@ fn a_blob_that_is_wanted_again_while_others_are_removed_stays() {
     let message = format!("Could not find blob: {}", cid(first));
     client.create(NOTE, "a", note(&[first])).refuses(400, "BlobNotFound", &message);
     let again = client.upload_as(&client.access, "application/x-test", &bytes(removed[0]));
-    again.refuses(503, "ServiceUnavailable", "the same blob is just being removed, send it again");
+    again.refuses(503, "ServiceUnavailable", "the same blob is being removed; upload it again");
     write(&client, "b", &[&blobs[left[0]]]);
     // To upload it anew gives it another day.
     client.upload("application/x-test", &bytes(left[1]));
@@ -225,7 +225,7 @@ fn a_blob_whose_bytes_are_not_there_is_not_known() {
         let received = intake.finish();
         client.host.blobs().borrow_mut().remove(&received.cid);
         let response = block_on(client.pds.keep_blob(upload, &received));
-        assert_eq!(response.status(), 500);
+        assert_eq!(response.status(), 503);
         let mut audit = block_on(client.pds.audit()).unwrap();
         block_on(client.pds.audit_blobs(&mut audit)).unwrap();
         assert_eq!(audit.faults, Vec::<String>::new(), "{referred}");

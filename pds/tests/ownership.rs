@@ -7,9 +7,11 @@ mod client;
 use core::pin::pin;
 use core::task::{Context, Waker};
 
+use bytes::Bytes;
 use client::opened::{count, guarded, health, open, operate, status, warnings};
 use client::{DID, NOTE, PASSWORD, a_note, request};
 use nacre_pds::Reply;
+use nacre_pds::blobs::raw_cid;
 use nacre_pds::body::Body;
 use nacre_pds::dev::{Marker, Memory, block_on};
 use nacre_pds::host::Row;
@@ -138,6 +140,21 @@ fn an_empty_database_beside_an_owner_refuses_everything_but_a_claim() {
 }
 
 #[test]
+fn an_empty_database_beside_the_blobs_of_a_lost_one_starts_deactivated() {
+    let marker = Marker::default();
+    let host = guarded(7, &marker);
+    host.blobs().borrow_mut().insert(raw_cid(&[7; 32]), Bytes::from_static(b"pearl"));
+    let client = open(&host, &[]);
+    assert_eq!(status(&client).json(200)["active"], false);
+    assert_eq!(count(&host, "select count(*) from event"), 0);
+    assert_eq!(host.take_log().len(), 1);
+    assert_eq!(status(&open(&host, &[])).json(200)["active"], false);
+    let healed = operate(&client, "POST", "heal").json(200);
+    assert_eq!((&healed["found"], &healed["faults"]), (&json!([]), &json!([])));
+    assert_eq!(host.blobs().borrow().len(), 1);
+}
+
+#[test]
 fn requests_that_come_at_once_make_one_account() {
     let marker = Marker::default();
     let host = guarded(7, &marker);
@@ -261,6 +278,40 @@ fn an_account_without_a_marker_gets_one_from_the_alarm_once() {
     block_on(client.pds.tend());
     block_on(open(&host, &[]).pds.tend());
     assert!(marker.borrow().is_none());
+}
+
+#[test]
+fn an_object_that_sleeps_between_requests_still_puts_its_marker() {
+    let host = Memory::new(7);
+    drop(open(&host, &[]));
+    host.set_owner_marker(&Marker::default());
+    // The runtime drops the object ten seconds after a request, and keeps the alarm.
+    for _ in 0..5 {
+        drop(open(&host, &[]));
+        host.move_clock(10);
+        assert!(host.alarm_s().is_some_and(|at_s| at_s <= host.now_s()));
+    }
+}
+
+#[test]
+fn a_claim_that_the_bucket_fails_says_so_and_logs_why() {
+    let marker = Marker::default();
+    drop(health(&open(&guarded(7, &marker), &[])));
+    let host = guarded(8, &marker);
+    let client = open(&host, &[]);
+    let message = "the bucket cannot be asked which database holds the account; try again later";
+    let found = (0..40).any(|steps| {
+        host.fail_once(steps);
+        let answer = operate(&client, "POST", "claim");
+        host.fail_after(None);
+        let is_bucket = host.take_log() == ["owner marker: a fault on demand"];
+        if is_bucket {
+            answer.refuses(503, "AccountNotOpened", message);
+        }
+        is_bucket
+    });
+    assert!(found);
+    assert_eq!(operate(&client, "POST", "claim").json(200)["active"], false);
 }
 
 #[test]

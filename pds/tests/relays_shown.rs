@@ -20,8 +20,8 @@ fn the_operator_sees_how_things_stand() {
     let relay = &seen["relays"][0];
     assert_eq!(relay["url"], RELAY);
     assert_eq!(relay["askError"], "429 Too Many Requests: SlowDown");
-    assert_eq!(relay["asked"], "2026-01-01T00:01:00.000Z");
-    assert_eq!(relay["nextAsk"], "2026-01-01T00:21:00.000Z");
+    assert_eq!(relay["asked"], "2026-01-01T00:00:05.000Z");
+    assert_eq!(relay["nextAsk"], "2026-01-01T00:20:05.000Z");
     assert_eq!(relay["status"], "active");
     assert_eq!(seen["subscribers"], json!([]));
     // It is asked anew, but not by every look.

@@ -4,8 +4,14 @@
 
 mod client;
 
+use core::pin::pin;
+use core::task::{Context, Waker};
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
 use client::Client;
 use client::opened::{config, count, guarded, health, open, operate, status, warnings};
+use nacre_pds::blobs::raw_cid;
 use nacre_pds::dev::{Marker, Memory, block_on};
 use nacre_pds::host::Value as SqlValue;
 use nacre_pds::{OpenError, Pds, ResetError};
@@ -43,8 +49,6 @@ fn an_account_that_was_never_active_can_start_over_with_another_did() {
     assert_eq!(operate(&reset, "POST", "reset").json(200)["did"], "did:web:b.test");
     // They may be of the DID that the account has now.
     assert_eq!(host.blobs().borrow().len(), 1);
-    block_on(reset.pds.remove_unknown_blobs()).unwrap();
-    assert!(host.blobs().borrow().is_empty());
     for (sql, left) in [
         ("select count(*) from session", 0),
         ("select count(*) from refresh_token", 0),
@@ -55,7 +59,8 @@ fn an_account_that_was_never_active_can_start_over_with_another_did() {
         assert_eq!(count(&host, sql), left, "{sql}");
     }
     let mut client = open(&host, &changes);
-    assert_eq!(warnings(&client), json!([]));
+    let text = warnings(&client)[0].as_str().unwrap().to_owned();
+    assert!(text.starts_with("blobs are stored that the database does not know"), "{text}");
     client.sign_in();
     client.post_nothing(&client.access, "com.atproto.server.activateAccount");
     let message =
@@ -65,6 +70,35 @@ fn an_account_that_was_never_active_can_start_over_with_another_did() {
         block_on(client.pds.reset()),
         Err(ResetError::WasActive("did:web:b.test".to_owned()))
     );
+}
+
+#[test]
+fn a_reset_with_blobs_removes_only_those_of_the_account() {
+    for fails in [false, true] {
+        let host = Memory::new(7);
+        let mut client = open(&host, &[("INITIAL_ACTIVE", "false")]);
+        client.sign_in();
+        // They are in the store, but the account knows nothing of them.
+        let others = BTreeMap::from([(raw_cid(&[7; 32]), Bytes::from_static(b"other"))]);
+        host.blobs().borrow_mut().extend(others.clone());
+        client.upload("text/plain", b"pearl");
+        client.upload("text/plain", b"draft");
+        let changes = [("DID", "did:web:b.test"), ("INITIAL_ACTIVE", "false")];
+        let pds = Pds::open_to_reset(host.host(), config(&changes)).unwrap();
+        let mut resetting = pin!(pds.reset_with_blobs());
+        if fails {
+            // The process ends while the first blob is being removed.
+            let mut context = Context::from_waker(Waker::noop());
+            while count(&host, "select count(*) from removal") == 0 {
+                assert!(resetting.as_mut().poll(&mut context).is_pending());
+            }
+            block_on(open(&host, &changes).pds.tend());
+        } else {
+            block_on(resetting).unwrap();
+        }
+        assert_eq!(*host.blobs().borrow(), others);
+        assert_eq!(count(&host, "select count(*) from removal"), 0);
+    }
 }
 
 #[test]

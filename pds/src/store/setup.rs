@@ -38,6 +38,15 @@ pub(crate) enum MarkerState {
     Taken,
 }
 
+/// What becomes of the bytes of blobs when the database is emptied.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Left {
+    /// All stay: the store may be that of another account from now on.
+    Blobs,
+    /// The known ones are to be removed.
+    Removals,
+}
+
 impl Store {
     /// Returns the row, or `None` before it is created.
     pub(crate) fn setup(&self) -> Result<Option<Setup>, SqlError> {
@@ -83,9 +92,16 @@ impl Store {
     }
 
     /// Empties every table in the caller's transaction, but keeps the id and the salt.
-    pub(crate) fn empty(&self, marker: MarkerState) -> Result<(), SqlError> {
+    pub(crate) fn empty(&self, marker: MarkerState, left: Left) -> Result<(), SqlError> {
         self.drop_staging()?;
         self.drop_healing()?;
+        self.run(
+            match left {
+                Left::Blobs => "delete from removal",
+                Left::Removals => "insert or ignore into removal (cid) select cid from blob",
+            },
+            &[],
+        )?;
         for statement in EMPTYING {
             self.run(statement, &[])?;
         }
@@ -119,7 +135,7 @@ impl MarkerState {
     }
 }
 
-const EMPTYING: [&str; 13] = [
+const EMPTYING: [&str; 12] = [
     "delete from account",
     "delete from record",
     "delete from subject",
@@ -131,6 +147,5 @@ const EMPTYING: [&str; 13] = [
     "delete from refresh_token",
     "delete from attempt",
     "delete from relay",
-    "delete from removal",
     "delete from subscriber",
 ];
