@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 use core::cell::Cell;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use cid::Cid;
 use futures_core::future::LocalBoxFuture;
 
@@ -206,6 +207,21 @@ fn wrong_idle_mark_does_not_remove_a_blob_that_a_record_refers_to() {
     block_on(client.pds.tend());
     assert_eq!((removals(&client), blobs(&client)), (0, 1));
     client::verify(&client);
+}
+
+#[test]
+fn orphans_that_a_heal_cannot_remove_are_removed_by_the_alarm() {
+    let (client, store) = start();
+    for number in 0..3_u8 {
+        client.host.blobs().borrow_mut().insert(raw_cid(&[number; 32]), Bytes::new());
+    }
+    let healed = block_on(client.pds.heal()).unwrap();
+    assert_eq!((healed.found.len(), healed.audit.faults), (3, Vec::new()));
+    assert_eq!((store.asked.get(), removals(&client), blobs(&client)), (3, 3, 3));
+    assert_eq!(client.host.take_log().len(), 1);
+    store.fails.set(false);
+    pass(&client, 10 * 60);
+    assert_eq!((removals(&client), blobs(&client)), (0, 0));
 }
 
 #[test]

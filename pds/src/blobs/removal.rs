@@ -149,7 +149,8 @@ impl Pds {
         }
     }
 
-    fn removals_ended(&self, failure: Option<HealError>) -> Result<(), Failure> {
+    /// Sets the time of the next retry if a removal has failed.
+    pub(crate) fn removals_ended(&self, failure: Option<HealError>) -> Result<(), Failure> {
         let Some(error) = failure else { return Ok(()) };
         self.removal_backoff.set(self.removal_backoff.get().failed(self.now_s()));
         Err(Failure::Fault(format!("a blob was not removed and will be retried: {error}")))

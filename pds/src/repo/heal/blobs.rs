@@ -139,12 +139,20 @@ impl Pds {
             pause().await;
         }
         orphans.retain(|cid| !mentions.found.contains(cid));
+        let mut failure = None;
         for cid in orphans {
             // Both were looked at before; what follows until the mark is one turn.
             if let Some(removal) = self.begin_orphan_removal(cid)? {
                 self.wake();
-                self.finish_removal(removal).await?;
+                match self.finish_removal(removal).await {
+                    Err(HealError::Blobs(error)) => drop(failure.get_or_insert(error.into())),
+                    finished => finished?,
+                }
             }
+        }
+        // The alarm retries what the store has refused.
+        if let Err(failure) = self.removals_ended(failure) {
+            self.failed(failure);
         }
         Ok(())
     }
