@@ -210,7 +210,7 @@ impl AccountDurableObject {
     }
 }
 
-/// Notes how often the runtime has retried the alarm that comes next.
+/// Notes how many alarms in a row have failed before the next one.
 #[wasm_bindgen(js_name = setAlarmRetries)]
 pub fn set_alarm_retries(retries: u32) {
     ALARM_RETRIES.set(usize::try_from(retries).unwrap_or_default());

@@ -25,6 +25,10 @@ const objects = new Map();
 let instance = state.instanceId;
 let lost = false;
 
+// How many alarms in a row have not ended well. The runtime's own count starts over when a request
+// sets another alarm.
+let failedAlarms = 0;
+
 // An error that nobody caught comes from the queue of futures, which will then run no more of them.
 addEventListener("error", (event) => lose(event.error));
 
@@ -79,10 +83,13 @@ export class AccountDurableObject extends DurableObject {
 			await this.ctx.storage.setAlarm(Date.now() + NEXT_ALARM_MS);
 			await this.ctx.storage.sync();
 		}
-		return settled(this.#half, (rust) => {
-			nacre.setAlarmRetries(retries);
+		const failed = Math.max(retries, failedAlarms);
+		failedAlarms = failed + 1;
+		await settled(this.#half, (rust) => {
+			nacre.setAlarmRetries(failed);
 			return rust.alarm();
 		});
+		failedAlarms = 0;
 	}
 
 	webSocketMessage(socket, message) {

@@ -14,24 +14,24 @@ use crate::Pds;
 use crate::host::{FetchLimits, SqlError};
 use crate::store::RelayState;
 
-/// What the alarm is set for, as far as relays go; what comes later is more urgent.
+/// The relay work that the alarm is set for, the most urgent last.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum RelayAlarm {
-    /// Nothing, or nothing that this process knows of.
+    /// None that this process knows of.
     #[default]
     Unknown,
-    /// To see whether they have what was sent to those who listen.
+    /// Check whether relays have received what was sent to subscribers.
     Check,
-    /// To ask them to crawl, as nobody listens.
+    /// Ask relays to crawl, because there are no subscribers.
     Ask,
 }
 
-/// How things stand with the event stream, as far as it decides what relays are asked.
+/// The state of the event stream that decides what relays are asked.
 #[derive(Clone, Copy, Debug)]
 struct Stream {
     /// The time, in seconds.
     now_s: i64,
-    /// Whether anybody listens to it.
+    /// Whether it has subscribers.
     is_heard: bool,
     /// Whether no relay has been asked for anything since the account was opened.
     is_new: bool,
@@ -39,7 +39,7 @@ struct Stream {
     seq: i64,
 }
 
-/// What a relay answered when it was last asked for its status of this host.
+/// The last answer of a relay about its status of this host.
 #[derive(Clone, Debug)]
 pub(crate) struct Polled {
     /// When it was asked, in seconds; 0 for never.
@@ -49,7 +49,7 @@ pub(crate) struct Polled {
     pub(crate) check_error: Option<String>,
 }
 
-/// What a relay says of this server.
+/// The status of this host at a relay.
 #[derive(Debug)]
 struct HostStatus {
     status: String,
@@ -57,7 +57,7 @@ struct HostStatus {
 }
 
 impl Pds {
-    /// Asks the relays what is due.
+    /// Sends the requests to relays that are due.
     pub(crate) async fn tend_relays(&self) -> Result<(), SqlError> {
         for url in &self.config.relays {
             let is_due = |due_s: Option<i64>| due_s.is_some_and(|due_s| due_s <= self.now_s());
@@ -72,7 +72,7 @@ impl Pds {
         Ok(())
     }
 
-    /// Returns when a relay is to be asked for something, in seconds, if that is known.
+    /// Returns when the next request to a relay is due, in seconds, if one is.
     pub(crate) fn relays_due_s(&self) -> Result<Option<i64>, SqlError> {
         let mut first = None;
         for url in &self.config.relays {
@@ -83,8 +83,7 @@ impl Pds {
         Ok(first)
     }
 
-    /// Sets the alarm if the account has just been opened, there is something to tell, and nobody
-    /// listens.
+    /// Sets the alarm if a request to a relay is due and there are no subscribers.
     pub(crate) fn wake_at_start(&self) -> Result<(), SqlError> {
         let is_heard = !self.host.sockets.list().is_empty();
         if !is_heard && self.relays_due_s()?.is_some_and(|due_s| due_s <= self.now_s()) {
@@ -93,7 +92,7 @@ impl Pds {
         Ok(())
     }
 
-    /// Returns what the alarm is to be set for after an event, as far as relays go.
+    /// Returns the relay work that is due after an event.
     pub(crate) fn relay_alarm_needed(&self) -> RelayAlarm {
         if self.config.relays.is_empty() {
             RelayAlarm::Unknown
@@ -104,7 +103,7 @@ impl Pds {
         }
     }
 
-    /// Has every relay asked to crawl as soon as may be, in the caller's transaction.
+    /// Schedules a crawl request to every relay, in the caller's transaction.
     pub(crate) fn want_relays(&self) -> Result<(), SqlError> {
         for url in &self.config.relays {
             let relay = RelayState { wanted: true, ..self.store.relay(url)? };
@@ -256,21 +255,20 @@ impl RelayState {
         past(self.asked_s, now_s).saturating_add(ASK_PAUSE_S << doublings)
     }
 
-    /// Returns when the relay is to be asked whether it has what others have heard, in seconds;
-    /// `None` if there is nothing new to be had.
+    /// Returns when the relay is to be checked for a lag, in seconds; `None` if there are no new
+    /// events.
     fn check_due_s(&self, stream: Stream) -> Option<i64> {
         let is_due = stream.is_heard && stream.seq > self.own_seq;
         is_due.then(|| past(self.checked_s, stream.now_s).saturating_add(CHECK_PAUSE_S))
     }
 }
 
-/// Returns a time that was kept, or never where a clock that was ahead has kept it: it would be
-/// waited for.
+/// Returns a stored time, or 0 if it is in the future because the clock was ahead.
 fn past(time_s: i64, now_s: i64) -> i64 {
     if time_s > now_s { 0 } else { time_s }
 }
 
-/// Returns what a server says about why it did not do as it was asked.
+/// Returns the status and the error name of an answer that is not a success.
 fn refusal(answer: &Response<Bytes>) -> String {
     let status = answer.status();
     match error_name(answer) {
@@ -285,21 +283,21 @@ fn error_name(answer: &Response<Bytes>) -> Option<String> {
     Some(body.get("error")?.as_str()?.to_owned())
 }
 
-/// Returns what a stranger has said, short and without what could steer a terminal.
+/// Returns the text of a stranger, shortened and without control characters.
 pub(crate) fn printable(text: &str) -> String {
     text.chars().filter(|letter| !letter.is_control()).take(MAX_PRINTED_CHARS).collect()
 }
 
-/// What a relay is said to say that does not know us.
+/// Status reported for a relay that does not know this host.
 const UNKNOWN: &str = "unknown";
-/// The statuses of a host that a relay does not listen to and might.
+/// The statuses of a host that a relay does not follow but could.
 const LOST: [&str; 3] = [UNKNOWN, "offline", "idle"];
 /// The least time between two requests to crawl; it doubles with each that fails but the first.
 const ASK_PAUSE_S: i64 = 20 * 60;
 /// Ten hours and forty minutes.
 const MAX_DOUBLINGS: u32 = 5;
-/// The least time until a relay is asked again how we stand with it, and what it has to get what
-/// there is: some write down only now and then what they have.
+/// The shortest time between two checks of a relay, and the time it has to catch up: some relays
+/// store their position only now and then.
 const CHECK_PAUSE_S: i64 = 3_600;
 /// How long an answer of a relay is shown before it is asked again.
 const FRESH_S: i64 = 60;

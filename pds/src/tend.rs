@@ -1,4 +1,4 @@
-//! What the server does by itself, when its alarm goes off.
+//! Scheduled work, which the alarm starts.
 
 use crate::Pds;
 use crate::api::Failure;
@@ -18,7 +18,7 @@ impl Pds {
         self.tend_after(0).await;
     }
 
-    /// Does the work that is due, after so many attempts in a row that have panicked.
+    /// Does the work that is due, after `panics` attempts in a row that panicked.
     ///
     /// Each attempt starts with another part of the work, so that one that panics does not keep the
     /// others from being done.
@@ -49,7 +49,7 @@ impl Pds {
         self.wake();
     }
 
-    /// Drops what a heal that was interrupted has left, and imports that nobody has resumed.
+    /// Drops the staging of interrupted heals, and of imports that have not been resumed for a day.
     fn drop_old_staging(&self) -> Result<(), SqlError> {
         if self.importing.get() {
             return Ok(());
@@ -63,8 +63,8 @@ impl Pds {
         }
     }
 
-    /// Sets the alarm for what will be due first, unless it goes off sooner anyway. Where that
-    /// fails, a later one does it.
+    /// Sets the alarm for the work that is due first, unless it goes off sooner anyway. If that
+    /// fails, the next call tries again.
     pub(crate) fn wake(&self) {
         let first = || {
             let idle_s = self.store.first_idle()?;
@@ -95,7 +95,7 @@ impl Pds {
         }
     }
 
-    /// Takes the alarm for not set, so that the next event sets it.
+    /// Treats the alarm as not set, so that the next event sets it.
     fn forget_alarm(&self) {
         self.alarm_s.set(None);
         self.log_alarm.set(LogAlarm::Unknown);
@@ -103,7 +103,7 @@ impl Pds {
     }
 }
 
-/// The parts of the work that is due.
+/// The number of parts of the scheduled work.
 const PARTS: usize = 7;
 /// The shortest time between two alarms.
 pub(crate) const MIN_PAUSE_S: i64 = 60;

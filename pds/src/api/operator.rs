@@ -1,4 +1,4 @@
-//! What the operator's own tools call: the server looks after itself when it is told to.
+//! `/operator/*`: maintenance methods for the operator.
 
 pub(crate) mod relays;
 
@@ -10,13 +10,13 @@ use crate::Pds;
 use crate::auth::access::Operator;
 use crate::repo::{Audit, AuditError, HealError, Healed};
 
-/// The number of an event that was made.
+/// The number of the event that was sent.
 #[derive(Serialize)]
 pub(crate) struct Emitted {
     seq: i64,
 }
 
-/// `emit-identity`: tells relays and others to look at the account's identity anew.
+/// `emit-identity`: sends an `#identity` event, so that relays and others resolve it again.
 pub(crate) async fn emit_identity(
     pds: &Pds,
     _: Operator,
@@ -26,7 +26,7 @@ pub(crate) async fn emit_identity(
     Ok(Json(Emitted { seq: pds.account()?.seq }))
 }
 
-/// How an account stands that this database has taken or started over.
+/// The account after a claim or a reset.
 #[derive(Serialize)]
 pub(crate) struct Started {
     did: String,
@@ -50,12 +50,12 @@ fn started(pds: &Pds) -> Result<Json<Started>, Failure> {
     Ok(Json(Started { did: account.head.did.to_string(), active: account.active }))
 }
 
-/// `verify`: whether the database and the store of blobs hold together.
+/// `verify`: checks the database and the store of blobs for consistency.
 pub(crate) async fn verify(pds: &Pds, _: Operator, _: Nothing) -> Result<Json<Audit>, Failure> {
     Ok(Json(pds.audit_all().await?))
 }
 
-/// `heal`: makes anew what can be.
+/// `heal`: rebuilds derived data and matches the blobs with the store.
 pub(crate) async fn heal(pds: &Pds, _: Operator, _: Nothing) -> Result<Json<Healed>, Failure> {
     Ok(Json(pds.heal().await?))
 }

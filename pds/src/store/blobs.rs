@@ -1,4 +1,4 @@
-//! Blobs: which are here, and which records refer to which. Their bytes are elsewhere.
+//! Stored blobs and the records that refer to them. The bytes are in the host's store.
 
 use cid::Cid;
 use nacre_syntax::{RepoPath, Tid};
@@ -80,7 +80,7 @@ impl Store {
         )
     }
 
-    /// Returns since when the first of the blobs has been idle that are.
+    /// Returns when the longest-idle blob became idle.
     pub(crate) fn first_idle(&self) -> Result<Option<i64>, SqlError> {
         self.first(
             "select idle_since_s from blob where idle_since_s is not null
@@ -228,8 +228,7 @@ impl Store {
         found.collect()
     }
 
-    /// Counts all there is: references, blobs that records refer to, and those of them that are
-    /// here. It reads them all.
+    /// Counts references, referenced blobs, and stored ones among these. Reads all of them.
     pub(crate) fn count_blobs(&self) -> Result<(u64, super::BlobCounts), SqlError> {
         let counted = self.first(
             "select count(*), count(distinct blob_ref.cid), count(distinct blob.cid)

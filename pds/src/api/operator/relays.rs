@@ -1,4 +1,4 @@
-//! `relays`: whether the network hears of the account, and who else listens.
+//! `relays`: the state of each relay, and recent subscribers.
 
 use nacre_syntax::Datetime;
 use serde::Serialize;
@@ -8,14 +8,13 @@ use crate::api::{Failure, Json, Nothing};
 use crate::auth::access::Operator;
 use crate::store::Subscriber;
 
-/// How we stand with those who carry events away.
+/// Relays and subscribers.
 #[derive(Serialize)]
 pub(crate) struct Relays {
     /// The number of the last event.
     seq: i64,
     relays: Vec<Relay>,
-    /// Who has subscribed lately, the last one first. Relays are among them, but none says so but
-    /// by the name that it gives itself.
+    /// Recent subscribers, the latest first. A relay among them is known only by its user agent.
     subscribers: Vec<Listener>,
 }
 
@@ -26,16 +25,16 @@ struct Relay {
     /// When it was last asked to crawl.
     #[serde(skip_serializing_if = "Option::is_none")]
     asked: Option<Datetime>,
-    /// Why that was in vain.
+    /// Why that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     ask_error: Option<String>,
-    /// When it is asked again at the earliest.
+    /// The earliest time of the next crawl request.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_ask: Option<Datetime>,
-    /// When it was last asked how we stand with it.
+    /// When it was last asked for its status of this host.
     #[serde(skip_serializing_if = "Option::is_none")]
     checked: Option<Datetime>,
-    /// Why it did not say.
+    /// Why it gave no status.
     #[serde(skip_serializing_if = "Option::is_none")]
     check_error: Option<String>,
     /// What it last said: `active`, `idle`, `offline`, `throttled`, `banned`, or `unknown`.

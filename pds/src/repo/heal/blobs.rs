@@ -145,7 +145,7 @@ impl Pds {
             if let Some(removal) = self.begin_orphan_removal(cid)? {
                 self.wake();
                 match self.finish_removal(removal).await {
-                    Err(HealError::Blobs(error)) => drop(failure.get_or_insert(error.into())),
+                    Err(error @ HealError::Blobs(_)) => drop(failure.get_or_insert(error)),
                     finished => finished?,
                 }
             }
