@@ -51,9 +51,9 @@ impl<'a> Params<'a> {
         Ok(Self { pairs })
     }
 
-    /// Returns the values of a list parameter in order, under its name or `name[]`.
+    /// Returns the values of a list parameter in order, under its name, `name[]` or `name[0]`.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.values(move |key| key.strip_suffix("[]").unwrap_or(key) == name)
+        self.values(move |key| list_name(key) == name)
     }
 
     /// Returns the value of a parameter that may be absent.
@@ -196,6 +196,13 @@ from_param! {
     Nsid: "a valid nsid";
     RecordKey: "a valid Record Key";
     Tid: "a valid TID";
+}
+
+/// Returns the name of a list parameter without the brackets and the index that some clients add.
+fn list_name(key: &str) -> &str {
+    let is_index = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let bare = key.strip_suffix(']').and_then(|key| key.rsplit_once('['));
+    bare.filter(|(_, index)| is_index(index)).map_or(key, |(name, _)| name)
 }
 
 fn absent(name: &str) -> XrpcError {
