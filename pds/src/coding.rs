@@ -49,6 +49,8 @@ pub struct CodingError;
 #[derive(Debug)]
 pub struct Decoder {
     format: Format,
+    /// Where a piece is decoded to, as a body may arrive in very small pieces.
+    buffer: Box<[u8]>,
     encoded_bytes: u64,
     decoded_bytes: u64,
 }
@@ -134,7 +136,8 @@ impl Decoder {
             Coding::Gzip => Format::Gzip(Box::new(MultiGzDecoder::new(encoded))),
             Coding::Identity => Format::Identity(encoded),
         };
-        Self { format, encoded_bytes: 0, decoded_bytes: 0 }
+        let buffer = vec![0; PIECE_BYTES].into_boxed_slice();
+        Self { format, buffer, encoded_bytes: 0, decoded_bytes: 0 }
     }
 
     /// Adds bytes of the encoded body.
@@ -159,21 +162,21 @@ impl Decoder {
         if self.encoded_bytes == 0 && self.format.encoded().is_last {
             return Ok(Step::End);
         }
-        let mut piece = vec![0; PIECE_BYTES];
+        let piece = &mut *self.buffer;
         let read = match &mut self.format {
             Format::Undecided(_) => return Ok(Step::NeedMore),
-            Format::Identity(encoded) => encoded.read(&mut piece),
-            Format::Gzip(decoder) => decoder.read(&mut piece),
-            Format::Raw(decoder) => decoder.read(&mut piece),
-            Format::Zlib(decoder) => decoder.read(&mut piece),
+            Format::Identity(encoded) => encoded.read(piece),
+            Format::Gzip(decoder) => decoder.read(piece),
+            Format::Raw(decoder) => decoder.read(piece),
+            Format::Zlib(decoder) => decoder.read(piece),
             Format::Ended(_) => Ok(0),
         };
         match read {
             Ok(0) => self.end(),
             Ok(count) => {
                 self.decoded_bytes += u64::try_from(count).unwrap_or(u64::MAX);
-                piece.truncate(count);
-                Ok(Step::Piece(piece.into()))
+                let piece = self.buffer.get(..count).unwrap_or_default();
+                Ok(Step::Piece(Bytes::copy_from_slice(piece)))
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 let most = self.decoded_bytes.saturating_mul(MAX_EXPANSION) + MAX_OVERHEAD_BYTES;
