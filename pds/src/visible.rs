@@ -13,11 +13,13 @@ fn is_invisible(c: char) -> bool {
     matches!(
         c,
         '\u{AD}'
+            | '\u{34F}'
             | '\u{61C}'
             | '\u{180E}'
             | '\u{200B}'..='\u{200F}'
             | '\u{202A}'..='\u{202E}'
-            | '\u{2060}'..='\u{2069}'
+            | '\u{2060}'..='\u{206F}'
+            | '\u{FE00}'..='\u{FE0F}'
             | '\u{FEFF}'
     )
 }
@@ -34,6 +36,7 @@ mod tests {
             "\u{202A}a b\u{202C}",
             "\u{2068}a\u{200B} b\u{2069}",
             "\u{FEFF}a \u{AD}b\u{2060}",
+            "\u{206A}a\u{34F} b\u{206F}\u{FE0F}",
             "\u{A0}\u{200E}a b\u{200F}\u{3000}",
         ] {
             assert_eq!(visible(text), "a b", "{text:?}");

@@ -28,12 +28,12 @@ pub(super) fn wrong(
 /// Returns the host name in a URL, a did:web or a name with a port, a path or spaces around it.
 pub(super) fn host_name(text: &str) -> Option<String> {
     let text = bare(text);
-    let text = if text.starts_with("did:web:") {
-        text.replacen("did:web:", "", 1).replace("%3A", ":")
-    } else {
-        text
-    };
+    let text = text.strip_prefix("did:web:").map_or_else(|| text.clone(), super::decoded);
     let text = text.split_once("://").map_or(&*text, |(_, rest)| rest);
+    // A scheme may be mistyped: `https:pds.example.com`, `https//pds.example.com`.
+    let schemes = ["https:", "http:", "https//", "http//"];
+    let text = schemes.iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
+    let text = text.trim_start_matches('/');
     let text = text.split(['/', '?', '#', '\\']).next().unwrap_or_default();
     let text = text.rsplit('@').next().unwrap_or_default().trim_end_matches('.');
     values::host_name(text).or_else(|| {
