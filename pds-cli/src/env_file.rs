@@ -112,7 +112,8 @@ impl Rest<'_> {
     /// Reads a value that begins with a quote, and what may follow it on its line.
     fn quoted_value(&mut self) -> Result<String, &'static str> {
         let mut value = String::new();
-        while let Some(c) = self.chars.next_if(|&c| c != '\n' && !is_blank(c)) {
+        // A shell would take a `#` right after a quote for a letter, dotenv libraries do not.
+        while let Some(c) = self.chars.next_if(|&c| c != '\n' && c != '#' && !is_blank(c)) {
             match c {
                 '\'' => value.push_str(&self.single_quoted()?),
                 '"' => value.push_str(&self.double_quoted()?),

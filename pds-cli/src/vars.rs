@@ -193,6 +193,8 @@ mod tests {
             ("A=\"$2b$10$x\"", "$2b$10$x"),
             ("A='it'\\''s'", "it's"),
             ("A=''", ""),
+            ("A='b'#c", "b"),
+            ("A=\"b#c\"# d", "b#c"),
             ("\u{FEFF}A=b\r\n", "b"),
         ] {
             assert_eq!(value(text), expected, "{text:?}");
