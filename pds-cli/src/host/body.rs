@@ -1,5 +1,7 @@
 //! Bodies on their way between hyper and the server, piece by piece in both directions.
 
+use alloc::rc::Rc;
+use core::cell::Cell;
 use core::fmt;
 use core::mem;
 use core::pin::Pin;
@@ -8,16 +10,33 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
+use futures_util::StreamExt as _;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use nacre_pds::body::{Body, BodyError};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Takes a request's body from hyper.
-pub(crate) fn incoming(body: Incoming) -> Body {
+/// Takes a request's body from hyper. Once it is dropped, `Unread` has the rest of it.
+///
+/// A client that waits for `100 Continue` sends nothing that would have to be read.
+pub(crate) fn incoming(body: Incoming, awaits_continue: bool) -> (Body, Unread) {
+    let unread = Unread(Rc::default());
     if body.is_end_stream() {
-        return Body::Empty;
+        return (Body::Empty, unread);
     }
-    Body::Stream(Box::pin(Upload::new(body)))
+    let (upload, rest) = (Some(Upload::new(body)), Rc::clone(&unread.0));
+    let lent = Lent { upload, rest, is_sent: !awaits_continue };
+    (Body::Stream(Box::pin(lent)), unread)
+}
+
+/// The rest of a request's body that the answer does not depend on.
+pub(crate) struct Unread(Rc<Cell<Option<Upload<Incoming>>>>);
+
+/// A request's body that gives its rest back when it is dropped.
+struct Lent {
+    upload: Option<Upload<Incoming>>,
+    rest: Rc<Cell<Option<Upload<Incoming>>>>,
+    /// Whether the client sends the body, as it does once it was asked for.
+    is_sent: bool,
 }
 
 /// A response's body as hyper sends it.
@@ -35,6 +54,43 @@ struct Upload<B> {
 struct Wait {
     since: Instant,
     end: Pin<Box<Sleep>>,
+}
+
+impl Unread {
+    /// Reads and discards the rest of the body. A client that is still sending when its connection
+    /// is closed may lose the answer.
+    pub(crate) async fn drain(self) {
+        let Some(mut upload) = self.0.take() else { return };
+        let mut left = MAX_UNREAD_BYTES;
+        while let Some(Ok(piece)) = upload.next().await
+            && let Some(rest) = left.checked_sub(piece.len())
+        {
+            left = rest;
+        }
+    }
+}
+
+impl Stream for Lent {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, BodyError>>> {
+        self.is_sent = true;
+        let Some(upload) = &mut self.upload else { return Poll::Ready(None) };
+        let piece = Pin::new(upload).poll_next(context);
+        if matches!(piece, Poll::Ready(None | Some(Err(_)))) {
+            self.upload = None;
+        }
+        piece
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.rest.set(self.upload.take().filter(|_| self.is_sent));
+    }
 }
 
 impl<B> Upload<B> {
@@ -122,6 +178,8 @@ impl hyper::body::Body for Outgoing {
     }
 }
 
+/// How much is read of a body that was not needed.
+const MAX_UNREAD_BYTES: usize = 512 * 1024 * 1024;
 /// How long an upload may stand still.
 const UPLOAD_PATIENCE: Duration = Duration::from_secs(60);
 /// An upload of 1,000 bytes a second goes on for ever, a slower one runs out of patience: else one

@@ -11,7 +11,7 @@ use core::time::Duration;
 use std::io;
 
 use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CONNECTION, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue,
     SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{Request, StatusCode, Version};
@@ -165,7 +165,9 @@ impl Server {
         let accepts = Accepts::of(request.method(), request.headers());
         let is_kept_alive = is_kept_alive(&request);
         let client = self.clients.address(peer, request.headers());
-        let request = request.map(incoming);
+        let (head, body) = request.into_parts();
+        let (body, unread) = incoming(body, head.headers.contains_key(EXPECT));
+        let request = Request::from_parts(head, body);
         let (server, held) = (Rc::clone(&self), Rc::clone(&place));
         // A task of its own outlives a client that goes away, so that what has begun is finished,
         // and keeps a panic to itself.
@@ -179,6 +181,7 @@ impl Server {
             };
             // An answer that only reads may tell of what another request has just written.
             server.gate.pass(server.gate.now()).await;
+            spawn_local(unread.drain());
             answer
         });
         match answered.await {
@@ -482,6 +485,42 @@ mod tests {
             client.read_to_end(&mut rest).await.map(|_| rest)
         });
         assert_eq!(answer.await.unwrap(), b"", "and is closed in the end");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_sends_a_refused_body_gets_the_answer_and_keeps_the_connection() {
+        let head = "POST /xrpc/com.atproto.sync.requestCrawl HTTP/1.1\r\nhost: localhost\r\n\
+            content-type: application/json\r\n";
+        let body = vec![b'{'; 5_000_000];
+        for (more, status) in [("", 413), ("content-encoding: br\r\n", 415)] {
+            let request = format!("{head}{more}content-length: {}\r\n\r\n", body.len());
+            let body = &body;
+            let answers = with_connection(|mut client| async move {
+                // All of it is sent before anything is read.
+                client.write_all(request.as_bytes()).await.unwrap();
+                client.write_all(body).await.unwrap();
+                client.write_all(HEALTH.replace('\n', "\r\n").as_bytes()).await.unwrap();
+                let mut answers = String::new();
+                client.read_to_string(&mut answers).await.unwrap();
+                answers
+            });
+            let answers = answers.await;
+            assert!(answers.starts_with(&format!("HTTP/1.1 {status} ")), "{answers}");
+            assert!(answers.contains("HTTP/1.1 200 "), "{answers}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_body_that_waits_for_100_continue_is_not_asked_for() {
+        let request = b"POST /xrpc/com.atproto.sync.requestCrawl HTTP/1.1\r\nhost: localhost\r\n\
+            content-encoding: br\r\ncontent-length: 5000000\r\nexpect: 100-continue\r\n\r\n";
+        let answer = with_connection(|mut client| async move {
+            client.write_all(request).await.unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.map(|_| answer)
+        });
+        let answer = answer.await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 415 "), "{answer}");
     }
 
     #[tokio::test]
