@@ -209,7 +209,7 @@ fn there_are_so_many_exports_at_a_time() {
     fill(&client, 100);
     let mut readings: Vec<_> = (0..16).map(|_| Reading::begin(&client, "")).collect();
     let ask = || client.query("com.atproto.sync.getRepo", &format!("did={DID}"));
-    ask().refuses(503, "TooManyExports", "as many exports as there may be are under way");
+    ask().refuses(503, "TooManyExports", "too many exports at once; try again later");
     while readings[0].read().unwrap() {}
     assert_eq!(ask().status, 503, "it is still held");
     readings.pop();

@@ -38,7 +38,7 @@ impl Pds {
         let account = self.account()?;
         let commit = self.store.commit_block()?.ok_or_else(broken)?;
         let Some(snapshot) = self.store.snapshot(Purpose::Export, self.now_s()) else {
-            let message = "as many exports as there may be are under way";
+            let message = "too many exports at once; try again later";
             return Err(XrpcError::new(503, "TooManyExports", message).into());
         };
         let mut car = Writer::new(&account.head.cid);
