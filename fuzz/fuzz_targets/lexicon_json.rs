@@ -24,7 +24,7 @@ fuzz_target!(|text: &str| {
     if let (Some(value), Some(again)) = (parse_json(text), parse_json(&again)) {
         assert_eq!(shape(&value), shape(&again));
     }
-    let mut size_of = |blob: &LegacyBlobRef| u64::try_from(blob.mime_type.len()).ok();
+    let mut size_of = |blob: &mut LegacyBlobRef| u64::try_from(blob.mime_type.len()).ok();
     let upgraded = record_from_json_upgrading(text, "org.example.note", &mut size_of);
     if let Ok(record) = record {
         assert_record(&record);

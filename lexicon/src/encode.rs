@@ -51,7 +51,7 @@ pub(crate) struct Encoded {
 }
 
 /// Returns the size of a blob, if it is known.
-pub(crate) type SizeOf<'a> = &'a mut dyn FnMut(&LegacyBlobRef) -> Option<u64>;
+pub(crate) type SizeOf<'a> = &'a mut dyn FnMut(&mut LegacyBlobRef) -> Option<u64>;
 
 /// Encodes an object, and gives it this `$type` if it has none. Blob references in the old form
 /// are upgraded if there is `size_of` and it knows the blob.
@@ -345,8 +345,8 @@ impl Encoder<'_> {
     /// Replaces a blob reference in the old form, which is the object that ends here, by one in the
     /// present form.
     #[cold]
-    fn note_legacy_blob(&mut self, legacy: LegacyBlobRef) {
-        let size = self.size_of.as_mut().and_then(|size_of| size_of(&legacy));
+    fn note_legacy_blob(&mut self, mut legacy: LegacyBlobRef) {
+        let size = self.size_of.as_mut().and_then(|size_of| size_of(&mut legacy));
         let LegacyBlobRef { cid, mime_type } = legacy;
         let mut typed = Vec::new();
         match size.map(|size| BlobRef { cid, mime_type, size }) {

@@ -40,14 +40,15 @@ pub fn record_from_json(json: &str, collection: &str) -> Result<Record, RecordEr
 /// Makes a record of this collection out of JSON, and upgrades its legacy blob references.
 ///
 /// Asks `size_of` for the size of the blob of each reference in the old form. Where it returns one,
-/// the reference is encoded in the present form and listed in [`Record::blobs`].
+/// the reference is encoded in the present form and listed in [`Record::blobs`]. `size_of` may also
+/// correct the MIME type.
 ///
 /// ```
 /// use nacre_lexicon::{record_from_json_upgrading, to_json};
 ///
 /// let json = r#"{"avatar":{"mimeType":"image/png",
 ///     "cid":"bafkreiccldh766hwcnuxnf2wh6jgzepf2nlu2lvcllt63eww5p6chi4ity"}}"#;
-/// let mut size_of = |_: &_| Some(1234);
+/// let mut size_of = |_: &mut _| Some(1234);
 /// let record = record_from_json_upgrading(json, "com.example.profile", &mut size_of)?;
 /// assert_eq!(record.blobs[0].size, 1234);
 /// assert!(to_json(&record.bytes)?.contains(r#""$type":"blob""#));
@@ -62,7 +63,7 @@ pub fn record_from_json(json: &str, collection: &str) -> Result<Record, RecordEr
 pub fn record_from_json_upgrading(
     json: &str,
     collection: &str,
-    size_of: &mut dyn FnMut(&LegacyBlobRef) -> Option<u64>,
+    size_of: &mut dyn FnMut(&mut LegacyBlobRef) -> Option<u64>,
 ) -> Result<Record, RecordError> {
     finish(encode(json, Some(collection), Some(size_of))?, collection)
 }

@@ -25,12 +25,12 @@ fn typed(cid: &str, mime_type: &str) -> Value {
 }
 
 fn upgraded(json: &Value) -> Result<Record, RecordError> {
-    let mut size_of = |blob: &LegacyBlobRef| Some(size(&blob.mime_type));
+    let mut size_of = |blob: &mut LegacyBlobRef| Some(size(&blob.mime_type));
     record_from_json_upgrading(&json.to_string(), COLLECTION, &mut size_of)
 }
 
 /// Returns the CID that a refusal names.
-fn refused(json: &Value, mut size_of: impl FnMut(&LegacyBlobRef) -> Option<u64>) -> String {
+fn refused(json: &Value, mut size_of: impl FnMut(&mut LegacyBlobRef) -> Option<u64>) -> String {
     match record_from_json_upgrading(&json.to_string(), COLLECTION, &mut size_of) {
         Err(RecordError::LegacyBlob(cid)) => cid.to_string(),
         other => panic!("{other:?}"),
@@ -97,7 +97,7 @@ fn each_reference_is_asked_for_once() {
 fn a_reference_that_cannot_be_upgraded_is_refused() {
     let json = json!({"a": legacy(DAG, "a/a"), "b": legacy(RAW, "b/b"), "c": legacy(DAG, "c/c")});
     let known = |known: &'static str, size: u64| {
-        move |blob: &LegacyBlobRef| (blob.cid.to_string() == known).then_some(size)
+        move |blob: &mut LegacyBlobRef| (blob.cid.to_string() == known).then_some(size)
     };
     assert_eq!(refused(&json, |_| None), DAG);
     assert_eq!(refused(&json, known(DAG, 1)), RAW);

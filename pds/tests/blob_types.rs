@@ -100,6 +100,48 @@ fn blob_of_unknown_type_gets_the_type_of_its_first_record() {
 }
 
 #[test]
+fn blob_uploaded_before_its_record_is_imported_gets_the_type_that_the_record_says() {
+    let client = Client::new();
+    for declared in ["*/*", "application/octet-stream"] {
+        let bytes = declared.as_bytes();
+        assert_eq!(client.upload(declared, bytes)["mimeType"], "application/octet-stream");
+        client.deactivate();
+        let record = to_cbor(&note(&blob(bytes, "text/markdown")).to_string()).unwrap();
+        import(&client, &repository(&[(&format!("{NOTE}/a"), &record)])).succeeds();
+        client.activate();
+        assert_eq!(served_type(&client, bytes), "text/markdown");
+        client.create(NOTE, "b", note(&blob(bytes, "text/markdown"))).json(200);
+    }
+    client::verify(&client);
+}
+
+#[test]
+fn blob_whose_records_name_no_type_gets_it_from_the_first_that_does() {
+    let unnamed = json!({ "cid": raw_cid(MARKDOWN), "mimeType": "*/*" });
+    let client = moved_in(&[(&format!("{NOTE}/a"), note(&unnamed))]);
+    client.upload("*/*", MARKDOWN);
+    client.create(NOTE, "b", note(&blob(MARKDOWN, "text/markdown"))).json(200);
+    assert_eq!(served_type(&client, MARKDOWN), "text/markdown");
+    client::verify(&client);
+}
+
+#[test]
+fn blob_of_unknown_type_gets_a_type_when_its_only_record_is_edited() {
+    let client = Client::new();
+    let unknown = client.upload("*/*", MARKDOWN);
+    client.create(NOTE, "a", note(&unknown)).json(200);
+    client.put(NOTE, "a", note(&blob(MARKDOWN, "text/markdown"))).json(200);
+    assert_eq!(served_type(&client, MARKDOWN), "text/markdown");
+    // Another record that says otherwise has a say too.
+    let unknown = client.upload("*/*", b"plain");
+    client.create(NOTE, "b", note(&unknown)).json(200);
+    client.create(NOTE, "c", note(&unknown)).json(200);
+    client.put(NOTE, "b", note(&blob(b"plain", "text/plain"))).json(200);
+    assert_eq!(served_type(&client, b"plain"), "application/octet-stream");
+    client::verify(&client);
+}
+
+#[test]
 fn record_that_lies_about_a_type_is_refused() {
     let client = Client::new();
     client.upload("text/plain", PNG);
@@ -202,4 +244,19 @@ fn any_record_with_legacy_blobs_can_be_updated_and_none_created() {
         );
     }
     client::verify(&client);
+}
+
+#[test]
+fn legacy_avatar_without_a_usable_type_gets_that_of_the_stored_blob() {
+    for named in ["*/*", "", "png", "image/*"] {
+        let legacy = json!({ "cid": raw_cid(PNG), "mimeType": named });
+        let profile = json!({ "$type": PROFILE, "avatar": legacy });
+        let client = moved_in(&[(&format!("{PROFILE}/self"), profile)]);
+        client.upload("*/*", PNG);
+        let mut edited = value(&client, PROFILE, "self");
+        edited["displayName"] = json!("Alice");
+        client.put(PROFILE, "self", edited).json(200);
+        assert_eq!(value(&client, PROFILE, "self")["avatar"], blob(PNG, "image/png"), "{named}");
+        client::verify(&client);
+    }
 }

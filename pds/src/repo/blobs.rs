@@ -44,7 +44,7 @@ impl Pds {
         for blob in write.record().iter().flat_map(|record| &record.blobs) {
             let cid = blob.cid.to_string();
             let kept: Vec<_> = old.iter().filter(|old| old.cid == blob.cid).collect();
-            self.check_blob_ref(&cid, blob, &kept)?;
+            self.check_blob_ref(&cid, blob, &kept, path)?;
             lost.remove(&cid);
             if kept.is_empty() {
                 self.note_blob(&cid, changes)?;
@@ -58,7 +58,7 @@ impl Pds {
         Ok(())
     }
 
-    /// Checks what a record says of a blob. `kept` is what the record said of it before.
+    /// Checks what the record at `path` says of a blob. `kept` is what it said of it before.
     ///
     /// A record keeps its blob whatever was said of it: imported records do not always agree with
     /// what was uploaded. A blob of unknown type gets the type that its first record names.
@@ -67,6 +67,7 @@ impl Pds {
         cid: &str,
         blob: &BlobRef,
         kept: &[&ReferencedBlob],
+        path: &RepoPath,
     ) -> Result<(), super::WriteError> {
         let Some(stored) = self.store.blob(cid)? else {
             return Err(BlobRefusal::NotFound(cid.to_owned()).into());
@@ -75,15 +76,17 @@ impl Pds {
             let (expected, got) = (stored.size, blob.size);
             return Err(BlobRefusal::Size { expected, got }.into());
         }
-        if stored.mime_type == blob.mime_type || !kept.is_empty() {
+        if stored.mime_type == blob.mime_type {
             return Ok(());
         }
         if stored.mime_type == UNKNOWN_TYPE
             && is_mime_type(&blob.mime_type)
-            && !self.store.is_blob_expected(cid)?
+            && self.type_by_records(cid, Some(path))?.is_none()
         {
-            let mime_type = blob.mime_type.clone();
-            return Ok(self.store.put_blob(cid, &StoredBlob { mime_type, ..stored })?);
+            return Ok(self.store.set_blob_type(cid, &blob.mime_type)?);
+        }
+        if !kept.is_empty() {
+            return Ok(());
         }
         let (expected, got) = (stored.mime_type, blob.mime_type.clone());
         Err(BlobRefusal::MimeType { expected, got }.into())
@@ -96,26 +99,51 @@ impl Pds {
         received: &Received,
         known: Option<&StoredBlob>,
     ) -> Result<String, SqlError> {
-        let described = |path: &RepoPath| {
-            let Some(record) = self.store.record(path)? else { return Ok(None) };
-            let mut blobs = referenced_blobs(&record.value).into_iter();
-            let mut types = blobs.by_ref().filter(|blob| blob.cid == received.cid);
-            Ok::<_, SqlError>(types.find_map(|blob| blob.mime_type.filter(|it| is_mime_type(it))))
-        };
-        let key = received.cid.to_string();
-        let mut last = String::new();
-        loop {
-            let paths = self.store.records_with_blob(&key, &last)?;
-            let Some(end) = paths.last() else { break };
-            last = end.as_str().to_owned();
-            for path in &paths {
-                if let Some(mime_type) = described(path)? {
-                    return Ok(mime_type);
-                }
-            }
+        if let Some(described) = self.type_by_records(&received.cid.to_string(), None)? {
+            return Ok(described);
         }
         let known = known.filter(|_| received.mime_type == UNKNOWN_TYPE);
         Ok(known.map_or_else(|| received.mime_type.clone(), |known| known.mime_type.clone()))
+    }
+
+    /// Gives blobs of unknown type the type that the first record names: those that were uploaded
+    /// before the records were imported.
+    pub(super) fn type_imported_blobs(&self) -> Result<(), SqlError> {
+        let mut last = String::new();
+        loop {
+            let untyped = self.store.blobs_of_type(UNKNOWN_TYPE, &last)?;
+            let Some(end) = untyped.last() else { return Ok(()) };
+            last.clone_from(end);
+            for cid in &untyped {
+                if let Some(mime_type) = self.type_by_records(cid, None)? {
+                    self.store.set_blob_type(cid, &mime_type)?;
+                }
+            }
+        }
+    }
+
+    /// Returns the type that the first record names that refers to a blob, other than the one at
+    /// `except`.
+    fn type_by_records(
+        &self,
+        cid: &str,
+        except: Option<&RepoPath>,
+    ) -> Result<Option<String>, SqlError> {
+        let mut last = String::new();
+        loop {
+            let paths = self.store.records_with_blob(cid, &last)?;
+            let Some(end) = paths.last() else { return Ok(None) };
+            last = end.as_str().to_owned();
+            for path in paths.iter().filter(|path| except != Some(*path)) {
+                let Some(record) = self.store.record(path)? else { continue };
+                let blobs = referenced_blobs(&record.value).into_iter();
+                let mut types = blobs.filter(|blob| blob.cid.to_string() == cid);
+                let found = types.find_map(|blob| blob.mime_type.filter(|it| is_mime_type(it)));
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
+        }
     }
 
     /// Makes blobs permanent or idle after all writes of a commit; returns how many more there are

@@ -266,6 +266,7 @@ impl Pds {
                 return Err(ImportError::Active);
             }
             self.store.swap_in(self.now_s())?;
+            self.type_imported_blobs()?;
             let (_, blobs) = self.store.count_blobs()?;
             let did = account.head.did.clone();
             let (head, block) = match commit {

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::Pds;
 use crate::api::{Failure, invalid};
+use crate::blobs::is_mime_type;
 
 /// One write, checked as far as it can be without the repository.
 #[derive(Clone, Debug)]
@@ -95,11 +96,17 @@ pub(crate) fn record(json: &str, collection: &Nsid) -> Result<Record, XrpcError>
 
 impl Pds {
     /// Turns the JSON of a record that replaces another into its block. References to blobs in the
-    /// old form, which only imported records have, get the present form if the blob is stored.
+    /// old form, which only imported records have, get the present form if the blob is stored, and
+    /// the type of the stored blob if they have none.
     pub(crate) fn edited_record(&self, json: &str, collection: &Nsid) -> Result<Record, Failure> {
         let mut broken = None;
-        let mut size = |blob: &LegacyBlobRef| match self.store.blob(&blob.cid.to_string()) {
-            Ok(stored) => stored.map(|stored| stored.size),
+        let mut size = |blob: &mut LegacyBlobRef| match self.store.blob(&blob.cid.to_string()) {
+            Ok(stored) => stored.map(|stored| {
+                if !is_mime_type(&blob.mime_type) {
+                    blob.mime_type = stored.mime_type;
+                }
+                stored.size
+            }),
             Err(error) => {
                 broken = Some(error);
                 None

@@ -66,6 +66,11 @@ impl Store {
         self.run("update blob set idle_since_s = ? where cid = ?", &[since_s, text(cid)])
     }
 
+    /// Sets the type of a blob.
+    pub(crate) fn set_blob_type(&self, cid: &str, mime_type: &str) -> Result<(), SqlError> {
+        self.run("update blob set mime_type = ? where cid = ?", &[text(mime_type), text(cid)])
+    }
+
     /// Forgets a blob.
     pub(crate) fn forget_blob(&self, cid: &str) -> Result<(), SqlError> {
         self.run("delete from blob where cid = ?", &[text(cid)])
@@ -151,6 +156,21 @@ impl Store {
             "select path from blob_ref where cid = ? and path > ? order by path limit ?",
             &[text(cid), text(after), integer(MAX_IDLE)],
             |row| row.parsed(0, |path| Some(RepoPath::parse(path).ok()?.to_owned())),
+        )
+    }
+
+    /// Returns some of the blobs after a CID that have a type and that records refer to, in the
+    /// order of CIDs.
+    pub(crate) fn blobs_of_type(
+        &self,
+        mime_type: &str,
+        after: &str,
+    ) -> Result<Vec<String>, SqlError> {
+        self.all(
+            "select cid from blob
+             where mime_type = ? and idle_since_s is null and cid > ? order by cid limit ?",
+            &[text(mime_type), text(after), integer(MAX_IDLE)],
+            |row| row.text(0),
         )
     }
 

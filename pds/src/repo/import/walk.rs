@@ -257,11 +257,12 @@ impl<'p> Import<'p> {
         {
             return self.lacks(node, part);
         }
+        // The odd records of this turn are counted in its transaction, as it may be the last one.
+        self.note(self.pds.now_s())?;
         if !self.is_walked || !self.waiting.is_empty() {
             return Ok(false);
         }
         self.check_readable()?;
-        self.note(self.pds.now_s())?;
         Ok(true)
     }
 
