@@ -29,15 +29,22 @@ impl Ahead {
         self.frames.get(self.taken).copied().flatten()
     }
 
-    /// Reads on from `at`, and returns where it stopped. All blocks must have been taken.
-    pub(crate) fn fill(&mut self, input: &[u8], mut at: usize, hashes: bool) -> usize {
+    /// Reads blocks of at most `limit` bytes from `at` on, and returns where it stopped. All blocks
+    /// must have been taken.
+    pub(crate) fn fill(
+        &mut self,
+        input: &[u8],
+        mut at: usize,
+        limit: usize,
+        hashes: bool,
+    ) -> usize {
         self.frames = [None; BLOCKS];
         self.taken = 0;
         for slot in &mut self.frames {
             if self.error.is_some() || at == input.len() {
                 break;
             }
-            match Frame::read(input, at) {
+            match Frame::read_up_to(limit, input, at) {
                 Ok(None) => break,
                 Ok(Some(frame)) => {
                     // As many bytes as were read, further on: every byte of the file once.

@@ -6,7 +6,7 @@ use cid::Cid;
 
 use crate::ahead::Ahead;
 use crate::error::CarError;
-use crate::frame::{Block, read_header};
+use crate::frame::{Block, MAX_BLOCK_BYTES, read_header};
 
 /// One step of reading a CAR. The caller does the reading of bytes.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -37,6 +37,8 @@ pub struct Decoder {
     state: State,
     finished: bool,
     hashes: bool,
+    /// The most bytes that a block may have.
+    limit: usize,
 }
 
 impl Decoder {
@@ -51,6 +53,7 @@ impl Decoder {
             state: State::Header,
             finished: false,
             hashes: true,
+            limit: MAX_BLOCK_BYTES,
         }
     }
 
@@ -58,6 +61,14 @@ impl Decoder {
     #[must_use]
     pub fn without_hashing(mut self) -> Self {
         self.hashes = false;
+        self
+    }
+
+    /// Sets the size limit of blocks, [`MAX_BLOCK_BYTES`] unless set. A block is kept in memory
+    /// until it is whole.
+    #[must_use]
+    pub fn with_block_limit(mut self, bytes: usize) -> Self {
+        self.limit = bytes;
         self
     }
 
@@ -103,7 +114,7 @@ impl Decoder {
 
     fn step_block(&mut self) -> Result<Step<'_>, CarError> {
         if self.ahead.peek().is_none() {
-            self.read = self.ahead.fill(&self.buffer, self.read, self.hashes);
+            self.read = self.ahead.fill(&self.buffer, self.read, self.limit, self.hashes);
         }
         match self.ahead.take() {
             Ok(Some(frame)) => {

@@ -6,8 +6,9 @@ use cid::Cid;
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CarError {
-    /// A block is larger than [`MAX_BLOCK_BYTES`](crate::MAX_BLOCK_BYTES).
-    #[error("a block has at most 2097152 bytes")]
+    /// A block is larger than [`MAX_BLOCK_BYTES`](crate::MAX_BLOCK_BYTES), or than the limit of
+    /// [`Decoder::with_block_limit`](crate::Decoder::with_block_limit).
+    #[error("block exceeds the size limit")]
     BlockSize,
     /// A CID is not version 1, SHA-256, and DAG-CBOR or raw.
     #[error("a cid is not of a kind that repositories use")]

@@ -38,8 +38,17 @@ impl Frame {
     /// Reads the block that begins at `start`, or returns `None` if the input ends within it. Does
     /// not hash.
     pub(crate) fn read(input: &[u8], start: usize) -> Result<Option<Self>, CarError> {
+        Self::read_up_to(MAX_BLOCK_BYTES, input, start)
+    }
+
+    /// Does what [`Self::read`] does, with another limit on the block's bytes.
+    pub(crate) fn read_up_to(
+        limit: usize,
+        input: &[u8],
+        start: usize,
+    ) -> Result<Option<Self>, CarError> {
         let rest = input.get(start..).unwrap_or_default();
-        let limit = CID_BYTES + MAX_BLOCK_BYTES;
+        let limit = limit.saturating_add(CID_BYTES);
         let Some((prefix, body)) = read_frame(rest, limit, CarError::BlockSize)? else {
             return Ok(None);
         };

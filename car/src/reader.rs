@@ -6,7 +6,7 @@ use cid::Cid;
 
 use crate::ahead::Ahead;
 use crate::error::CarError;
-use crate::frame::{Block, Frame, read_header};
+use crate::frame::{Block, Frame, MAX_BLOCK_BYTES, read_header};
 
 /// The blocks of a CAR in memory, in the order of the file.
 ///
@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
         if self.read == self.input.len() {
             return Ok(None);
         }
-        self.read = self.ahead.fill(self.input, self.read, self.hashes);
+        self.read = self.ahead.fill(self.input, self.read, MAX_BLOCK_BYTES, self.hashes);
         match self.ahead.peek() {
             Some(frame) => Ok(Some(frame)),
             None => {

@@ -49,6 +49,21 @@ fn a_block_has_so_many_bytes_and_no_more() {
 }
 
 #[test]
+fn a_decoder_takes_larger_blocks_up_to_the_limit_that_it_is_given() {
+    let bytes = vec![7; MAX_BLOCK_BYTES + 1];
+    let file = write(&[], &vec![(cid_of(RAW, &bytes), bytes.clone())]);
+    for (limit, fits) in [(bytes.len(), true), (bytes.len() - 1, false), (usize::MAX, true)] {
+        let mut decoder = Decoder::new().with_block_limit(limit);
+        decoder.push(&file);
+        assert!(matches!(decoder.step(), Ok(Step::Header(_))));
+        match decoder.step() {
+            Ok(Step::Block(block)) => assert!(fits && block.bytes == bytes),
+            other => assert_eq!((other, fits), (Err(CarError::BlockSize), false)),
+        }
+    }
+}
+
+#[test]
 fn a_length_is_judged_before_the_bytes_are_waited_for() {
     let mut decoder = Decoder::new();
     decoder.push(&file_with(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]));

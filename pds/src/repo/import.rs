@@ -138,7 +138,7 @@ impl Pds {
     }
 
     async fn read_car(&self, body: &mut Body, part: Part) -> Result<Import<'_>, Failure> {
-        let mut decoder = Decoder::new();
+        let mut decoder = Decoder::new().with_block_limit(MAX_IMPORTED_BLOCK_BYTES);
         let mut import = None;
         let (mut seen, mut is_over) = (0_u64, false);
         while !is_over {
@@ -327,6 +327,8 @@ const QUOTA: &str = "Cloudflare's free plan writes no more rows today. What has 
     the same file again after 00:00 UTC, and the import goes on where it stopped";
 /// How much is gathered of a CAR for one transaction: each writes the pages anew that it touches.
 const BYTES_AT_ONCE: usize = 256 * 1024;
+/// The largest block that is read: records that are too large are refused by their paths.
+const MAX_IMPORTED_BLOCK_BYTES: usize = 16 * 1024 * 1024;
 /// The longest CAR that is read.
 const MAX_IMPORT_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 

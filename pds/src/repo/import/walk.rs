@@ -5,7 +5,8 @@ use core::mem::take;
 
 use cid::Cid;
 use nacre_commit::{Commit, LegacyCommit};
-use nacre_mst::{EMPTY_NODE, Steps, Tree};
+use nacre_lexicon::MAX_RECORD_BYTES;
+use nacre_mst::{EMPTY_NODE, MAX_NODE_BYTES, Steps, Tree};
 use nacre_syntax::{Did, RepoPath};
 
 use super::{ImportError, Part};
@@ -138,6 +139,8 @@ impl<'p> Import<'p> {
             return Ok(());
         }
         self.staged.has_parked = true;
+        // The start of a block that is too large is enough to refuse it, and fits into a row.
+        let bytes = bytes.get(..=MAX_NODE_BYTES).unwrap_or(bytes);
         Ok(self.pds.store.park(cid, bytes)?)
     }
 
@@ -347,6 +350,8 @@ impl<'p> Import<'p> {
         Ok(())
     }
 }
+
+const _: () = assert!(MAX_RECORD_BYTES <= MAX_NODE_BYTES, "the start of a record is too large too");
 
 /// Returns what a CID is remembered by: enough of its digest that two do not meet by chance.
 fn start_of(cid: &Cid) -> u64 {
