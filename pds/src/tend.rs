@@ -69,7 +69,8 @@ impl Pds {
         let first = || {
             let idle_s = self.store.first_idle()?;
             let import_s = self.store.staging_touched_s()?;
-            let kept = idle_s.into_iter().chain(import_s).map(|since_s| since_s + GRACE_S);
+            // Idle blobs stay as long as an import is staged.
+            let kept = import_s.or(idle_s).into_iter().map(|since_s| since_s + GRACE_S);
             let replays_s = self.has_lost_replays().then_some(0);
             let events = self.log_due_s()?.into_iter().chain(replays_s).chain(self.relays_due_s()?);
             let marker_s = self.is_marker_due().then_some(0);

@@ -234,6 +234,37 @@ fn import_keeps_resumable_staging_for_a_day_after_the_last_piece() {
 }
 
 #[test]
+fn blobs_that_are_uploaded_during_an_import_of_several_days_are_kept() {
+    let car = source(50).export();
+    let mut client = target();
+    let count = car.len().div_ceil(1000);
+    client.upload("text/plain", b"pearl");
+    client.upload("text/plain", b"unused");
+    for part in 0..3 {
+        let answer = client.send(upload(&client, pieces(&car, 1000, Some(count / 3 + part))));
+        assert_eq!(answer.status, 400);
+        client.host.move_clock(80_000);
+        block_on(client.pds.tend());
+        client.sign_in();
+    }
+    assert_eq!(client.host.blobs().borrow().len(), 2);
+    import(&client, &car).succeeds();
+    client.activate();
+    block_on(client.pds.tend());
+    assert_eq!(client.host.blobs().borrow().len(), 1);
+    client::verify(&client);
+    // An import that nobody resumes keeps them for a day.
+    client.deactivate();
+    client.upload("text/plain", b"unused");
+    let answer = client.send(upload(&client, pieces(&car, 1000, Some(1))));
+    assert_eq!(answer.status, 400);
+    client.host.move_clock(86_400);
+    assert!(client.host.alarm_s().is_some_and(|alarm_s| alarm_s <= client.host.now_s()));
+    block_on(client.pds.tend());
+    assert_eq!(client.host.blobs().borrow().len(), 1);
+}
+
+#[test]
 fn commit_far_in_the_future_is_refused() {
     let mut source = source(10);
     source.host.move_clock(3_600);

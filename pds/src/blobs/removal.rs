@@ -60,8 +60,13 @@ impl Backoff {
 impl Pds {
     /// Removes the blobs that no record has referred to for a day.
     ///
-    /// A removal that fails does not keep the others from being done. Returns the first failure.
+    /// Keeps them all while an import is staged: its records may refer to them, and it may take
+    /// days. A removal that fails does not keep the others from being done. Returns the first
+    /// failure.
     pub(crate) async fn remove_idle_blobs(&self) -> Result<(), Failure> {
+        if self.store.staging_touched_s()?.is_some() {
+            return Ok(());
+        }
         let before_s = self.now_s().saturating_sub(GRACE_S);
         let mut failure = None;
         for cid in self.store.blobs_idle_since(before_s)? {
