@@ -89,6 +89,10 @@ impl<'a> BlobShape<'a> {
         }
         Some(Self { link, mime_type, size: size.cast_unsigned() })
     }
+
+    pub(crate) fn cid(&self) -> Cid {
+        self.link.to_cid()
+    }
 }
 
 impl From<BlobShape<'_>> for BlobRef {

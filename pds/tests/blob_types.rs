@@ -260,3 +260,32 @@ fn legacy_avatar_without_a_usable_type_gets_that_of_the_stored_blob() {
         client::verify(&client);
     }
 }
+
+#[test]
+fn profile_keeps_an_imported_avatar_that_the_schema_refuses_and_gets_no_new_one() {
+    let large = [PNG, &vec![0; 1_000_000]].concat();
+    for (bytes, named) in [(PNG, "image/webp"), (PNG, "*/*"), (&large[..], "image/png")] {
+        let profile = json!({ "$type": PROFILE, "avatar": blob(bytes, named) });
+        let client = moved_in(&[(&format!("{PROFILE}/self"), profile.clone())]);
+        client.upload("*/*", bytes);
+        let mut edited = profile.clone();
+        edited["displayName"] = json!("Alice");
+        client.put(PROFILE, "self", edited.clone()).json(200);
+        edited["displayName"] = json!("Bob");
+        let method = "com.atproto.repo.applyWrites";
+        let update = json!({ "$type": format!("{method}#update"), "collection": PROFILE,
+            "rkey": "self", "value": edited });
+        client.post(method, &json!({ "repo": DID, "writes": [update] })).json(200);
+        assert_eq!(value(&client, PROFILE, "self"), edited);
+        // Everything else is held against the schema still.
+        let mut wrong = edited.clone();
+        wrong["displayName"] = json!(7);
+        assert_eq!(client.put(PROFILE, "self", wrong).status, 400, "{named}");
+        client.upload("image/webp", b"other");
+        edited["avatar"] = blob(b"other", "image/webp");
+        assert_eq!(client.put(PROFILE, "self", edited).status, 400, "{named}");
+        client.delete(PROFILE, "self").json(200);
+        assert_eq!(client.create(PROFILE, "self", profile).status, 400, "{named}");
+        client::verify(&client);
+    }
+}

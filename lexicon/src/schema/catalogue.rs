@@ -5,6 +5,7 @@ use core::cmp::Ordering;
 
 use nacre_syntax::{Nsid, RecordKey, Tid};
 
+use crate::ReferencedBlob;
 use crate::schema::invalid::Invalid;
 use crate::schema::layout::{HEADER_WORDS, KEY_SHIFT, MAGIC, ROW_WORDS};
 use crate::schema::layout::{key, kind, order};
@@ -148,7 +149,23 @@ impl RecordSchema<'_> {
     ///
     /// [`Invalid`] says what is wrong, and where.
     pub fn validate(&self, cbor: &[u8]) -> Result<(), Box<Invalid>> {
-        validate_record(self.catalogue, self.catalogue.index(self.node + 1), self.name, cbor)
+        self.validate_keeping(cbor, &[])
+    }
+
+    /// Does what [`Self::validate`] does for a record that replaces another one, whose blob
+    /// references are `kept`. References to the same blob, of the same type, may be of any type and
+    /// size: a record can be edited although the schema refuses a blob that it had before.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::validate`].
+    pub fn validate_keeping(
+        &self,
+        cbor: &[u8],
+        kept: &[ReferencedBlob],
+    ) -> Result<(), Box<Invalid>> {
+        let object = self.catalogue.index(self.node + 1);
+        validate_record(self.catalogue, object, self.name, cbor, kept)
     }
 
     /// Checks that a record key is one that the schema allows.

@@ -20,32 +20,35 @@ use crate::decode::{check, check_key, check_value, key, open, type_value};
 use crate::schema::catalogue::{Catalogue, index};
 use crate::schema::invalid::{Invalid, Reason, Step};
 use crate::schema::layout::{ROW_WORDS, flag, kind, order};
-use crate::{DataError, MAX_DEPTH, MAX_ITEMS, utf8::is_utf8};
+use crate::{DataError, MAX_DEPTH, MAX_ITEMS, ReferencedBlob, utf8::is_utf8};
 
 pub(super) type Verdict = Result<(), Box<Invalid>>;
 
 /// Holds data against a node.
 pub(super) fn validate(catalogue: Catalogue<'_>, node: usize, cbor: &[u8]) -> Verdict {
-    validate_by(catalogue, cbor, |validator| validator.value(node))
+    validate_by(catalogue, cbor, &[], |validator| validator.value(node))
 }
 
-/// Holds data against the object that the records of a collection are.
+/// Holds data against the object that the records of a collection are. Blobs that are `kept` may be
+/// of any type and size.
 pub(super) fn validate_record(
     catalogue: Catalogue<'_>,
     object: usize,
     collection: &str,
     cbor: &[u8],
+    kept: &[ReferencedBlob],
 ) -> Verdict {
-    validate_by(catalogue, cbor, |validator| validator.record(object, collection))
+    validate_by(catalogue, cbor, kept, |validator| validator.record(object, collection))
 }
 
 fn validate_by<'c, 'd>(
     catalogue: Catalogue<'c>,
     cbor: &'d [u8],
+    kept: &'d [ReferencedBlob],
     by: impl FnOnce(&mut Validator<'c, 'd>) -> Verdict,
 ) -> Verdict {
     let cursor = open(cbor).map_err(not_data)?;
-    let mut validator = Validator { catalogue, cursor, depth: 0 };
+    let mut validator = Validator { catalogue, cursor, kept, depth: 0 };
     let verdict = by(&mut validator);
     if verdict.is_ok() && validator.cursor.is_at_end() {
         return Ok(());
@@ -58,6 +61,8 @@ fn validate_by<'c, 'd>(
 struct Validator<'c, 'd> {
     catalogue: Catalogue<'c>,
     cursor: Cursor<'d>,
+    /// Blob references that may be of any type and size.
+    kept: &'d [ReferencedBlob],
     /// How many containers are around what comes next.
     depth: usize,
 }

@@ -1,7 +1,7 @@
 //! From what a client sent to a write that can be applied.
 
 use cid::Cid;
-use nacre_lexicon::{Catalogue, LegacyBlobRef, Record};
+use nacre_lexicon::{Catalogue, LegacyBlobRef, Record, ReferencedBlob, referenced_blobs};
 use nacre_syntax::{Nsid, RecordKey, RepoPath};
 use nacre_xrpc::{XrpcError, shown};
 use serde::Serialize;
@@ -69,6 +69,16 @@ pub(crate) fn validate(
     record: &Record,
     required: Option<bool>,
 ) -> Result<Option<ValidationStatus>, XrpcError> {
+    validate_keeping(path, record, required, &[])
+}
+
+/// Does what [`validate`] does, but takes blobs of any type and size that are `kept`.
+fn validate_keeping(
+    path: &RepoPath,
+    record: &Record,
+    required: Option<bool>,
+    kept: &[ReferencedBlob],
+) -> Result<Option<ValidationStatus>, XrpcError> {
     if required == Some(false) {
         return Ok(None);
     }
@@ -80,7 +90,7 @@ pub(crate) fn validate(
         };
     };
     schema
-        .validate(&record.bytes)
+        .validate_keeping(&record.bytes, kept)
         .map_err(|wrong| invalid(format!("Invalid {collection} record: {wrong}")))?;
     schema
         .check_key(&path.rkey())
@@ -118,6 +128,25 @@ impl Pds {
             Some(error) => Err(error.into()),
             None => Ok(record.map_err(|error| invalid(error.to_string()))?),
         }
+    }
+}
+
+impl Pds {
+    /// Does what [`validate`] does for a record that may replace another one: the blobs that it
+    /// keeps are not held against the schema, as nobody can change what was imported.
+    pub(crate) fn validate_edited(
+        &self,
+        path: &RepoPath,
+        record: &Record,
+        required: Option<bool>,
+    ) -> Result<Option<ValidationStatus>, Failure> {
+        let refused = match validate(path, record, required) {
+            Ok(status) => return Ok(status),
+            Err(refused) => refused,
+        };
+        let Some(before) = self.store.record(path)? else { return Err(refused.into()) };
+        let kept = referenced_blobs(&before.value);
+        Ok(validate_keeping(path, record, required, &kept)?)
     }
 }
 

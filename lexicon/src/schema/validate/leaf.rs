@@ -5,6 +5,7 @@ use alloc::{borrow::ToOwned, string::String, string::ToString, vec::Vec};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::{Validator, Verdict};
+use crate::ReferencedBlob;
 use crate::blob::BlobShape;
 use crate::cbor::{BYTES, FALSE, NEGATIVE, TEXT, TRUE};
 use crate::schema::format::Format;
@@ -145,18 +146,30 @@ impl Validator<'_, '_> {
         if first & flag::MAX != 0 {
             let most = self.catalogue.wide(at).cast_unsigned();
             at += 2;
-            if blob.size > most {
+            if blob.size > most && !self.is_kept(&blob) {
                 return Err(Invalid::new(Reason::BlobSize(most)));
             }
         }
         if first & flag::ENUM != 0 {
             let types = (0..catalogue.index(at)).map(|index| catalogue.name(at + 1 + 2 * index));
-            if !types.clone().any(|pattern| is_of_type(blob.mime_type, pattern)) {
+            if !types.clone().any(|pattern| is_of_type(blob.mime_type, pattern))
+                && !self.is_kept(&blob)
+            {
                 let types: Vec<String> = types.map(ToOwned::to_owned).collect();
                 return Err(Invalid::new(Reason::BlobType(types)));
             }
         }
         Ok(())
+    }
+
+    /// Tells whether a reference to the same blob, of the same type, is kept.
+    #[cold]
+    fn is_kept(&self, blob: &BlobShape<'_>) -> bool {
+        let cid = blob.cid();
+        let names = |kept: &ReferencedBlob| {
+            kept.mime_type.as_ref().is_some_and(|kept| kept.as_bytes() == blob.mime_type)
+        };
+        self.kept.iter().any(|kept| kept.cid == cid && names(kept))
     }
 
     /// Returns the limits of a length, of which the first is at `at` if there is one.

@@ -126,12 +126,15 @@ fn prepare(
         other => return Err(unsupported(other).into()),
     };
     let value = write.value.ok_or_else(|| missing("value"))?;
-    let record = if write.action == CREATE {
-        repo::record(value.get(), &write.collection)?
+    let (record, validation_status) = if write.action == CREATE {
+        let record = repo::record(value.get(), &write.collection)?;
+        let status = repo::validate(&path, &record, validate)?;
+        (record, status)
     } else {
-        pds.edited_record(value.get(), &write.collection)?
+        let record = pds.edited_record(value.get(), &write.collection)?;
+        let status = pds.validate_edited(&path, &record, validate)?;
+        (record, status)
     };
-    let validation_status = repo::validate(&path, &record, validate)?;
     let uri = AtUri::from_path(&pds.config.identity.did, &path).as_str().to_owned();
     let written = Written { uri, cid: record.cid.to_string(), validation_status };
     let done = Done { action, record: Some(written) };

@@ -118,7 +118,7 @@ pub(crate) async fn put_record(
     caller.owns(pds, &input.repo)?;
     let path = repo::path(&input.collection, &input.rkey)?;
     let record = pds.edited_record(input.record.get(), &input.collection)?;
-    let status = repo::validate(&path, &record, input.validate)?;
+    let status = pds.validate_edited(&path, &record, input.validate)?;
     let swap_commit = swap(input.swap_commit.as_deref())?;
     let current = pds.store.record_cid(&path)?;
     expect_record(input.swap_record, current)?;
