@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import http from "node:http";
 import { test } from "node:test";
 
+import { encode as encodeRecord, toCidLink } from "@atcute/cbor";
 import * as CID from "@atcute/cid";
 import { verifySigWithDidKey } from "@atcute/crypto";
 import { decode, encode } from "@atproto/lex-cbor";
@@ -121,6 +122,19 @@ onEachHost("moving in", (server) => {
 		await activate(server(), signedIn);
 	});
 
+	test("a record over 2 MiB is refused with its path", async () => {
+		const signedIn = await session();
+		await deactivate(server(), signedIn);
+		const large = Buffer.alloc(2_500_000);
+		large.writeUInt8(0x5a);
+		large.writeUInt32BE(large.length - 5, 1);
+		const { car } = await repositoryOf(server().did, { [`${THING}/large`]: large });
+		const answer = await importCar(server(), car, signedIn);
+		const message = `Could not parse record at '${THING}/large': data is too large`;
+		assert.deepEqual([answer.status, answer.json.message], [400, message]);
+		await activate(server(), signedIn);
+	});
+
 	test("a large repository arrives in parts under one root", async () => {
 		const records = {};
 		for (let n = 100; n < 180; n++) records[`${THING}/k${n}`] = numbered(n);
@@ -210,6 +224,33 @@ onEachHost("moving in", (server) => {
 			mimeType: "image/jpeg",
 			size: jpeg.length,
 		});
+	});
+
+	test("a blob uploaded before its record is imported has the type that the record says", async () => {
+		const notes = Buffer.from("# Notes\n");
+		const { blob } = (await owner.send("com.atproto.repo.uploadBlob", "*/*", notes)).expect();
+		assert.equal(blob.mimeType, "application/octet-stream");
+		const named = { ...blob, mimeType: "text/markdown" };
+		const cid = blob.ref.$link;
+		const ref = { $type: "blob", ref: toCidLink(CID.fromString(cid)), mimeType: "text/markdown" };
+		await moveIn({ [`${THING}/a`]: encodeRecord({ $type: THING, blob: { ...ref, size: 8 } }) });
+		const served = await owner.sync("getBlob", { cid });
+		assert.equal(served.headers.get("content-type"), "text/markdown");
+		(await owner.create(THING, { blob: named })).expect();
+	});
+
+	test("a profile keeps an imported avatar of a type that the schema refuses", async () => {
+		const jpeg = Buffer.from("ffd8ffe000104a46494600010100000100010001", "hex");
+		const cid = rawCid(jpeg);
+		const avatar = { $type: "blob", mimeType: "image/webp", size: jpeg.length };
+		const ref = toCidLink(CID.fromString(cid));
+		const profile = { $type: PROFILE, avatar: { ...avatar, ref } };
+		await moveIn({ [`${PROFILE}/self`]: encodeRecord(profile) });
+		(await owner.send("com.atproto.repo.uploadBlob", "*/*", jpeg)).expect();
+		const { value } = (await owner.read(PROFILE, "self")).expect();
+		(await owner.put(PROFILE, "self", { ...value, displayName: "Alice" })).expect();
+		const edited = (await owner.read(PROFILE, "self")).expect().value;
+		assert.deepEqual(edited.avatar, { ...avatar, ref: { $link: cid } });
 	});
 
 	test("a blob that comes as */* has the type that its record says", async () => {

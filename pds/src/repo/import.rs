@@ -213,7 +213,8 @@ impl Pds {
     /// Builds the tree from the staged records; its root must be that of the commit.
     async fn build_pages(&self, import: &Import<'_>) -> Result<(PageChanges, i64), Failure> {
         let staged = |after: &str| self.store.staged_after(after);
-        let (root, pages, nodes) = self.build_tree(import.staged.rev, staged).await?;
+        let built = self.build_tree(import.staged.rev, staged).await;
+        let (root, pages, nodes) = built.map_err(ImportError::from)?;
         let data = import.commit.as_ref().map(|(commit, _)| commit.data());
         if Some(root) == data { Ok((pages, nodes)) } else { Err(ImportError::Tree.into()) }
     }
