@@ -70,3 +70,25 @@ fn keys(client: &Client, collection: &str) -> Vec<String> {
     let uris = page["records"].as_array().unwrap().iter().map(|record| &record["uri"]);
     uris.map(|uri| uri.as_str().unwrap().rsplit_once('/').unwrap().1.to_owned()).collect()
 }
+
+#[test]
+fn more_duplicates_than_one_commit_takes_do_not_refuse_another_like() {
+    let client = Client::new();
+    let (method, collection) = ("com.atproto.repo.applyWrites", "app.bsky.graph.follow");
+    let bob = json!("did:web:bob.example");
+    let record = json!({
+        "$type": collection, "subject": bob, "createdAt": "2026-01-01T00:00:00.000Z"
+    });
+    for _ in 0..2 {
+        let write = json!({
+            "$type": format!("{method}#create"), "collection": collection, "value": record
+        });
+        client.post(method, &json!({ "repo": DID, "writes": vec![write; 150] })).json(200);
+    }
+    about(&client, collection, &bob, true);
+    // The other 199 writes of the commit are deletes.
+    assert_eq!(client.row_counts()["record"], 300 + 1 - 199);
+    let last = about(&client, collection, &bob, true);
+    assert_eq!(keys(&client, collection), [last]);
+    client::verify(&client);
+}

@@ -1,5 +1,4 @@
-//! Taking part in the network, leaving it, and being somebody else than before: the state, and the
-//! events that tell of it.
+//! Activation, deactivation and identity changes, and the events that announce them.
 
 use nacre_commit::{Commit, Head, UnsignedCommit, Version};
 use nacre_lexicon::cid_for;
@@ -120,7 +119,7 @@ impl Pds {
         (Head { did, cid: cid_for(&block), data, rev }, block)
     }
 
-    /// Has the account leave the network, and tells so. Nothing is deleted.
+    /// Deactivates the account and announces it. Nothing is deleted.
     pub(crate) fn deactivate(&self) -> Result<(), SqlError> {
         self.tell(|| {
             self.store.set_active(false)?;
@@ -130,8 +129,8 @@ impl Pds {
         })
     }
 
-    /// Tells that the account's handle or its DID document may have changed, so that who listens
-    /// looks for them anew.
+    /// Announces that the handle or the DID document may have changed, so that subscribers resolve
+    /// them again.
     pub(crate) fn tell_identity(&self) -> Result<(), SqlError> {
         self.tell(|| {
             let identity = &self.config.identity;
@@ -141,7 +140,7 @@ impl Pds {
         })
     }
 
-    /// Changes something and logs the events that tell of it, in one transaction; then tells them.
+    /// Makes a change and logs its events in one transaction, then sends the events.
     fn tell(
         &self,
         change: impl FnOnce() -> Result<Vec<Vec<u8>>, SqlError>,

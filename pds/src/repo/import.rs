@@ -18,7 +18,7 @@ use nacre_car::{CarError, Decoder, Step};
 use nacre_commit::{Commit, DecodeError, Head, UnsignedCommit};
 use nacre_mst::{BuildError, Builder, NodeError};
 use nacre_syntax::{Did, RepoPath, Tid};
-use nacre_xrpc::XrpcError;
+use nacre_xrpc::{XrpcError, shown};
 
 use self::walk::{Import, Root};
 use crate::Pds;
@@ -50,7 +50,7 @@ pub(crate) enum ImportError {
     Node(Cid, NodeError),
     #[error("the repository belongs to {0}")]
     Other(Did),
-    #[error("not a record path: {0:?}")]
+    #[error("not a record path: {}", shown(.0))]
     Path(String),
     #[error("{}", unreadable_records(.0))]
     Records(Vec<(RepoPath, String)>),
@@ -82,11 +82,11 @@ pub(crate) enum Imported {
     },
 }
 
-/// Says, as long as it lives, that the repository is being replaced.
+/// Marks the repository as being replaced until it is dropped.
 pub(super) struct Under<'p>(&'p Cell<bool>);
 
 impl<'p> Under<'p> {
-    /// Returns `None` if it is being replaced already.
+    /// Returns `None` if the repository is being replaced already.
     pub(super) fn begin(importing: &'p Cell<bool>) -> Option<Self> {
         (!importing.replace(true)).then_some(Self(importing))
     }
@@ -219,9 +219,9 @@ impl Pds {
         if Some(root) == data { Ok((pages, nodes)) } else { Err(ImportError::Tree.into()) }
     }
 
-    /// Builds the tree of records, of which `next` returns those after a path, and stages its
-    /// pages; returns its root, the root's page, and how many nodes it has. Each step of it is a
-    /// transaction, and others have their turn in between.
+    /// Builds the tree of the records that `next` returns after a path, and stages its pages.
+    /// Returns its root, the root's page and the number of nodes. Each step is a transaction, and
+    /// other requests are served between steps.
     pub(super) async fn build_tree<E: From<SqlError>>(
         &self,
         rev: Tid,
@@ -317,16 +317,16 @@ impl From<ImportError> for Failure {
     }
 }
 
-/// Tells whether Cloudflare writes no more rows today. It says so in words only, which may change;
-/// who is not understood gets the answer of any other fault, and may repeat the import as well.
+/// Tells whether the error is Cloudflare's daily limit on written rows. Only its words tell, and
+/// they may change: it is then answered like any other fault, and the import can still be resumed.
 fn is_quota(error: &SqlError) -> bool {
     let text = error.0.to_ascii_lowercase();
     text.contains("exceeded") && ["rows written", "row writes"].iter().any(|it| text.contains(it))
 }
 
-const QUOTA: &str = "Cloudflare's free plan writes no more rows today. What has come is kept: send \
-    the same file again after 00:00 UTC, and the import goes on where it stopped";
-/// How much is gathered of a CAR for one transaction: each writes the pages anew that it touches.
+const QUOTA: &str = "the daily limit of rows written on Cloudflare's free plan is reached; what \
+    arrived is kept, so send the same file again after 00:00 UTC to resume the import";
+/// How many bytes of a CAR one transaction takes: each transaction rewrites the pages it touches.
 const BYTES_AT_ONCE: usize = 256 * 1024;
 /// The largest block that is read: records that are too large are refused by their paths.
 const MAX_IMPORTED_BLOCK_BYTES: usize = 16 * 1024 * 1024;
@@ -338,7 +338,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_has_used_up_the_rows_of_a_day_is_told_when_to_go_on() {
+    fn import_over_the_daily_row_limit_says_when_to_resume() {
         let words = "Exceeded allowed rows written in Durable Objects free tier.";
         let failure = Failure::from(ImportError::Database(SqlError(words.to_owned())));
         let Failure::Refused(error) = failure else { panic!("{failure:?}") };

@@ -1,5 +1,6 @@
 //! What likes, reposts, follows and blocks are about: an account has one of each about a subject.
 
+use nacre_commit::MAX_WRITES;
 use nacre_syntax::{Nsid, RepoPath};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -26,7 +27,8 @@ enum Reference {
 }
 
 impl Pds {
-    /// Returns the deletes that make room for a record: of all others about its subject.
+    /// Returns the deletes that make room for a record: of all others about its subject, as far as
+    /// one commit takes them.
     pub(crate) fn earlier_about(
         &self,
         write: &PreparedWrite,
@@ -38,6 +40,7 @@ impl Pds {
         let paths = earlier.map(|rkey| RepoPath::from_parts(&collection, &rkey));
         Ok(paths
             .filter(|earlier| earlier != path)
+            .take(MAX_WRITES - 1)
             .map(|path| PreparedWrite::Delete { path })
             .collect())
     }

@@ -1,8 +1,8 @@
-//! What an import has brought so far: tables beside the account's, which take their place at once
-//! when all of it is there.
+//! Staged imports: tables beside the account's, which replace them at once when the import is
+//! complete.
 //!
-//! A table that is dropped or renamed costs no rows, and what is there already is not written
-//! again; so an import costs what it brings, once, however often it is begun.
+//! Dropping or renaming a table writes no rows, and staged rows are not written again, so each row
+//! of an import is written once, however often the import is resumed.
 
 use cid::Cid;
 use nacre_syntax::{RecordKey, RepoPath, Tid};
@@ -191,15 +191,15 @@ impl Store {
         )
     }
 
-    /// Puts what was staged in the place of what was there, and says of each blob anew whether it
-    /// is idle. Exports that are under way end.
+    /// Replaces the records and all derived tables by the staged ones, and marks blobs as idle or in
+    /// use. Exports in progress end.
     pub(crate) fn swap_in(&self, now_s: i64) -> Result<(), SqlError> {
         self.run("drop table record", &[])?;
         self.run("alter table import_record rename to record", &[])?;
         self.swap_in_derived(now_s)
     }
 
-    /// Puts what was staged in the place of all that follows from the records.
+    /// Replaces all tables that are derived from the records by the staged ones.
     pub(crate) fn swap_in_derived(&self, now_s: i64) -> Result<(), SqlError> {
         for statement in [
             "drop table page",
@@ -228,7 +228,7 @@ const PAGES: &str = "create table if not exists import_page (
     bytes blob not null
 ) strict";
 
-/// The tables, as those that they take the place of.
+/// The staged tables, with the columns of the tables that they replace.
 const TABLES: [&str; 5] = [
     "create table import_block (
         cid blob primary key,
