@@ -191,8 +191,8 @@ impl Store {
         )
     }
 
-    /// Replaces the records and all derived tables by the staged ones, and marks blobs as idle or in
-    /// use. Exports in progress end.
+    /// Replaces the records and all derived tables by the staged ones, and marks blobs as idle or
+    /// in use. Exports in progress end.
     pub(crate) fn swap_in(&self, now_s: i64) -> Result<(), SqlError> {
         self.run("drop table record", &[])?;
         self.run("alter table import_record rename to record", &[])?;
