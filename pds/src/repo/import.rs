@@ -9,6 +9,7 @@
 //! Only an inactive account is imported into, and nothing is announced: the commit stands as it was
 //! delivered until activation.
 
+mod root;
 mod walk;
 
 use core::cell::{Cell, RefCell};
@@ -20,7 +21,8 @@ use nacre_mst::{BuildError, Builder, NodeError};
 use nacre_syntax::{Did, RepoPath, Tid};
 use nacre_xrpc::{XrpcError, shown};
 
-use self::walk::{Import, Root};
+use self::root::Root;
+use self::walk::Import;
 use crate::Pds;
 use crate::api::{Failure, invalid};
 use crate::body::{Body, BodyError};

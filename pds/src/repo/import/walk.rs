@@ -4,11 +4,12 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use core::mem::take;
 
 use cid::Cid;
-use nacre_commit::{Commit, LegacyCommit};
+use nacre_commit::Commit;
 use nacre_lexicon::MAX_RECORD_BYTES;
 use nacre_mst::{EMPTY_NODE, MAX_NODE_BYTES, Steps, Tree};
-use nacre_syntax::{Did, RepoPath};
+use nacre_syntax::RepoPath;
 
+use super::root::Root;
 use super::{ImportError, Part};
 use crate::Pds;
 use crate::repo::{blobs, subjects};
@@ -33,37 +34,6 @@ pub(super) struct Import<'p> {
     is_walked: bool,
     /// When the staged import was last touched, and how many odd records it had, as stored.
     noted: (i64, u64),
-}
-
-/// The block at the root of a CAR.
-pub(super) enum Root {
-    Commit(Commit),
-    /// A commit of version 2, which has no rev.
-    Legacy(LegacyCommit),
-}
-
-impl Root {
-    fn decode(block: &[u8]) -> Result<Self, ImportError> {
-        let error = match Commit::decode(block) {
-            Ok(commit) => return Ok(Self::Commit(commit)),
-            Err(error) => error,
-        };
-        LegacyCommit::decode(block).map(Self::Legacy).map_err(|_| error.into())
-    }
-
-    pub(super) fn data(&self) -> Cid {
-        match self {
-            Self::Commit(commit) => commit.data,
-            Self::Legacy(commit) => commit.data,
-        }
-    }
-
-    fn did(&self) -> &Did {
-        match self {
-            Self::Commit(commit) => &commit.did,
-            Self::Legacy(commit) => &commit.did,
-        }
-    }
 }
 
 impl<'p> Import<'p> {
