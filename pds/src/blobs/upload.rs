@@ -1,5 +1,7 @@
 //! A blob on its way in.
 
+mod formats;
+
 use cid::Cid;
 use cid::multihash::Multihash;
 use http::header;
@@ -10,8 +12,6 @@ use sha2::{Digest, Sha256};
 use crate::api::Call;
 use crate::body::{Body, BodyError};
 use crate::coding::Coding;
-
-mod formats;
 
 /// A blob that a client may send: its bytes are still to be read.
 #[derive(Debug)]
