@@ -41,9 +41,10 @@ enum Command {
     Repo(repo::Command),
     /// Start over with another DID in a folder whose account was never active
     ///
-    /// Removes the repository, the sessions and the blobs in the folder of a server that was
-    /// stopped, and makes an empty account of the DID that the environment describes. An account
-    /// that was ever active is left alone, because other servers know of it.
+    /// Removes the repository, the sessions and the account's blobs from the folder of a stopped
+    /// server, and makes an empty account with the DID that the environment describes. Blobs that
+    /// the account does not know stay. An account that was ever active is left alone, because other
+    /// servers know of it.
     Reset(reset::Args),
     /// Start a server for the account that the environment describes
     ///

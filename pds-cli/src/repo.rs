@@ -30,9 +30,10 @@ pub(crate) enum Command {
     Verify(Args),
     /// Rebuild derived data (tree pages, indexes, counters) from the commit and records
     ///
-    /// Also matches the blobs in the database with those in the folder: removes orphaned ones that
-    /// no record names, and lists lost ones as missing, so that an app can upload them again. Lost
-    /// records can only come from a backup.
+    /// Also matches the blobs in the database with those in the folder: lists lost ones as missing,
+    /// so that an app can upload them again, and removes orphaned ones that no record names, unless
+    /// the account was never active or an import is pending. Lost records can only come from a
+    /// backup.
     Heal(Args),
 }
 

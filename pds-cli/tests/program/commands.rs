@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::client::{Answer, connect, get, log_in};
+use crate::client::{Answer, call, connect, get, log_in};
 use crate::server::{Server, failure, program};
 
 fn dev(folder: &Path, flags: &[&str]) -> Command {
@@ -213,15 +213,22 @@ fn a_folder_with_a_wrong_did_is_reset_before_the_account_was_active_and_not_afte
     let (wrong, right) = ("did:web:wrong.example.com", "did:web:pds.example.com");
     let said = failure(&mut with("reset", right));
     assert!(said.contains("there is no account in this folder"), "{said}");
-    assert_eq!(Server::start(&mut serve(wrong, "false")).stop(), Some(0));
-    let blob = data.join("blobs/bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku");
-    fs::write(&blob, "pearl").unwrap();
+    let server = Server::start(&mut serve(wrong, "false"));
+    let token = pairs(&vars).find(|(name, _)| *name == "AUTH_TOKEN").unwrap().1;
+    let token = format!("authorization: Bearer {token}\r\n");
+    let kept = call(&server, "com.atproto.repo.uploadBlob", &token, &json!("pearl")).json();
+    assert_eq!(server.stop(), Some(0));
+    let blob = data.join("blobs").join(kept["blob"]["ref"]["$link"].as_str().unwrap());
+    assert!(blob.exists());
+    // It may be of the account whose DID is the right one.
+    let other = data.join("blobs/bafkreihdwdcefgh4dqjkv67uzcmw7ojee6xedzdetojuzjevtenxquvyku");
+    fs::write(&other, "pearl").unwrap();
     let said = failure(&mut serve(right, "true"));
     let both = format!("the database belongs to \"{wrong}\", but DID is \"{right}\"");
     assert!(said.contains(&both) && said.contains("\"pds reset\""), "{said}");
     let reset = with("reset", right).env("INITIAL_ACTIVE", "true").output().unwrap();
     assert!(reset.status.success(), "{reset:?}");
-    assert!(!blob.exists());
+    assert_eq!((blob.exists(), other.exists()), (false, true));
     assert_eq!(Server::start(&mut serve(right, "true")).stop(), Some(0));
     let said = failure(&mut with("reset", wrong));
     assert!(said.contains(&format!("the account {right} was active")), "{said}");
