@@ -53,8 +53,8 @@ impl Pds {
         self.start_over(Left::Blobs).await
     }
 
-    /// As [`Self::reset`], for a store of blobs that is this account's alone: also removes the
-    /// blobs that the database knew. Others stay, as they may be what is left of another account.
+    /// Like [`Self::reset`], but also removes the blobs that the database knew. Others stay: they
+    /// may belong to another account. For a store of blobs that is this account's alone.
     ///
     /// # Errors
     ///
