@@ -19,7 +19,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 /// Makes the account look as if it had been active.
-const WAS_ACTIVE: &str = "update account set announced_rev = rev, announced_cid = commit_cid";
+const WAS_ACTIVE: &str = "update account set announced = 1";
 
 fn target() -> Client {
     let mut config = account(&Memory::new(7), PASSWORD);
