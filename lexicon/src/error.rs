@@ -17,7 +17,7 @@ pub enum CborError {
     /// Arrays, maps and tags are nested deeper than [`MAX_LOOSE_DEPTH`](crate::MAX_LOOSE_DEPTH).
     #[error("nested too deeply")]
     Depth,
-    /// A head is reserved, or has an indefinite length where there is none.
+    /// A head is reserved, or has an indefinite length although its major type allows none.
     #[error("reserved CBOR head at byte {0}")]
     Head(usize),
     /// A simple value below 32 has a head of two bytes.

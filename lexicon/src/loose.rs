@@ -20,8 +20,8 @@ use crate::{CborError, DataError, MAX_RECORD_BYTES, check};
 /// Classifies the bytes of a record: valid data, other well-formed CBOR, or garbage.
 ///
 /// Returns `None` if the bytes are what [`check`] accepts. Returns the rule of the data model that
-/// is broken if they are one well-formed CBOR item of any other kind: such a record can be stored
-/// and shown, but not written anew.
+/// is broken if they are one well-formed CBOR item of any other kind. Such a record can be stored
+/// and shown, but strict writers reject it.
 ///
 /// The input may have [`MAX_RECORD_BYTES`], and nest [`MAX_LOOSE_DEPTH`](crate::MAX_LOOSE_DEPTH)
 /// arrays, maps and tags. Does not recurse; the memory used grows with the depth alone.

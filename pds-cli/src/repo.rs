@@ -40,15 +40,22 @@ pub(crate) enum Command {
 /// What these commands are told.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Print one line of JSON for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// Names a folder and its account.
+#[derive(clap::Args, Debug)]
+pub(crate) struct PlaceArgs {
     /// Folder of the account's data
     #[arg(long, default_value = ".nacre")]
     dir: PathBuf,
     /// Env file with variables that the environment does not set
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
-    /// Print one line of JSON for programs
-    #[arg(long)]
-    json: bool,
 }
 
 /// Why a command failed.
@@ -69,7 +76,7 @@ pub(crate) fn run(command: &Command) -> Result<(), Failure> {
 }
 
 fn verify(args: &Args) -> Result<(), Failure> {
-    let place = Place::open(&args.dir, args.env_file.as_deref())?;
+    let place = Place::open(&args.place)?;
     let copy = DatabaseCopy::of(&place.database)?;
     let pds = place.account(&copy.path(), Pds::open_copy)?;
     let audit = wait_for(pds.audit_all())??;
@@ -78,7 +85,7 @@ fn verify(args: &Args) -> Result<(), Failure> {
 }
 
 fn heal(args: &Args) -> Result<(), Failure> {
-    let place = Place::open(&args.dir, args.env_file.as_deref())?;
+    let place = Place::open(&args.place)?;
     let pds = place.account(&place.database, Pds::open_existing)?;
     let healed = wait_for(pds.heal())??;
     let text = if args.json { line(&healed)? } else { healed_text(&healed) };
@@ -103,13 +110,12 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    pub(crate) fn open(dir: &Path, env_file: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn open(PlaceArgs { dir, env_file }: &PlaceArgs) -> Result<Self, Failure> {
         let database = dir.join(DATABASE);
         if !database.is_file() {
-            return Err(RepoError::NoAccount(dir.to_owned()).into());
+            return Err(RepoError::NoAccount(dir.clone()).into());
         }
-        let folder = Folder::open(dir)?;
-        Ok(Self { folder, database, env_file: env_file.map(Path::to_owned) })
+        Ok(Self { folder: Folder::open(dir)?, database, env_file: env_file.clone() })
     }
 
     /// Opens the account on this database, which is the folder's or a copy of it.

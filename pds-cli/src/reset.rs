@@ -1,27 +1,22 @@
 //! `pds reset`: starts over in a folder whose account was never active.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
 
 use nacre_pds::Pds;
 
 use crate::Failure;
-use crate::repo::{Place, wait_for};
+use crate::repo::{Place, PlaceArgs, wait_for};
 
 /// What `pds reset` is told.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Folder of the account's data
-    #[arg(long, default_value = ".nacre")]
-    dir: PathBuf,
-    /// Env file with variables that the environment does not set
-    #[arg(long, value_name = "FILE")]
-    env_file: Option<PathBuf>,
+    #[command(flatten)]
+    place: PlaceArgs,
 }
 
 /// Empties the database, removes its blobs from the folder, and makes the configured account.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let place = Place::open(&args.dir, args.env_file.as_deref())?;
+    let place = Place::open(&args.place)?;
     let pds = place.account(&place.database, Pds::open_to_reset)?;
     // The folder is this account's alone.
     wait_for(pds.reset_with_blobs())??;

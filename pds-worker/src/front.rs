@@ -90,9 +90,9 @@ impl BodyDecoder {
         self.0.finish();
     }
 
-    /// Returns the next decoded bytes, `undefined` if there are none yet or any more, or `null` if
-    /// the body is malformed. It does not throw, as the shim takes that for the end of the
-    /// instance.
+    /// Returns the next decoded bytes, `undefined` if the decoder needs more input or has finished,
+    /// or `null` if the body is malformed. It never throws, because the shim discards an instance
+    /// that throws.
     #[must_use]
     pub fn pull(&mut self) -> JsValue {
         match self.0.pull() {

@@ -149,7 +149,7 @@ pub struct BlobsError(pub String);
 
 /// A place outside of the database that holds the id of the database that owns the account.
 pub trait OwnerMarker {
-    /// Writes `id` if there is none, and returns the id of another owner if there is one.
+    /// Writes `id` unless the marker exists. Returns the marker's id if another owner wrote it.
     fn claim_if_absent(
         &self,
         id: &str,

@@ -225,7 +225,7 @@ impl Pds {
         Ok(warnings)
     }
 
-    /// Creates the account if there is none, and makes this database its owner.
+    /// Creates the account if the database is empty, and makes this database its owner.
     fn begin(&self) -> Result<(), OwnershipError> {
         let setup = self.setup()?;
         if self.store.account()?.is_none() {

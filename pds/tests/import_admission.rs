@@ -4,13 +4,16 @@
 
 mod client;
 
-use core::pin::pin;
+use core::cell::Cell;
+use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
+use std::rc::Rc;
 
 use bytes::Bytes;
 use client::cars::{import, is_that_of, source, target, upload};
 use client::{Client, NOTE, PASSWORD, a_note};
-use nacre_pds::body::{Body, BodyError};
+use nacre_pds::Reply;
+use nacre_pds::body::{Body, BodyError, Response};
 use nacre_pds::dev::{Memory, account, block_on};
 
 #[test]
@@ -34,10 +37,7 @@ fn import_into_an_active_account_is_refused() {
 fn account_cannot_be_activated_while_an_import_is_under_way() {
     let car = source(100).export();
     let client = target();
-    let (open, body) = gated(&car);
-    let mut importing = pin!(client.pds.handle(upload(&client, body), None));
-    let mut context = Context::from_waker(Waker::noop());
-    assert!(importing.as_mut().poll(&mut context).is_pending());
+    let (open, importing) = begin(&client, &car);
     let answer = client.post_nothing(&client.access, "com.atproto.server.activateAccount");
     answer.refuses(400, "InvalidRequest", "An import is under way");
     open.set(true);
@@ -50,14 +50,14 @@ fn session_that_ends_while_the_body_streams_replaces_nothing() {
     let car = source(100).export();
     let client = target();
     let before = client.export();
-    let (open, body) = gated(&car);
-    let mut importing = Box::pin(client.pds.handle(upload(&client, body), None));
-    let mut context = Context::from_waker(Waker::noop());
-    assert!(importing.as_mut().poll(&mut context).is_pending());
+    let (open, importing) = begin(&client, &car);
     client.post_nothing(&client.refresh, "com.atproto.server.deleteSession").succeeds();
     open.set(true);
     let refused = response(block_on(importing));
     assert_eq!(refused.status(), 400);
+    let told = block_on(refused.into_body().collect(1_000)).unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&told).unwrap();
+    assert_eq!(told["message"], "Token has been revoked");
     let mut client = client;
     client.sign_in();
     assert_eq!(client.export(), before);
@@ -72,10 +72,7 @@ fn session_that_ends_while_the_body_streams_replaces_nothing() {
 fn second_import_is_refused_while_one_is_under_way() {
     let car = source(100).export();
     let client = target();
-    let (open, body) = gated(&car);
-    let mut importing = pin!(client.pds.handle(upload(&client, body), None));
-    let mut context = Context::from_waker(Waker::noop());
-    assert!(importing.as_mut().poll(&mut context).is_pending());
+    let (open, importing) = begin(&client, &car);
     let second = import(&client, &car);
     second.refuses(400, "InvalidRequest", "Another import is under way");
     open.set(true);
@@ -85,33 +82,35 @@ fn second_import_is_refused_while_one_is_under_way() {
     client.create(NOTE, "k", a_note("x")).json(200);
 }
 
-fn response(reply: nacre_pds::Reply) -> nacre_pds::body::Response {
-    let nacre_pds::Reply::Response(response) = reply else { panic!("a response") };
+fn response(reply: Reply) -> Response {
+    let Reply::Response(response) = reply else { panic!("a response") };
     response
 }
 
-/// Returns a body whose second half comes once the cell is set.
-fn gated(car: &[u8]) -> (std::rc::Rc<core::cell::Cell<bool>>, Body) {
+/// Begins an import, whose second half comes once the cell is set.
+fn begin<'c>(client: &'c Client, car: &[u8]) -> (Rc<Cell<bool>>, Importing<'c>) {
     let (now, later) = car.split_at(car.len() / 2);
-    let gate = std::rc::Rc::new(core::cell::Cell::new(false));
+    let gate = Rc::<Cell<bool>>::default();
     let pieces = vec![Bytes::copy_from_slice(later), Bytes::copy_from_slice(now)];
     let body = Body::Stream(Box::pin(Gated { pieces, gate: gate.clone() }));
-    (gate, body)
+    let mut importing: Importing<'c> = Box::pin(client.pds.handle(upload(client, body), None));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(importing.as_mut().poll(&mut context).is_pending());
+    (gate, importing)
 }
+
+type Importing<'c> = Pin<Box<dyn Future<Output = Reply> + 'c>>;
 
 /// A body whose second piece comes once a gate is open.
 struct Gated {
     pieces: Vec<Bytes>,
-    gate: std::rc::Rc<core::cell::Cell<bool>>,
+    gate: Rc<Cell<bool>>,
 }
 
 impl futures_core::Stream for Gated {
     type Item = Result<Bytes, BodyError>;
 
-    fn poll_next(
-        mut self: core::pin::Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Self::Item>> {
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.pieces.len() == 1 && !self.gate.get() {
             return Poll::Pending;
         }

@@ -169,7 +169,8 @@ impl Compressed {
         Self { body, rest: Bytes::new(), encoder, is_pause_due: false }
     }
 
-    /// Compresses the next bytes, or the end if there are none; returns what can be sent.
+    /// Compresses the next piece, or finishes the gzip stream at the end of the body. Returns the
+    /// bytes that are ready to send.
     fn advance(&mut self) -> Result<Bytes, BodyError> {
         let failed = |error: std::io::Error| BodyError::Interrupted(error.to_string());
         let Some(encoder) = &mut self.encoder else { return Ok(Bytes::new()) };

@@ -101,16 +101,20 @@ fn a_folder_is_verified_and_what_is_wrong_is_named() {
     }
 }
 
-#[test]
-fn what_follows_from_the_records_is_healed() {
-    let folder = tempdir().unwrap();
-    let server = Server::dev(folder.path());
-    let token = log_in(&server);
+fn create_pearl(server: &Server) {
+    let token = log_in(server);
     let input = json!({
         "repo": server.says("did"), "collection": "com.example.pearl", "rkey": "k",
         "record": { "text": "pearl" },
     });
-    assert_eq!(call(&server, "com.atproto.repo.createRecord", &token, &input).status, 200);
+    assert_eq!(call(server, "com.atproto.repo.createRecord", &token, &input).status, 200);
+}
+
+#[test]
+fn what_follows_from_the_records_is_healed() {
+    let folder = tempdir().unwrap();
+    let server = Server::dev(folder.path());
+    create_pearl(&server);
     assert_eq!(server.stop(), Some(0));
     let healed = heal(folder.path());
     assert_eq!((healed.status.code(), &report(&healed)["found"]), (Some(0), &json!([])));
@@ -184,12 +188,7 @@ fn verify_leaves_an_older_database_as_it_is_and_heal_migrates_it() {
 fn verify_reads_what_a_killed_server_has_left_in_the_log() {
     let folder = tempdir().unwrap();
     let server = Server::dev(folder.path());
-    let token = log_in(&server);
-    let input = json!({
-        "repo": server.says("did"), "collection": "com.example.pearl", "rkey": "k",
-        "record": { "text": "pearl" },
-    });
-    assert_eq!(call(&server, "com.atproto.repo.createRecord", &token, &input).status, 200);
+    create_pearl(&server);
     server.kill();
     let before = files(folder.path());
     assert!(before["pds.sqlite-wal"].len() > 1_000);

@@ -83,17 +83,14 @@ impl Pds {
         let account = self.account()?;
         let no_commit = || SqlError("there is no commit".to_owned());
         let block = self.store.commit_block()?.ok_or_else(no_commit)?;
-        let announced = |head: &Head| Some(Announced { rev: head.rev, cid: head.cid });
-        if let Some(commit) = self.acceptable(&account, &block) {
-            let account = Account { announced: announced(&account.head), ..account };
-            self.store.set_commit(&account, &block)?;
-            return Ok((account, commit, block));
-        }
-        let Head { did, data, .. } = account.head.clone();
-        let rev = self.tid_after(Some(account.last_tid()));
-        let (head, block) = self.sign_head(UnsignedCommit { did, data, rev });
-        let commit = Commit::decode(&block).map_err(|error| SqlError(error.to_string()))?;
-        let account = Account { announced: announced(&head), head, ..account };
+        let commit = self.acceptable(&account, &block).unwrap_or_else(|| {
+            let Head { did, data, .. } = account.head.clone();
+            let rev = self.tid_after(Some(account.last_tid()));
+            UnsignedCommit { did, data, rev }.sign(&self.config.signing_key)
+        });
+        let (head, block) = head_of(&commit);
+        let announced = Some(Announced { rev: head.rev, cid: head.cid });
+        let account = Account { announced, head, ..account };
         self.store.set_commit(&account, &block)?;
         Ok((account, commit, block))
     }
@@ -109,14 +106,6 @@ impl Pds {
         let key = self.config.signing_key.verifying_key();
         let is_ours = commit.version == Version::V3 && commit.verify(key).is_ok();
         (is_ours && is_newest && commit.rev == rev).then_some(commit)
-    }
-
-    /// Signs a commit; returns the head that it makes, and its block.
-    pub(super) fn sign_head(&self, commit: UnsignedCommit) -> (Head, Vec<u8>) {
-        let commit = commit.sign(&self.config.signing_key);
-        let block = commit.encode();
-        let Commit { did, data, rev, .. } = commit;
-        (Head { did, cid: cid_for(&block), data, rev }, block)
     }
 
     /// Deactivates the account and announces it. Nothing is deleted.
@@ -154,4 +143,11 @@ impl Pds {
         self.wake_for_events(event_bytes, true);
         Ok(())
     }
+}
+
+/// Returns the head that a commit makes, and its block.
+pub(super) fn head_of(commit: &Commit) -> (Head, Vec<u8>) {
+    let block = commit.encode();
+    let Commit { did, data, rev, .. } = commit;
+    (Head { did: did.clone(), cid: cid_for(&block), data: *data, rev: *rev }, block)
 }

@@ -2,7 +2,7 @@
 
 use cid::Cid;
 use nacre_commit::{Action, CommitDiff, CommitError, Head, Op};
-use nacre_syntax::{Datetime, Did, RepoPath, Tid, TidClock};
+use nacre_syntax::{Datetime, Did, Tid, TidClock};
 use nacre_xrpc::XrpcError;
 
 use super::batch::Batch;
@@ -25,9 +25,6 @@ pub(crate) struct Applied {
 /// Why a write was refused; nothing of it was kept.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum WriteError {
-    /// A create at a path where there is a record already.
-    #[error("there is a record at {0} already")]
-    AlreadyExists(RepoPath),
     /// A record refers to a blob that is not here, or is another.
     #[error(transparent)]
     Blob(#[from] BlobRefusal),
@@ -43,9 +40,6 @@ pub(crate) enum WriteError {
     /// The repository is being replaced.
     #[error("an import is under way")]
     Importing,
-    /// An update or a delete at a path where there is no record.
-    #[error("there is no record at {0}")]
-    NotFound(RepoPath),
     /// The head is not the one that the client expects.
     #[error("the head is {head}")]
     Swap { head: Cid },
@@ -228,11 +222,10 @@ impl From<WriteError> for Failure {
     fn from(error: WriteError) -> Self {
         let refused = match error {
             WriteError::Blob(refusal) => refusal.into(),
-            WriteError::AlreadyExists(path)
-            | WriteError::Commit(CommitError::AlreadyExists(path)) => {
+            WriteError::Commit(CommitError::AlreadyExists(path)) => {
                 invalid(format!("Record already exists: {}", path.as_str()))
             }
-            WriteError::NotFound(path) | WriteError::Commit(CommitError::NotFound(path)) => {
+            WriteError::Commit(CommitError::NotFound(path)) => {
                 invalid(format!("Could not locate record: {}", path.as_str()))
             }
             WriteError::Commit(CommitError::TooManyWrites(_)) => {

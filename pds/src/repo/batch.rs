@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::Entry;
 
 use cid::Cid;
+use nacre_commit::CommitError;
 use nacre_lexicon::Record;
 use nacre_syntax::{RepoPath, Tid};
 
@@ -58,16 +59,16 @@ impl<'p> NetWrites<'p> {
     ///
     /// # Errors
     ///
-    /// [`WriteError::AlreadyExists`] for a create at a path that has a record by now,
-    /// [`WriteError::NotFound`] for an update or a delete at one that has none.
+    /// [`CommitError::AlreadyExists`] for a create at a path that has a record by now,
+    /// [`CommitError::NotFound`] for an update or a delete at one that has none.
     pub(crate) fn push(&mut self, write: PreparedWrite) -> Result<(), WriteError> {
         let now = &mut self.state(write.path())?.now;
         *now = match (write, now.is_some()) {
             (PreparedWrite::Create { path, .. }, true) => {
-                return Err(WriteError::AlreadyExists(path));
+                return Err(CommitError::AlreadyExists(path).into());
             }
             (PreparedWrite::Update { path, .. } | PreparedWrite::Delete { path }, false) => {
-                return Err(WriteError::NotFound(path));
+                return Err(CommitError::NotFound(path).into());
             }
             (PreparedWrite::Create { record, .. } | PreparedWrite::Update { record, .. }, _) => {
                 Some(Now::Written(record))

@@ -81,7 +81,7 @@ impl Pds {
         }
         if stored.mime_type == UNKNOWN_TYPE
             && is_mime_type(&blob.mime_type)
-            && self.type_by_records(cid, Some(path))?.is_none()
+            && self.type_by_records(cid, Some(path), None)?.is_none()
         {
             return Ok(self.store.set_blob_type(cid, &blob.mime_type)?);
         }
@@ -99,7 +99,7 @@ impl Pds {
         received: &Received,
         known: Option<&StoredBlob>,
     ) -> Result<String, SqlError> {
-        if let Some(described) = self.type_by_records(&received.cid.to_string(), None)? {
+        if let Some(described) = self.type_by_records(&received.cid.to_string(), None, None)? {
             return Ok(described);
         }
         let known = known.filter(|_| received.mime_type == UNKNOWN_TYPE);
@@ -115,32 +115,39 @@ impl Pds {
             let Some(end) = untyped.last() else { return Ok(()) };
             last.clone_from(end);
             for cid in &untyped {
-                if let Some(mime_type) = self.type_by_records(cid, None)? {
+                if let Some(mime_type) = self.type_by_records(cid, None, None)? {
                     self.store.set_blob_type(cid, &mime_type)?;
                 }
             }
         }
     }
 
-    /// Returns the type that the first record names that refers to a blob, other than the one at
-    /// `except`.
-    fn type_by_records(
+    /// Returns the type that records give a blob: that of the first reference which names one. With
+    /// `size`, references that name another size only count if there are no others. `except` is a
+    /// path that is left out.
+    pub(super) fn type_by_records(
         &self,
         cid: &str,
         except: Option<&RepoPath>,
+        size: Option<u64>,
     ) -> Result<Option<String>, SqlError> {
-        let mut last = String::new();
+        let fits = |named: Option<u64>| size.is_none() || named.is_none() || named == size;
+        let (mut last, mut other) = (String::new(), None);
         loop {
             let paths = self.store.records_with_blob(cid, &last)?;
-            let Some(end) = paths.last() else { return Ok(None) };
-            last = end.as_str().to_owned();
+            let Some(end) = paths.last() else { return Ok(other) };
+            end.as_str().clone_into(&mut last);
             for path in paths.iter().filter(|path| except != Some(*path)) {
                 let Some(record) = self.store.record(path)? else { continue };
                 let blobs = referenced_blobs(&record.value).into_iter();
-                let mut types = blobs.filter(|blob| blob.cid.to_string() == cid);
-                let found = types.find_map(|blob| blob.mime_type.filter(|it| is_mime_type(it)));
-                if found.is_some() {
-                    return Ok(found);
+                for blob in blobs.filter(|blob| blob.cid.to_string() == cid) {
+                    let Some(named) = blob.mime_type.filter(|it| is_mime_type(it)) else {
+                        continue;
+                    };
+                    if fits(blob.size) {
+                        return Ok(Some(named));
+                    }
+                    other.get_or_insert(named);
                 }
             }
         }

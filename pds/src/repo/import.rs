@@ -16,13 +16,14 @@ use core::cell::{Cell, RefCell};
 
 use cid::Cid;
 use nacre_car::{CarError, Decoder, Step};
-use nacre_commit::{Commit, DecodeError, Head, UnsignedCommit};
+use nacre_commit::{DecodeError, UnsignedCommit};
 use nacre_mst::{BuildError, Builder, NodeError};
 use nacre_syntax::{Did, RepoPath, Tid};
 use nacre_xrpc::{XrpcError, shown};
 
 use self::root::Root;
 use self::walk::Import;
+use super::activation::head_of;
 use crate::Pds;
 use crate::api::{Failure, invalid};
 use crate::body::{Body, BodyError};
@@ -217,7 +218,7 @@ impl Pds {
         let staged = |after: &str| self.store.staged_after(after);
         let built = self.build_tree(import.staged.rev, staged).await;
         let (root, pages, nodes) = built.map_err(ImportError::from)?;
-        let data = import.commit.as_ref().map(|(commit, _)| commit.data());
+        let data = import.commit.as_ref().map(Root::data);
         if Some(root) == data { Ok((pages, nodes)) } else { Err(ImportError::Tree.into()) }
     }
 
@@ -259,7 +260,7 @@ impl Pds {
         pages: &PageChanges,
         nodes: i64,
     ) -> Result<OddRecords, ImportError> {
-        let Import { root, staged, commit: Some((commit, block)), .. } = import else {
+        let Import { staged, commit: Some(commit), .. } = import else {
             return Err(ImportError::Missing(import.root));
         };
         self.store.transaction(|| {
@@ -271,17 +272,16 @@ impl Pds {
             self.store.swap_in(self.now_s())?;
             self.type_imported_blobs()?;
             let (_, blobs) = self.store.count_blobs()?;
-            let did = account.head.did.clone();
-            let (head, block) = match commit {
-                Root::Commit(Commit { data, rev, .. }) => {
-                    (Head { did, cid: root, data, rev }, block)
-                }
+            let commit = match commit {
+                Root::Commit(commit) => commit,
                 // It has no rev, so it cannot be a head.
-                Root::Legacy(commit) => {
+                Root::Legacy(old) => {
+                    let (did, data) = (old.did, old.data);
                     let rev = self.tid_after(Some(account.last_tid().max(staged.rev)));
-                    self.sign_head(UnsignedCommit { did, data: commit.data, rev })
+                    UnsignedCommit { did, data, rev }.sign(&self.config.signing_key)
                 }
             };
+            let (head, block) = head_of(&commit);
             let records = self.store.count_records()?;
             let moved = Account { head, records, nodes, blobs, ..account };
             self.store.set_head(&moved, &block, pages).map_err(ImportError::from)

@@ -4,12 +4,11 @@
 use alloc::collections::BTreeSet;
 
 use cid::Cid;
-use nacre_lexicon::referenced_blobs;
 
 use super::HealError;
 use super::mentions::Mentions;
 use crate::Pds;
-use crate::blobs::{Removal, UNKNOWN_TYPE, is_mime_type};
+use crate::blobs::{Removal, UNKNOWN_TYPE};
 use crate::host::SqlError;
 use crate::store::StoredBlob;
 use crate::turn::pause;
@@ -52,12 +51,12 @@ impl Pds {
             return Ok(false);
         }
         let Some(size) = self.host.blobs.size(cid).await? else { return Ok(true) };
-        let mime_type = self.described_type(cid, size).await?;
         self.store.transaction(|| {
             if self.removing.borrow().contains(cid) || !self.store.is_blob_expected(&key)? {
                 return Ok(false);
             }
-            self.make_known(&key, mime_type, size)?;
+            let named = self.type_by_records(&key, None, Some(size))?;
+            self.make_known(&key, named.unwrap_or_else(|| UNKNOWN_TYPE.to_owned()), size)?;
             Ok(true)
         })
     }
@@ -80,33 +79,6 @@ impl Pds {
         let idle_since_s = (!is_expected).then(|| self.now_s());
         self.store.put_blob(key, &StoredBlob { mime_type, size, idle_since_s })?;
         if is_expected { self.store.count_stored_blob(1) } else { Ok(()) }
-    }
-
-    /// Returns the MIME type that records give a blob: the first one that says this size or none,
-    /// else the first one of all.
-    async fn described_type(&self, cid: &Cid, size: u64) -> Result<String, SqlError> {
-        let key = cid.to_string();
-        let (mut after, mut first) = (String::new(), None);
-        loop {
-            let paths = self.store.records_with_blob(&key, &after)?;
-            let Some(last) = paths.last() else { break };
-            last.as_str().clone_into(&mut after);
-            for path in paths {
-                let Some(record) = self.store.record(&path)? else { continue };
-                let blobs = referenced_blobs(&record.value).into_iter();
-                for reference in blobs.filter(|reference| reference.cid == *cid) {
-                    let Some(mime_type) = reference.mime_type.filter(|it| is_mime_type(it)) else {
-                        continue;
-                    };
-                    if reference.size.is_none_or(|described| described == size) {
-                        return Ok(mime_type);
-                    }
-                    first.get_or_insert(mime_type);
-                }
-            }
-            pause().await;
-        }
-        Ok(first.unwrap_or_else(|| UNKNOWN_TYPE.to_owned()))
     }
 
     /// Forgets a blob whose bytes are not stored. One that is stored with another size stays.

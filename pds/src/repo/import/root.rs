@@ -18,7 +18,7 @@ pub(super) enum Root {
 /// The part of a commit of version 2 that an import needs.
 #[derive(Deserialize)]
 pub(super) struct OldCommit {
-    did: Did,
+    pub(super) did: Did,
     #[serde(deserialize_with = "link")]
     pub(super) data: Cid,
     version: u8,

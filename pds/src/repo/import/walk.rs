@@ -20,7 +20,7 @@ pub(super) struct Import<'p> {
     pds: &'p Pds,
     pub(super) root: Cid,
     pub(super) staged: Staged,
-    pub(super) commit: Option<(Root, Vec<u8>)>,
+    pub(super) commit: Option<Root>,
     part: Part,
     steps: Option<Steps<'static>>,
     /// Records whose paths are known and whose blocks have not come, and how many paths there are.
@@ -158,7 +158,7 @@ impl<'p> Import<'p> {
         let data = commit.data();
         let tree = Tree::load(data).map_err(|_| ImportError::Missing(data))?;
         self.steps = Some(Steps::new(tree));
-        self.commit = Some((commit, block.to_vec()));
+        self.commit = Some(commit);
         Ok(())
     }
 
