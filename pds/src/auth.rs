@@ -1,7 +1,12 @@
-//! Who may do what.
+//! Authentication: sessions and their tokens, signing in, rules of access.
 
-pub(crate) mod access;
+mod access;
 mod jwt;
-pub(crate) mod limits;
-pub(crate) mod password;
-pub(crate) mod session;
+mod sessions;
+mod sign_in;
+
+pub(crate) use self::access::{
+    AccessError, AccessRules, ActiveOwner, AnyRefresh, Operator, Owner, Refresh,
+};
+pub(crate) use self::sessions::{SessionError, Sessions, TokenPair};
+pub(crate) use self::sign_in::{SignIn, SignInError};

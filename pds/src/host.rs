@@ -1,19 +1,21 @@
-//! The seam between the server and what runs it: everything that a host gives, on one screen.
+//! The seam between the server and its host: everything that a host provides.
 //!
-//! The server is single-threaded, like the Durable Object it was made for: nothing here is `Send`,
-//! and a host runs one [`Pds`](crate::Pds) on one thread. A *turn* is what runs between two awaits;
-//! within a turn nothing else of the account runs.
+//! The server is single-threaded, like a Durable Object: nothing here is `Send`, and a host runs one
+//! [`Pds`](crate::Pds) on one thread. A *turn* is the code between two awaits; nothing else of the
+//! account runs within a turn.
 
 use alloc::borrow::Cow;
 use alloc::rc::Rc;
+use core::error::Error;
 use core::fmt;
 use core::time::Duration;
 
 use bytes::Bytes;
 use cid::Cid;
 use futures_core::future::LocalBoxFuture;
+use nacre_syntax::Datetime;
 
-/// What the server runs on.
+/// Everything that the server runs on.
 #[derive(Clone)]
 pub struct Host {
     /// The account's database.
@@ -22,30 +24,30 @@ pub struct Host {
     pub sockets: Rc<dyn Sockets>,
     /// The time.
     pub clock: Rc<dyn Clock>,
-    /// Randomness fit for secrets.
+    /// Cryptographically secure randomness.
     pub rng: Rc<dyn Rng>,
     /// The operator's log.
     pub log: Rc<dyn Log>,
-    /// What keeps the bytes of blobs.
+    /// The store of blob bytes.
     pub blobs: Rc<dyn Blobs>,
-    /// Names the database that owns the account, where several could be taken for it.
+    /// The record of which database owns the account. `None` if the host has only one database.
     pub owner_marker: Option<Rc<dyn OwnerMarker>>,
-    /// Calls the server at a later time.
+    /// The alarm that starts scheduled work.
     pub alarm: Rc<dyn Alarm>,
-    /// Reaches other servers.
+    /// The client for requests to other servers.
     pub http: Rc<dyn Http>,
 }
 
-/// A SQLite database that this account has to itself.
+/// A SQLite database that holds this account only.
 pub trait Sql {
-    /// Runs one statement and hands each row of its result to `row`, in order.
+    /// Runs one statement and passes each row of its result to `row`, in order.
     ///
-    /// Hosts cache statements by the address of `sql`, which is why it is `'static`. At most 100
-    /// parameters; text and blobs of at most 2 MB.
+    /// Takes at most 100 parameters, and text and blobs of at most 2 MB. `sql` is `'static` because
+    /// hosts cache compiled statements by its address.
     ///
     /// # Errors
     ///
-    /// [`SqlError`] if the statement fails, or what `row` returned, which ends the query.
+    /// [`SqlError`] if the statement fails, or the error that `row` returned; it ends the query.
     fn query(
         &self,
         sql: &'static str,
@@ -53,22 +55,21 @@ pub trait Sql {
         row: &mut dyn FnMut(&dyn Row) -> Result<(), SqlError>,
     ) -> Result<(), SqlError>;
 
-    /// Runs `body` in a transaction that is kept or undone as `body` says; a panic undoes it.
-    ///
-    /// Transactions do not nest.
+    /// Runs `body` in a transaction and commits it or rolls it back, as `body` returns. A panic rolls
+    /// it back. Transactions do not nest.
     ///
     /// # Errors
     ///
-    /// [`SqlError`] if the transaction cannot begin or commit; nothing of it is kept then.
+    /// [`SqlError`] if the transaction cannot begin or commit; nothing is written then.
     fn transaction(&self, body: &mut dyn FnMut() -> Outcome) -> Result<(), SqlError>;
 }
 
-/// Whether a transaction is kept.
+/// How a transaction ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Outcome {
-    /// All that it wrote is kept.
+    /// Everything that it wrote is kept.
     Commit,
-    /// Nothing that it wrote is kept.
+    /// Everything that it wrote is undone.
     Rollback,
 }
 
@@ -77,7 +78,7 @@ pub enum Outcome {
 pub enum Value<'a> {
     /// Bytes.
     Blob(Cow<'a, [u8]>),
-    /// An integer; hosts may lose precision beyond 2^53.
+    /// An integer. Hosts may lose precision beyond 2^53.
     Integer(i64),
     /// No value.
     Null,
@@ -91,99 +92,97 @@ pub trait Row {
     fn value(&self, index: usize) -> Value<'_>;
 }
 
-/// Why the database did not do as it was told. The text is for the log, never for a client.
+/// A failure of the database. The text is for the log, never for a client.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("database: {0}")]
 pub struct SqlError(pub String);
 
-/// The sockets of the event stream's subscribers, which may outlive the server's memory.
+/// The sockets of the event stream's subscribers. They may outlive the server's memory.
 pub trait Sockets {
     /// Returns every open socket.
     fn list(&self) -> Vec<SocketId>;
 
-    /// Queues one binary message on each of `sockets`, and returns those that read too slowly to
-    /// take it. A socket that is gone is skipped.
+    /// Queues one binary message on each of `sockets`. Returns the sockets whose queues are full.
+    /// Skips closed sockets.
     fn send(&self, sockets: &[SocketId], message: &[u8]) -> Vec<SocketId>;
 
-    /// Resolves in a later turn, when `socket` can take more or is gone, so that a long replay
-    /// neither fills the memory nor holds up the account.
+    /// Resolves in a later turn, once `socket` has room for more or is closed. A long replay waits
+    /// for it, so that it neither fills the memory nor blocks the account.
     fn ready(&self, socket: SocketId) -> LocalBoxFuture<'static, ()>;
 
-    /// Drops what `socket` has not been sent yet, sends `last` and closes it with `code`.
+    /// Drops the queue of `socket`, sends `last` and closes the socket with `code`.
     fn close(&self, socket: SocketId, last: Option<&[u8]>, code: u16);
 
-    /// Returns the bytes last kept with `socket`, none for a new socket, `None` if it is gone.
+    /// Returns the bytes last stored with `socket`: empty for a new socket, `None` for a closed one.
     fn attachment(&self, socket: SocketId) -> Option<Vec<u8>>;
 
-    /// Keeps up to 2,048 bytes with `socket`, as long as it is open.
+    /// Stores up to 2,048 bytes with `socket` until it closes.
     fn set_attachment(&self, socket: SocketId, bytes: &[u8]);
 }
 
-/// Names a socket for as long as it is open.
+/// The id of an open socket.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SocketId(pub u64);
 
 /// The bytes of blobs, by their CIDs.
 ///
-/// They neither come nor go through here: a host stores an [`Upload`] before the account is told of
-/// it, and sends what a [`Download`] asks for.
+/// Bytes do not pass through the account: a host stores an [`Upload`] before it tells the account,
+/// and sends the bytes of a [`Download`] itself.
 ///
-/// [`Upload`]: crate::blobs::Upload
-/// [`Download`]: crate::blobs::Download
+/// [`Upload`]: crate::Upload
+/// [`Download`]: crate::Download
 pub trait Blobs {
-    /// Returns how many bytes a blob has, or `None` if it is not there.
+    /// Returns the size of a blob in bytes, or `None` if it is not stored.
     fn size(&self, cid: &Cid) -> LocalBoxFuture<'static, Result<Option<u64>, BlobsError>>;
 
-    /// Removes a blob, if it is there.
+    /// Removes a blob if it is stored.
     fn remove(&self, cid: &Cid) -> LocalBoxFuture<'static, Result<(), BlobsError>>;
 
-    /// Returns up to 1,000 of the blobs that are there, after that of the CID `after` in the order
-    /// of their text.
+    /// Returns up to 1,000 stored blobs, in the order of their CIDs' text, starting after `after`.
     fn list(&self, after: Option<&Cid>) -> LocalBoxFuture<'static, Result<Vec<Cid>, BlobsError>>;
 }
 
-/// Why the store of blobs did not do as it was told. The text is for the log.
+/// A failure of the store of blobs. The text is for the log.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("blobs: {0}")]
 pub struct BlobsError(pub String);
 
-/// A place outside of the database that holds the id of the database that owns the account.
+/// The id of the database that owns the account, stored outside of any database.
 pub trait OwnerMarker {
-    /// Writes `id` unless the marker exists. Returns the marker's id if another owner wrote it.
+    /// Writes `id` unless a marker exists. Returns the marker's id if it is another one.
     fn claim_if_absent(
         &self,
         id: &str,
     ) -> LocalBoxFuture<'static, Result<Option<String>, MarkerError>>;
 
-    /// Writes `id`, whatever there is.
+    /// Writes `id` over any existing marker.
     fn overwrite(&self, id: &str) -> LocalBoxFuture<'static, Result<(), MarkerError>>;
 }
 
-/// Why the marker could not be read or written. The text is for the log.
+/// A failure to read or write the marker. The text is for the log.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("owner marker: {0}")]
 pub struct MarkerError(pub String);
 
-/// Calls [`Pds::tend`](crate::Pds::tend) at a later time, once, even if the server has not been in
-/// memory meanwhile.
+/// Calls [`Pds::run_due_work`](crate::Pds::run_due_work) once, at a set time, even if the server has
+/// left memory since.
 pub trait Alarm {
-    /// Sets the time, in seconds since 1970-01-01T00:00:00Z, in place of any that was set. It may
-    /// cost a row.
+    /// Sets the time, in seconds since 1970-01-01T00:00:00Z, and replaces any earlier one. May cost
+    /// a row written.
     ///
     /// # Errors
     ///
-    /// [`SqlError`] if it could not be kept.
+    /// [`SqlError`] if the time could not be stored.
     fn set(&self, time_s: i64) -> Result<(), SqlError>;
 }
 
 /// Requests to other servers.
 pub trait Http {
-    /// Sends a request to the server that its absolute URL names, and returns the whole answer,
-    /// whatever its status.
+    /// Sends a request to an absolute URL and returns the whole response, whatever its status.
     ///
-    /// It is sent when all that has been written is kept. No redirect is followed, no cookie kept.
-    /// The URL must be one that the operator vouches for: no host looks whether it leads to a
-    /// network that only this machine can reach.
+    /// The request is sent once everything written so far is durable. Does not follow redirects and
+    /// keeps no cookies. Only call this with operator-configured URLs: private addresses are not
+    /// blocked yet.
     fn fetch(
         &self,
         request: http::Request<Bytes>,
@@ -191,45 +190,76 @@ pub trait Http {
     ) -> LocalBoxFuture<'static, Result<http::Response<Bytes>, HttpError>>;
 }
 
-/// What an answer may take.
+/// Limits on a response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FetchLimits {
-    /// The most bytes that its body may have.
+    /// The largest body, in bytes.
     pub body_bytes: usize,
-    /// The most time until all of it is here.
+    /// The longest time until the whole response has arrived.
     pub time: Duration,
 }
 
-/// Why there is no answer. The texts are for the operator.
+/// A request that got no response. The texts are for the operator.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum HttpError {
-    /// The server cannot be reached, or does not speak HTTP.
+    /// The server is unreachable or does not speak HTTP.
     #[error("no answer: {0}")]
     Failed(String),
-    /// The body is over the limit.
+    /// The body exceeds the limit.
     #[error("the answer is too large")]
     TooLarge,
-    /// The time was over.
+    /// The time limit passed.
     #[error("no answer in time")]
     TimedOut,
 }
 
-/// Tells the time.
+/// The clock.
 pub trait Clock {
-    /// Returns microseconds since 1970-01-01T00:00:00Z. It may stand still or step back.
+    /// Returns microseconds since 1970-01-01T00:00:00Z. The clock may stand still or step back.
     fn now_micros(&self) -> u64;
 }
 
-/// Gives randomness.
+/// The source of randomness.
 pub trait Rng {
-    /// Fills `bytes` with randomness fit for secrets.
+    /// Fills `bytes` with cryptographically secure random bytes.
     fn fill(&self, bytes: &mut [u8]);
 }
 
-/// Takes what the operator should know. Nothing that it is given is secret.
+/// The operator's log. Nothing written to it is secret.
 pub trait Log {
-    /// Notes a fault of ours: what a client was only told "Internal Server Error" about.
+    /// Logs a fault of the server, which clients see as "Internal Server Error" only.
     fn error(&self, message: &str);
+}
+
+impl dyn Clock {
+    /// Returns the time in seconds.
+    pub(crate) fn now_s(&self) -> i64 {
+        i64::try_from(self.now_micros() / 1_000_000).unwrap_or(i64::MAX)
+    }
+
+    /// Returns the time as an AT Protocol datetime, in milliseconds.
+    pub(crate) fn now_text(&self) -> String {
+        Datetime::from_unix_millis(self.now_micros() / 1_000).as_str().to_owned()
+    }
+}
+
+impl dyn Log {
+    /// Logs a fault with its causes.
+    pub(crate) fn fault(&self, error: &dyn Error) {
+        self.error(&with_causes(error));
+    }
+}
+
+/// Returns the message of an error and of each of its sources.
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
 }
 
 impl fmt::Debug for Host {

@@ -1,3 +1,3 @@
-//! Who the account is.
+//! Identity: the DID document of the account.
 
 pub(crate) mod document;

@@ -2,31 +2,40 @@
 
 extern crate alloc;
 
+mod account;
 mod api;
 mod auth;
 pub mod blobs;
 pub mod body;
-pub mod coding;
 pub mod config;
+mod context;
 #[cfg(feature = "dev")]
 pub mod dev;
-pub mod front;
+mod events;
 pub mod host;
+pub mod http;
 mod identity;
-mod ownership;
+mod integrity;
+mod lifecycle;
+mod maintenance;
+mod network;
+mod open;
 mod pds;
 mod relays;
 mod repo;
-mod reset;
 mod routes;
-mod sequencer;
+mod scheduler;
+mod service;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod store;
-mod tend;
+mod text;
 mod turn;
-mod visible;
 
-pub use self::pds::{OpenError, Pds, Reply, Subscription};
-pub use self::repo::{Audit, AuditError, HealError, Healed};
-pub use self::reset::ResetError;
+pub use self::api::{Reply, Upload};
+pub use self::events::Subscription;
+pub use self::http::Download;
+pub use self::integrity::{Audit, AuditError, HealError, Healed};
+pub use self::lifecycle::ResetError;
+pub use self::open::OpenError;
+pub use self::pds::Pds;

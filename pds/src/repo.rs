@@ -1,23 +1,28 @@
-//! The write path: prepare, apply, sequence. And the way back out: export.
+//! The repository: the write path (prepare, apply), export and import.
 
-mod activation;
 mod apply;
-mod audit;
 mod batch;
-mod blobs;
 mod blocks;
-mod events;
+mod build;
+mod error;
 mod export;
-mod heal;
+mod head;
 mod import;
+mod lock;
 mod prepare;
+mod repository;
 mod subjects;
+mod write;
 
-pub(crate) use self::activation::ActivationError;
-pub(crate) use self::apply::{Applied, WriteError};
-pub use self::audit::{Audit, AuditError};
+pub(crate) use self::apply::Applied;
 pub(crate) use self::batch::{Batch, NetWrites};
-pub(crate) use self::export::Export;
-pub use self::heal::{HealError, Healed};
-pub(crate) use self::import::{Imported, Part};
-pub(crate) use self::prepare::{PreparedWrite, ValidationStatus, cid, path, record, validate};
+pub(crate) use self::blocks::BlocksError;
+pub(crate) use self::build::{BuiltTree, build_tree};
+pub(crate) use self::error::WriteError;
+pub(crate) use self::export::{Export, ExportError};
+pub(crate) use self::head::head_of;
+pub(crate) use self::import::{Import, ImportError, Part, StagedImports, is_row_limit};
+pub(crate) use self::prepare::{RecordError, ValidationStatus};
+pub(crate) use self::repository::Repository;
+pub(crate) use self::subjects::subject;
+pub(crate) use self::write::PreparedWrite;

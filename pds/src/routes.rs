@@ -1,16 +1,16 @@
-//! The tables of methods: name, kind, what the caller must show, handler.
+//! The tables of methods: name, kind, rule of access, handler.
 //!
-//! A row without a rule of access does not compile, nor does one whose rule is not the one that its
-//! handler was written for: a handler takes the rule's type as its caller.
+//! A row without a rule of access does not compile, nor does a row whose rule differs from the type
+//! that its handler takes as its caller.
 
 use nacre_xrpc::{Kind, XrpcError};
 
 use crate::Pds;
-use crate::api::{self, Call, Failure, Input, Output};
-use crate::auth::access::{self, Access};
-use crate::pds::Reply;
+use crate::api::access::{Access, Public, Visitor};
+use crate::api::{self, Call, Failure, Input, Output, Reply};
+use crate::auth::{ActiveOwner, AnyRefresh, Operator, Owner, Refresh};
 
-/// A row of the table, as tests walk it.
+/// A row of a table, for tests.
 #[cfg(test)]
 struct Route {
     name: &'static str,
@@ -22,7 +22,7 @@ struct Route {
 macro_rules! routes {
     ($dispatch:ident, $table:ident, $unknown:expr;
      $($name:literal $kind:ident $access:ident => $($handler:ident)::+;)*) => {
-        /// Every one that is served.
+        /// The rows of this table.
         #[cfg(test)]
         static $table: &[Route] = &[$(Route {
             name: $name,
@@ -30,12 +30,12 @@ macro_rules! routes {
             access: stringify!($access),
         }),*];
 
-        /// Calls the one of this name.
+        /// Calls the handler of a method.
         pub(crate) async fn $dispatch(pds: &Pds, name: &str, call: Call) -> Result<Reply, Failure> {
             match name {
                 $($name => {
                     Kind::$kind.expect_verb(call.parts.method.as_str())?;
-                    serve::<access::$access, _, _>(pds, call, api::$($handler)::+).await
+                    serve::<$access, _, _>(pds, call, api::$($handler)::+).await
                 })*
                 _ => Err($unknown.into()),
             }
@@ -43,7 +43,7 @@ macro_rules! routes {
     };
 }
 
-// What the operator's own tools call, under `/operator/`: it is no part of the protocol.
+// Methods for the operator's tools, under `/operator/`. They are not part of the protocol.
 routes! {
     dispatch_operator, COMMANDS, XrpcError::not_found("Not Found");
 
@@ -60,16 +60,16 @@ routes! {
 
     "com.atproto.identity.resolveHandle" Query Public => identity::resolve_handle;
 
-    "com.atproto.repo.applyWrites" Procedure ActiveOwner => repo::batch::apply_writes;
+    "com.atproto.repo.applyWrites" Procedure ActiveOwner => repo::apply_writes::apply_writes;
     "com.atproto.repo.createRecord" Procedure ActiveOwner => repo::write::create_record;
     "com.atproto.repo.deleteRecord" Procedure ActiveOwner => repo::write::delete_record;
     "com.atproto.repo.describeRepo" Query Public => repo::read::describe_repo;
     "com.atproto.repo.getRecord" Query Public => repo::read::get_record;
     "com.atproto.repo.importRepo" Procedure Owner => repo::import::import_repo;
-    "com.atproto.repo.listMissingBlobs" Query Owner => repo::blob::list_missing_blobs;
+    "com.atproto.repo.listMissingBlobs" Query Owner => repo::uploads::list_missing_blobs;
     "com.atproto.repo.listRecords" Query Public => repo::read::list_records;
     "com.atproto.repo.putRecord" Procedure ActiveOwner => repo::write::put_record;
-    "com.atproto.repo.uploadBlob" Procedure Owner => repo::blob::upload_blob;
+    "com.atproto.repo.uploadBlob" Procedure Owner => repo::uploads::upload_blob;
 
     "com.atproto.server.activateAccount" Procedure Owner => server::activation::activate_account;
     "com.atproto.server.checkAccountStatus" Query Owner => server::status::check_account_status;
@@ -78,12 +78,12 @@ routes! {
         server::activation::deactivate_account;
     "com.atproto.server.deleteSession" Procedure AnyRefresh => server::session::delete_session;
     "com.atproto.server.describeServer" Query Public => server::describe_server;
-    // A name that some clients know it by.
+    // Some clients use this name of `checkAccountStatus`.
     "com.atproto.server.getAccountStatus" Query Owner => server::status::check_account_status;
     "com.atproto.server.getSession" Query Owner => server::session::get_session;
     "com.atproto.server.refreshSession" Procedure Refresh => server::session::refresh_session;
 
-    "com.atproto.sync.getBlob" Query Visitor => sync::blob::get_blob;
+    "com.atproto.sync.getBlob" Query Visitor => sync::blob_reads::get_blob;
     "com.atproto.sync.getBlocks" Query Visitor => sync::blocks::get_blocks;
     "com.atproto.sync.getCheckout" Query Visitor => sync::export::get_checkout;
     "com.atproto.sync.getHead" Query Visitor => sync::status::get_head;
@@ -91,14 +91,14 @@ routes! {
     "com.atproto.sync.getRecord" Query Visitor => sync::blocks::get_record;
     "com.atproto.sync.getRepo" Query Visitor => sync::export::get_repo;
     "com.atproto.sync.getRepoStatus" Query Public => sync::status::get_repo_status;
-    "com.atproto.sync.listBlobs" Query Visitor => sync::blob::list_blobs;
+    "com.atproto.sync.listBlobs" Query Visitor => sync::blob_reads::list_blobs;
     "com.atproto.sync.listRepos" Query Public => sync::status::list_repos;
     "com.atproto.sync.notifyOfUpdate" Procedure Public => sync::crawl::notify_of_update;
     "com.atproto.sync.requestCrawl" Procedure Public => sync::crawl::request_crawl;
     "com.atproto.sync.subscribeRepos" Subscription Public => sync::subscribe::subscribe_repos;
 }
 
-/// Authorises, reads the input, acts, answers.
+/// Admits the caller, reads the input, calls the handler.
 async fn serve<A: Access, I: Input, O: Output>(
     pds: &Pds,
     mut call: Call,
@@ -107,7 +107,7 @@ async fn serve<A: Access, I: Input, O: Output>(
     A::admit(pds, &call)?;
     call.decode_body()?;
     let input = I::read(&mut call).await?;
-    // While the body came in, the session may have ended.
+    // The session may have ended while the body arrived.
     let caller = A::admit(pds, &call)?;
     handler(pds, caller, input).await?.into_reply()
 }
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_route_is_a_method_and_stands_once_and_in_order() {
+    fn routes_are_valid_nsids_in_order_without_duplicates() {
         for route in ROUTES {
             assert!(Nsid::parse(route.name).is_ok(), "{}", route.name);
         }
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn only_these_methods_are_open_to_anybody() {
+    fn only_listed_methods_are_public() {
         let open: Vec<_> = ROUTES
             .iter()
             .filter(|route| ["Public", "Visitor"].contains(&route.access))
@@ -158,17 +158,19 @@ mod tests {
     }
 
     #[test]
-    fn what_the_operator_calls_takes_the_operator() {
+    fn operator_methods_require_the_operator() {
         assert!(COMMANDS.iter().all(|route| route.access == "Operator"));
         assert!(ROUTES.iter().all(|route| route.access != "Operator"));
     }
 
     #[test]
-    fn what_changes_the_repository_needs_its_active_owner() {
+    fn repository_writes_require_an_active_owner() {
         for route in ROUTES {
-            // An account that moves in is not active yet, and brings these.
-            let brings = [".importRepo", ".uploadBlob"].iter().any(|end| route.name.ends_with(end));
-            let writes = route.kind == Kind::Procedure && route.name.contains(".repo.") && !brings;
+            // An account that moves in calls these before it is active.
+            let moves_in =
+                [".importRepo", ".uploadBlob"].iter().any(|end| route.name.ends_with(end));
+            let writes =
+                route.kind == Kind::Procedure && route.name.contains(".repo.") && !moves_in;
             assert_eq!(writes, route.access == "ActiveOwner", "{}", route.name);
         }
     }

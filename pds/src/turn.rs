@@ -1,9 +1,9 @@
-//! Turns: what runs between two awaits, within which nothing else of the account runs.
+//! Turns. A turn is the code between two awaits; nothing else of the account runs within it.
 
 use core::future::poll_fn;
 use core::task::Poll;
 
-/// Lets others have their turn.
+/// Yields once, so that other requests get a turn.
 pub(crate) async fn pause() {
     let mut waited = false;
     poll_fn(|context| {

@@ -56,7 +56,7 @@ fn start() -> (Client, Rc<Broken>, Relays) {
 }
 
 fn panics(client: &Client, panics: usize) -> bool {
-    catch_unwind(AssertUnwindSafe(|| block_on(client.pds.tend_after(panics)))).is_err()
+    catch_unwind(AssertUnwindSafe(|| block_on(client.pds.run_due_work_after(panics)))).is_err()
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn part_that_fails_does_not_keep_the_others_from_being_done() {
     let mut step = 0;
     loop {
         client.host.fail_once(step);
-        block_on(client.pds.tend());
+        block_on(client.pds.run_due_work());
         let was_hit = !client.host.fails();
         client.host.fail_after(None);
         if !was_hit {

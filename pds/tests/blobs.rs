@@ -149,11 +149,11 @@ fn a_blob_goes_a_day_after_the_last_record_that_refers_to_it() {
 
     let alarm_s = client.host.alarm_s().unwrap();
     client.host.move_clock(DAY_S - 1);
-    block_on(client.pds.tend());
+    block_on(client.pds.run_due_work());
     assert_eq!(client.host.blobs().borrow().len(), 1, "there still is time");
     assert_eq!(client.host.alarm_s(), Some(alarm_s + 59), "a minute after the first try");
     client.host.move_clock(1);
-    block_on(client.pds.tend());
+    block_on(client.pds.run_due_work());
     assert_eq!(client.host.blobs().borrow().len(), 0);
     assert_eq!((client.row_counts()["blob"], client.row_counts()["blob_ref"]), (0, 0));
     assert_eq!(client.host.take_log(), Vec::<String>::new());
@@ -175,7 +175,7 @@ fn a_blob_that_moves_to_another_record_stays() {
     assert_eq!(get(&client, &blob).status, 200);
     client::verify(&client);
     client.host.move_clock(2 * DAY_S);
-    block_on(client.pds.tend());
+    block_on(client.pds.run_due_work());
     assert_eq!(get(&client, &blob).status, 200);
 }
 
@@ -187,7 +187,7 @@ fn a_blob_that_is_wanted_again_while_others_are_removed_stays() {
     let blobs: Vec<_> = (0..3).map(upload).collect();
     client.host.move_clock(DAY_S);
     client.sign_in();
-    let mut tending = pin!(client.pds.tend());
+    let mut tending = pin!(client.pds.run_due_work());
     let mut context = Context::from_waker(Waker::noop());
     assert_eq!(tending.as_mut().poll(&mut context), Poll::Pending, "the first is being removed");
     let stored = client.host.blobs();
@@ -226,8 +226,7 @@ fn a_blob_whose_bytes_are_not_there_is_not_known() {
         client.host.blobs().borrow_mut().remove(&received.cid);
         let response = block_on(client.pds.keep_blob(upload, &received));
         assert_eq!(response.status(), 503);
-        let mut audit = block_on(client.pds.audit()).unwrap();
-        block_on(client.pds.audit_blobs(&mut audit)).unwrap();
+        let audit = block_on(client.pds.audit()).unwrap();
         assert_eq!(audit.faults, Vec::<String>::new(), "{referred}");
         assert_eq!(client.row_counts()["blob"], i64::from(!referred));
     }

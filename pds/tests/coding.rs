@@ -12,7 +12,7 @@ use client::{Answer, Client, DID, NOTE, a_note, request};
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use nacre_pds::body::{Body, Request};
-use nacre_pds::coding::{Coding, CodingError, Decoder, Step};
+use nacre_pds::body::{Coding, CodingError, Decoder, Step};
 use proptest::prelude::*;
 use serde_json::json;
 

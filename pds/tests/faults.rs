@@ -106,7 +106,7 @@ fn a_first_start_that_fails_starts_afresh() {
 
 /// Audits the database and the store of blobs.
 fn faults(client: &Client) -> Vec<String> {
-    block_on(client.pds.audit_all()).unwrap().faults
+    block_on(client.pds.audit()).unwrap().faults
 }
 
 #[test]
@@ -141,13 +141,13 @@ fn removal_that_fails_at_any_step_is_finished_by_a_later_alarm() {
         client.upload("application/x-test", &[number; 5]);
         client.host.move_clock(2 * 86_400);
         client.host.fail_after(Some(steps));
-        block_on(client.pds.tend());
+        block_on(client.pds.run_due_work());
         client.host.fail_after(None);
         let failed = !client.host.take_log().is_empty();
         assert_eq!(faults(&client), Vec::<String>::new(), "at step {steps}");
         for _ in 0..2 {
             client.host.move_clock(3_600);
-            block_on(client.pds.tend());
+            block_on(client.pds.run_due_work());
         }
         assert_eq!(client.host.blobs().borrow().len(), 0, "at step {steps}");
         assert_eq!(faults(&client), Vec::<String>::new(), "at step {steps}");

@@ -208,7 +208,7 @@ fn a_replay_that_the_server_forgets_is_gone_on_with() {
     write(&again, 20);
     assert_eq!(client.sent(socket).messages.len(), sent, "it is not live");
     assert!(client.host.alarm_s().unwrap() <= client.host.now_s() + 60);
-    nacre_pds::dev::block_on(again.pds.tend());
+    nacre_pds::dev::block_on(again.pds.run_due_work());
     write(&again, 21);
     assert_eq!(seqs(&client.sent(socket).messages), (1..=26).collect::<Vec<_>>());
 }
@@ -237,7 +237,7 @@ fn the_257th_subscriber_is_refused() {
     client.query("com.atproto.sync.subscribeRepos", "").refuses(
         503,
         "TooManySubscribers",
-        "as many subscribers as there may be are here",
+        "subscriber limit reached",
     );
     client.host.sockets().close(sockets[0], None, 1000);
     client.subscribe("");

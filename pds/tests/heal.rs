@@ -143,7 +143,7 @@ fn writes_during_an_audit_are_no_faults_and_writes_during_a_heal_are_refused() {
         client.post("com.atproto.repo.applyWrites", &input).json(200);
     }
     let mut context = Context::from_waker(Waker::noop());
-    let mut auditing = pin!(client.pds.audit());
+    let mut auditing = pin!(client.pds.audit_database());
     assert!(auditing.as_mut().poll(&mut context).is_pending());
     client.create(NOTE, "meanwhile", a_note("x")).json(200);
     let audit = block_on(auditing).unwrap();
@@ -238,7 +238,7 @@ fn fault_of_the_host_is_an_error_of_the_audit_and_never_a_finding() {
     let client = again(&lived_in_with(10));
     for step in 0.. {
         client.host.fail_once(step);
-        let audit = block_on(client.pds.audit_all());
+        let audit = block_on(client.pds.audit());
         let was_hit = !client.host.fails();
         client.host.fail_after(None);
         match audit {

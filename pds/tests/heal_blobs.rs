@@ -110,14 +110,14 @@ fn heal_keeps_the_bytes_of_every_form_of_reference() {
             assert_eq!(stored(&client), before, "{form}");
         }
         client.host.move_clock(3 * 86_400);
-        block_on(client.pds.tend());
+        block_on(client.pds.run_due_work());
         assert_eq!(stored(&client), before, "{form}");
         if texts(&client, "select cid from blob_ref") == [cid.to_string()] {
             let rows = texts(&client, "select mime_type || ' ' || size from blob");
             let mime_type =
                 if form.starts_with("bare") { "application/octet-stream" } else { "image/png" };
             assert_eq!(rows, [format!("{mime_type} {}", bytes.len())], "{form}");
-            let audit = block_on(client.pds.audit_all()).unwrap();
+            let audit = block_on(client.pds.audit()).unwrap();
             assert_eq!(audit.faults, Vec::<String>::new(), "{form}");
         }
     }
@@ -265,7 +265,7 @@ fn exports_in_flight_are_no_fault() {
     drop(exports);
     let mut context = Context::from_waker(Waker::noop());
     run(&client, "delete from blob_ref");
-    let mut audits: Vec<_> = (0..2).map(|_| Box::pin(client.pds.audit_all())).collect();
+    let mut audits: Vec<_> = (0..2).map(|_| Box::pin(client.pds.audit())).collect();
     for audit in &mut audits {
         let _ = audit.as_mut().poll(&mut context);
     }
@@ -286,14 +286,14 @@ fn blobs_that_come_and_go_during_an_audit_are_no_faults() {
         client.host.move_clock(86_400);
         client.sign_in();
         let audit = {
-            let mut audit = pin!(client.pds.audit_all());
+            let mut audit = pin!(client.pds.audit());
             let mut context = Context::from_waker(Waker::noop());
             let waits = (0..point).all(|_| audit.as_mut().poll(&mut context).is_pending());
             if !waits {
                 assert!(point > 5, "{point}");
                 return;
             }
-            block_on(client.pds.tend());
+            block_on(client.pds.run_due_work());
             client.upload("text/plain", format!("new {point}").as_bytes());
             block_on(audit).unwrap()
         };
@@ -337,7 +337,7 @@ fn interrupted_heal_leaves_nothing_behind_after_the_next_alarm() {
         }
     }
     assert_eq!(texts(&client, tables).len(), 3);
-    block_on(client.pds.tend());
+    block_on(client.pds.run_due_work());
     assert_eq!(texts(&client, tables), Vec::<String>::new());
     block_on(client.pds.heal()).unwrap();
     assert_eq!(texts(&client, tables), Vec::<String>::new());
@@ -349,7 +349,7 @@ fn active_account_needs_its_own_signature_and_an_imported_commit_needs_none() {
     let record = map(&[("$type", text(NOTE))]);
     let client = target();
     import(&client, &repository(&[(&format!("{NOTE}/a"), &record)])).succeeds();
-    assert_eq!(block_on(client.pds.audit_all()).unwrap().faults, Vec::<String>::new());
+    assert_eq!(block_on(client.pds.audit()).unwrap().faults, Vec::<String>::new());
     run(&client, "update account set active = 1");
     let fault = "the commit's signature does not verify with the account's key";
     let rows = client.host.rows().1;

@@ -101,7 +101,7 @@ fn what_is_missing_is_listed_and_comes_by_upload() {
     assert_eq!(blobs[0]["recordUri"], format!("at://{DID}/{NOTE}/blob"));
     client.upload("text/plain", b"pearl");
     assert_eq!(missing(&client), json!([]));
-    assert_eq!(block_on(client.pds.audit()).unwrap().faults, Vec::<String>::new());
+    assert_eq!(block_on(client.pds.audit_database()).unwrap().faults, Vec::<String>::new());
 }
 
 #[test]
@@ -217,16 +217,16 @@ fn import_keeps_resumable_staging_for_a_day_after_the_last_piece() {
     // It is resumed for three days, with less than a day between any two pieces.
     for part in 0..4 {
         client.host.move_clock(86_399);
-        block_on(client.pds.tend());
+        block_on(client.pds.run_due_work());
         assert!(tables(&client) > 0, "{part}");
         client.sign_in();
         cut(&client, count / 3 + part);
     }
     client.host.move_clock(86_399);
-    block_on(client.pds.tend());
+    block_on(client.pds.run_due_work());
     assert!(tables(&client) > 0);
     client.host.move_clock(1);
-    block_on(client.pds.tend());
+    block_on(client.pds.run_due_work());
     assert_eq!(tables(&client), 0);
     client.sign_in();
     client.activate();
@@ -244,13 +244,13 @@ fn blobs_that_are_uploaded_during_an_import_of_several_days_are_kept() {
         let answer = client.send(upload(&client, pieces(&car, 1000, Some(count / 3 + part))));
         assert_eq!(answer.status, 400);
         client.host.move_clock(80_000);
-        block_on(client.pds.tend());
+        block_on(client.pds.run_due_work());
         client.sign_in();
     }
     assert_eq!(client.host.blobs().borrow().len(), 2);
     import(&client, &car).succeeds();
     client.activate();
-    block_on(client.pds.tend());
+    block_on(client.pds.run_due_work());
     assert_eq!(client.host.blobs().borrow().len(), 1);
     client::verify(&client);
     // An import that nobody resumes keeps them for a day.
@@ -260,7 +260,7 @@ fn blobs_that_are_uploaded_during_an_import_of_several_days_are_kept() {
     assert_eq!(answer.status, 400);
     client.host.move_clock(86_400);
     assert!(client.host.alarm_s().is_some_and(|alarm_s| alarm_s <= client.host.now_s()));
-    block_on(client.pds.tend());
+    block_on(client.pds.run_due_work());
     assert_eq!(client.host.blobs().borrow().len(), 1);
 }
 

@@ -32,7 +32,7 @@ proptest! {
             // It grows, stays, and shrinks.
             let creates = [3, 2, 1][step * 3 / STEPS];
             step_once(&client, &mut model, &mut random, creates, most);
-            let audit = nacre_pds::dev::block_on(client.pds.audit()).unwrap();
+            let audit = nacre_pds::dev::block_on(client.pds.audit_database()).unwrap();
             prop_assert_eq!(audit.faults, Vec::<String>::new(), "step {}", step);
             prop_assert_eq!(audit.records, u64::try_from(model.len()).unwrap());
             let blobs = model.values().flat_map(|note| note["blobs"].as_array()).map(Vec::len);

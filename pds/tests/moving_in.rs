@@ -338,7 +338,7 @@ fn active_account_with_a_head_from_before_this_schema_gets_one_that_verifies() {
     assert!(client.head().1 > before.1);
     relay.agrees(&client);
     activate_and_write(&client, &mut relay);
-    assert_eq!(block_on(client.pds.audit()).unwrap().faults, Vec::<String>::new());
+    assert_eq!(block_on(client.pds.audit_database()).unwrap().faults, Vec::<String>::new());
     assert_eq!(key_of(&client), config().signing_key.verifying_key().to_multikey());
     let again = client.head();
     let client = Client::with_config(client.host, config());

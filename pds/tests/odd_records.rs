@@ -270,5 +270,8 @@ fn parts_add_up_their_odd_records() {
     let answer = import(&client, &part(half, blocks.len())).json(200);
     assert_eq!(answer["oddRecords"], odd.len());
     assert_eq!(answer["oddExamples"].as_array().unwrap().len(), 10);
-    assert_eq!(block_on(client.pds.audit()).unwrap().records, u64::try_from(odd.len()).unwrap());
+    assert_eq!(
+        block_on(client.pds.audit_database()).unwrap().records,
+        u64::try_from(odd.len()).unwrap()
+    );
 }

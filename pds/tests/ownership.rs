@@ -121,7 +121,7 @@ fn an_empty_database_beside_an_owner_refuses_everything_but_a_claim() {
     let input = json!({ "identifier": "alice.test", "password": PASSWORD });
     let answer = client.post_as(None, "com.atproto.server.createSession", &input);
     answer.refuses(503, "AccountNotOpened", DISOWNED);
-    block_on(client.pds.tend());
+    block_on(client.pds.run_due_work());
     for sql in ["select count(*) from account", "select count(*) from event"] {
         assert_eq!(count(&host, sql), 0, "{sql}");
     }
@@ -272,11 +272,11 @@ fn an_account_without_a_marker_gets_one_from_the_alarm_once() {
     host.set_owner_marker(&marker);
     let client = open(&host, &[]);
     assert!(host.alarm_s().is_some_and(|at_s| at_s <= host.now_s() + 60));
-    block_on(client.pds.tend());
+    block_on(client.pds.run_due_work());
     assert!(marker.borrow().is_some());
     *marker.borrow_mut() = None;
-    block_on(client.pds.tend());
-    block_on(open(&host, &[]).pds.tend());
+    block_on(client.pds.run_due_work());
+    block_on(open(&host, &[]).pds.run_due_work());
     assert!(marker.borrow().is_none());
 }
 
@@ -322,7 +322,7 @@ fn an_account_whose_marker_names_another_database_serves_and_warns() {
     *marker.borrow_mut() = Some("other".to_owned());
     host.set_owner_marker(&marker);
     let client = open(&host, &[]);
-    block_on(client.pds.tend());
+    block_on(client.pds.run_due_work());
     assert_eq!(host.take_log().len(), 1);
     assert_eq!(status(&client).status, 200);
     assert_eq!(

@@ -155,7 +155,7 @@ fn a_request_that_is_cut_short_is_made_again() {
     let (client, relays) = start("true");
     client.host.move_clock(MINUTE_S);
     {
-        let mut tending = core::pin::pin!(client.pds.tend());
+        let mut tending = core::pin::pin!(client.pds.run_due_work());
         let mut context = core::task::Context::from_waker(core::task::Waker::noop());
         while relays.0.borrow().asked.is_empty() {
             assert!(tending.as_mut().poll(&mut context).is_pending());
@@ -225,7 +225,7 @@ fn a_database_that_fails_for_a_while_puts_the_request_off_and_no_more() {
         client.host.move_clock(MINUTE_S);
         client.host.forget_alarm();
         client.host.fail_after(Some(steps));
-        block_on(client.pds.tend());
+        block_on(client.pds.run_due_work());
         client.host.fail_after(None);
         let asked = relays.asked();
         for _ in 0..25 {

@@ -92,7 +92,7 @@ fn with_failed_removal(client: &mut Client) -> Json {
     let blob = client.upload("text/plain", b"pearl");
     client.host.move_clock(DAY_S);
     client.sign_in();
-    block_on(client.pds.tend());
+    block_on(client.pds.run_due_work());
     assert_eq!((removals(client), blobs(client)), (1, 1));
     blob
 }
@@ -102,7 +102,7 @@ fn failed_removal_is_retried_with_backoff_until_it_succeeds() {
     let (mut client, store) = start();
     with_failed_removal(&mut client);
     assert_eq!(client.host.take_log().len(), 1);
-    assert_eq!(block_on(client.pds.audit_all()).unwrap().faults, Vec::<String>::new());
+    assert_eq!(block_on(client.pds.audit()).unwrap().faults, Vec::<String>::new());
     let rows = client.host.rows().1;
     pass(&client, DAY_S);
     let retries = store.asked.get();
@@ -149,7 +149,7 @@ fn interrupted_removal_is_finished_by_the_next_alarm() {
     let before = client.host.blobs().borrow().clone();
     let mut context = Context::from_waker(Waker::noop());
     {
-        let mut tending = pin!(client.pds.tend());
+        let mut tending = pin!(client.pds.run_due_work());
         while removals(&client) == 0 {
             assert!(tending.as_mut().poll(&mut context).is_pending());
         }
@@ -158,8 +158,8 @@ fn interrupted_removal_is_finished_by_the_next_alarm() {
     *client.host.blobs().borrow_mut() = before;
     let config = account(&Memory::new(7), PASSWORD);
     let client = Client::with_config(client.host.clone(), config);
-    assert_eq!(block_on(client.pds.audit_all()).unwrap().faults, Vec::<String>::new());
-    block_on(client.pds.tend());
+    assert_eq!(block_on(client.pds.audit()).unwrap().faults, Vec::<String>::new());
+    block_on(client.pds.run_due_work());
     assert_eq!((removals(&client), blobs(&client)), (0, 0));
 }
 
@@ -171,7 +171,7 @@ fn abandoned_removal_does_not_block_uploads() {
     client.sign_in();
     {
         let mut context = Context::from_waker(Waker::noop());
-        let mut tending = pin!(client.pds.tend());
+        let mut tending = pin!(client.pds.run_due_work());
         while removals(&client) == 0 {
             assert!(tending.as_mut().poll(&mut context).is_pending());
         }
@@ -204,7 +204,7 @@ fn wrong_idle_mark_does_not_remove_a_blob_that_a_record_refers_to() {
     let blob = client.upload("text/plain", b"pearl");
     client.create(NOTE, "a", note(&blob)).json(200);
     client.host.sql().query("update blob set idle_since_s = 5", &[], &mut |_| Ok(())).unwrap();
-    block_on(client.pds.tend());
+    block_on(client.pds.run_due_work());
     assert_eq!((removals(&client), blobs(&client)), (0, 1));
     client::verify(&client);
 }
@@ -232,6 +232,6 @@ fn one_blob_that_cannot_be_removed_does_not_keep_the_others() {
     }
     client.host.move_clock(DAY_S);
     client.sign_in();
-    block_on(client.pds.tend());
+    block_on(client.pds.run_due_work());
     assert_eq!((store.asked.get(), removals(&client)), (3, 3));
 }

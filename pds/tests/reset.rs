@@ -92,7 +92,7 @@ fn a_reset_with_blobs_removes_only_those_of_the_account() {
             while count(&host, "select count(*) from removal") == 0 {
                 assert!(resetting.as_mut().poll(&mut context).is_pending());
             }
-            block_on(open(&host, &changes).pds.tend());
+            block_on(open(&host, &changes).pds.run_due_work());
         } else {
             block_on(resetting).unwrap();
         }
@@ -112,7 +112,7 @@ fn a_reset_that_fails_anywhere_leaves_one_account_or_the_other() {
         let first = block_on(pds.reset());
         host.fail_after(None);
         match Pds::open(host.host(), config(&changes)) {
-            Ok(pds) => assert_eq!(block_on(pds.audit_all()).unwrap().faults, [""; 0]),
+            Ok(pds) => assert_eq!(block_on(pds.audit()).unwrap().faults, [""; 0]),
             Err(OpenError::OtherAccount { was_active: false, .. }) => {
                 assert_eq!(warnings(&open(&host, &[])), json!([]));
             }

@@ -25,7 +25,7 @@ fn with_retention(hours: u32, mib: u32) -> Client {
 
 /// Does what is due, as a host does when its alarm goes off.
 fn tend(client: &Client) {
-    block_on(client.pds.tend());
+    block_on(client.pds.run_due_work());
 }
 
 fn seqs(client: &Client, cursor: i64) -> (bool, Vec<i64>) {

@@ -4,9 +4,9 @@ use nacre_syntax::Handle;
 use nacre_xrpc::{Params, XrpcError};
 use serde::Serialize;
 
+use super::access::Public;
 use super::{Failure, FromParams, Json, Query};
 use crate::Pds;
-use crate::auth::access::Public;
 
 pub(crate) struct ResolveHandle {
     handle: Handle,
@@ -17,17 +17,17 @@ pub(crate) struct Resolved {
     did: String,
 }
 
-/// `com.atproto.identity.resolveHandle`: of the account's own handle, while the account is active.
+/// `com.atproto.identity.resolveHandle`: resolves the account's own handle while it is active.
 pub(crate) async fn resolve_handle(
     pds: &Pds,
     _: Public,
     Query(input): Query<ResolveHandle>,
 ) -> Result<Json<Resolved>, Failure> {
-    let identity = &pds.config.identity;
+    let identity = pds.account.identity();
     if input.handle != identity.handle {
         return Err(XrpcError::invalid_request(UNRESOLVED).into());
     }
-    if !pds.account()?.active {
+    if !pds.account.state()?.active {
         return Err(XrpcError::new(400, "HandleNotFound", UNRESOLVED).into());
     }
     Ok(Json(Resolved { did: identity.did.as_str().to_owned() }))

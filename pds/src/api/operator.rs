@@ -2,13 +2,12 @@
 
 pub(crate) mod relays;
 
-use nacre_xrpc::XrpcError;
 use serde::Serialize;
 
 use super::{Failure, Json, Nothing};
 use crate::Pds;
-use crate::auth::access::Operator;
-use crate::repo::{Audit, AuditError, HealError, Healed};
+use crate::auth::Operator;
+use crate::integrity::{Audit, Healed};
 
 /// The number of the event that was sent.
 #[derive(Serialize)]
@@ -22,8 +21,8 @@ pub(crate) async fn emit_identity(
     _: Operator,
     _: Nothing,
 ) -> Result<Json<Emitted>, Failure> {
-    pds.tell_identity()?;
-    Ok(Json(Emitted { seq: pds.account()?.seq }))
+    pds.activation.announce_identity()?;
+    Ok(Json(Emitted { seq: pds.account.state()?.seq }))
 }
 
 /// The account after a claim or a reset.
@@ -33,9 +32,9 @@ pub(crate) struct Started {
     active: bool,
 }
 
-/// `claim`: makes this database the account's owner, whichever the bucket names.
+/// `claim`: makes this database the account's owner, whatever the bucket says.
 pub(crate) async fn claim(pds: &Pds, _: Operator, _: Nothing) -> Result<Json<Started>, Failure> {
-    pds.claim().await?;
+    pds.ownership.claim().await?;
     started(pds)
 }
 
@@ -46,42 +45,16 @@ pub(crate) async fn reset(pds: &Pds, _: Operator, _: Nothing) -> Result<Json<Sta
 }
 
 fn started(pds: &Pds) -> Result<Json<Started>, Failure> {
-    let account = pds.account()?;
+    let account = pds.account.state()?;
     Ok(Json(Started { did: account.head.did.to_string(), active: account.active }))
 }
 
 /// `verify`: checks the database and the store of blobs for consistency.
 pub(crate) async fn verify(pds: &Pds, _: Operator, _: Nothing) -> Result<Json<Audit>, Failure> {
-    Ok(Json(pds.audit_all().await?))
+    Ok(Json(pds.audit().await?))
 }
 
 /// `heal`: rebuilds derived data and matches the blobs with the store.
 pub(crate) async fn heal(pds: &Pds, _: Operator, _: Nothing) -> Result<Json<Healed>, Failure> {
     Ok(Json(pds.heal().await?))
-}
-
-impl From<AuditError> for Failure {
-    fn from(error: AuditError) -> Self {
-        match error {
-            AuditError::Busy => XrpcError::new(503, "ServiceUnavailable", error.to_string()).into(),
-            AuditError::Blobs(error) => Self::fault(error),
-            AuditError::Database(error) => error.into(),
-        }
-    }
-}
-
-impl From<HealError> for Failure {
-    fn from(error: HealError) -> Self {
-        match error {
-            HealError::Audit(error) => error.into(),
-            HealError::Blobs(error) => Self::fault(error),
-            HealError::Database(error) => error.into(),
-            HealError::Importing => {
-                XrpcError::new(503, "ServiceUnavailable", error.to_string()).into()
-            }
-            HealError::Commit | HealError::Record(_) | HealError::Records => {
-                XrpcError::new(409, "CannotHeal", error.to_string()).into()
-            }
-        }
-    }
 }

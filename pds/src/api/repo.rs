@@ -1,7 +1,7 @@
 //! `com.atproto.repo.*`
 
-pub(crate) mod batch;
-pub(crate) mod blob;
+pub(crate) mod apply_writes;
 pub(crate) mod import;
 pub(crate) mod read;
+pub(crate) mod uploads;
 pub(crate) mod write;

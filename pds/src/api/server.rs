@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Failure, Json, Nothing};
 use crate::Pds;
-use crate::auth::access::Public;
+use crate::api::access::Public;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -27,15 +27,15 @@ struct Links {}
 #[derive(Serialize)]
 struct Contact {}
 
-/// `com.atproto.server.describeServer`: nobody can make an account here, which clients learn from
-/// an invite code that is required and a list of domains that is empty.
+/// `com.atproto.server.describeServer`. Nobody can create an account here: clients learn that from
+/// the required invite code and the empty list of domains.
 pub(crate) async fn describe_server(
     pds: &Pds,
     _: Public,
     _: Nothing,
 ) -> Result<Json<Description>, Failure> {
     Ok(Json(Description {
-        did: pds.config.identity.service_did(),
+        did: pds.account.identity().service_did(),
         available_user_domains: [],
         invite_code_required: true,
         blob_upload_limit: pds.config.blob_upload_limit,

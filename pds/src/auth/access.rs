@@ -1,198 +1,172 @@
-//! What a caller must show. A route names one of these types; its handler is given what the type
-//! makes of the request's credentials, so that a handler cannot run without them.
+//! Rules of access. Each rule is a type whose value proves that its caller passed the rule; only
+//! [`AccessRules`] makes such values.
 
-use core::net::IpAddr;
+use alloc::rc::Rc;
 
-use http::header;
 use nacre_syntax::AtIdentifier;
-use nacre_xrpc::{Authorization, XrpcError};
 use subtle::ConstantTimeEq;
 
-use super::jwt::{self, Claims, JwtError, TokenType};
-use super::session::{ACCESS_SCOPE, REFRESH_SCOPE, revoked};
-use crate::Pds;
-use crate::api::{Call, Failure};
-
-/// A rule of access.
-pub(crate) trait Access: Sized {
-    /// Returns the caller's proof, or why there is none.
-    fn admit(pds: &Pds, call: &Call) -> Result<Self, Failure>;
-}
-
-/// Anybody. Credentials are not looked at.
-#[derive(Debug)]
-pub(crate) struct Public {
-    pub(crate) peer: Option<IpAddr>,
-}
-
-/// Anybody, and the owner may see more. Credentials that are not good are refused all the same.
-#[derive(Debug)]
-pub(crate) struct Visitor {
-    pub(crate) is_owner: bool,
-}
+use super::jwt::{self, ACCESS_SCOPE, Claims, JwtError, REFRESH_SCOPE, TokenType};
+use crate::account::Account;
+use crate::config::Config;
+use crate::context::Context;
+use crate::host::{Clock, SqlError};
+use crate::store::Store;
 
 /// The account's owner, by an access token or the operator's token.
 #[derive(Debug)]
 pub(crate) struct Owner(());
 
-/// Who runs the server, by the operator's token alone.
+/// The operator of the server, by the operator's token.
 #[derive(Debug)]
 pub(crate) struct Operator(());
 
-/// The owner of an account that is active.
+/// The owner of an active account.
 #[derive(Debug)]
-pub(crate) struct ActiveOwner(Owner);
+pub(crate) struct ActiveOwner(());
 
 /// The holder of a refresh token that has not expired.
 #[derive(Debug)]
 pub(crate) struct Refresh {
+    /// The id of the token.
     pub(crate) id: String,
 }
 
 /// The holder of a refresh token, expired or not.
 #[derive(Debug)]
 pub(crate) struct AnyRefresh {
+    /// The id of the token.
     pub(crate) id: String,
 }
 
-impl Access for Public {
-    fn admit(_: &Pds, call: &Call) -> Result<Self, Failure> {
-        Ok(Self { peer: call.peer })
-    }
+/// Why a caller was refused.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum AccessError {
+    #[error(transparent)]
+    Database(#[from] SqlError),
+    #[error("the account is deactivated")]
+    Deactivated,
+    #[error("the token has expired")]
+    Expired,
+    #[error("the token is signed, but has the wrong claims")]
+    Malformed,
+    #[error("the refresh token has no id")]
+    MissingTokenId,
+    #[error("the token is not the operator's")]
+    NotOperator,
+    #[error("the token belongs to another account")]
+    OtherAccount,
+    #[error("the repository belongs to another account")]
+    OtherRepo,
+    #[error("the session of the token has ended")]
+    Revoked,
+    #[error("the token has the wrong scope")]
+    Scope,
+    #[error("the token is not signed by this server, or is of another type")]
+    Unverified,
 }
 
-impl Access for Visitor {
-    fn admit(pds: &Pds, call: &Call) -> Result<Self, Failure> {
-        let is_owner = call.parts.headers.contains_key(header::AUTHORIZATION);
-        if is_owner {
-            Owner::admit(pds, call)?;
-        }
-        Ok(Self { is_owner })
-    }
+/// Checks tokens against the rules.
+pub(crate) struct AccessRules {
+    config: Rc<Config>,
+    account: Rc<Account>,
+    store: Store,
+    clock: Rc<dyn Clock>,
 }
 
-impl Access for Owner {
-    fn admit(pds: &Pds, call: &Call) -> Result<Self, Failure> {
-        let token = bearer(call)?;
-        if is_operators(pds, token) {
-            return Ok(Self(()));
+impl AccessRules {
+    pub(crate) fn new(context: &Context) -> Self {
+        let Context { config, store, host, account, .. } = context.clone();
+        Self { config, account, store, clock: host.clock }
+    }
+
+    /// Admits the owner. Reads one row, so that a revoked session ends at once.
+    pub(crate) fn owner(&self, token: &str) -> Result<Owner, AccessError> {
+        if self.is_operators(token) {
+            return Ok(Owner(()));
         }
-        let claims = verified(pds, TokenType::Access, token)?;
+        let claims = self.claims(TokenType::Access, token)?;
         let (Some(session), None) = (&claims.sid, &claims.jti) else {
-            return Err(malformed().into());
+            return Err(AccessError::Malformed);
         };
-        in_time(pds, &claims)?;
-        scoped(&claims, ACCESS_SCOPE)?;
-        if !pds.store.has_session(session, pds.now_s())? {
-            return Err(revoked().into());
+        self.check_expiry(&claims)?;
+        check_scope(&claims, ACCESS_SCOPE)?;
+        if !self.store.has_session(session, self.clock.now_s())? {
+            return Err(AccessError::Revoked);
         }
-        Ok(Self(()))
+        Ok(Owner(()))
     }
-}
 
-impl Access for Operator {
-    fn admit(pds: &Pds, call: &Call) -> Result<Self, Failure> {
-        if is_operators(pds, bearer(call)?) {
-            Ok(Self(()))
+    /// Admits the owner of an active account.
+    pub(crate) fn active_owner(&self, token: &str) -> Result<ActiveOwner, AccessError> {
+        let Owner(()) = self.owner(token)?;
+        if self.account.state()?.active {
+            Ok(ActiveOwner(()))
         } else {
-            Err(XrpcError::auth_required("This takes the AUTH_TOKEN of the server").into())
+            Err(AccessError::Deactivated)
         }
     }
-}
 
-impl Access for ActiveOwner {
-    fn admit(pds: &Pds, call: &Call) -> Result<Self, Failure> {
-        let owner = Owner::admit(pds, call)?;
-        if pds.account()?.active {
-            Ok(Self(owner))
-        } else {
-            Err(XrpcError::new(401, "AccountDeactivated", "Account is deactivated").into())
+    /// Admits the operator.
+    pub(crate) fn operator(&self, token: &str) -> Result<Operator, AccessError> {
+        if self.is_operators(token) { Ok(Operator(())) } else { Err(AccessError::NotOperator) }
+    }
+
+    /// Admits the holder of a refresh token that has not expired.
+    pub(crate) fn refresh(&self, token: &str) -> Result<Refresh, AccessError> {
+        let (claims, id) = self.refresh_claims(token)?;
+        self.check_expiry(&claims)?;
+        Ok(Refresh { id })
+    }
+
+    /// Admits the holder of a refresh token, expired or not.
+    pub(crate) fn any_refresh(&self, token: &str) -> Result<AnyRefresh, AccessError> {
+        let (_, id) = self.refresh_claims(token)?;
+        Ok(AnyRefresh { id })
+    }
+
+    /// Refuses access to a repository that is not the owner's. `repo` is a handle or a DID.
+    pub(crate) fn check_repo(
+        &self,
+        ActiveOwner(()): &ActiveOwner,
+        repo: &AtIdentifier,
+    ) -> Result<(), AccessError> {
+        if self.config.identity.is_named(repo) { Ok(()) } else { Err(AccessError::OtherRepo) }
+    }
+
+    fn is_operators(&self, token: &str) -> bool {
+        token.as_bytes().ct_eq(self.config.auth_token.as_bytes()).into()
+    }
+
+    fn refresh_claims(&self, token: &str) -> Result<(Claims, String), AccessError> {
+        let claims = self.claims(TokenType::Refresh, token)?;
+        check_scope(&claims, REFRESH_SCOPE)?;
+        let id = claims.jti.clone().ok_or(AccessError::MissingTokenId)?;
+        Ok((claims, id))
+    }
+
+    /// Returns the claims of a token of this server, of this type and for this account.
+    fn claims(&self, token_type: TokenType, token: &str) -> Result<Claims, AccessError> {
+        let claims = match jwt::verify(token_type, token, &self.config.jwt_secret) {
+            Ok(claims) => claims,
+            Err(JwtError::Malformed) => return Err(AccessError::Malformed),
+            Err(JwtError::Unverified) => return Err(AccessError::Unverified),
+        };
+        let identity = &self.config.identity;
+        if claims.aud != identity.service_did() {
+            return Err(AccessError::Malformed);
         }
-    }
-}
-
-impl ActiveOwner {
-    /// Makes sure that `repo`, a handle or a DID, is the owner's own.
-    pub(crate) fn owns(&self, pds: &Pds, repo: &AtIdentifier) -> Result<(), XrpcError> {
-        if pds.is_ours(repo) {
-            Ok(())
-        } else {
-            Err(XrpcError::auth_required("Not the owner of this repository"))
+        if claims.sub != identity.did.as_str() {
+            return Err(AccessError::OtherAccount);
         }
+        Ok(claims)
+    }
+
+    fn check_expiry(&self, claims: &Claims) -> Result<(), AccessError> {
+        if claims.exp > self.clock.now_s() { Ok(()) } else { Err(AccessError::Expired) }
     }
 }
 
-impl Access for Refresh {
-    fn admit(pds: &Pds, call: &Call) -> Result<Self, Failure> {
-        let (claims, id) = refresh_token(pds, call)?;
-        in_time(pds, &claims)?;
-        Ok(Self { id })
-    }
-}
-
-impl Access for AnyRefresh {
-    fn admit(pds: &Pds, call: &Call) -> Result<Self, Failure> {
-        let (_, id) = refresh_token(pds, call)?;
-        Ok(Self { id })
-    }
-}
-
-fn is_operators(pds: &Pds, token: &str) -> bool {
-    token.as_bytes().ct_eq(pds.config.auth_token.as_bytes()).into()
-}
-
-/// Returns the bearer token of a request.
-fn bearer(call: &Call) -> Result<&str, XrpcError> {
-    let mut headers = call.parts.headers.get_all(header::AUTHORIZATION).iter();
-    let header = match (headers.next(), headers.next()) {
-        (None, _) => None,
-        (Some(value), None) => Some(value.to_str().map_err(|_| malformed_header())?),
-        (Some(_), Some(_)) => return Err(malformed_header()),
-    };
-    Authorization::parse(header)?.bearer()
-}
-
-fn refresh_token(pds: &Pds, call: &Call) -> Result<(Claims, String), XrpcError> {
-    let claims = verified(pds, TokenType::Refresh, bearer(call)?)?;
-    scoped(&claims, REFRESH_SCOPE)?;
-    let id = claims.jti.clone();
-    let id = id.ok_or_else(|| {
-        XrpcError::new(401, "MissingTokenId", "Unexpected missing refresh token id")
-    })?;
-    Ok((claims, id))
-}
-
-/// Returns what a token says, if it is ours, of its type, and about this account.
-fn verified(pds: &Pds, token_type: TokenType, token: &str) -> Result<Claims, XrpcError> {
-    let claims = match jwt::verify(token_type, token, &pds.config.jwt_secret) {
-        Ok(claims) => claims,
-        Err(JwtError::Malformed) => return Err(malformed()),
-        Err(JwtError::Unverified) => {
-            return Err(XrpcError::invalid_token("Token could not be verified"));
-        }
-    };
-    let identity = &pds.config.identity;
-    if claims.aud != identity.service_did() {
-        return Err(malformed());
-    }
-    if claims.sub != identity.did.as_str() {
-        return Err(XrpcError::new(403, "AccountNotFound", "Account not found"));
-    }
-    Ok(claims)
-}
-
-fn in_time(pds: &Pds, claims: &Claims) -> Result<(), XrpcError> {
-    if claims.exp > pds.now_s() { Ok(()) } else { Err(XrpcError::expired_token()) }
-}
-
-fn scoped(claims: &Claims, scope: &str) -> Result<(), XrpcError> {
-    if claims.scope == scope { Ok(()) } else { Err(XrpcError::invalid_token("Bad token scope")) }
-}
-
-fn malformed() -> XrpcError {
-    XrpcError::invalid_token("Malformed token")
-}
-
-fn malformed_header() -> XrpcError {
-    XrpcError::invalid_token("Malformed authorization header")
+fn check_scope(claims: &Claims, scope: &str) -> Result<(), AccessError> {
+    if claims.scope == scope { Ok(()) } else { Err(AccessError::Scope) }
 }

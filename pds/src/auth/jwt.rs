@@ -1,7 +1,7 @@
-//! The tokens of password sessions: JWTs of one profile, signed with HMAC-SHA256.
+//! Session tokens: JWTs of one fixed profile, signed with HMAC-SHA256.
 //!
-//! The algorithm is a constant, not something that a token may choose, and an access token and a
-//! refresh token differ in `typ`: neither passes as the other.
+//! A token cannot choose its algorithm. Access and refresh tokens differ in `typ`, so neither passes
+//! as the other.
 
 use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -10,26 +10,26 @@ use sha2::Sha256;
 
 use crate::config::Secret;
 
-/// What a token is for; the `typ` of its header.
+/// The type of a token, which is the `typ` of its header.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum TokenType {
-    /// Opens the account for two hours.
+    /// Gives access to the account for two hours.
     Access,
     /// Buys the next pair of tokens.
     Refresh,
 }
 
-/// What a session's token says.
+/// The claims of a session token.
 #[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Claims {
     pub(crate) scope: String,
     pub(crate) aud: String,
     pub(crate) sub: String,
-    /// The session, in an access token.
+    /// The id of the session, in an access token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sid: Option<String>,
-    /// The token's own name, in a refresh token.
+    /// The id of the token, in a refresh token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) jti: Option<String>,
     pub(crate) iat: i64,
@@ -39,9 +39,9 @@ pub(crate) struct Claims {
 /// Why a token is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum JwtError {
-    /// It is signed as it should be, and says what none of ours does.
+    /// The signature is valid, but no token of this server has such a header or such claims.
     Malformed,
-    /// It is not ours, or not of the type wanted.
+    /// The token is not signed by this server, or is of another type.
     Unverified,
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn sign(token_type: TokenType, claims: &Claims, secret: &Secret) -> S
     token
 }
 
-/// Returns what a token says if we signed it as one of `token_type`. Its times are not looked at.
+/// Returns the claims of a token that this server signed as `token_type`. Does not check its times.
 pub(crate) fn verify(
     token_type: TokenType,
     token: &str,
@@ -72,7 +72,7 @@ pub(crate) fn verify(
     let (header, claims) = signed.split_once('.').ok_or(JwtError::Unverified)?;
     let tag = decode(tag)?;
     mac(signed.as_bytes(), secret).verify_slice(&tag).map_err(|_| JwtError::Unverified)?;
-    // From here on the token is one that the holder of the secret made.
+    // From here on, the token was made by a holder of the secret.
     let header: Header = serde_json::from_slice(&decode(header)?).map_err(malformed)?;
     if header.alg != ALGORITHM || header.typ != token_type.name() {
         return Err(JwtError::Unverified);
@@ -115,6 +115,10 @@ fn malformed(_: serde_json::Error) -> JwtError {
     JwtError::Malformed
 }
 
+/// The scope of a session that was opened with the account's password.
+pub(super) const ACCESS_SCOPE: &str = "com.atproto.access";
+/// The scope of every refresh token.
+pub(super) const REFRESH_SCOPE: &str = "com.atproto.refresh";
 const ALGORITHM: &str = "HS256";
-/// Ours have some 400 bytes.
+/// Tokens of this server have some 400 bytes.
 const MAX_TOKEN_BYTES: usize = 8_192;

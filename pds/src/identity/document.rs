@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::config::Identity;
 
-/// Returns the document that binds the account's DID to its key, its `handle` and this server.
+/// Returns the document that binds the account's DID to its key, to `handle` and to this server.
 pub(crate) fn of(identity: &Identity, handle: &Handle) -> Value {
     let did = identity.did.as_str();
     json!({

@@ -1,109 +1,75 @@
-//! One write of a client: one commit, one transaction, one event.
+//! Applying writes: one batch is one commit, one transaction and one event.
 
 use cid::Cid;
-use nacre_commit::{Action, CommitDiff, CommitError, Head, Op};
-use nacre_syntax::{Datetime, Did, Tid, TidClock};
-use nacre_xrpc::XrpcError;
+use nacre_commit::{Action, CommitDiff, Head, Op};
+use nacre_syntax::{Did, Tid};
 
 use super::batch::Batch;
-use super::blobs::{BlobChanges, BlobRefusal};
-use super::events;
-use super::prepare::PreparedWrite;
-use crate::Pds;
-use crate::api::{Failure, invalid};
-use crate::host::SqlError;
-use crate::sequencer::byte_count;
-use crate::store::{Account, Announced, BlobCounts, PageChanges};
+use super::error::WriteError;
+use super::repository::Repository;
+use super::write::PreparedWrite;
+use crate::blobs::BlobChanges;
+use crate::events::{self, byte_count};
+use crate::store::{AccountState, Announced, BlobCounts, PageChanges};
 
-/// What a write came to.
+/// The commit of a batch.
 #[derive(Clone, Debug)]
 pub(crate) struct Applied {
     pub(crate) commit: Cid,
     pub(crate) rev: Tid,
 }
 
-/// Why a write was refused; nothing of it was kept.
-#[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum WriteError {
-    /// A record refers to a blob that is not here, or is another.
-    #[error(transparent)]
-    Blob(#[from] BlobRefusal),
-    /// The writes do not fit the repository, or each other.
-    #[error(transparent)]
-    Commit(#[from] CommitError<SqlError>),
-    /// The database failed.
-    #[error(transparent)]
-    Database(#[from] SqlError),
-    /// The event would be larger than subscribers take.
-    #[error("the event is too large")]
-    EventTooLarge,
-    /// The repository is being replaced.
-    #[error("an import is under way")]
-    Importing,
-    /// The head is not the one that the client expects.
-    #[error("the head is {head}")]
-    Swap { head: Cid },
+/// The results of a transaction, for the work after it.
+struct Committed {
+    applied: Applied,
+    pages: PageChanges,
+    frame: Vec<u8>,
+    /// The size of the event log, in bytes.
+    log_bytes: i64,
+    /// Whether a blob has become idle.
+    has_idle_blob: bool,
 }
 
-/// What a commit leaves to be done later.
-struct Due {
-    /// Whether no record refers to some blob any more.
-    idled: bool,
-    /// How long the log of events is.
-    event_bytes: i64,
-}
-
-impl Pds {
-    /// Applies a batch as one commit, all of its writes or none.
+impl Repository {
+    /// Applies a batch as one commit: all of its writes, or none.
     pub(crate) fn apply(
         &self,
         batch: &Batch,
         swap_commit: Option<Cid>,
     ) -> Result<Applied, WriteError> {
-        if self.importing.get() {
+        if self.lock.is_held() {
             return Err(WriteError::Importing);
         }
-        let (applied, pages, frame, due) =
-            self.store.transaction(|| self.commit(batch, swap_commit))?;
-        self.store.keep_pages(pages, applied.rev);
-        self.announce(&frame);
-        self.wake_for_events(due.event_bytes, due.idled);
+        let committed = self.store.transaction(|| self.commit(batch, swap_commit))?;
+        let Committed { applied, pages, frame, log_bytes, has_idle_blob } = committed;
+        self.store.cache_pages(pages, applied.rev);
+        self.events.send_commit(&frame, log_bytes, has_idle_blob);
         Ok(applied)
     }
 
-    /// Refuses if the head is not the one that a client expects.
+    /// Refuses if the head is not the commit that a client expects.
     pub(crate) fn expect_commit(&self, expected: Option<Cid>) -> Result<(), WriteError> {
-        expect_commit(expected, self.account()?.commit())
+        expect_commit(expected, self.account.state()?.commit())
     }
 
-    /// Returns a clock for record keys. Each key exceeds every rev and every key generated before.
-    pub(crate) fn record_keys(&self) -> Result<TidClock, SqlError> {
-        Ok(TidClock::resuming_after(self.account()?.last_tid(), CLOCK_ID))
-    }
-
-    /// Makes the empty repository of a new account and tells of it: who it is, that it is active,
-    /// its first commit, and where it stands. An account that is not active tells nothing yet.
-    pub(crate) fn first_start(&self, active: bool) -> Result<(), WriteError> {
-        let identity = &self.config.identity;
-        let did = &identity.did;
-        let diff = nacre_commit::commit(
-            &self.store,
-            did,
-            None,
-            &[],
-            self.tid_after(None),
-            &self.config.signing_key,
-        )?;
-        let head = head_of(&diff, did);
+    /// Creates the empty repository of a new account. An active account logs its first events:
+    /// `#identity`, `#account`, `#commit` and `#sync`.
+    pub(crate) fn first_commit(&self, active: bool) -> Result<(), WriteError> {
+        let did = self.account.did();
+        let key = self.account.signing_key();
+        let rev = self.tid_after(None);
+        let diff = nacre_commit::commit(&self.store, did, None, &[], rev, key)?;
+        let head = head_of_diff(&diff, did);
         self.store.transaction(|| {
             let pages = self.store.page_changes(&diff)?;
             self.store.insert_account(&head, &diff.bytes, active, &pages)?;
             if !active {
                 return Ok(());
             }
-            let (did, handle) = (did.as_str(), identity.handle.as_str());
-            let (car, time) = (events::commit_car(&diff, &[]), self.now_text());
-            self.log_events(
+            let (did, handle) = (did.as_str(), self.account.handle().as_str());
+            let car = events::commit_car(&diff, core::iter::empty());
+            let time = self.host.clock.now_text();
+            self.events.log.append(
                 0,
                 &[
                     &|seq| events::identity(seq, did, handle, &time),
@@ -117,77 +83,74 @@ impl Pds {
     }
 
     /// The transaction of [`Self::apply`].
-    fn commit(
-        &self,
-        batch: &Batch,
-        swap_commit: Option<Cid>,
-    ) -> Result<(Applied, PageChanges, Vec<u8>, Due), WriteError> {
-        let account = self.account()?;
+    fn commit(&self, batch: &Batch, swap_commit: Option<Cid>) -> Result<Committed, WriteError> {
+        let account = self.account.state()?;
         expect_commit(swap_commit, account.commit())?;
-        let did = &self.config.identity.did;
+        let did = self.account.did();
         let Batch { writes, last_key } = batch;
         let rev = self.tid_after(Some(account.last_tid()).max(*last_key));
         let plain: Vec<_> = writes.iter().map(PreparedWrite::as_write).collect();
-        let key = &self.config.signing_key;
+        let key = self.account.signing_key();
         let diff = nacre_commit::commit(&self.store, did, Some(&account.head), &plain, rev, key)?;
 
-        let seq = self.seq_after(account.seq);
-        let car = events::commit_car(&diff, writes);
-        let frame = events::commit(seq, &diff, &car, &self.now_text());
+        let seq = self.events.log.seq_after(account.seq);
+        let car = events::commit_car(&diff, writes.iter().filter_map(PreparedWrite::record));
+        let frame = events::commit(seq, &diff, &car, &self.host.clock.now_text());
         if frame.len() > MAX_FRAME_BYTES {
             return Err(WriteError::EventTooLarge);
         }
 
+        let now_s = self.host.clock.now_s();
         let pages = self.store.page_changes(&diff)?;
         let replaced = writes.iter().map(PreparedWrite::path);
-        self.store.hold(&pages, replaced, self.now_s())?;
+        self.store.keep_for_snapshots(&pages, replaced, now_s)?;
         self.store.put_pages(&pages, rev)?;
         let mut blobs = BlobChanges::default();
         for write in writes {
-            let before = match write {
-                PreparedWrite::Create { .. } => None,
-                _ => self.store.record(write.path())?,
-            };
-            self.index_subject(write, before.as_ref())?;
-            self.move_blob_refs(write, before.as_ref(), rev, &mut blobs)?;
-            match write.record() {
-                Some(record) => {
-                    self.store.put_record(write.path(), &record.cid, rev, &record.bytes)?;
-                }
-                None => self.store.remove_record(write.path())?,
-            }
+            self.apply_write(write, rev, &mut blobs)?;
         }
-        self.store.put_event(seq, &frame, self.now_s())?;
-        let (counted, idled) = self.settle_blobs(blobs)?;
-        let moved = Account {
+        self.store.put_event(seq, &frame, now_s)?;
+        let (counted, has_idle_blob) = self.blobs.settle_references(blobs)?;
+        let log_bytes = account.event_bytes + byte_count(&frame);
+        let moved = AccountState {
             active: account.active,
             announced: Some(Announced { rev, cid: diff.cid }),
-            head: head_of(&diff, did),
+            head: head_of_diff(&diff, did),
             seq,
-            event_bytes: account.event_bytes + byte_count(&frame),
-            records: account.records + created(&diff),
+            event_bytes: log_bytes,
+            records: account.records + added_records(&diff),
             nodes: account.nodes + added_nodes(&diff),
             blobs: BlobCounts {
-                expected: account.blobs.expected + counted.expected,
+                referenced: account.blobs.referenced + counted.referenced,
                 stored: account.blobs.stored + counted.stored,
             },
         };
         self.store.set_head(&moved, &diff.bytes, &pages)?;
-        let due = Due { idled, event_bytes: moved.event_bytes };
-        Ok((Applied { commit: diff.cid, rev }, pages, frame, due))
+        let applied = Applied { commit: diff.cid, rev };
+        Ok(Committed { applied, pages, frame, log_bytes, has_idle_blob })
     }
 
-    /// Returns a TID that is newer than `last`, whatever the clock says.
-    pub(super) fn tid_after(&self, last: Option<Tid>) -> Tid {
-        let mut clock = match last {
-            Some(last) => TidClock::resuming_after(last, CLOCK_ID),
-            None => TidClock::new(CLOCK_ID),
+    /// Writes one record, its index entries and its references to blobs.
+    fn apply_write(
+        &self,
+        write: &PreparedWrite,
+        rev: Tid,
+        blobs: &mut BlobChanges,
+    ) -> Result<(), WriteError> {
+        let path = write.path();
+        let before = match write {
+            PreparedWrite::Create { .. } => None,
+            _ => self.store.record(path)?,
         };
-        clock.next(self.host.clock.now_micros())
-    }
-
-    pub(super) fn now_text(&self) -> String {
-        Datetime::from_unix_millis(self.host.clock.now_micros() / 1_000).as_str().to_owned()
+        self.index_subject(write, before.as_ref())?;
+        let old = before.as_ref().map(|before| &*before.value);
+        let new = write.record().map(|record| &*record.blobs).unwrap_or_default();
+        self.blobs.move_references(path, old, new, rev, blobs)?;
+        match write.record() {
+            Some(record) => self.store.put_record(path, &record.cid, rev, &record.bytes)?,
+            None => self.store.remove_record(path)?,
+        }
+        Ok(())
     }
 }
 
@@ -198,8 +161,8 @@ fn expect_commit(expected: Option<Cid>, head: Cid) -> Result<(), WriteError> {
     }
 }
 
-/// Returns how many records there are more than before.
-fn created(diff: &CommitDiff) -> i64 {
+/// Returns the change of the number of records.
+fn added_records(diff: &CommitDiff) -> i64 {
     let change = |op: &Op| match op.action {
         Action::Create => 1,
         Action::Delete => -1,
@@ -208,42 +171,15 @@ fn created(diff: &CommitDiff) -> i64 {
     diff.ops.iter().map(change).sum()
 }
 
-/// Returns how many nodes the tree has more than before.
+/// Returns the change of the number of tree nodes.
 fn added_nodes(diff: &CommitDiff) -> i64 {
     let count = |nodes: usize| i64::try_from(nodes).unwrap_or(i64::MAX);
     count(diff.new_nodes().count()) - count(diff.retired().count())
 }
 
-fn head_of(diff: &CommitDiff, did: &Did) -> Head {
+fn head_of_diff(diff: &CommitDiff, did: &Did) -> Head {
     Head { did: did.clone(), cid: diff.cid, data: diff.commit.data, rev: diff.commit.rev }
 }
 
-impl From<WriteError> for Failure {
-    fn from(error: WriteError) -> Self {
-        let refused = match error {
-            WriteError::Blob(refusal) => refusal.into(),
-            WriteError::Commit(CommitError::AlreadyExists(path)) => {
-                invalid(format!("Record already exists: {}", path.as_str()))
-            }
-            WriteError::Commit(CommitError::NotFound(path)) => {
-                invalid(format!("Could not locate record: {}", path.as_str()))
-            }
-            WriteError::Commit(CommitError::TooManyWrites(_)) => {
-                invalid("Too many writes. Max: 200")
-            }
-            WriteError::Commit(error) => return Self::fault(error),
-            WriteError::Database(error) => return error.into(),
-            WriteError::Importing => invalid("An import is under way"),
-            WriteError::EventTooLarge => invalid("Too many writes. Max event size: 2MB"),
-            WriteError::Swap { head } => {
-                XrpcError::new(400, "InvalidSwap", format!("Commit was at {head}"))
-            }
-        };
-        refused.into()
-    }
-}
-
-/// A single writer needs no clock id of its own.
-pub(super) const CLOCK_ID: u16 = 0;
-/// As many bytes as the blocks of a `#commit` may have, and as a row of the database.
+/// The largest frame: the limit on the blocks of a `#commit`, and on a row of the database.
 const MAX_FRAME_BYTES: usize = 2_000_000;

@@ -1,4 +1,4 @@
-//! A batch of writes, applied in order, and its net effect on each path.
+//! Batches of writes, applied in order, and their net effect on each path.
 
 use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::Entry;
@@ -8,10 +8,10 @@ use nacre_commit::CommitError;
 use nacre_lexicon::Record;
 use nacre_syntax::{RepoPath, Tid};
 
-use super::WriteError;
-use super::prepare::PreparedWrite;
-use crate::Pds;
+use super::error::WriteError;
+use super::write::PreparedWrite;
 use crate::host::SqlError;
+use crate::store::Store;
 
 /// The writes of one commit, at most one for each path.
 #[derive(Clone, Debug, Default)]
@@ -28,9 +28,9 @@ impl From<PreparedWrite> for Batch {
     }
 }
 
-/// Applies writes in order to a view of the repository, each one seeing those before it.
-pub(crate) struct NetWrites<'p> {
-    pds: &'p Pds,
+/// Applies writes in order to a view of the repository, so that each write sees those before it.
+pub(crate) struct NetWrites<'s> {
+    store: &'s Store,
     paths: BTreeMap<RepoPath, PathState>,
 }
 
@@ -40,27 +40,28 @@ struct PathState {
     order: usize,
     /// The CID of the record there before the batch.
     before: Option<Cid>,
-    now: Option<Now>,
+    /// The record there now.
+    now: Option<Current>,
 }
 
 /// The record at a path after the writes so far.
-enum Now {
-    /// The one from before the batch.
-    Before,
+enum Current {
+    /// The record from before the batch.
+    Unchanged,
     Written(Record),
 }
 
-impl<'p> NetWrites<'p> {
-    pub(crate) fn new(pds: &'p Pds) -> Self {
-        Self { pds, paths: BTreeMap::new() }
+impl<'s> NetWrites<'s> {
+    pub(crate) fn new(store: &'s Store) -> Self {
+        Self { store, paths: BTreeMap::new() }
     }
 
     /// Applies one write.
     ///
     /// # Errors
     ///
-    /// [`CommitError::AlreadyExists`] for a create at a path that has a record by now,
-    /// [`CommitError::NotFound`] for an update or a delete at one that has none.
+    /// [`CommitError::AlreadyExists`] for a create at a path that has a record by now, and
+    /// [`CommitError::NotFound`] for an update or a delete at a path that has none.
     pub(crate) fn push(&mut self, write: PreparedWrite) -> Result<(), WriteError> {
         let now = &mut self.state(write.path())?.now;
         *now = match (write, now.is_some()) {
@@ -71,15 +72,15 @@ impl<'p> NetWrites<'p> {
                 return Err(CommitError::NotFound(path).into());
             }
             (PreparedWrite::Create { record, .. } | PreparedWrite::Update { record, .. }, _) => {
-                Some(Now::Written(record))
+                Some(Current::Written(record))
             }
             (PreparedWrite::Delete { .. }, true) => None,
         };
         Ok(())
     }
 
-    /// Returns the net write of each path that does not end as it began, in the order in which the
-    /// batch first wrote to them.
+    /// Returns the net write of each path whose record changed, in the order in which the batch first
+    /// wrote to the paths.
     pub(crate) fn finish(self) -> Vec<PreparedWrite> {
         let mut paths: Vec<_> = self.paths.into_iter().collect();
         paths.sort_unstable_by_key(|(_, state)| state.order);
@@ -91,8 +92,8 @@ impl<'p> NetWrites<'p> {
         Ok(match self.paths.entry(path.clone()) {
             Entry::Occupied(state) => state.into_mut(),
             Entry::Vacant(place) => {
-                let before = self.pds.store.record_cid(path)?;
-                place.insert(PathState { order, before, now: before.map(|_| Now::Before) })
+                let before = self.store.record_cid(path)?;
+                place.insert(PathState { order, before, now: before.map(|_| Current::Unchanged) })
             }
         })
     }
@@ -101,8 +102,8 @@ impl<'p> NetWrites<'p> {
 impl PathState {
     fn net(self, path: RepoPath) -> Option<PreparedWrite> {
         match (self.before, self.now) {
-            (None, Some(Now::Written(record))) => Some(PreparedWrite::Create { path, record }),
-            (Some(before), Some(Now::Written(record))) if record.cid != before => {
+            (None, Some(Current::Written(record))) => Some(PreparedWrite::Create { path, record }),
+            (Some(before), Some(Current::Written(record))) if record.cid != before => {
                 Some(PreparedWrite::Update { path, record })
             }
             (Some(_), None) => Some(PreparedWrite::Delete { path }),

@@ -1,27 +1,36 @@
-//! Blocks by their CIDs, which nothing is kept by: whoever asks has them looked for.
+//! Blocks by their CIDs. There is no index by CID, so the tree is searched.
 
 use cid::Cid;
 use nacre_car::Writer;
 
-use crate::Pds;
-use crate::api::{Failure, invalid};
+use super::repository::Repository;
+use crate::host::SqlError;
 use crate::store::Found;
 
-impl Pds {
-    /// Writes the blocks that are part of the present commit, each once, and returns the CIDs that
-    /// are not.
+/// Why blocks cannot be returned.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum BlocksError {
+    #[error(transparent)]
+    Database(#[from] SqlError),
+    #[error("The blocks have too many bytes. Max: 16 MiB")]
+    TooLarge,
+}
+
+impl Repository {
+    /// Writes the wanted blocks of the present commit to `car`, each once. Returns the CIDs that are
+    /// not part of it.
     ///
-    /// The commit and the nodes that the last writes have gone through are at hand; for others all
-    /// pages of the tree are gone through, once, and the records taken whose paths that gives.
+    /// Reads the pages of the tree until all nodes are found, and then the records whose paths the
+    /// tree gives.
     pub(crate) fn find_blocks(
         &self,
         wanted: &[Cid],
         car: &mut Writer,
-    ) -> Result<Vec<Cid>, Failure> {
+    ) -> Result<Vec<Cid>, BlocksError> {
         let mut missing = wanted.to_vec();
         missing.sort_unstable();
         missing.dedup();
-        let head = self.account()?.head;
+        let head = self.account.state()?.head;
         if let Ok(at) = missing.binary_search(&head.cid)
             && let Some(commit) = self.store.commit_block()?
         {
@@ -38,7 +47,7 @@ impl Pds {
                 car.block(&record.cid, &record.value);
             }
             if car.len() > MAX_BYTES {
-                return Err(invalid("The blocks have too many bytes. Max: 16 MiB").into());
+                return Err(BlocksError::TooLarge);
             }
         }
         missing.sort_by_key(|cid| wanted.iter().position(|one| one == cid));
@@ -46,5 +55,5 @@ impl Pds {
     }
 }
 
-/// What is sent at once, as it is in memory; one record more may be.
+/// The largest response, because it is built in memory. One record may exceed it.
 const MAX_BYTES: usize = 16 * 1024 * 1024;

@@ -1,4 +1,4 @@
-//! The repository as a CAR, in pieces: other work goes on between two of them.
+//! Exports: the repository as a CAR, in pieces. Other requests get turns between pieces.
 
 use alloc::rc::Rc;
 use core::pin::Pin;
@@ -7,43 +7,55 @@ use core::task::{Context, Poll};
 use bytes::Bytes;
 use futures_core::Stream;
 use nacre_car::Writer;
-use nacre_mst::{Steps, Tree};
+use nacre_mst::{LinkError, Steps, Tree};
 use nacre_syntax::Tid;
-use nacre_xrpc::XrpcError;
 
-use crate::Pds;
-use crate::api::Failure;
+use super::repository::Repository;
 use crate::body::BodyError;
 use crate::host::{Clock, Log, SqlError};
 use crate::store::{Entered, Purpose, Snapshot, SnapshotError};
 
-/// An export of one commit: the commit, then the tree in pre-order, each record where its entry is.
+/// An export of one commit: the commit, then the tree in pre-order, with each record after the node
+/// or record before its entry.
 pub(crate) struct Export {
     snapshot: Snapshot,
     steps: Steps<'static>,
-    /// What was not written after this rev may be left out.
+    /// Nodes and records that are not newer than this rev may be left out.
     since: Option<String>,
     car: Writer,
     is_done: bool,
-    /// Whether others had their turn since the last piece.
-    has_waited: bool,
+    /// Whether other requests had a turn since the last piece.
+    has_paused: bool,
     clock: Rc<dyn Clock>,
     log: Rc<dyn Log>,
 }
 
-impl Pds {
-    /// Begins an export of the whole repository, or of what was written after `since`.
-    pub(crate) fn export(&self, since: Option<Tid>) -> Result<Export, Failure> {
-        let broken = || Failure::Fault("there is no commit".to_owned());
-        let account = self.account()?;
-        let commit = self.store.commit_block()?.ok_or_else(broken)?;
-        let Some(snapshot) = self.store.snapshot(Purpose::Export, self.now_s()) else {
-            let message = "too many exports at once; try again later";
-            return Err(XrpcError::new(503, "TooManyExports", message).into());
-        };
+/// Why an export cannot begin.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum ExportError {
+    #[error(transparent)]
+    Database(#[from] SqlError),
+    #[error("there is no commit")]
+    NoCommit,
+    #[error("too many exports at once; try again later")]
+    TooMany,
+    #[error(transparent)]
+    Tree(#[from] LinkError),
+}
+
+impl Repository {
+    /// Begins an export of the whole repository, or of the part that is newer than `since`.
+    ///
+    /// At most 16 exports run at a time. One whose reader pauses for a minute while there are writes,
+    /// or for which more than 4 MiB of replaced rows are kept, ends early.
+    pub(crate) fn export(&self, since: Option<Tid>) -> Result<Export, ExportError> {
+        let account = self.account.state()?;
+        let commit = self.store.commit_block()?.ok_or(ExportError::NoCommit)?;
+        let snapshot = self.store.snapshot(Purpose::Export, self.host.clock.now_s());
+        let snapshot = snapshot.ok_or(ExportError::TooMany)?;
         let mut car = Writer::new(&account.head.cid);
         car.block(&account.head.cid, &commit);
-        let mut steps = Steps::new(Tree::load(account.head.data).map_err(Failure::fault)?);
+        let mut steps = Steps::new(Tree::load(account.head.data)?);
         if since.is_some_and(|since| since >= account.head.rev) {
             steps.pass();
         }
@@ -53,7 +65,7 @@ impl Pds {
             since: since.map(|since| since.to_string()),
             car,
             is_done: false,
-            has_waited: true,
+            has_paused: true,
             clock: Rc::clone(&self.host.clock),
             log: Rc::clone(&self.host.log),
         })
@@ -61,10 +73,9 @@ impl Pds {
 }
 
 impl Export {
-    /// Makes the next piece, in one turn.
+    /// Makes the next piece in one turn.
     fn next_piece(&mut self) -> Result<Vec<u8>, SnapshotError> {
-        let now_s = i64::try_from(self.clock.now_micros() / 1_000_000).unwrap_or(i64::MAX);
-        self.snapshot.resume(now_s)?;
+        self.snapshot.resume(self.clock.now_s())?;
         while self.car.len() < PIECE_BYTES && !self.is_done {
             self.step()?;
         }
@@ -108,12 +119,12 @@ impl Stream for Export {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, BodyError>>> {
         let this = self.get_mut();
-        if !this.has_waited {
-            this.has_waited = true;
+        if !this.has_paused {
+            this.has_paused = true;
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        this.has_waited = false;
+        this.has_paused = false;
         if this.is_done && this.car.is_empty() {
             return Poll::Ready(None);
         }
@@ -132,5 +143,5 @@ impl Stream for Export {
     }
 }
 
-/// How much is made in one turn, and a block more.
+/// The size of a piece, which one turn makes. The last block may exceed it.
 const PIECE_BYTES: usize = 64 * 1024;

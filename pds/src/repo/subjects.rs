@@ -1,21 +1,21 @@
-//! What likes, reposts, follows and blocks are about: an account has one of each about a subject.
+//! Subjects of likes, reposts, follows and blocks. An account has at most one of each for a subject.
 
 use nacre_commit::MAX_WRITES;
 use nacre_syntax::{Nsid, RepoPath};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::prepare::PreparedWrite;
-use crate::Pds;
+use super::repository::Repository;
+use super::write::PreparedWrite;
 use crate::host::SqlError;
 use crate::store::{RecordBlock, StoredRecord};
 
-/// A collection and a subject, hashed to what a row can be named by.
-pub(super) type Subject = [u8; SUBJECT_BYTES];
+/// The hash of a collection and a subject, which is the key of its row.
+pub(crate) type Subject = [u8; SUBJECT_BYTES];
 
-/// What the records of these collections have in common.
+/// The property that the records of these collections share.
 #[derive(Deserialize)]
-struct About {
+struct WithSubject {
     subject: Reference,
 }
 
@@ -26,17 +26,17 @@ enum Reference {
     Record { uri: String },
 }
 
-impl Pds {
-    /// Returns the deletes that make room for a record: of all others about its subject, as far as
-    /// one commit takes them.
-    pub(crate) fn earlier_about(
+impl Repository {
+    /// Returns deletes of the other records with the same subject as a new record, as many as fit
+    /// into its commit.
+    pub(crate) fn deletes_of_same_subject(
         &self,
         write: &PreparedWrite,
     ) -> Result<Vec<PreparedWrite>, SqlError> {
         let (path, Some(record)) = (write.path(), write.record()) else { return Ok(Vec::new()) };
         let collection = path.collection();
         let Some(subject) = subject(&collection, &record.bytes) else { return Ok(Vec::new()) };
-        let earlier = self.store.rkeys_about(&subject)?.into_iter();
+        let earlier = self.store.rkeys_of_subject(&subject)?.into_iter();
         let paths = earlier.map(|rkey| RepoPath::from_parts(&collection, &rkey));
         Ok(paths
             .filter(|earlier| earlier != path)
@@ -45,7 +45,7 @@ impl Pds {
             .collect())
     }
 
-    /// Brings the index up to date with a write that is about to be stored.
+    /// Updates the index for a write that is about to be stored, in the caller's transaction.
     pub(super) fn index_subject(
         &self,
         write: &PreparedWrite,
@@ -69,8 +69,8 @@ impl Pds {
         Ok(())
     }
 
-    /// Returns whether the index has what a record is about, or `None` where it need not.
-    pub(super) fn is_subject_indexed(
+    /// Returns whether the index has the subject of a record, or `None` if the record has none.
+    pub(crate) fn is_subject_indexed(
         &self,
         record: &RecordBlock,
     ) -> Result<Option<bool>, SqlError> {
@@ -78,7 +78,7 @@ impl Pds {
             return Ok(None);
         };
         let rkey = record.path.rkey();
-        Ok(Some(self.store.rkeys_about(&subject)?.iter().any(|found| *found == rkey)))
+        Ok(Some(self.store.rkeys_of_subject(&subject)?.iter().any(|found| *found == rkey)))
     }
 }
 
@@ -86,13 +86,13 @@ fn is_indexed(collection: &Nsid<&str>) -> bool {
     COLLECTIONS.contains(&collection.as_str())
 }
 
-/// Returns what a record is about, if it is of a collection that counts.
-pub(super) fn subject(collection: &Nsid<&str>, record: &[u8]) -> Option<Subject> {
+/// Returns the subject of a record, if its collection is indexed.
+pub(crate) fn subject(collection: &Nsid<&str>, record: &[u8]) -> Option<Subject> {
     if !is_indexed(collection) {
         return None;
     }
     let json = nacre_lexicon::to_json_lossy(record).ok()?;
-    let About { subject } = serde_json::from_str(&json).ok()?;
+    let WithSubject { subject } = serde_json::from_str(&json).ok()?;
     let (Reference::Account(name) | Reference::Record { uri: name }) = subject;
     let hash = Sha256::new()
         .chain_update(collection.as_str())
@@ -105,5 +105,5 @@ pub(super) fn subject(collection: &Nsid<&str>, record: &[u8]) -> Option<Subject>
 const COLLECTIONS: [&str; 4] =
     ["app.bsky.feed.like", "app.bsky.feed.repost", "app.bsky.graph.block", "app.bsky.graph.follow"];
 
-/// Half a hash: two subjects that meet would take 2^64 tries, and cost a like.
+/// Half a hash. A collision takes 2^64 tries, and would cost its finder a like.
 const SUBJECT_BYTES: usize = 16;

@@ -1,11 +1,12 @@
-//! Attempts, counted in windows of time.
+//! Rate-limited attempts, counted per time window: table `attempt`.
 
-use super::{Store, integer, text};
+use super::sql::Store;
+use super::values::{integer, text};
 use crate::host::SqlError;
 
 impl Store {
-    /// Counts one more attempt under `key`, unless there have been `limit` of them in this window;
-    /// returns whether it did. A window opens with its first attempt.
+    /// Counts an attempt under `key`, unless the current window already has `limit` attempts.
+    /// Returns whether the attempt was counted. A window starts with its first attempt.
     pub(crate) fn count_attempt(
         &self,
         key: &str,
@@ -30,8 +31,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Forgets the windows that have ended. It reads them all.
-    pub(crate) fn forget_attempts(&self, now_s: i64) -> Result<(), SqlError> {
+    /// Prunes the windows that have ended. Reads all rows.
+    pub(crate) fn prune_attempts(&self, now_s: i64) -> Result<(), SqlError> {
         self.run("delete from attempt where window_ends_s <= ?", &[integer(now_s)])
     }
 }

@@ -1,26 +1,28 @@
-//! The event log: frames by `seq`, as subscribers get them.
+//! The event log: table `event`, and the log's bounds and size in `account`.
 
-use super::{Store, blob, integer};
+use super::sql::Store;
+use super::values::{blob, integer};
 use crate::host::SqlError;
 
-/// One event.
+/// An event with its finished frame.
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
     pub(crate) seq: i64,
     pub(crate) frame: Vec<u8>,
 }
 
-/// What is known of an event without its frame.
+/// Size and time of an event.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct EventAge {
+pub(crate) struct EventInfo {
     pub(crate) seq: i64,
+    /// Length of the frame.
     pub(crate) bytes: i64,
-    /// When it was made, in seconds.
+    /// When the event was created, in seconds.
     pub(crate) made_s: i64,
 }
 
 impl Store {
-    /// Keeps an event. Whoever writes the account's row counts it there.
+    /// Inserts an event. The caller must count it in the account's row as well.
     pub(crate) fn put_event(&self, seq: i64, frame: &[u8], now_s: i64) -> Result<(), SqlError> {
         self.run(
             "insert into event (seq, frame, made_s) values (?, ?, ?)",
@@ -28,8 +30,8 @@ impl Store {
         )
     }
 
-    /// Counts events that have been kept, in the account's row: the last one's number, and how many
-    /// bytes they have together.
+    /// Counts inserted events in the account's row: sets the last sequence number, and adds their
+    /// total size.
     pub(crate) fn count_events(&self, last: i64, bytes: i64) -> Result<(), SqlError> {
         self.run(
             "update account set seq = ?, event_bytes = event_bytes + ?",
@@ -37,8 +39,8 @@ impl Store {
         )
     }
 
-    /// Returns the first events after `cursor`, up to the one that makes it so many bytes; none
-    /// only if there is none.
+    /// Returns the events after `cursor`, up to and including the one with which their frames reach
+    /// `bytes`. Returns at least one event if there is any.
     pub(crate) fn events_after(&self, cursor: i64, bytes: usize) -> Result<Vec<Event>, SqlError> {
         let Some(last) = self.last_within(cursor, bytes)? else { return Ok(Vec::new()) };
         self.all(
@@ -48,9 +50,10 @@ impl Store {
         )
     }
 
-    /// Returns the number of the event after `cursor` that makes it so many bytes, or of the last.
+    /// Returns the sequence number of the event after `cursor` with which frames reach `bytes`, or
+    /// of the last event.
     ///
-    /// So the query for the frames can end by itself: rows are not counted on the way.
+    /// This bounds the query for the frames, which cannot stop halfway.
     fn last_within(&self, cursor: i64, bytes: usize) -> Result<Option<i64>, SqlError> {
         let (mut last, mut left) = (None, i64::try_from(bytes).unwrap_or(i64::MAX));
         loop {
@@ -72,19 +75,19 @@ impl Store {
         }
     }
 
-    /// Returns the oldest events that are kept, up to so many.
-    pub(crate) fn oldest_events(&self, limit: i64) -> Result<Vec<EventAge>, SqlError> {
+    /// Returns the oldest stored events, at most `limit`.
+    pub(crate) fn oldest_events(&self, limit: i64) -> Result<Vec<EventInfo>, SqlError> {
         self.all(
             "select seq, length(frame), made_s from event order by seq limit ?",
             &[integer(limit)],
             |row| {
                 let (seq, bytes) = (row.integer(0)?, row.integer(1)?);
-                Ok(EventAge { seq, bytes, made_s: row.integer(2)? })
+                Ok(EventInfo { seq, bytes, made_s: row.integer(2)? })
             },
         )
     }
 
-    /// Removes the events up to this one, which have so many bytes together.
+    /// Removes the events up to `last`, whose total size is `bytes`.
     pub(crate) fn prune_events(&self, last: i64, bytes: i64) -> Result<(), SqlError> {
         self.run("delete from event where seq <= ?", &[integer(last)])?;
         self.run(
@@ -93,8 +96,8 @@ impl Store {
         )
     }
 
-    /// Returns the number of the last event that is not kept any more, and that of the last one; 0
-    /// where there is none.
+    /// Returns the sequence numbers of the last pruned event and of the last event, each 0 if there
+    /// is no such event.
     pub(crate) fn log_bounds(&self) -> Result<(i64, i64), SqlError> {
         let bounds = self.first("select pruned_seq, seq from account", &[], |row| {
             Ok((row.integer(0)?, row.integer(1)?))
@@ -103,5 +106,6 @@ impl Store {
     }
 }
 
-/// How many events are measured at once: each is read twice then, and few too often.
+/// Number of events that are measured at a time. Every event sent is read twice; a small number
+/// limits how many are measured in vain.
 const SIZES_AT_ONCE: i64 = 64;

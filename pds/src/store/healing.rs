@@ -1,8 +1,12 @@
-//! Staging tables of a heal. They are its own, so that a resumable import stays as it is.
+//! Staging tables of a heal: `healed_subject`, `healed_blob_ref` and `import_page`.
+//!
+//! The first two are separate from those of an import, so that a heal does not disturb a resumable
+//! import.
 
 use nacre_syntax::{RecordKey, RepoPath};
 
-use super::{Store, blob, text};
+use super::sql::Store;
+use super::values::{blob, text};
 use crate::host::SqlError;
 
 impl Store {
@@ -12,9 +16,10 @@ impl Store {
         TABLES.iter().try_for_each(|table| self.run(table, &[]))
     }
 
-    /// Drops everything that a heal has staged, and the pages staged by it or by an import.
+    /// Drops the staging tables of a heal.
     ///
-    /// An import rebuilds its pages from its records at the end, so it loses nothing by this.
+    /// `import_page` may hold pages that an import staged. They are no loss, because an import
+    /// stages its pages at the end, from its records.
     pub(crate) fn drop_healing(&self) -> Result<(), SqlError> {
         for statement in [
             "drop table if exists healed_subject",
@@ -38,7 +43,7 @@ impl Store {
         )
     }
 
-    /// Stages the reference of a record to a blob, dated by the record's rev.
+    /// Stages a record's reference to a blob, with the rev of the record.
     pub(crate) fn stage_healed_blob_ref(
         &self,
         blob: &str,
@@ -51,7 +56,8 @@ impl Store {
         )
     }
 
-    /// Replaces pages and indexes with the staged ones, in the caller's transaction.
+    /// Replaces pages, subjects and blob references with the staged ones, and marks blobs as idle
+    /// or in use. Needs a transaction. The caller must end all snapshots and clear the page cache.
     pub(crate) fn swap_in_healed(&self, now_s: i64) -> Result<(), SqlError> {
         for statement in [
             "drop table page",
@@ -67,7 +73,7 @@ impl Store {
     }
 }
 
-/// The tables, each with the columns of the one that it replaces.
+/// Staging tables, with the columns of the tables that they replace.
 const TABLES: [&str; 2] = [
     "create table healed_subject (
         subject blob not null,

@@ -1,12 +1,13 @@
-//! Records: a row holds a record's bytes, which are also its block.
+//! Records: table `record`. The bytes of a record are also its block in the repository.
 
 use cid::Cid;
 use nacre_syntax::{Nsid, RecordKey, RepoPath, Tid};
 
-use super::{Store, blob, cid, integer, text};
+use super::sql::Store;
+use super::values::{blob, cid, integer, text};
 use crate::host::{Row, SqlError};
 
-/// A record as it is kept.
+/// A record, without its collection.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredRecord {
     pub(crate) rkey: RecordKey,
@@ -22,11 +23,11 @@ pub(crate) struct RecordBlock {
     pub(crate) value: Vec<u8>,
 }
 
-/// Which records of a collection to list: the newest first unless `reverse`.
+/// Which records of a collection to list: by descending record key, or ascending if `reverse`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Page<'a> {
+pub(crate) struct RecordQuery<'a> {
     pub(crate) collection: Nsid<&'a str>,
-    /// The record key that the page before ended with.
+    /// The last record key of the previous page.
     pub(crate) after: Option<&'a str>,
     pub(crate) limit: i64,
     pub(crate) reverse: bool,
@@ -55,25 +56,25 @@ impl Store {
         })
     }
 
-    /// Counts the records. It reads them all.
+    /// Counts the records. Reads all rows.
     pub(crate) fn count_records(&self) -> Result<i64, SqlError> {
         let counted = self.first("select count(*) from record", &[], |row| row.integer(0))?;
         Ok(counted.unwrap_or_default())
     }
 
-    /// Returns one page of a collection.
-    pub(crate) fn records(&self, page: &Page<'_>) -> Result<Vec<StoredRecord>, SqlError> {
-        // A slash is the first of all characters that may follow a collection, but for those of
-        // longer collections, which are before it.
-        let collection = page.collection.as_str();
+    /// Lists records of a collection.
+    pub(crate) fn records(&self, query: &RecordQuery<'_>) -> Result<Vec<StoredRecord>, SqlError> {
+        // The paths of the collection start with its name and a slash, and "0" is the character
+        // after the slash. Collections that extend the name by "-" or "." sort before the slash.
+        let collection = query.collection.as_str();
         let (mut first, mut behind) = (format!("{collection}/"), format!("{collection}0"));
-        if let Some(after) = page.after {
-            // The smallest text that is greater.
+        if let Some(after) = query.after {
+            // Appending a NUL gives the smallest text that is greater than the path.
             let path = format!("{collection}/{after}");
-            if page.reverse { first = path + "\0" } else { behind = path }
+            if query.reverse { first = path + "\0" } else { behind = path }
         }
-        let range = [text(&first), text(&behind), integer(page.limit)];
-        if page.reverse {
+        let range = [text(&first), text(&behind), integer(query.limit)];
+        if query.reverse {
             self.all(
                 "select path, cid, value from record where path >= ? and path < ?
                  order by path limit ?",
@@ -90,7 +91,7 @@ impl Store {
         }
     }
 
-    /// Returns the next records after a path, in the order of the tree.
+    /// Returns the next records after a path, in the order of paths, which is that of the tree.
     pub(crate) fn records_after(&self, path: &str) -> Result<Vec<RecordBlock>, SqlError> {
         self.all(
             "select path, cid, value from record where path > ? order by path limit ?",
@@ -102,8 +103,8 @@ impl Store {
         )
     }
 
-    /// Returns the first collection that has a record and comes after `after` in the order of
-    /// paths; `None` for the first of all.
+    /// Returns the next collection after `after` that has records, or the first one for `None`, in
+    /// the order of paths.
     pub(crate) fn collection_after(&self, after: Option<&str>) -> Result<Option<Nsid>, SqlError> {
         let behind = after.map(|after| format!("{after}0")).unwrap_or_default();
         self.first(
@@ -113,7 +114,7 @@ impl Store {
         )
     }
 
-    /// Writes a record, in place of one that may be there.
+    /// Inserts or replaces a record.
     pub(crate) fn put_record(
         &self,
         path: &RepoPath,
@@ -145,4 +146,5 @@ fn path(row: &dyn Row, index: usize) -> Result<RepoPath, SqlError> {
     row.parsed(index, |path| Some(RepoPath::parse(path).ok()?.to_owned()))
 }
 
+/// Number of records that [`Store::records_after`] returns.
 const RECORDS_AT_ONCE: i64 = 32;

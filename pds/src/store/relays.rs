@@ -1,33 +1,36 @@
-//! What is known of each relay.
+//! The state of each relay: table `relay`.
 
-use super::{Store, integer, text};
+use super::sql::Store;
+use super::values::{integer, text};
 use crate::host::{SqlError, Value};
 
-/// How we stand with a relay. The default is that of one that has been asked nothing.
+/// The state of a relay. The default is a relay that has not been contacted yet.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct RelayState {
-    /// When it was last asked to crawl, in seconds; 0 for never.
+    /// When it was last asked to crawl this host, in seconds; 0 for never.
     pub(crate) asked_s: i64,
-    /// How often in a row that was in vain.
+    /// Number of consecutive requests to crawl that failed.
     pub(crate) failures: u32,
-    /// Why it was in vain the last time.
+    /// Error of the last request to crawl, if it failed.
     pub(crate) ask_error: Option<String>,
-    /// Whether it is to be asked whoever listens.
+    /// Whether to ask it to crawl even if something is subscribed.
     pub(crate) wanted: bool,
-    /// When the hour began after which it should have got to `own_seq`, in seconds; 0 for never.
+    /// When `own_seq` was noted, in seconds; 0 for never. A relay whose `seq` is below `own_seq` an
+    /// hour later is behind.
     pub(crate) checked_s: i64,
-    /// What it said: a status of `com.atproto.sync.defs#hostStatus`, or that it does not know us.
+    /// Status that it last reported for this host: a value of
+    /// `com.atproto.sync.defs#hostStatus`, or that it does not know this host.
     pub(crate) status: Option<String>,
-    /// The number of the last event that it says it has.
+    /// Sequence number of the last event that it reports to have.
     pub(crate) seq: Option<i64>,
-    /// Why it could not be asked.
+    /// Error of the last status check, if it failed.
     pub(crate) check_error: Option<String>,
-    /// The number of our last event at `checked_s`.
+    /// Sequence number of this host's last event at `checked_s`.
     pub(crate) own_seq: i64,
 }
 
 impl Store {
-    /// Returns what is known of a relay.
+    /// Returns the state of a relay; the default one if none is stored.
     pub(crate) fn relay(&self, url: &str) -> Result<RelayState, SqlError> {
         let found = self.first(
             "select asked_s, failures, ask_error, wanted, checked_s, status, seq, check_error,
@@ -51,7 +54,7 @@ impl Store {
         Ok(found.unwrap_or_default())
     }
 
-    /// Keeps what is known of a relay.
+    /// Inserts or replaces the state of a relay.
     pub(crate) fn put_relay(&self, url: &str, state: &RelayState) -> Result<(), SqlError> {
         self.run(
             "insert or replace into relay (url, asked_s, failures, ask_error, wanted, checked_s,

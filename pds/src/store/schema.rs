@@ -1,15 +1,33 @@
-//! The tables, as numbered migrations. A database that newer code has opened is refused.
+//! The schema: numbered migrations of all tables, and table `schema_version`. A database with a
+//! newer schema is rejected.
 
 use alloc::rc::Rc;
 
-use super::{Store, integer};
-use crate::OpenError;
-use crate::host::Sql;
+use super::sql::Store;
+use super::values::integer;
+use crate::host::{Sql, SqlError};
+
+/// Why the database's schema cannot be brought up to date.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum SchemaError {
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] SqlError),
+    /// A newer version of this program has migrated the database.
+    #[error("the database has schema {found}, and this program knows schemas up to {known}")]
+    Newer {
+        /// Version of the database.
+        found: i64,
+        /// Newest version that this program knows.
+        known: i64,
+    },
+}
 
 impl Store {
-    /// Opens the database and migrates it to the newest schema. Returns the version it had before.
-    pub(crate) fn open(sql: Rc<dyn Sql>) -> Result<(Self, i64), OpenError> {
-        let store = Self { sql, pages: Rc::default(), snapshots: Rc::default() };
+    /// Opens a database and migrates it to the newest schema. Returns the version that it had
+    /// before, 0 for a new database.
+    pub(crate) fn open(sql: Rc<dyn Sql>) -> Result<(Self, i64), SchemaError> {
+        let store = Self::new(sql);
         store.run(
             "create table if not exists schema_version (version integer not null) strict",
             &[],
@@ -19,7 +37,7 @@ impl Store {
             .unwrap_or(0);
         let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
         if found > known {
-            return Err(OpenError::NewerSchema { found, known });
+            return Err(SchemaError::Newer { found, known });
         }
         for (version, migration) in (1..).zip(MIGRATIONS) {
             if version > found {
@@ -29,7 +47,7 @@ impl Store {
         Ok((store, found))
     }
 
-    fn migrate(&self, version: i64, statements: &[&'static str]) -> Result<(), OpenError> {
+    fn migrate(&self, version: i64, statements: &[&'static str]) -> Result<(), SqlError> {
         for statement in statements {
             self.run(statement, &[])?;
         }
@@ -39,15 +57,16 @@ impl Store {
     }
 }
 
-/// Each entry takes the schema from the version before it to its own. Entries are never changed:
-/// databases in the world have run them.
+/// Each entry migrates the schema from the previous version to its own, counted from 1. Never
+/// change an entry: existing databases have run it.
 const MIGRATIONS: [&[&str]; 6] = [FIRST, BOUNDED_LOG, NETWORK, ANNOUNCED, REMOVALS, SETUP];
 
-/// Before this version, an imported head was kept under a rev that its commit did not contain.
+/// First version in which the stored rev of the head is always that of its commit. Earlier ones
+/// could store an imported head under another rev.
 pub(crate) const ANNOUNCED_HEADS: i64 = 4;
 
 const FIRST: &[&str] = &[
-    // One row: the account and the head of its repository.
+    // A single row: the account, and the head of its repository.
     "create table account (
         one integer primary key check (one = 1),
         did text not null,
@@ -72,13 +91,13 @@ const FIRST: &[&str] = &[
         rev text not null,
         value blob not null
     ) strict, without rowid",
-    // Which records are about a subject, of the collections that have one a subject.
+    // Records by subject, for the collections that have one record per subject.
     "create table subject (
         subject blob not null,
         rkey text not null,
         primary key (subject, rkey)
     ) strict, without rowid",
-    // A blob that is here. CIDs are text, as lists of blobs are in the order of their text.
+    // Stored blobs. CIDs are text, because blobs are listed in the order of CIDs as text.
     "create table blob (
         cid text primary key,
         mime_type text not null,
@@ -87,15 +106,15 @@ const FIRST: &[&str] = &[
         idle_since_s integer
     ) strict, without rowid",
     "create index idle_blob on blob (idle_since_s) where idle_since_s is not null",
-    // Which records refer to a blob, be it here or not, and since when.
+    // References of records to blobs, stored or missing, and the revs that added them.
     "create table blob_ref (
         cid text not null,
         path text not null,
         rev text not null,
         primary key (cid, path)
     ) strict, without rowid",
-    // The import that has begun, of which there is at most one; what it has brought is in tables
-    // of its own, which come and go with it.
+    // The import in progress, at most one. Its contents are in staging tables, which are created
+    // and dropped with it.
     "create table import (
         root blob not null,
         rev text not null,
@@ -106,7 +125,7 @@ const FIRST: &[&str] = &[
         rev text not null,
         bytes blob not null
     ) strict",
-    // The frame as it is sent, so that a replay copies bytes.
+    // Events with their finished frames, which a replay sends unchanged.
     "create table event (
         seq integer primary key,
         frame blob not null
@@ -121,7 +140,7 @@ const FIRST: &[&str] = &[
         next_id text,
         expires_s integer not null
     ) strict, without rowid",
-    // Attempts counted in windows of time, for the limits.
+    // Attempts per time window, for the rate limits.
     "create table attempt (
         key text primary key,
         count integer not null,
@@ -129,10 +148,10 @@ const FIRST: &[&str] = &[
     ) strict, without rowid",
 ];
 
-/// The log of events has bounds of age and size.
+/// Limits the event log by age and size.
 const BOUNDED_LOG: &[&str] = &[
     "alter table account add column event_bytes integer not null default 0",
-    // The number of the last event that is not kept any more.
+    // Sequence number of the last pruned event.
     "alter table account add column pruned_seq integer not null default 0",
     "alter table event add column made_s integer not null default 0",
     "update account set
@@ -141,9 +160,9 @@ const BOUNDED_LOG: &[&str] = &[
     "update event set made_s = unixepoch()",
 ];
 
-/// Who carries events away.
+/// Adds the relays and the recent subscribers.
 const NETWORK: &[&str] = &[
-    // A relay that has been asked for something.
+    // Relays that were contacted.
     "create table relay (
         url text primary key,
         -- When it was last asked to crawl, how often in a row in vain, and why.
@@ -160,7 +179,7 @@ const NETWORK: &[&str] = &[
         -- What the number of our last event was then.
         own_seq integer not null
     ) strict, without rowid",
-    // The last that have subscribed to the event stream.
+    // The latest subscribers of the event stream.
     "create table subscriber (
         network text primary key,
         user_agent text not null,
@@ -169,24 +188,24 @@ const NETWORK: &[&str] = &[
     ) strict, without rowid",
 ];
 
-/// The head may differ from what subscribers know, and an import ages from its last piece.
+/// Separates the announced commit from the head, and dates an import by its last part.
 const ANNOUNCED: &[&str] = &[
-    // Which commit of those that subscribers were told of has the greatest rev: 0 is none, 1 the
-    // head, 2 the one in the other columns.
+    // The announced commit with the greatest rev: 0 for none, 1 for the head, 2 for the one in the
+    // other columns.
     "alter table account add column announced integer not null default 0",
     "alter table account add column announced_rev text",
     "alter table account add column announced_cid blob",
     "update account set announced = 1 where seq > 0",
     "alter table import rename column began_s to touched_s",
-    // How many of its records break today's rules, and the first of them, as JSON.
+    // Number of its records that violate a current rule, and the first of them, as JSON.
     "alter table import add column odd_records integer not null default 0",
     "alter table import add column odd_examples text not null default '[]'",
 ];
 
-/// Blobs whose bytes are being removed.
+/// Adds the pending removals of blobs.
 const REMOVALS: &[&str] = &["create table removal (cid text primary key) strict, without rowid"];
 
-/// What names this database, and what the account was set up with.
+/// Adds the ID of this database, and the variables of the first start.
 const SETUP: &[&str] = &["create table setup (
     one integer primary key check (one = 1),
     -- Names this database in the bucket.
@@ -205,11 +224,10 @@ const SETUP: &[&str] = &["create table setup (
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::SqlError;
     use crate::sqlite::Sqlite;
 
     #[test]
-    fn a_log_of_the_first_schema_is_counted_and_kept() {
+    fn migrating_the_first_schema_keeps_the_event_log_and_dates_its_events_now() {
         let sql = Rc::new(Sqlite::in_memory().unwrap());
         let run = |statement: &'static str| sql.query(statement, &[], &mut |_| Ok(())).unwrap();
         run("create table schema_version (version integer not null) strict");
@@ -229,7 +247,7 @@ mod tests {
         assert_eq!(bytes, Ok::<_, SqlError>(Some(4)));
         let oldest = store.oldest_events(5).unwrap();
         assert_eq!(oldest.iter().map(|event| event.bytes).collect::<Vec<_>>(), [2, 1, 1]);
-        // As if all had just been made: none goes at once.
+        // The events count as new, so that none is pruned at once.
         assert!(oldest.iter().all(|event| event.made_s > 1_700_000_000));
     }
 }

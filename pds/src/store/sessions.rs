@@ -1,20 +1,21 @@
-//! Password sessions and their refresh tokens.
+//! Password sessions and their refresh tokens: tables `session` and `refresh_token`.
 
-use super::{Store, integer, text};
+use super::sql::Store;
+use super::values::{integer, text};
 use crate::host::{SqlError, Value};
 
-/// A refresh token that has not been forgotten.
+/// A refresh token.
 #[derive(Clone, Debug)]
 pub(crate) struct RefreshToken {
-    /// The session that it continues.
+    /// ID of its session.
     pub(crate) session: String,
-    /// Its successor, once it has been used.
+    /// ID of its successor, once it has been used.
     pub(crate) next_id: Option<String>,
     pub(crate) expires_s: i64,
 }
 
 impl Store {
-    /// Keeps a new session, and forgets what has expired.
+    /// Inserts a session, and prunes expired sessions and refresh tokens.
     pub(crate) fn insert_session(
         &self,
         id: &str,
@@ -22,14 +23,15 @@ impl Store {
         now_s: i64,
     ) -> Result<(), SqlError> {
         self.run("delete from session where expires_s <= ?", &[integer(now_s)])?;
-        self.forget_refresh_tokens(now_s)?;
+        self.prune_refresh_tokens(now_s)?;
         self.run(
             "insert into session (id, expires_s) values (?, ?)",
             &[text(id), integer(expires_s)],
         )
     }
 
-    /// Returns the session to end when there are as many as may be: the one that expires first.
+    /// Returns a session to end if there are `limit` or more: of the `limit` sessions that expire
+    /// last, the one that expires first.
     pub(crate) fn surplus_session(&self, limit: i64) -> Result<Option<String>, SqlError> {
         self.first(
             "select id from session order by expires_s desc limit 1 offset ?",
@@ -38,7 +40,7 @@ impl Store {
         )
     }
 
-    /// Tells whether a session lasts.
+    /// Tells whether a session exists and has not expired.
     pub(crate) fn has_session(&self, id: &str, now_s: i64) -> Result<bool, SqlError> {
         let found = self.first(
             "select 1 from session where id = ? and expires_s > ?",
@@ -48,23 +50,23 @@ impl Store {
         Ok(found.is_some())
     }
 
-    /// Lets a session last until `expires_s`.
+    /// Sets when a session expires.
     pub(crate) fn extend_session(&self, id: &str, expires_s: i64) -> Result<(), SqlError> {
         self.run("update session set expires_s = ? where id = ?", &[integer(expires_s), text(id)])
     }
 
-    /// Ends a session: its tokens of both kinds are dead.
+    /// Ends a session, which invalidates its access and refresh tokens.
     pub(crate) fn remove_session(&self, id: &str) -> Result<(), SqlError> {
         self.run("delete from session where id = ?", &[text(id)])?;
         self.run("delete from refresh_token where session = ?", &[text(id)])
     }
 
-    /// Forgets the refresh tokens that have expired.
-    pub(crate) fn forget_refresh_tokens(&self, now_s: i64) -> Result<(), SqlError> {
+    /// Prunes the refresh tokens that have expired.
+    pub(crate) fn prune_refresh_tokens(&self, now_s: i64) -> Result<(), SqlError> {
         self.run("delete from refresh_token where expires_s <= ?", &[integer(now_s)])
     }
 
-    /// Returns a refresh token.
+    /// Returns a refresh token, or `None` if there is no such token.
     pub(crate) fn refresh_token(&self, id: &str) -> Result<Option<RefreshToken>, SqlError> {
         self.first(
             "select session, next_id, expires_s from refresh_token where id = ?",
@@ -82,7 +84,7 @@ impl Store {
         )
     }
 
-    /// Keeps a refresh token.
+    /// Inserts a refresh token.
     pub(crate) fn insert_refresh_token(
         &self,
         id: &str,
@@ -95,7 +97,7 @@ impl Store {
         )
     }
 
-    /// Marks a refresh token as used: it names its successor and lasts until `expires_s`.
+    /// Marks a refresh token as used: sets its successor, and when it expires.
     pub(crate) fn use_refresh_token(
         &self,
         id: &str,

@@ -1,31 +1,33 @@
-//! The `setup` row: the id of this database, and the variables of the first start.
+//! The single row of table `setup`: the ID of this database, and the variables of the first start.
+//! A reset, which empties the other tables, keeps the ID and the salt.
 
-use super::{Store, blob, integer, text};
+use super::sql::Store;
+use super::values::{blob, integer, text};
 use crate::host::SqlError;
 
-/// The row.
+/// The row of table `setup`.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
-    /// The id of this database in the owner marker.
+    /// ID of this database in the owner marker.
     pub(crate) owner_id: String,
-    /// What the owner marker last said.
+    /// Owner that the marker named when it was last read.
     pub(crate) marker: MarkerState,
-    /// The key of the fingerprint.
+    /// Key of the hash in [`SetupValues::key_fingerprint`].
     pub(crate) salt: Vec<u8>,
-    /// The variables of the first start, once there was one.
+    /// Variables of the first start, or `None` before it.
     pub(crate) values: Option<SetupValues>,
 }
 
-/// The variables that the first start records.
+/// The variables that the first start stores.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct SetupValues {
     pub(crate) handle: String,
     pub(crate) hostname: String,
-    /// A keyed hash of the signing key.
+    /// Keyed hash of the signing key.
     pub(crate) key_fingerprint: Vec<u8>,
 }
 
-/// The owner that the marker names.
+/// The database that the owner marker names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum MarkerState {
     /// Not checked yet.
@@ -34,17 +36,17 @@ pub(crate) enum MarkerState {
     Own,
     /// Another database.
     Other,
-    /// This database, which has taken over from another one.
+    /// This database, after it took over from another one.
     Taken,
 }
 
-/// What becomes of the bytes of blobs when the database is emptied.
+/// What a reset does with the bytes of stored blobs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Left {
-    /// All stay: the store may be that of another account from now on.
-    Blobs,
-    /// The known ones are to be removed.
-    Removals,
+pub(crate) enum LeftoverBlobs {
+    /// Keeps them all: the blob store may belong to another account from now on.
+    Keep,
+    /// Adds a pending removal of each stored blob.
+    Remove,
 }
 
 impl Store {
@@ -62,7 +64,7 @@ impl Store {
                 };
                 Ok(Setup {
                     owner_id: row.text(0)?,
-                    marker: MarkerState::of(row.integer(1)?),
+                    marker: MarkerState::from_number(row.integer(1)?),
                     salt: row.blob(2)?,
                     values,
                 })
@@ -78,7 +80,7 @@ impl Store {
         )
     }
 
-    /// Records the variables of the first start.
+    /// Sets the variables of the first start.
     pub(crate) fn set_setup_values(&self, values: &SetupValues) -> Result<(), SqlError> {
         self.run(
             "update setup set handle = ?, hostname = ?, key_fingerprint = ?",
@@ -86,37 +88,38 @@ impl Store {
         )
     }
 
-    /// Records what the marker says.
+    /// Sets which database the marker names.
     pub(crate) fn set_marker(&self, marker: MarkerState) -> Result<(), SqlError> {
-        self.run("update setup set marker = ?", &[integer(marker.number())])
+        self.run("update setup set marker = ?", &[integer(marker.to_number())])
     }
 
-    /// Empties every table in the caller's transaction, but keeps the id and the salt.
-    pub(crate) fn empty(&self, marker: MarkerState, left: Left) -> Result<(), SqlError> {
+    /// Empties all tables, but keeps the ID and salt of the database and, with
+    /// [`LeftoverBlobs::Remove`], the pending removals. Needs a transaction.
+    pub(crate) fn empty(&self, marker: MarkerState, blobs: LeftoverBlobs) -> Result<(), SqlError> {
         self.drop_staging()?;
         self.drop_healing()?;
         self.run(
-            match left {
-                Left::Blobs => "delete from removal",
-                Left::Removals => "insert or ignore into removal (cid) select cid from blob",
+            match blobs {
+                LeftoverBlobs::Keep => "delete from removal",
+                LeftoverBlobs::Remove => "insert or ignore into removal (cid) select cid from blob",
             },
             &[],
         )?;
-        for statement in EMPTYING {
+        for statement in EMPTY_TABLES {
             self.run(statement, &[])?;
         }
         self.run(
             "update setup set handle = null, hostname = null, key_fingerprint = null, marker = ?",
-            &[integer(marker.number())],
+            &[integer(marker.to_number())],
         )?;
-        self.lose_snapshots();
-        self.forget_pages();
+        self.end_snapshots();
+        self.clear_page_cache();
         Ok(())
     }
 }
 
 impl MarkerState {
-    fn of(number: i64) -> Self {
+    fn from_number(number: i64) -> Self {
         match number {
             1 => Self::Own,
             2 => Self::Other,
@@ -125,7 +128,8 @@ impl MarkerState {
         }
     }
 
-    fn number(self) -> i64 {
+    /// Returns the value of the column `marker`.
+    fn to_number(self) -> i64 {
         match self {
             Self::Unknown => 0,
             Self::Own => 1,
@@ -135,7 +139,8 @@ impl MarkerState {
     }
 }
 
-const EMPTYING: [&str; 12] = [
+/// Statements that empty the tables. `removal` and `setup` are handled separately.
+const EMPTY_TABLES: [&str; 12] = [
     "delete from account",
     "delete from record",
     "delete from subject",

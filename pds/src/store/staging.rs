@@ -1,39 +1,40 @@
-//! Staged imports: tables beside the account's, which replace them at once when the import is
-//! complete.
+//! Staging tables of an import: `import` and `import_*`. Once the import is complete, they replace
+//! the account's own tables in one transaction.
 //!
-//! Dropping or renaming a table writes no rows, and staged rows are not written again, so each row
-//! of an import is written once, however often the import is resumed.
+//! Dropping or renaming a table writes no rows, and a resumed import does not write its staged rows
+//! again. So each row of an import is written once.
 
 use cid::Cid;
 use nacre_syntax::{RecordKey, RepoPath, Tid};
 use serde::{Deserialize, Serialize};
 
-use super::{Store, blob, cid, integer, text};
+use super::sql::Store;
+use super::values::{blob, cid, integer, text};
 use crate::host::SqlError;
 
 /// A staged import.
 #[derive(Clone, Debug)]
 pub(crate) struct Staged {
-    /// The rev of its records.
+    /// Rev of its records.
     pub(crate) rev: Tid,
-    /// Whether blocks are parked: their place in the tree was unknown when they came, or later
-    /// parts of the same CAR need them.
-    pub(crate) has_parked: bool,
-    /// Whether an earlier request staged something.
+    /// Whether any blocks are staged: their place in the tree was unknown when they arrived, or
+    /// later parts of the same CAR need them.
+    pub(crate) has_staged_blocks: bool,
+    /// Whether an earlier request staged a part of it.
     pub(crate) is_resumed: bool,
-    /// The odd records so far.
+    /// Odd records so far.
     pub(crate) odd: OddRecords,
 }
 
-/// Records that break today's rules and are kept as they are.
+/// Records that violate a current rule and are imported unchanged.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct OddRecords {
     pub(crate) count: u64,
-    /// The first of them, at most [`OddRecords::MAX_EXAMPLES`].
+    /// The first ones, at most [`OddRecords::MAX_EXAMPLES`].
     pub(crate) examples: Vec<OddRecord>,
 }
 
-/// A record that breaks a rule.
+/// A record that violates a rule.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct OddRecord {
     pub(crate) path: String,
@@ -41,8 +42,10 @@ pub(crate) struct OddRecord {
 }
 
 impl OddRecords {
+    /// Limit of the examples.
     pub(crate) const MAX_EXAMPLES: usize = 10;
 
+    /// Counts a record, and adds it to the examples if there is room.
     pub(crate) fn push(&mut self, path: &RepoPath, reason: String) {
         self.count = self.count.saturating_add(1);
         if self.examples.len() < Self::MAX_EXAMPLES {
@@ -52,7 +55,8 @@ impl OddRecords {
 }
 
 impl Store {
-    /// Returns the staged import of this commit if its rev still exceeds `last`; drops any other.
+    /// Returns the staged import of the commit `root`, if its rev still exceeds `last`. Drops any
+    /// other staged import.
     pub(crate) fn staged(&self, root: &Cid, last: Tid) -> Result<Option<Staged>, SqlError> {
         let found =
             self.first("select root, rev, odd_records, odd_examples from import", &[], |row| {
@@ -63,8 +67,9 @@ impl Store {
             })?;
         match found {
             Some((found, rev, odd)) if found == *root && rev > last => {
-                let parked = self.first("select 1 from import_block limit 1", &[], |_| Ok(()))?;
-                Ok(Some(Staged { rev, has_parked: parked.is_some(), is_resumed: true, odd }))
+                let block = self.first("select 1 from import_block limit 1", &[], |_| Ok(()))?;
+                let has_staged_blocks = block.is_some();
+                Ok(Some(Staged { rev, has_staged_blocks, is_resumed: true, odd }))
             }
             Some(_) => {
                 self.drop_staging()?;
@@ -74,7 +79,7 @@ impl Store {
         }
     }
 
-    /// Begins to stage the import of a commit.
+    /// Creates the staging tables for the import of a commit.
     pub(crate) fn begin_staging(&self, root: &Cid, rev: Tid, now_s: i64) -> Result<(), SqlError> {
         for table in TABLES {
             self.run(table, &[])?;
@@ -85,7 +90,7 @@ impl Store {
         )
     }
 
-    /// Notes that a piece of the staged import came, and its odd records so far.
+    /// Updates when the last part of the staged import arrived, and its odd records so far.
     pub(crate) fn touch_staging(&self, odd: &OddRecords, now_s: i64) -> Result<(), SqlError> {
         let examples =
             serde_json::to_string(&odd.examples).map_err(|error| SqlError(error.to_string()))?;
@@ -95,12 +100,13 @@ impl Store {
         )
     }
 
-    /// Returns when the last piece of the staged import came, if there is one.
+    /// Returns when the last part of the staged import arrived, in seconds, or `None` if no import
+    /// is staged.
     pub(crate) fn staging_touched_s(&self) -> Result<Option<i64>, SqlError> {
         self.first("select touched_s from import", &[], |row| row.integer(0))
     }
 
-    /// Forgets all that was staged.
+    /// Drops the staged import and the pages that a heal staged.
     pub(crate) fn drop_staging(&self) -> Result<(), SqlError> {
         for statement in [
             "drop table if exists import_block",
@@ -115,16 +121,16 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps a block whose place is not known yet.
-    pub(crate) fn park(&self, block: &Cid, bytes: &[u8]) -> Result<(), SqlError> {
+    /// Stages a block whose place in the tree is not known yet.
+    pub(crate) fn stage_block(&self, block: &Cid, bytes: &[u8]) -> Result<(), SqlError> {
         self.run(
             "insert or ignore into import_block (cid, bytes) values (?, ?)",
             &[cid(block), blob(bytes)],
         )
     }
 
-    /// Returns a block whose place was not known when it came.
-    pub(crate) fn parked(&self, block: &Cid) -> Result<Option<Vec<u8>>, SqlError> {
+    /// Returns a staged block.
+    pub(crate) fn staged_block(&self, block: &Cid) -> Result<Option<Vec<u8>>, SqlError> {
         self.first("select bytes from import_block where cid = ?", &[cid(block)], |row| row.blob(0))
     }
 
@@ -142,7 +148,7 @@ impl Store {
         )
     }
 
-    /// Stages what a record is about.
+    /// Stages the subject of a record.
     pub(crate) fn stage_subject<S: AsRef<str>>(
         &self,
         subject: &[u8],
@@ -154,7 +160,7 @@ impl Store {
         )
     }
 
-    /// Stages that a record refers to a blob.
+    /// Stages a record's reference to a blob.
     pub(crate) fn stage_blob_ref(
         &self,
         blob: &str,
@@ -179,7 +185,8 @@ impl Store {
         self.first(value, &[text(path.as_str())], |row| row.blob(0))
     }
 
-    /// Returns the next staged records after a path, in the order of the tree.
+    /// Returns the next staged records after a path, in the order of paths, which is that of the
+    /// tree.
     pub(crate) fn staged_after(&self, path: &str) -> Result<Vec<(RepoPath, Cid)>, SqlError> {
         self.all(
             "select path, cid from import_record where path > ? order by path limit ?",
@@ -191,16 +198,16 @@ impl Store {
         )
     }
 
-    /// Replaces the records and all derived tables by the staged ones, and marks blobs as idle or
-    /// in use. Exports in progress end.
+    /// Replaces the records and all derived tables with the staged ones, and marks blobs as idle or
+    /// in use. Needs a transaction. The caller must end all snapshots and clear the page cache.
     pub(crate) fn swap_in(&self, now_s: i64) -> Result<(), SqlError> {
         self.run("drop table record", &[])?;
         self.run("alter table import_record rename to record", &[])?;
         self.swap_in_derived(now_s)
     }
 
-    /// Replaces all tables that are derived from the records by the staged ones.
-    pub(crate) fn swap_in_derived(&self, now_s: i64) -> Result<(), SqlError> {
+    /// Replaces the tables that are derived from the records with the staged ones.
+    fn swap_in_derived(&self, now_s: i64) -> Result<(), SqlError> {
         for statement in [
             "drop table page",
             "alter table import_page rename to page",
@@ -215,7 +222,7 @@ impl Store {
         self.drop_staging()
     }
 
-    /// Empties the staged pages: nodes are put on pages once all records are there.
+    /// Creates an empty table of staged pages, in place of any that exists.
     pub(super) fn empty_staged_pages(&self) -> Result<(), SqlError> {
         self.run("drop table if exists import_page", &[])?;
         self.run(PAGES, &[])
@@ -228,7 +235,7 @@ const PAGES: &str = "create table if not exists import_page (
     bytes blob not null
 ) strict";
 
-/// The staged tables, with the columns of the tables that they replace.
+/// Staging tables. Those that replace a table have its columns.
 const TABLES: [&str; 5] = [
     "create table import_block (
         cid blob primary key,
@@ -253,4 +260,5 @@ const TABLES: [&str; 5] = [
         primary key (cid, path)
     ) strict, without rowid",
 ];
+/// Number of records that [`Store::staged_after`] returns.
 const RECORDS_AT_ONCE: i64 = 500;

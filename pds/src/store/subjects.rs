@@ -1,19 +1,21 @@
-//! Which records are about what: an index of the collections that have one record a subject.
+//! Subjects of records: table `subject`, an index of the collections that have one record per
+//! subject.
 
 use nacre_syntax::RecordKey;
 
-use super::{Store, blob, text};
+use super::sql::Store;
+use super::values::{blob, text};
 use crate::host::SqlError;
 
 impl Store {
-    /// Returns the keys of the records about a subject.
-    pub(crate) fn rkeys_about(&self, subject: &[u8]) -> Result<Vec<RecordKey>, SqlError> {
+    /// Returns the record keys of a subject.
+    pub(crate) fn rkeys_of_subject(&self, subject: &[u8]) -> Result<Vec<RecordKey>, SqlError> {
         self.all("select rkey from subject where subject = ?", &[blob(subject)], |row| {
             row.parsed(0, |rkey| Some(RecordKey::parse(rkey).ok()?.to_owned()))
         })
     }
 
-    /// Notes what a record is about.
+    /// Stores the subject of a record.
     pub(crate) fn put_subject<S: AsRef<str>>(
         &self,
         subject: &[u8],
@@ -25,13 +27,13 @@ impl Store {
         )
     }
 
-    /// Counts what records are about. It reads all of it.
+    /// Counts the stored subjects. Reads all rows.
     pub(crate) fn count_subjects(&self) -> Result<u64, SqlError> {
         let counted = self.first("select count(*) from subject", &[], |row| row.integer(0))?;
         Ok(counted.and_then(|count| count.try_into().ok()).unwrap_or_default())
     }
 
-    /// Forgets what a record was about.
+    /// Removes the subject of a record.
     pub(crate) fn remove_subject<S: AsRef<str>>(
         &self,
         subject: &[u8],

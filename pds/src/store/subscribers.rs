@@ -1,23 +1,24 @@
-//! Who has subscribed to the event stream, the last of each network.
+//! Recent subscribers of the event stream, the latest of each network: table `subscriber`.
 
-use super::{Store, integer, text};
+use super::sql::Store;
+use super::values::{integer, text};
 use crate::host::{SqlError, Value};
 
-/// Somebody who has subscribed.
+/// A subscriber of the event stream.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Subscriber {
-    /// The network that it came from; empty where that is not known.
+    /// Network that it connected from; empty if unknown.
     pub(crate) network: String,
-    /// What it calls itself.
+    /// Its `User-Agent` header.
     pub(crate) user_agent: String,
-    /// When it came last, in seconds.
+    /// When it last connected, in seconds.
     pub(crate) connected_s: i64,
-    /// The last event that it had then, if it said so.
+    /// Cursor that it sent then, if any.
     pub(crate) cursor: Option<i64>,
 }
 
 impl Store {
-    /// Returns those that are known to have come after a time, in seconds, the last one first.
+    /// Returns the subscribers that connected after `time_s`, the latest first.
     pub(crate) fn subscribers_since(&self, time_s: i64) -> Result<Vec<Subscriber>, SqlError> {
         self.all(
             "select network, user_agent, connected_s, cursor from subscriber
@@ -34,7 +35,8 @@ impl Store {
         )
     }
 
-    /// Keeps one, and forgets those who came longest ago if there are too many.
+    /// Inserts or replaces the subscriber of a network. Evicts those that connected longest ago if
+    /// there are more than [`MAX_SUBSCRIBERS`].
     pub(crate) fn put_subscriber(&self, subscriber: &Subscriber) -> Result<(), SqlError> {
         self.run(
             "insert or replace into subscriber (network, user_agent, connected_s, cursor)
@@ -54,5 +56,5 @@ impl Store {
     }
 }
 
-/// Relays are few, and so are those who follow one account.
+/// Limit of stored subscribers. Few relays exist, and few others follow a single account.
 const MAX_SUBSCRIBERS: i64 = 32;

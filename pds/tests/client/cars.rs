@@ -108,6 +108,6 @@ pub(crate) fn is_that_of(client: &Client, car: &[u8]) {
     assert_eq!(client.head().0, root.to_string());
     let (exported_root, exported) = read_car(&client.export());
     assert_eq!((exported_root, &exported), (root, &blocks));
-    let audit = nacre_pds::dev::block_on(client.pds.audit()).unwrap();
+    let audit = nacre_pds::dev::block_on(client.pds.audit_database()).unwrap();
     assert_eq!(audit.faults, Vec::<String>::new());
 }

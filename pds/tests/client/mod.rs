@@ -12,12 +12,12 @@ use cid::Cid;
 use nacre_commit::{Commit, verify_blocks};
 use nacre_crypto::VerifyingKey;
 use nacre_firehose::{Frame, Verdict, Verifier};
-use nacre_pds::blobs::{Upload, UploadError};
+use nacre_pds::blobs::UploadError;
 use nacre_pds::body::{Body, Request, Response};
 use nacre_pds::config::Config;
 use nacre_pds::dev::{Memory, Sent, account, block_on};
 use nacre_pds::host::SocketId;
-use nacre_pds::{Pds, Reply, Subscription};
+use nacre_pds::{Pds, Reply, Subscription, Upload};
 use nacre_syntax::Did;
 use serde_json::{Value, json};
 
@@ -295,7 +295,7 @@ pub(crate) fn verify(client: &Client) -> u64 {
     // Nothing else is there.
     let rows = client.row_counts();
     assert_eq!(i64::try_from(repo.records).unwrap(), rows["record"]);
-    let audit = block_on(client.pds.audit()).unwrap();
+    let audit = block_on(client.pds.audit_database()).unwrap();
     assert_eq!(audit.faults, Vec::<String>::new());
     assert_eq!(i64::try_from(audit.pages).unwrap(), rows["page"]);
     repo.records

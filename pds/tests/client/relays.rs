@@ -108,7 +108,7 @@ pub(crate) fn pass(client: &Client, seconds: i64) {
             return;
         }
         client.host.forget_alarm();
-        block_on(client.pds.tend());
+        block_on(client.pds.run_due_work());
     }
 }
 

@@ -5,13 +5,14 @@ use serde::Serialize;
 
 use crate::Pds;
 use crate::api::{Failure, Json, Nothing};
-use crate::auth::access::Operator;
+use crate::auth::Operator;
+use crate::relays::may_ask_s;
 use crate::store::Subscriber;
 
 /// Relays and subscribers.
 #[derive(Serialize)]
 pub(crate) struct Relays {
-    /// The number of the last event.
+    /// The `seq` of the last event.
     seq: i64,
     relays: Vec<Relay>,
     /// Recent subscribers, the latest first. A relay among them is known only by its user agent.
@@ -37,10 +38,10 @@ struct Relay {
     /// Why it gave no status.
     #[serde(skip_serializing_if = "Option::is_none")]
     check_error: Option<String>,
-    /// What it last said: `active`, `idle`, `offline`, `throttled`, `banned`, or `unknown`.
+    /// Its last answer: `active`, `idle`, `offline`, `throttled`, `banned`, or `unknown`.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<String>,
-    /// The number of the last event that it says it has.
+    /// The `seq` of the last event that it reports.
     #[serde(skip_serializing_if = "Option::is_none")]
     seq: Option<i64>,
 }
@@ -50,41 +51,41 @@ struct Relay {
 struct Listener {
     network: String,
     user_agent: String,
-    /// When it came last.
+    /// When it last connected.
     connected: Datetime,
-    /// The last event that it had then.
+    /// The cursor that it sent then.
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<i64>,
-    /// How many sockets it has open now.
+    /// The number of its open sockets.
     open: usize,
-    /// The last event that all of these have been sent.
+    /// The `seq` of the last event sent to all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     seq: Option<i64>,
 }
 
 /// Returns the status of every relay, after asking those that were not asked for a minute.
 pub(crate) async fn relays(pds: &Pds, _: Operator, _: Nothing) -> Result<Json<Relays>, Failure> {
-    for url in &pds.config.relays {
-        if pds.is_poll_stale(url)? {
-            pds.check_relay(url).await?;
+    for url in pds.relays.urls() {
+        if pds.relays.is_poll_stale(url)? {
+            pds.relays.check(url).await?;
         }
     }
-    // One of them may have lost us.
-    pds.wake();
-    let seq = pds.account()?.seq;
-    let relays = pds.config.relays.iter().map(|url| relay(pds, url)).collect::<Result<_, _>>()?;
+    // A relay may have lost this host, so that it is to be asked to crawl.
+    pds.scheduler.reschedule();
+    let seq = pds.account.state()?.seq;
+    let relays = pds.relays.urls().iter().map(|url| relay(pds, url)).collect::<Result<_, _>>()?;
     let subscribers = pds.store.subscribers_since(0)?;
     let subscribers = subscribers.into_iter().map(|who| listener(pds, who, seq)).collect();
     Ok(Json(Relays { seq, relays, subscribers }))
 }
 
 fn relay(pds: &Pds, url: &str) -> Result<Relay, Failure> {
-    let (known, polled) = (pds.store.relay(url)?, pds.last_poll(url)?);
+    let (known, polled) = (pds.store.relay(url)?, pds.relays.last_poll(url)?);
     let was_asked = known.asked_s > 0;
     Ok(Relay {
         url: url.to_owned(),
         asked: was_asked.then(|| time(known.asked_s)),
-        next_ask: was_asked.then(|| time(known.may_ask_s(pds.now_s()))),
+        next_ask: was_asked.then(|| time(may_ask_s(&known, pds.host.clock.now_s()))),
         ask_error: known.ask_error,
         checked: (polled.asked_s > 0).then(|| time(polled.asked_s)),
         check_error: polled.check_error,
@@ -94,7 +95,7 @@ fn relay(pds: &Pds, url: &str) -> Result<Relay, Failure> {
 }
 
 fn listener(pds: &Pds, known: Subscriber, last: i64) -> Listener {
-    let sent = pds.sent_to(known.network.parse().ok(), last);
+    let sent = pds.events.subscribers.sent_to(known.network.parse().ok(), last);
     Listener {
         connected: time(known.connected_s),
         open: sent.len(),

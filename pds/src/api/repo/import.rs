@@ -8,25 +8,27 @@ use nacre_xrpc::{XrpcError, expect_type, shown};
 use serde::Serialize;
 
 use crate::Pds;
+use crate::api::access::Access;
 use crate::api::{Call, Failure, Input, Json, invalid};
-use crate::auth::access::{Access, Owner};
-use crate::repo::{Imported, Part};
+use crate::auth::Owner;
+use crate::body::Body;
+use crate::repo::{Import, Part};
 use crate::store::{OddRecord, OddRecords};
 
-/// A CAR on its way, of which nothing has been read.
+/// A CAR that has not been read.
 pub(crate) struct CarUpload {
     call: Call,
     part: Part,
 }
 
-/// The outcome of an import. The protocol knows no output; clients that expect none ignore it.
+/// The outcome of an import. The protocol defines no output, and clients that expect none ignore it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Outcome {
-    /// How many blocks are known to be missing; absent once the repository was replaced.
+    /// How many blocks are known to be missing. Absent after the last part.
     #[serde(skip_serializing_if = "Option::is_none")]
     missing_blocks: Option<u64>,
-    /// How many records break today's rules. They are kept as they are.
+    /// How many records break today's rules. They stay as they are.
     odd_records: u64,
     /// The first ten of them.
     odd_examples: Vec<OddRecord>,
@@ -34,30 +36,34 @@ pub(crate) struct Outcome {
 
 /// `com.atproto.repo.importRepo`: replaces the repository of an inactive account.
 ///
-/// A request with the header `nacre-import: more` brings one part of a repository that is too large
-/// for one request: a CAR with the same root and some of the blocks. The request without the header
-/// brings the last part.
+/// A repository that is too large for one request is imported in parts: CARs with the same root, each
+/// with some of the blocks. All parts but the last have the header `nacre-import: more`.
 pub(crate) async fn import_repo(
     pds: &Pds,
     _: Owner,
     CarUpload { mut call, part }: CarUpload,
 ) -> Result<Json<Outcome>, Failure> {
     let mut body = mem::take(&mut call.body);
-    let imported = if pds.config.accept_imports {
-        let readmit = || Owner::admit(pds, &call).map(drop);
-        pds.import(&mut body, part, readmit).await
-    } else {
-        Err(invalid("Service is not accepting repo imports").into())
-    };
+    let imported = import(pds, &call, &mut body, part).await;
     if imported.is_err() {
-        body.drain(MAX_UNHEARD_BYTES).await;
+        body.drain(MAX_DRAINED_BYTES).await;
     }
-    let (missing_blocks, odd) = match imported? {
-        Imported::Whole(odd) => (None, odd),
-        Imported::Staged { missing, odd } => (Some(missing), odd),
+    Ok(Json(imported?))
+}
+
+async fn import(pds: &Pds, call: &Call, body: &mut Body, part: Part) -> Result<Outcome, Failure> {
+    if !pds.config.accept_imports {
+        return Err(invalid("Service is not accepting repo imports").into());
+    }
+    let staged = pds.repo.import(body, part).await?;
+    // The session may have ended while the body arrived.
+    Owner::admit(pds, call)?;
+    let (missing_blocks, odd) = match staged {
+        Import::Part { missing, odd } => (Some(missing), odd),
+        Import::Whole(import) => (None, import.finish()?),
     };
     let OddRecords { count: odd_records, examples: odd_examples } = odd;
-    Ok(Json(Outcome { missing_blocks, odd_records, odd_examples }))
+    Ok(Outcome { missing_blocks, odd_records, odd_examples })
 }
 
 impl Input for CarUpload {
@@ -81,7 +87,7 @@ fn part(header: Option<&str>) -> Result<Part, XrpcError> {
     }
 }
 
-/// Says that more parts of the repository follow.
+/// The header that announces more parts.
 const PART: HeaderName = HeaderName::from_static("nacre-import");
-/// How much is read of a CAR that is refused.
-const MAX_UNHEARD_BYTES: usize = 512 * 1024 * 1024;
+/// How much of a refused CAR is read before the response.
+const MAX_DRAINED_BYTES: usize = 512 * 1024 * 1024;

@@ -8,11 +8,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::Pds;
+use crate::api::access::Public;
+use crate::api::params::cid;
 use crate::api::{Failure, FromParams, Json, Query, invalid};
-use crate::auth::access::Public;
 use crate::identity::document;
-use crate::repo;
-use crate::store::{Page, StoredRecord};
+use crate::store::{RecordQuery, StoredRecord};
 
 pub(crate) struct DescribeRepo {
     repo: AtIdentifier,
@@ -56,7 +56,7 @@ pub(crate) struct Records {
     cursor: Option<String>,
 }
 
-/// `com.atproto.repo.describeRepo`: whose repository it is, and what collections are in it.
+/// `com.atproto.repo.describeRepo`: the owner and the collections of the repository.
 pub(crate) async fn describe_repo(
     pds: &Pds,
     _: Public,
@@ -69,9 +69,9 @@ pub(crate) async fn describe_repo(
     {
         collections.push(collection.into());
     }
-    // In the order of paths, the longer of two that begin alike is the first.
+    // In the order of paths, `a.b.c-d` comes before `a.b.c`.
     collections.sort_unstable();
-    let identity = &pds.config.identity;
+    let identity = pds.account.identity();
     Ok(Json(Description {
         handle: identity.handle.as_str().to_owned(),
         did: identity.did.as_str().to_owned(),
@@ -87,27 +87,27 @@ pub(crate) async fn get_record(
     _: Public,
     Query(input): Query<GetRecord>,
 ) -> Result<Json<Record>, Failure> {
-    if !pds.is_ours(&input.repo) {
+    if !pds.account.identity().is_named(&input.repo) {
         return Err(invalid("Could not locate record").into());
     }
-    let found = if pds.account()?.active { pds.store.record(&input.path)? } else { None };
+    let found = if pds.account.state()?.active { pds.store.record(&input.path)? } else { None };
     let found = found.filter(|record| input.cid.is_none_or(|cid| cid == record.cid));
     let Some(found) = found else {
-        let uri = AtUri::from_path(&pds.config.identity.did, &input.path);
+        let uri = AtUri::from_path(pds.account.did(), &input.path);
         let message = format!("Could not locate record: {}", uri.as_str());
         return Err(XrpcError::new(400, "RecordNotFound", message).into());
     };
     Ok(Json(record(pds, &input.path.collection(), found)?))
 }
 
-/// `com.atproto.repo.listRecords`: the newest first, and the other way round on request.
+/// `com.atproto.repo.listRecords`: the newest record first, unless `reverse`.
 pub(crate) async fn list_records(
     pds: &Pds,
     _: Public,
     Query(input): Query<ListRecords>,
 ) -> Result<Json<Records>, Failure> {
     readable(pds, &input.repo)?;
-    let found = pds.store.records(&Page {
+    let found = pds.store.records(&RecordQuery {
         collection: input.collection.as_deref(),
         after: input.cursor.as_deref(),
         limit: input.limit,
@@ -120,9 +120,9 @@ pub(crate) async fn list_records(
     Ok(Json(Records { records: records.collect::<Result<_, _>>()?, cursor }))
 }
 
-/// Refuses the repositories that are not here, or not now.
+/// Refuses repositories that are not on this server or whose account is deactivated.
 fn readable(pds: &Pds, repo: &AtIdentifier) -> Result<(), Failure> {
-    if pds.is_ours(repo) && pds.account()?.active {
+    if pds.account.identity().is_named(repo) && pds.account.state()?.active {
         Ok(())
     } else {
         Err(invalid(format!("Could not find repo: {}", repo.as_str())).into())
@@ -130,10 +130,10 @@ fn readable(pds: &Pds, repo: &AtIdentifier) -> Result<(), Failure> {
 }
 
 fn record(pds: &Pds, collection: &Nsid<&str>, found: StoredRecord) -> Result<Record, Failure> {
-    // An imported record may break today's rules. It is shown as far as JSON goes, and never fails
-    // the page that it is on.
+    // An imported record may break today's rules. It is shown as far as JSON can express it, and does
+    // not fail its page.
     let value = nacre_lexicon::to_json_lossy(&found.value).unwrap_or_else(|_| "null".to_owned());
-    let uri = AtUri::from_parts(&pds.config.identity.did, collection, &found.rkey);
+    let uri = AtUri::from_parts(pds.account.did(), collection, &found.rkey);
     Ok(Record {
         uri: uri.as_str().to_owned(),
         cid: found.cid.to_string(),
@@ -154,7 +154,7 @@ impl FromParams for GetRecord {
         Ok(Self {
             repo: params.required_as("repo")?,
             path: RepoPath::from_parts(&collection, &rkey),
-            cid: params.optional("cid")?.map(repo::cid).transpose()?,
+            cid: params.optional("cid")?.map(cid).transpose()?,
         })
     }
 }

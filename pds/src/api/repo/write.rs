@@ -7,9 +7,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::Pds;
+use crate::api::params::{cid, record_path};
 use crate::api::{Failure, Json, JsonInput};
-use crate::auth::access::ActiveOwner;
-use crate::repo::{self, Applied, Batch, PreparedWrite, ValidationStatus};
+use crate::auth::ActiveOwner;
+use crate::repo::{Applied, Batch, PreparedWrite, ValidationStatus};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -81,88 +82,87 @@ pub(super) struct CommitMeta {
     rev: String,
 }
 
-/// `com.atproto.repo.createRecord`: a new record, under a new TID if it comes without a key.
+/// `com.atproto.repo.createRecord`: writes a new record, under a new TID if it has no record key.
 pub(crate) async fn create_record(
     pds: &Pds,
     caller: ActiveOwner,
     Json(input): Json<CreateRecord>,
 ) -> Result<Json<Written>, Failure> {
-    caller.owns(pds, &input.repo)?;
+    pds.access.check_repo(&caller, &input.repo)?;
     let (rkey, last_key) = match input.rkey {
         Some(rkey) => (rkey, None),
         None => {
-            let key = pds.record_keys()?.next(pds.host.clock.now_micros());
+            let key = pds.repo.record_keys()?.next(pds.host.clock.now_micros());
             (key.to_string(), Some(key))
         }
     };
-    let path = repo::path(&input.collection, &rkey)?;
-    let record = repo::record(input.record.get(), &input.collection)?;
-    let status = repo::validate(&path, &record, input.validate)?;
+    let path = record_path(&input.collection, &rkey)?;
+    let record = pds.repo.new_record(input.record.get(), &input.collection)?;
+    let status = pds.repo.validate(&path, &record, input.validate)?;
     let swap_commit = swap(input.swap_commit.as_deref())?;
-    let cid = record.cid;
+    let record_cid = record.cid;
     let mut writes = vec![PreparedWrite::Create { path: path.clone(), record }];
     if input.validate != Some(false) {
-        writes.extend(pds.earlier_about(&writes[0])?);
+        writes.extend(pds.repo.deletes_of_same_subject(&writes[0])?);
     }
-    let applied = pds.apply(&Batch { writes, last_key }, swap_commit)?;
-    Ok(Json(written(pds, &path, &cid, Some(applied), status)))
+    let applied = pds.repo.apply(&Batch { writes, last_key }, swap_commit)?;
+    Ok(Json(written(pds, &path, &record_cid, Some(applied), status)))
 }
 
-/// `com.atproto.repo.putRecord`: a record in place of what was there. One that is there already
-/// makes no commit.
+/// `com.atproto.repo.putRecord`: creates or replaces a record. An unchanged record makes no commit.
 pub(crate) async fn put_record(
     pds: &Pds,
     caller: ActiveOwner,
     Json(input): Json<PutRecord>,
 ) -> Result<Json<Written>, Failure> {
-    caller.owns(pds, &input.repo)?;
-    let path = repo::path(&input.collection, &input.rkey)?;
-    let record = pds.edited_record(input.record.get(), &input.collection)?;
-    let status = pds.validate_edited(&path, &record, input.validate)?;
+    pds.access.check_repo(&caller, &input.repo)?;
+    let path = record_path(&input.collection, &input.rkey)?;
+    let record = pds.repo.edited_record(input.record.get(), &input.collection)?;
+    let status = pds.repo.validate_edited(&path, &record, input.validate)?;
     let swap_commit = swap(input.swap_commit.as_deref())?;
     let current = pds.store.record_cid(&path)?;
     expect_record(input.swap_record, current)?;
-    let cid = record.cid;
-    if current == Some(cid) {
-        pds.expect_commit(swap_commit)?;
-        return Ok(Json(written(pds, &path, &cid, None, status)));
+    let record_cid = record.cid;
+    if current == Some(record_cid) {
+        pds.repo.expect_commit(swap_commit)?;
+        return Ok(Json(written(pds, &path, &record_cid, None, status)));
     }
     let write = match current {
         Some(_) => PreparedWrite::Update { path: path.clone(), record },
         None => PreparedWrite::Create { path: path.clone(), record },
     };
-    let applied = pds.apply(&write.into(), swap_commit)?;
-    Ok(Json(written(pds, &path, &cid, Some(applied), status)))
+    let applied = pds.repo.apply(&write.into(), swap_commit)?;
+    Ok(Json(written(pds, &path, &record_cid, Some(applied), status)))
 }
 
-/// `com.atproto.repo.deleteRecord`: a record that is not there has been deleted.
+/// `com.atproto.repo.deleteRecord`: deletes a record. A missing record is no error.
 pub(crate) async fn delete_record(
     pds: &Pds,
     caller: ActiveOwner,
     Json(input): Json<DeleteRecord>,
 ) -> Result<Json<Deleted>, Failure> {
-    caller.owns(pds, &input.repo)?;
-    let path = repo::path(&input.collection, &input.rkey)?;
+    pds.access.check_repo(&caller, &input.repo)?;
+    let path = record_path(&input.collection, &input.rkey)?;
     let swap_commit = swap(input.swap_commit.as_deref())?;
     let current = pds.store.record_cid(&path)?;
     expect_record(input.swap_record, current)?;
     if current.is_none() {
-        pds.expect_commit(swap_commit)?;
+        pds.repo.expect_commit(swap_commit)?;
         return Ok(Json(Deleted { commit: None }));
     }
-    let applied = pds.apply(&PreparedWrite::Delete { path }.into(), swap_commit)?;
+    let applied = pds.repo.apply(&PreparedWrite::Delete { path }.into(), swap_commit)?;
     Ok(Json(Deleted { commit: Some(applied.into()) }))
 }
 
-/// Reads the commit that a client expects to build on.
+/// Parses the commit that a client expects to be the head.
 pub(super) fn swap(text: Option<&str>) -> Result<Option<Cid>, XrpcError> {
-    text.map(repo::cid).transpose()
+    text.map(cid).transpose()
 }
 
-/// Holds what a client expects at a path against what is there; `null` expects nothing.
+/// Compares the record that a client expects with the current one. `null` expects none.
 fn expect_record(expected: Option<Option<String>>, current: Option<Cid>) -> Result<(), XrpcError> {
     let Some(expected) = expected else { return Ok(()) };
-    if expected.as_deref().map(repo::cid).transpose()? == current {
+    if expected.as_deref().map(cid).transpose()? == current {
         return Ok(());
     }
     let current = current.map_or_else(|| "null".to_owned(), |cid| cid.to_string());
@@ -177,7 +177,7 @@ fn written(
     validation_status: Option<ValidationStatus>,
 ) -> Written {
     Written {
-        uri: AtUri::from_path(&pds.config.identity.did, path).as_str().to_owned(),
+        uri: AtUri::from_path(pds.account.did(), path).as_str().to_owned(),
         cid: cid.to_string(),
         commit: applied.map(CommitMeta::from),
         validation_status,
@@ -190,10 +190,10 @@ impl From<Applied> for CommitMeta {
     }
 }
 
-/// Tells a field that is `null` from one that is absent.
+/// Distinguishes a field that is `null` from an absent one.
 fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
-/// The longest body of a write.
+/// The largest body of a write, in bytes.
 pub(super) const MAX_WRITE_BYTES: usize = 1_000_000;

@@ -1,21 +1,19 @@
-//! `com.atproto.server.*`: taking part in the network, and leaving it.
+//! `com.atproto.server.*`: activation and deactivation.
 
 use nacre_syntax::Datetime;
 use serde::Deserialize;
 
 use crate::Pds;
-use crate::api::{Failure, Json, JsonInput, Nothing, invalid};
-use crate::auth::access::Owner;
-use crate::repo::ActivationError;
+use crate::api::{Failure, Json, JsonInput, Nothing};
+use crate::auth::Owner;
 
-/// How the account is to leave.
+/// The input of a deactivation.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Deactivation {
-    /// When the account may be deleted. An account that is alone on its server stays until its
-    /// owner deletes it.
+    /// When the account may be deleted. This server deletes nothing by itself.
     #[serde(default)]
-    #[expect(dead_code, reason = "it is read to be checked")]
+    #[expect(dead_code, reason = "only its type is checked")]
     delete_after: Option<Datetime>,
 }
 
@@ -23,7 +21,7 @@ impl JsonInput for Deactivation {}
 
 /// `com.atproto.server.activateAccount`
 pub(crate) async fn activate_account(pds: &Pds, _: Owner, _: Nothing) -> Result<Nothing, Failure> {
-    pds.activate()?;
+    pds.activation.activate()?;
     Ok(Nothing)
 }
 
@@ -33,15 +31,6 @@ pub(crate) async fn deactivate_account(
     _: Owner,
     Json(_): Json<Deactivation>,
 ) -> Result<Nothing, Failure> {
-    pds.deactivate()?;
+    pds.activation.deactivate()?;
     Ok(Nothing)
-}
-
-impl From<ActivationError> for Failure {
-    fn from(error: ActivationError) -> Self {
-        match error {
-            ActivationError::Database(error) => error.into(),
-            ActivationError::Importing => invalid("An import is under way").into(),
-        }
-    }
 }

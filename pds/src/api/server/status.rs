@@ -1,10 +1,10 @@
-//! `com.atproto.server.*`: how the account stands.
+//! `com.atproto.server.*`: the status of the account.
 
 use serde::Serialize;
 
 use crate::Pds;
 use crate::api::{Failure, Json, Nothing};
-use crate::auth::access::Owner;
+use crate::auth::Owner;
 use crate::config::did_web;
 
 #[derive(Serialize)]
@@ -21,26 +21,26 @@ pub(crate) struct AccountStatus {
     imported_blobs: i64,
 }
 
-/// `com.atproto.server.checkAccountStatus`: what a client that moves an account looks at. All of it
-/// is counted when it is written.
+/// `com.atproto.server.checkAccountStatus`: the progress of a move, for the client that moves an
+/// account. All of it comes from counters.
 pub(crate) async fn check_account_status(
     pds: &Pds,
     _: Owner,
     _: Nothing,
 ) -> Result<Json<AccountStatus>, Failure> {
-    let account = pds.account()?;
-    let identity = &pds.config.identity;
+    let account = pds.account.state()?;
+    let identity = pds.account.identity();
     Ok(Json(AccountStatus {
         activated: account.active,
-        // The document of this one comes from here; others are somewhere else, and not asked for.
+        // Only the document of a did:web of this host is served, and so known, here.
         valid_did: identity.did.as_str() == did_web(&identity.hostname),
         repo_commit: account.commit().to_string(),
         repo_rev: account.rev().to_string(),
-        // The nodes, the commit, and the records, of which two of equal content count as two.
+        // The nodes, the records and the commit. Records with equal content are counted each.
         repo_blocks: account.nodes + account.records + 1,
         indexed_records: account.records,
         private_state_values: 0,
-        expected_blobs: account.blobs.expected,
+        expected_blobs: account.blobs.referenced,
         imported_blobs: account.blobs.stored,
     }))
 }

@@ -6,11 +6,11 @@ use nacre_mst::covering_proof;
 use nacre_syntax::{Did, Nsid, RecordKey, RepoPath};
 use nacre_xrpc::{Params, XrpcError};
 
-use super::readable;
+use super::common::readable;
 use crate::Pds;
+use crate::api::access::Visitor;
+use crate::api::params::cid;
 use crate::api::{Car, Failure, FromParams, Query, invalid};
-use crate::auth::access::Visitor;
-use crate::repo;
 
 pub(crate) struct GetBlocks {
     did: Did,
@@ -31,7 +31,7 @@ pub(crate) async fn get_blocks(
 ) -> Result<Car, Failure> {
     readable(pds, &visitor, &input.did)?;
     let mut car = Writer::with_roots(&[]);
-    let missing = pds.find_blocks(&input.cids, &mut car)?;
+    let missing = pds.repo.find_blocks(&input.cids, &mut car)?;
     if missing.is_empty() {
         return Ok(Car(car.finish()));
     }
@@ -39,8 +39,7 @@ pub(crate) async fn get_blocks(
     Err(invalid(format!("Could not find cids: {}", missing.join(","))).into())
 }
 
-/// `com.atproto.sync.getRecord`: a record with the proof that it is there, or the proof that it is
-/// not.
+/// `com.atproto.sync.getRecord`: a record with its inclusion proof, or an exclusion proof.
 pub(crate) async fn get_record(
     pds: &Pds,
     visitor: Visitor,
@@ -65,7 +64,7 @@ pub(crate) async fn get_record(
 
 impl FromParams for GetBlocks {
     fn from_params(params: &Params<'_>) -> Result<Self, XrpcError> {
-        let cids = params.all("cids").map(repo::cid).collect::<Result<Vec<_>, _>>()?;
+        let cids = params.all("cids").map(cid).collect::<Result<Vec<_>, _>>()?;
         if cids.is_empty() {
             return Err(invalid("Params must have the property \"cids\""));
         }
@@ -80,7 +79,7 @@ impl FromParams for GetRecord {
         Ok(Self {
             did: params.required_as("did")?,
             path: RepoPath::from_parts(&collection, &rkey),
-            commit: params.optional("commit")?.map(repo::cid).transpose()?,
+            commit: params.optional("commit")?.map(cid).transpose()?,
         })
     }
 }

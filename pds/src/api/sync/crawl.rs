@@ -1,13 +1,13 @@
 //! `com.atproto.sync.requestCrawl` and `notifyOfUpdate`: methods of relays.
 //!
-//! A PDS crawls nobody. The reference server accepts both all the same, and clients that announce
-//! themselves to every server they know would take a refusal for a fault.
+//! A PDS crawls nobody. It accepts both methods all the same, as the reference server does, because
+//! some clients call them on every server and report a refusal as a fault.
 
 use serde::Deserialize;
 
 use crate::Pds;
+use crate::api::access::Public;
 use crate::api::{Failure, Json, JsonInput, Nothing};
-use crate::auth::access::Public;
 
 /// The server that asks to be crawled. Only its presence and its type are checked.
 #[derive(Deserialize)]
@@ -20,7 +20,7 @@ impl JsonInput for Crawl {
     const MAX_BYTES: usize = 8 * 1024;
 }
 
-/// `com.atproto.sync.requestCrawl`: accepted, and nothing follows from it.
+/// `com.atproto.sync.requestCrawl`: accepted without effect.
 pub(crate) async fn request_crawl(_: &Pds, _: Public, _: Json<Crawl>) -> Result<Nothing, Failure> {
     Ok(Nothing)
 }

@@ -1,12 +1,12 @@
-//! `com.atproto.sync.getRepo`
+//! `com.atproto.sync.getRepo` and `getCheckout`: exports. `Repository::export` limits them.
 
 use nacre_syntax::{Did, Tid};
 use nacre_xrpc::{Params, XrpcError};
 
-use super::{Repo, readable};
+use super::common::{Repo, readable};
 use crate::Pds;
+use crate::api::access::Visitor;
 use crate::api::{Failure, FromParams, Query};
-use crate::auth::access::Visitor;
 use crate::repo::Export;
 
 pub(crate) struct GetRepo {
@@ -21,17 +21,17 @@ pub(crate) async fn get_repo(
     Query(input): Query<GetRepo>,
 ) -> Result<Export, Failure> {
     readable(pds, &visitor, &input.did)?;
-    pds.export(input.since)
+    Ok(pds.repo.export(input.since)?)
 }
 
-/// `com.atproto.sync.getCheckout`: the name that `getRepo` without `since` had before.
+/// `com.atproto.sync.getCheckout`: the older name of `getRepo` without `since`.
 pub(crate) async fn get_checkout(
     pds: &Pds,
     visitor: Visitor,
     Query(input): Query<Repo>,
 ) -> Result<Export, Failure> {
     readable(pds, &visitor, &input.did)?;
-    pds.export(None)
+    Ok(pds.repo.export(None)?)
 }
 
 impl FromParams for GetRepo {

@@ -1,12 +1,12 @@
-//! `com.atproto.sync.*`: where repositories stand.
+//! `com.atproto.sync.*`: the heads and the status of repositories.
 
 use nacre_xrpc::{Params, XrpcError};
 use serde::Serialize;
 
-use super::{Repo, known, readable};
+use super::common::{Repo, known, readable};
 use crate::Pds;
+use crate::api::access::{Public, Visitor};
 use crate::api::{Failure, FromParams, Json, Query, invalid};
-use crate::auth::access::{Public, Visitor};
 
 #[derive(Serialize)]
 pub(crate) struct LatestCommit {
@@ -56,13 +56,13 @@ pub(crate) async fn get_latest_commit(
     Ok(Json(LatestCommit { cid: account.commit().to_string(), rev: account.rev().to_string() }))
 }
 
-/// `com.atproto.sync.getHead`: the name that `getLatestCommit` had before, with errors of its own.
+/// `com.atproto.sync.getHead`: the older form of `getLatestCommit`, with its own error names.
 pub(crate) async fn get_head(
     pds: &Pds,
     visitor: Visitor,
     Query(input): Query<Repo>,
 ) -> Result<Json<Root>, Failure> {
-    if !pds.config.identity.is_did(input.did.as_str()) {
+    if !pds.account.identity().is_did(input.did.as_str()) {
         let message = format!("Could not find root for DID: {}", input.did.as_str());
         return Err(XrpcError::new(400, "HeadNotFound", message).into());
     }
@@ -85,16 +85,16 @@ pub(crate) async fn get_repo_status(
     }))
 }
 
-/// `com.atproto.sync.listRepos`: the one that is here.
+/// `com.atproto.sync.listRepos`: the one repository of this server.
 pub(crate) async fn list_repos(
     pds: &Pds,
     _: Public,
     Query(ListRepos): Query<ListRepos>,
 ) -> Result<Json<Repos>, Failure> {
-    let account = pds.account()?;
+    let account = pds.account.state()?;
     Ok(Json(Repos {
         repos: [RepoHead {
-            did: pds.config.identity.did.as_str().to_owned(),
+            did: pds.account.did().as_str().to_owned(),
             head: account.commit().to_string(),
             rev: account.rev().to_string(),
             active: account.active,
@@ -106,7 +106,7 @@ pub(crate) async fn list_repos(
 impl FromParams for ListRepos {
     fn from_params(params: &Params<'_>) -> Result<Self, XrpcError> {
         params.integer("limit", 1..=1_000)?;
-        // One page holds them all, so that no cursor was ever handed out.
+        // There is only one page, so no valid cursor exists.
         match params.optional("cursor")? {
             Some(_) => Err(invalid("Malformed cursor")),
             None => Ok(Self),

@@ -9,48 +9,58 @@ use nacre_lexicon::MAX_RECORD_BYTES;
 use nacre_mst::{EMPTY_NODE, MAX_NODE_BYTES, Steps, Tree};
 use nacre_syntax::RepoPath;
 
-use super::root::Root;
-use super::{ImportError, Part};
-use crate::Pds;
-use crate::repo::{blobs, subjects};
+use super::error::ImportError;
+use super::root_commit::RootCommit;
+use crate::blobs::cids_of;
+use crate::repo::repository::Repository;
+use crate::repo::subjects::subject;
 use crate::store::{OddRecords, Staged};
 
-/// An import in progress.
-pub(super) struct Import<'p> {
-    pds: &'p Pds,
+/// Which part of a repository a CAR brings.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Part {
+    /// One of several. More follow under the same root.
+    More,
+    /// All of it, or the last part.
+    Last,
+}
+
+/// A walk down the tree of an import.
+pub(super) struct Walk<'r> {
+    repo: &'r Repository,
     pub(super) root: Cid,
     pub(super) staged: Staged,
-    pub(super) commit: Option<Root>,
+    pub(super) commit: Option<RootCommit>,
     part: Part,
     steps: Option<Steps<'static>>,
-    /// Records whose paths are known and whose blocks have not come, and how many paths there are.
+    /// Records whose paths are known and whose blocks have not arrived, and the number of paths.
     waiting: BTreeMap<Cid, Vec<RepoPath>>,
     paths: usize,
-    /// Records that an earlier request staged: the start of each digest. Their blocks may come
-    /// again.
-    known: BTreeSet<u64>,
+    /// The start of the digest of each record that an earlier request staged. Their blocks may
+    /// arrive again.
+    staged_before: BTreeSet<u64>,
     /// Records that are not CBOR, with the reason.
     unreadable: Vec<(RepoPath, String)>,
     is_walked: bool,
-    /// When the staged import was last touched, and how many odd records it had, as stored.
+    /// When the staged import was last touched, and its number of odd records, as stored.
     noted: (i64, u64),
 }
 
-impl<'p> Import<'p> {
-    pub(super) fn begin(pds: &'p Pds, root: Cid, part: Part) -> Result<Self, ImportError> {
-        let last = pds.account()?.last_tid();
-        let now_s = pds.now_s();
-        let staged = match pds.store.staged(&root, last)? {
+impl<'r> Walk<'r> {
+    pub(super) fn begin(repo: &'r Repository, root: Cid, part: Part) -> Result<Self, ImportError> {
+        let last = repo.account.state()?.last_tid();
+        let now_s = repo.host.clock.now_s();
+        let staged = match repo.store.staged(&root, last)? {
             Some(staged) => staged,
             None => {
-                let rev = pds.tid_after(Some(last));
-                pds.store.begin_staging(&root, rev, now_s)?;
+                let rev = repo.tid_after(Some(last));
+                repo.store.begin_staging(&root, rev, now_s)?;
                 let odd = OddRecords::default();
-                Staged { rev, has_parked: false, is_resumed: false, odd }
+                Staged { rev, has_staged_blocks: false, is_resumed: false, odd }
             }
         };
         Ok(Self {
-            pds,
+            repo,
             root,
             // Of a resumed import, the first piece is noted.
             noted: (if staged.is_resumed { 0 } else { now_s }, staged.odd.count),
@@ -60,33 +70,33 @@ impl<'p> Import<'p> {
             steps: None,
             waiting: BTreeMap::new(),
             paths: 0,
-            known: BTreeSet::new(),
+            staged_before: BTreeSet::new(),
             unreadable: Vec::new(),
             is_walked: false,
         })
     }
 
-    /// Walks over what earlier parts brought, a bounded number of steps at a time; returns whether
+    /// Walks over the blocks of earlier parts, a bounded number of steps at a time. Returns whether
     /// that is done.
     pub(super) fn catch_up(&mut self) -> Result<bool, ImportError> {
-        if !self.staged.has_parked {
+        if !self.staged.has_staged_blocks {
             return Ok(true);
         }
         if self.commit.is_none() {
-            let Some(block) = self.pds.store.parked(&self.root)? else { return Ok(true) };
+            let Some(block) = self.repo.store.staged_block(&self.root)? else { return Ok(true) };
             self.set_commit(&block)?;
         }
         self.advance(STEPS_AT_ONCE)
     }
 
-    /// Takes a block whose hash has been checked.
+    /// Takes a block whose hash was verified.
     pub(super) fn take(&mut self, cid: &Cid, bytes: &[u8]) -> Result<(), ImportError> {
         if *cid == self.root {
             return match self.commit {
                 Some(_) => Ok(()),
                 None => {
-                    // A resumed import begins with it, and catches up a bounded part at a time.
-                    self.pds.store.park(cid, bytes)?;
+                    // A resumed import starts with it, and catches up in bounded steps.
+                    self.repo.store.stage_block(cid, bytes)?;
                     self.set_commit(bytes)?;
                     self.advance(usize::MAX).map(drop)
                 }
@@ -105,52 +115,51 @@ impl<'p> Import<'p> {
             self.paths -= paths.len();
             return if was_full { self.advance(usize::MAX).map(drop) } else { Ok(()) };
         }
-        if self.known.contains(&start_of(cid)) {
+        if self.staged_before.contains(&digest_start(cid)) {
             return Ok(());
         }
-        self.staged.has_parked = true;
-        // The start of a block that is too large is enough to refuse it, and fits into a row.
+        self.staged.has_staged_blocks = true;
+        // The start of an oversized block is enough to refuse it, and fits into a row.
         let bytes = bytes.get(..=MAX_NODE_BYTES).unwrap_or(bytes);
-        Ok(self.pds.store.park(cid, bytes)?)
+        Ok(self.repo.store.stage_block(cid, bytes)?)
     }
 
-    /// Notes that a piece came, so that what was staged is kept for a day from now: once a minute,
-    /// as that writes a row.
+    /// Notes that bytes arrived, so that the staging is kept for a day from now. Writes a row at most
+    /// once a minute.
     pub(super) fn note(&mut self, now_s: i64) -> Result<(), ImportError> {
         let (noted_s, odd) = self.noted;
-        let is_fresh = (noted_s..noted_s.saturating_add(NOTES_S)).contains(&now_s);
+        let is_fresh = (noted_s..noted_s.saturating_add(NOTE_PAUSE_S)).contains(&now_s);
         if !is_fresh || odd != self.staged.odd.count {
-            self.pds.store.touch_staging(&self.staged.odd, now_s)?;
+            self.repo.store.touch_staging(&self.staged.odd, now_s)?;
             self.noted = (now_s, self.staged.odd.count);
         }
         Ok(())
     }
 
-    /// Returns how many blocks are known to be missing; the nodes among them may lead to more.
+    /// Returns how many blocks are known to be missing. Nodes among them may lead to more.
     pub(super) fn missing(&self) -> u64 {
         let root = usize::from(self.commit.is_none());
         let node = usize::from(self.steps.as_ref().is_some_and(|steps| steps.wanted().is_some()));
         u64::try_from(root + node + self.waiting.len()).unwrap_or(u64::MAX)
     }
 
-    /// The nodes of a tree are not stored when they come in order. Later parts have to find the
-    /// way again.
+    /// Parks a node that arrived in order, if later parts have to walk over it again.
     fn keep_for_later_parts(&mut self, cid: &Cid, bytes: &[u8]) -> Result<(), ImportError> {
         if self.part == Part::More {
-            self.staged.has_parked = true;
-            self.pds.store.park(cid, bytes)?;
+            self.staged.has_staged_blocks = true;
+            self.repo.store.stage_block(cid, bytes)?;
         }
         Ok(())
     }
 
     fn set_commit(&mut self, block: &[u8]) -> Result<(), ImportError> {
-        let commit = Root::decode(block)?;
-        if *commit.did() != self.pds.config.identity.did {
+        let commit = RootCommit::decode(block)?;
+        if *commit.did() != *self.repo.account.did() {
             return Err(ImportError::Other(commit.did().clone()));
         }
-        if let Root::Commit(Commit { rev, .. }) = &commit {
-            // The next commit has to exceed it, and its records are dated by it.
-            let latest = self.pds.host.clock.now_micros().saturating_add(MAX_AHEAD_MICROS);
+        if let RootCommit::Commit(Commit { rev, .. }) = &commit {
+            // The next commit has to exceed it.
+            let latest = self.repo.host.clock.now_micros().saturating_add(MAX_AHEAD_MICROS);
             if rev.micros() > latest {
                 return Err(ImportError::Future(*rev));
             }
@@ -169,7 +178,7 @@ impl<'p> Import<'p> {
         self.advance(usize::MAX).map(drop)
     }
 
-    /// Walks on as far as the known nodes go, at most so many steps; returns whether it got there.
+    /// Walks on as far as nodes are known, for at most `most` steps. Returns whether it got that far.
     fn advance(&mut self, most: usize) -> Result<bool, ImportError> {
         let Some(steps) = &mut self.steps else { return Ok(true) };
         let mut left = most;
@@ -177,11 +186,11 @@ impl<'p> Import<'p> {
             let Some(rest) = left.checked_sub(1) else { return Ok(false) };
             left = rest;
             if let Some(node) = steps.wanted() {
-                let parked = match self.staged.has_parked {
-                    true => self.pds.store.parked(&node)?,
+                let parked = match self.staged.has_staged_blocks {
+                    true => self.repo.store.staged_block(&node)?,
                     false => None,
                 };
-                // A CAR may leave out the one node of an empty tree.
+                // A CAR may omit the one node of an empty tree.
                 let empty = (node == Tree::EMPTY.root()).then(|| EMPTY_NODE.to_vec());
                 let Some(bytes) = parked.or(empty) else { return Ok(true) };
                 steps.enter(bytes).map_err(|(cid, error)| ImportError::Node(cid, error))?;
@@ -195,9 +204,9 @@ impl<'p> Import<'p> {
             };
             let path = RepoPath::parse(key).map_err(|_| ImportError::Path(key.to_owned()))?;
             let path = path.to_owned();
-            if self.staged.is_resumed && self.pds.store.staged_cid(&path)? == Some(cid) {
-                if self.known.len() < MAX_KNOWN {
-                    self.known.insert(start_of(&cid));
+            if self.staged.is_resumed && self.repo.store.staged_cid(&path)? == Some(cid) {
+                if self.staged_before.len() < MAX_STAGED_BEFORE {
+                    self.staged_before.insert(digest_start(&cid));
                 }
                 continue;
             }
@@ -207,31 +216,31 @@ impl<'p> Import<'p> {
         Ok(true)
     }
 
-    /// Finds the places of parked blocks once the CAR has ended, a part of them in each turn.
-    /// Returns whether that is done: after the last part, everything is there then.
+    /// Finds the places of parked blocks after the end of the CAR, some in each turn. Returns whether
+    /// that is done; after the last part, the repository is then complete.
     pub(super) fn complete(&mut self, part: Part) -> Result<bool, ImportError> {
         if self.commit.is_none() {
-            let Some(block) = self.pds.store.parked(&self.root)? else {
-                return self.lacks(self.root, part);
+            let Some(block) = self.repo.store.staged_block(&self.root)? else {
+                return self.missing_block(self.root, part);
             };
             self.set_commit(&block)?;
             self.advance(usize::MAX)?;
         }
-        self.settle()?;
+        self.stage_parked()?;
         if !self.waiting.is_empty() {
-            self.copy_twins()?;
+            self.stage_duplicates()?;
         }
         if let Some(cid) = self.waiting.keys().next() {
-            return self.lacks(*cid, part);
+            return self.missing_block(*cid, part);
         }
         self.advance(usize::MAX)?;
         if let Some(node) = self.steps.as_ref().and_then(Steps::wanted)
             && self.paths < MAX_WAITING
         {
-            return self.lacks(node, part);
+            return self.missing_block(node, part);
         }
-        // The odd records of this turn are counted in its transaction, as it may be the last one.
-        self.note(self.pds.now_s())?;
+        // The odd records of this turn are counted in its transaction, because it may be the last.
+        self.note(self.repo.host.clock.now_s())?;
         if !self.is_walked || !self.waiting.is_empty() {
             return Ok(false);
         }
@@ -239,12 +248,12 @@ impl<'p> Import<'p> {
         Ok(true)
     }
 
-    /// The CAR lacks a block, which a later part may bring.
-    fn lacks(&mut self, cid: Cid, part: Part) -> Result<bool, ImportError> {
+    /// Handles a block that the CAR lacks. A later part may bring it.
+    fn missing_block(&mut self, cid: Cid, part: Part) -> Result<bool, ImportError> {
         self.check_readable()?;
         match part {
             Part::More => {
-                self.note(self.pds.now_s())?;
+                self.note(self.repo.host.clock.now_s())?;
                 Ok(true)
             }
             Part::Last => Err(ImportError::Missing(cid)),
@@ -258,13 +267,13 @@ impl<'p> Import<'p> {
         }
     }
 
-    /// Stages the records that wait for blocks that were parked.
-    fn settle(&mut self) -> Result<(), ImportError> {
-        if !self.staged.has_parked {
+    /// Stages the records whose blocks were parked.
+    fn stage_parked(&mut self) -> Result<(), ImportError> {
+        if !self.staged.has_staged_blocks {
             return Ok(());
         }
         for (cid, paths) in take(&mut self.waiting) {
-            let Some(bytes) = self.pds.store.parked(&cid)? else {
+            let Some(bytes) = self.repo.store.staged_block(&cid)? else {
                 self.waiting.insert(cid, paths);
                 continue;
             };
@@ -276,16 +285,17 @@ impl<'p> Import<'p> {
         Ok(())
     }
 
-    /// Stages records of equal content with others that are staged: a CAR need have them once.
-    fn copy_twins(&mut self) -> Result<(), ImportError> {
+    /// Stages records with the same content as staged ones, because a CAR may contain each block
+    /// once.
+    fn stage_duplicates(&mut self) -> Result<(), ImportError> {
         let mut last = String::new();
         while !self.waiting.is_empty() {
-            let records = self.pds.store.staged_after(&last)?;
+            let records = self.repo.store.staged_after(&last)?;
             let Some((path, _)) = records.last() else { return Ok(()) };
             last = path.as_str().to_owned();
-            for (twin, cid) in records {
+            for (other, cid) in records {
                 let Some(paths) = self.waiting.remove(&cid) else { continue };
-                let value = self.pds.store.staged_value(&twin)?;
+                let value = self.repo.store.staged_value(&other)?;
                 let value = value.ok_or(ImportError::Missing(cid))?;
                 self.paths -= paths.len();
                 for path in paths {
@@ -296,7 +306,7 @@ impl<'p> Import<'p> {
         Ok(())
     }
 
-    /// Stages a record. Its bytes are kept as they are, whether today's rules allow them or not.
+    /// Stages a record. Its bytes stay as they are, even if they break today's rules.
     fn stage(&mut self, path: &RepoPath, cid: &Cid, bytes: &[u8]) -> Result<(), ImportError> {
         match nacre_lexicon::inspect(bytes) {
             Ok(None) => {}
@@ -309,35 +319,36 @@ impl<'p> Import<'p> {
                 return Ok(());
             }
         }
-        let store = &self.pds.store;
+        let store = &self.repo.store;
         store.stage_record(path, cid, self.staged.rev, bytes)?;
-        if let Some(subject) = subjects::subject(&path.collection(), bytes) {
+        if let Some(subject) = subject(&path.collection(), bytes) {
             store.stage_subject(&subject, &path.rkey())?;
         }
-        for blob in blobs::blobs_of(bytes) {
+        for blob in cids_of(bytes) {
             store.stage_blob_ref(&blob, path, self.staged.rev)?;
         }
         Ok(())
     }
 }
 
-const _: () = assert!(MAX_RECORD_BYTES <= MAX_NODE_BYTES, "the start of a record is too large too");
+const _: () =
+    assert!(MAX_RECORD_BYTES <= MAX_NODE_BYTES, "the start of an oversized record is oversized");
 
-/// Returns what a CID is remembered by: enough of its digest that two do not meet by chance.
-fn start_of(cid: &Cid) -> u64 {
+/// Returns the first bytes of a CID's digest, enough that collisions are unlikely.
+fn digest_start(cid: &Cid) -> u64 {
     cid.hash().digest().first_chunk().map_or(0, |start| u64::from_be_bytes(*start))
 }
 
-/// How far the clock of another server may be ahead of ours: a day.
+/// How far the clock of another server may be ahead: a day.
 const MAX_AHEAD_MICROS: u64 = 86_400_000_000;
-/// How many paths of records are kept in memory until their blocks come.
+/// How many paths of records wait in memory for their blocks.
 const MAX_WAITING: usize = 20_000;
-/// How many nodes and entries of earlier parts are walked over in one turn.
+/// How many nodes and entries of earlier parts one turn walks over.
 const STEPS_AT_ONCE: usize = 1_000;
-/// How many staged records are remembered, some ten bytes each. Blocks of others that come again
-/// are parked.
-const MAX_KNOWN: usize = 1_000_000;
-/// How many unreadable records are named before the import stops.
+/// How many staged records are remembered, at some ten bytes each. Blocks of the others are parked
+/// if they arrive again.
+const MAX_STAGED_BEFORE: usize = 1_000_000;
+/// How many unreadable records an error names.
 const MAX_UNREADABLE: usize = 10;
-/// The time between two notes that an import goes on.
-const NOTES_S: i64 = 60;
+/// The time between two notes that bytes arrived.
+const NOTE_PAUSE_S: i64 = 60;

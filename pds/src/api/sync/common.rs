@@ -1,0 +1,39 @@
+//! The account that a caller asks for.
+
+use nacre_syntax::Did;
+use nacre_xrpc::{Params, XrpcError};
+
+use crate::Pds;
+use crate::api::access::Visitor;
+use crate::api::{Failure, FromParams};
+use crate::store::AccountState;
+
+/// The `did` parameter of most of these methods.
+pub(crate) struct Repo {
+    pub(super) did: Did,
+}
+
+impl FromParams for Repo {
+    fn from_params(params: &Params<'_>) -> Result<Self, XrpcError> {
+        Ok(Self { did: params.required_as("did")? })
+    }
+}
+
+/// Returns the account of `did`, or refuses.
+pub(super) fn known(pds: &Pds, did: &Did) -> Result<AccountState, Failure> {
+    if pds.account.identity().is_did(did.as_str()) {
+        return Ok(pds.account.state()?);
+    }
+    let message = format!("Could not find repo for DID: {}", did.as_str());
+    Err(XrpcError::new(400, "RepoNotFound", message).into())
+}
+
+/// Returns the account of `did` if `visitor` may read it, or refuses.
+pub(super) fn readable(pds: &Pds, visitor: &Visitor, did: &Did) -> Result<AccountState, Failure> {
+    let account = known(pds, did)?;
+    if account.active || visitor.is_owner {
+        return Ok(account);
+    }
+    let message = format!("Repo has been deactivated: {}", did.as_str());
+    Err(XrpcError::new(400, "RepoDeactivated", message).into())
+}

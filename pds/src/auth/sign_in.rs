@@ -1,0 +1,99 @@
+//! Signing in with the account's password, rate-limited before the password is hashed.
+
+use alloc::rc::Rc;
+use core::net::IpAddr;
+
+use nacre_syntax::AtIdentifier;
+
+use super::sessions::{Sessions, TokenPair};
+use crate::config::Config;
+use crate::context::Context;
+use crate::host::{Clock, SqlError};
+use crate::network::network_of;
+use crate::store::Store;
+use crate::text::visible;
+
+/// Checks passwords and opens sessions.
+pub(crate) struct SignIn {
+    config: Rc<Config>,
+    store: Store,
+    clock: Rc<dyn Clock>,
+    sessions: Rc<Sessions>,
+}
+
+/// Why a client was not signed in.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum SignInError {
+    #[error(transparent)]
+    Database(#[from] SqlError),
+    #[error("too many attempts")]
+    RateLimited,
+    #[error("the password is too long")]
+    TooLong,
+    #[error("wrong identifier or password")]
+    Wrong,
+}
+
+impl SignIn {
+    pub(crate) fn new(context: &Context, sessions: Rc<Sessions>) -> Self {
+        let Context { config, store, host, .. } = context.clone();
+        Self { config, store, clock: host.clock, sessions }
+    }
+
+    /// Opens a session for a client that knows the password. `peer` is its address, if known.
+    pub(crate) fn with_password(
+        &self,
+        identifier: &str,
+        password: &str,
+        peer: Option<IpAddr>,
+    ) -> Result<TokenPair, SignInError> {
+        let is_owner = self.is_owner(identifier);
+        self.count_attempt(if is_owner { "owner" } else { "unknown" }, peer)?;
+        if password.len() > MAX_PASSWORD_BYTES {
+            return Err(SignInError::TooLong);
+        }
+        // The hash is computed for unknown identifiers too, so that both refusals take the same time.
+        let is_right = self.config.password_hash.is_of(password);
+        if !(is_owner && is_right) {
+            return Err(SignInError::Wrong);
+        }
+        Ok(self.sessions.open()?)
+    }
+
+    /// Counts an attempt to sign in, or refuses it. A refusal writes nothing.
+    ///
+    /// The limits are 30 attempts in five minutes and 300 a day for each identifier and network, as
+    /// in the reference server, and 100 in five minutes in all.
+    fn count_attempt(&self, identifier: &str, peer: Option<IpAddr>) -> Result<(), SignInError> {
+        let network = peer.map(|peer| network_of(peer).to_string()).unwrap_or_default();
+        let client = format!("{identifier} {network}");
+        let now_s = self.clock.now_s();
+        let is_counted = self.store.transaction(|| {
+            for (client, limit, window_s) in
+                [(&*client, 30, 5 * 60), (&*client, 300, 24 * 60 * 60), ("anybody", 100, 5 * 60)]
+            {
+                let key = format!("sign-in {window_s} {client}");
+                if !self.store.count_attempt(&key, limit, window_s, now_s)? {
+                    return Ok::<_, SqlError>(false);
+                }
+            }
+            Ok(true)
+        })?;
+        if is_counted { Ok(()) } else { Err(SignInError::RateLimited) }
+    }
+
+    /// Returns whether an identifier, as people paste it, is the owner's handle, DID or e-mail
+    /// address.
+    fn is_owner(&self, identifier: &str) -> bool {
+        let identifier = visible(identifier);
+        let email = self.config.email.as_deref();
+        if email.is_some_and(|email| email.to_lowercase() == identifier.to_lowercase()) {
+            return true;
+        }
+        let name = identifier.trim_start_matches('@').trim_start();
+        AtIdentifier::parse(name).is_ok_and(|name| self.config.identity.is_named(&name))
+    }
+}
+
+/// Longer passwords are refused, so that nobody makes the server hash megabytes.
+const MAX_PASSWORD_BYTES: usize = 512;

@@ -1,0 +1,71 @@
+//! The removals of blobs that are in flight, and the back-off after failed ones.
+
+use alloc::collections::BTreeSet;
+use core::cell::{Cell, RefCell};
+
+use cid::Cid;
+
+use crate::scheduler::MIN_PAUSE_S;
+
+/// The removals of this process.
+#[derive(Debug, Default)]
+pub(crate) struct Removals {
+    in_flight: RefCell<BTreeSet<Cid>>,
+    backoff: Cell<Backoff>,
+}
+
+/// A removal in flight. Until it is dropped, the blob cannot be uploaded.
+pub(crate) struct Removal<'r> {
+    in_flight: &'r RefCell<BTreeSet<Cid>>,
+    pub(super) cid: Cid,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Backoff {
+    failures: u32,
+    retry_s: i64,
+}
+
+impl Removals {
+    /// Starts the removal of a blob that the database lists for removal. Returns `None` if it is in
+    /// flight already.
+    pub(crate) fn begin(&self, cid: Cid) -> Option<Removal<'_>> {
+        let in_flight = &self.in_flight;
+        in_flight.borrow_mut().insert(cid).then_some(Removal { in_flight, cid })
+    }
+
+    /// Returns whether a blob is being removed.
+    pub(super) fn is_in_flight(&self, cid: &Cid) -> bool {
+        self.in_flight.borrow().contains(cid)
+    }
+
+    /// Returns when to retry failed removals, in seconds. Returns `now_s` if the clock was ahead
+    /// when that time was set.
+    pub(super) fn retry_s(&self, now_s: i64) -> i64 {
+        let latest_s = now_s.saturating_add(MIN_PAUSE_S << MAX_DOUBLINGS);
+        let Backoff { retry_s, .. } = self.backoff.get();
+        if retry_s > latest_s { now_s } else { retry_s }
+    }
+
+    /// Doubles the pause before the next retry.
+    pub(super) fn back_off(&self, now_s: i64) {
+        let Backoff { failures, .. } = self.backoff.get();
+        let pause_s = MIN_PAUSE_S << failures.min(MAX_DOUBLINGS);
+        let retry_s = now_s.saturating_add(pause_s);
+        self.backoff.set(Backoff { failures: failures.saturating_add(1), retry_s });
+    }
+
+    /// Ends the back-off, after a round without failures.
+    pub(super) fn end_back_off(&self) {
+        self.backoff.set(Backoff::default());
+    }
+}
+
+impl Drop for Removal<'_> {
+    fn drop(&mut self) {
+        self.in_flight.borrow_mut().remove(&self.cid);
+    }
+}
+
+/// About an hour between retries.
+const MAX_DOUBLINGS: u32 = 6;

@@ -1,0 +1,51 @@
+//! The way of an event from a transaction to the subscribers.
+
+use alloc::rc::Rc;
+
+use super::log::EventLog;
+use super::subscribers::Subscribers;
+use crate::account::Account;
+use crate::context::Context;
+use crate::host::SqlError;
+use crate::scheduler::Scheduler;
+use crate::store::Store;
+
+/// Logs events and sends them to subscribers.
+pub(crate) struct EventStream {
+    pub(crate) log: Rc<EventLog>,
+    pub(crate) subscribers: Rc<Subscribers>,
+    account: Rc<Account>,
+    store: Store,
+    scheduler: Rc<Scheduler>,
+}
+
+impl EventStream {
+    pub(crate) fn new(context: &Context, log: Rc<EventLog>, subscribers: Rc<Subscribers>) -> Self {
+        let Context { store, account, scheduler, .. } = context.clone();
+        Self { log, subscribers, account, store, scheduler }
+    }
+
+    /// Runs `change` in one transaction, then sends the frames that it returns, which it has logged.
+    pub(crate) fn publish(
+        &self,
+        change: impl FnOnce() -> Result<Vec<Vec<u8>>, SqlError>,
+    ) -> Result<(), SqlError> {
+        let (frames, log_bytes) = self.store.transaction(|| {
+            let frames = change()?;
+            Ok::<_, SqlError>((frames, self.account.state()?.event_bytes))
+        })?;
+        frames.iter().for_each(|frame| self.subscribers.send(frame));
+        self.log.note_size(log_bytes);
+        // Such a change may make other work due.
+        self.scheduler.events_logged(true);
+        Ok(())
+    }
+
+    /// Sends the frame of a commit, after its transaction. `log_bytes` is the size of the log then,
+    /// and `is_due_anyway` tells whether the commit made other work due.
+    pub(crate) fn send_commit(&self, frame: &[u8], log_bytes: i64, is_due_anyway: bool) {
+        self.subscribers.send(frame);
+        self.log.note_size(log_bytes);
+        self.scheduler.events_logged(is_due_anyway);
+    }
+}

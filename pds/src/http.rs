@@ -1,0 +1,12 @@
+//! HTTP that needs no account: CORS, well-known documents, ranges of blobs.
+
+mod cors;
+mod download;
+mod response;
+mod well_known;
+
+pub(crate) use self::cors::{add_headers, allow_any_origin};
+pub(crate) use self::download::BlobHead;
+pub use self::download::Download;
+pub(crate) use self::response::typed;
+pub use self::well_known::answer;

@@ -1,0 +1,14 @@
+//! Integrity: consistency checks of the database and the store of blobs, and their repair.
+
+mod audit;
+mod audit_blobs;
+mod checker;
+mod heal;
+mod heal_blobs;
+mod mentions;
+mod report;
+
+pub(crate) use self::checker::Integrity;
+pub(crate) use self::heal::StagedHeals;
+pub use self::heal::{HealError, Healed};
+pub use self::report::{Audit, AuditError};

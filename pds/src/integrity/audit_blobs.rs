@@ -1,0 +1,128 @@
+//! Consistency checks of blobs: the database against the store of blobs.
+
+use cid::Cid;
+
+use super::checker::Integrity;
+use super::report::{Audit, AuditError, Fault};
+use crate::host::SqlError;
+use crate::turn::pause;
+
+impl Integrity {
+    /// Compares the blobs in the database with those in the store, and adds faults to `audit`.
+    ///
+    /// Blobs may come and go during the audit, so both sides are read again before a fault is
+    /// reported.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError`] if the database or the store of blobs cannot be read.
+    pub(crate) async fn audit_blobs(&self, audit: &mut Audit) -> Result<(), AuditError> {
+        let mut last = String::new();
+        loop {
+            let page = self.store.blobs_after(&last)?;
+            let Some((end, _)) = page.last() else { break };
+            last.clone_from(end);
+            for (key, blob) in page {
+                audit.blobs += 1;
+                let Ok(cid) = Cid::try_from(key.as_str()) else {
+                    audit.fault(Fault::Blobs, format!("blob {key:?} has an invalid CID"));
+                    continue;
+                };
+                if self.host.blobs.size(&cid).await? != Some(blob.size)
+                    && let Some(fault) = self.blob_fault(&cid).await?
+                {
+                    audit.fault(Fault::Blobs, fault);
+                }
+            }
+        }
+        let keeps_orphans = self.keeps_orphans()?;
+        let (mut last, mut orphans, mut kept) = (None, 0, None);
+        loop {
+            let page = self.host.blobs.list(last.as_ref()).await?;
+            let Some(end) = page.last() else { break };
+            last = Some(*end);
+            for cid in page {
+                // Faults beyond the limit are not listed, so they need no second look.
+                if orphans >= Audit::MAX_FAULTS || self.blobs.is_known(&cid)? {
+                    continue;
+                }
+                let is_kept = keeps_orphans && !self.store.is_blob_referenced(&cid.to_string())?;
+                if is_kept && kept.is_some() || !self.is_orphaned(&cid).await? {
+                    continue;
+                }
+                if is_kept {
+                    kept = Some(cid);
+                    continue;
+                }
+                orphans += 1;
+                let fault = if self.store.is_blob_referenced(&cid.to_string())? {
+                    format!("blob {cid} is stored and referenced, but not in the database")
+                } else {
+                    format!("orphaned blob: {cid}")
+                };
+                audit.fault(Fault::Blobs, fault);
+            }
+            pause().await;
+        }
+        audit.warnings.extend(kept.map(|cid| {
+            format!(
+                "blobs are stored that the database does not know, such as {cid}; they are kept \
+                 until the account has been active and no import is pending"
+            )
+        }));
+        Ok(())
+    }
+
+    /// Compares a blob's row with the store, and returns a fault if two looks agree on it.
+    async fn blob_fault(&self, cid: &Cid) -> Result<Option<String>, AuditError> {
+        let key = cid.to_string();
+        for _ in 0..MAX_LOOKS {
+            let Some(before) = self.store.blob(&key)? else { return Ok(None) };
+            let size = self.host.blobs.size(cid).await?;
+            // Read again in the turn in which the store answered.
+            let Some(now) = self.store.blob(&key)? else { return Ok(None) };
+            match size {
+                Some(size) if size == now.size => return Ok(None),
+                _ if now.size != before.size => {}
+                Some(size) => {
+                    let text = format!(
+                        "blob {cid} is {size} bytes, but {} were uploaded; upload it again",
+                        now.size
+                    );
+                    return Ok(Some(text));
+                }
+                None => return Ok(Some(format!("blob {cid} is not stored"))),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns whether a blob is stored and still not in the database.
+    async fn is_orphaned(&self, cid: &Cid) -> Result<bool, AuditError> {
+        // An upload is stored first and added to the database soon after.
+        pause().await;
+        let is_stored = self.host.blobs.size(cid).await?.is_some();
+        Ok(is_stored && !self.blobs.is_known(cid)?)
+    }
+
+    /// Checks that exactly the unreferenced blobs are marked idle.
+    pub(super) fn audit_blob_rows(&self, audit: &mut Audit) -> Result<(), SqlError> {
+        let mut last = String::new();
+        loop {
+            let page = self.store.blobs_after(&last)?;
+            let Some((end, _)) = page.last() else { return Ok(()) };
+            last.clone_from(end);
+            for (cid, blob) in page {
+                let fault = match (blob.idle_since_s, self.store.is_blob_referenced(&cid)?) {
+                    (Some(_), true) => "is referenced, but marked idle",
+                    (None, false) => "is unreferenced, but not marked idle",
+                    (None, true) | (Some(_), false) => continue,
+                };
+                audit.fault(Fault::BlobMarks, format!("blob {cid} {fault}"));
+            }
+        }
+    }
+}
+
+/// How often a blob that keeps changing is looked at.
+const MAX_LOOKS: u32 = 5;

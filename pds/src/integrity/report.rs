@@ -1,0 +1,91 @@
+//! The report of an audit.
+
+use serde::Serialize;
+
+use crate::host::{BlobsError, SqlError};
+
+/// The result of an audit.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Audit {
+    /// The number of records.
+    pub records: u64,
+    /// The number of references from records to blobs.
+    pub blob_references: u64,
+    /// The number of blobs, including idle ones.
+    pub blobs: u64,
+    /// The number of records that the subject index needs: likes, reposts, follows and blocks.
+    pub subjects: u64,
+    /// The number of nodes of the tree.
+    pub nodes: u64,
+    /// The number of pages that store the tree.
+    pub pages: u64,
+    /// The faults found, at most [`Self::MAX_FAULTS`]. Empty if everything is consistent.
+    pub faults: Vec<String>,
+    /// Other facts for the operator: variables that differ from the first start, the owner marker,
+    /// and stored blobs that the database does not know yet.
+    pub warnings: Vec<String>,
+    /// The kinds of faults found.
+    #[serde(skip)]
+    pub(super) needs: Needs,
+}
+
+/// The kinds of faults that were found.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Needs {
+    /// Derived data does not match the commit and the records.
+    pub(super) rebuild: bool,
+    /// The blobs in the database are not those in the store.
+    pub(super) blobs: bool,
+    /// Blob counters or idle marks are wrong.
+    pub(super) blob_marks: bool,
+}
+
+/// Why an audit could not be finished.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuditError {
+    /// The store of blobs cannot be read.
+    #[error(transparent)]
+    Blobs(#[from] BlobsError),
+    /// The repository kept changing, or too many audits are in flight.
+    #[error("the repository is busy; try again")]
+    Busy,
+    /// The database cannot be read.
+    #[error(transparent)]
+    Database(#[from] SqlError),
+}
+
+/// The subject of a fault, which decides how it is healed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Fault {
+    /// Blob counters and idle marks.
+    BlobMarks,
+    /// The store of blobs.
+    Blobs,
+    /// Derived data, or the commit or records that it is derived from.
+    Derived,
+    /// A fault that cannot be healed.
+    Lasting,
+}
+
+impl Audit {
+    /// The most faults that are listed.
+    pub const MAX_FAULTS: usize = 100;
+
+    pub(super) fn fault(&mut self, kind: Fault, text: String) {
+        match kind {
+            Fault::BlobMarks => self.needs.blob_marks = true,
+            Fault::Blobs => self.needs.blobs = true,
+            Fault::Derived => self.needs.rebuild = true,
+            Fault::Lasting => {}
+        }
+        if self.faults.len() < Self::MAX_FAULTS {
+            self.faults.push(text);
+        }
+    }
+
+    pub(super) fn derived(&mut self, text: String) {
+        self.fault(Fault::Derived, text);
+    }
+}

@@ -1,0 +1,29 @@
+//! Errors of writes.
+
+use cid::Cid;
+use nacre_commit::CommitError;
+
+use crate::blobs::ReferenceError;
+use crate::host::SqlError;
+
+/// Why a batch was refused. Nothing of it was written.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    /// A record refers to a blob that is not stored, or describes it wrongly.
+    #[error(transparent)]
+    Blob(#[from] ReferenceError),
+    /// The writes do not fit the repository, or each other.
+    #[error(transparent)]
+    Commit(#[from] CommitError<SqlError>),
+    #[error(transparent)]
+    Database(#[from] SqlError),
+    /// The event would exceed the limit of subscribers.
+    #[error("the event is too large")]
+    EventTooLarge,
+    /// An import or a heal is replacing the repository.
+    #[error("an import is in progress")]
+    Importing,
+    /// The head is not the one that the client expects.
+    #[error("the head is {head}")]
+    Swap { head: Cid },
+}

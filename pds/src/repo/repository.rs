@@ -1,0 +1,51 @@
+//! The repository, and what its operations share.
+
+use alloc::rc::Rc;
+
+use nacre_syntax::{Tid, TidClock};
+
+use super::lock::ReplacementLock;
+use crate::account::Account;
+use crate::blobs::Blobs;
+use crate::context::Context;
+use crate::events::EventStream;
+use crate::host::{Host, SqlError};
+use crate::scheduler::Scheduler;
+use crate::store::Store;
+
+/// The account's repository. Its operations are in the files beside this one.
+pub(crate) struct Repository {
+    pub(super) account: Rc<Account>,
+    pub(super) events: Rc<EventStream>,
+    pub(super) blobs: Rc<Blobs>,
+    pub(super) store: Store,
+    pub(super) host: Host,
+    pub(super) scheduler: Rc<Scheduler>,
+    /// Held while an import or a heal replaces the repository.
+    pub(crate) lock: ReplacementLock,
+}
+
+impl Repository {
+    pub(crate) fn new(context: &Context, events: Rc<EventStream>, blobs: Rc<Blobs>) -> Self {
+        let Context { store, host, account, scheduler, .. } = context.clone();
+        let lock = ReplacementLock::default();
+        Self { account, events, blobs, store, host, scheduler, lock }
+    }
+
+    /// Returns a clock for record keys. Each key exceeds every rev and every key before it.
+    pub(crate) fn record_keys(&self) -> Result<TidClock, SqlError> {
+        Ok(TidClock::resuming_after(self.account.state()?.last_tid(), CLOCK_ID))
+    }
+
+    /// Returns a TID that is newer than `last`, whatever the clock says.
+    pub(crate) fn tid_after(&self, last: Option<Tid>) -> Tid {
+        let mut clock = match last {
+            Some(last) => TidClock::resuming_after(last, CLOCK_ID),
+            None => TidClock::new(CLOCK_ID),
+        };
+        clock.next(self.host.clock.now_micros())
+    }
+}
+
+/// A single writer needs no clock id of its own.
+const CLOCK_ID: u16 = 0;

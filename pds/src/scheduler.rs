@@ -1,0 +1,170 @@
+//! Scheduled work. Each part of the server says when its work is due; the host's alarm is set for
+//! the work that is due first.
+//!
+//! Parts register their work once and do not know of each other's. Only this file sets the alarm.
+
+use alloc::rc::{Rc, Weak};
+use core::cell::{Cell, RefCell};
+use core::error::Error;
+use core::fmt;
+
+use futures_core::future::LocalBoxFuture;
+
+use crate::host::{Host, SqlError};
+
+/// Work that a part of the server does from time to time.
+pub(crate) trait Work {
+    /// Returns when the work is due, in seconds. Returns `None` if there is none.
+    ///
+    /// The time may be in the past. Reads the database, so it is only asked when something that
+    /// matters to the schedule has changed.
+    fn due_s(&self) -> Result<Option<i64>, SqlError>;
+
+    /// Does the work that is due. Called at every alarm, whether or not this work is due.
+    fn run(&self) -> LocalBoxFuture<'_, Result<(), WorkError>>;
+
+    /// Returns how urgent the work is after an event, from memory alone.
+    ///
+    /// An event only changes the schedule if this exceeds what it was when the alarm was last set:
+    /// setting the alarm costs a row, so it is set once for many events.
+    fn urgency(&self) -> Urgency {
+        Urgency::None
+    }
+}
+
+/// The urgency of the work that events cause.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Urgency {
+    /// Events cause no work.
+    #[default]
+    None,
+    /// Within hours.
+    Low,
+    /// At the next alarm.
+    High,
+}
+
+/// Why work failed. It is logged, and retried at the next alarm.
+pub(crate) type WorkError = Box<dyn Error>;
+
+/// Sets the host's alarm and runs the registered work.
+pub(crate) struct Scheduler {
+    host: Host,
+    works: RefCell<Vec<Registered>>,
+    /// When the alarm goes off, in seconds. `None` if this process does not know.
+    alarm_s: Cell<Option<i64>>,
+    /// Whether this process has run scheduled work.
+    has_run: Cell<bool>,
+}
+
+struct Registered {
+    work: Weak<dyn Work>,
+    /// The urgency that the alarm accounts for.
+    scheduled: Cell<Urgency>,
+}
+
+impl Scheduler {
+    pub(crate) fn new(host: Host) -> Self {
+        let (alarm_s, has_run) = (Cell::new(None), Cell::new(false));
+        Self { host, works: RefCell::default(), alarm_s, has_run }
+    }
+
+    /// Registers work. It runs after the work that was registered before it.
+    pub(crate) fn register(&self, work: &Rc<dyn Work>) {
+        let work = Rc::downgrade(work);
+        self.works.borrow_mut().push(Registered { work, scheduled: Cell::default() });
+    }
+
+    /// Notes that the alarm has gone off, or that the host runs work for another reason.
+    pub(crate) fn alarm_fired(&self) {
+        self.has_run.set(true);
+        self.forget_alarm();
+    }
+
+    /// Runs all work, after `panics` attempts in a row that panicked, and sets the next alarm.
+    ///
+    /// Work that fails is logged and does not stop the rest. Each attempt starts with other work, so
+    /// that work that panics does not stop the rest either.
+    pub(crate) async fn run(&self, panics: usize) {
+        let works = self.works();
+        for index in 0..works.len() {
+            let Some(work) = works.get(panics.wrapping_add(index) % works.len()) else { continue };
+            if let Err(error) = work.run().await {
+                self.host.log.fault(&*error);
+            }
+        }
+        self.reschedule();
+    }
+
+    /// Sets the alarm for the work that is due first, unless the alarm goes off sooner anyway.
+    ///
+    /// Call this after a change that may make work due sooner. If it fails, the next call retries.
+    pub(crate) fn reschedule(&self) {
+        if let Err(error) = self.try_reschedule() {
+            self.host.log.fault(&error);
+            self.forget_alarm();
+        }
+    }
+
+    /// Sets the alarm for the work that events cause, after some have been logged.
+    ///
+    /// Does nothing if the alarm accounts for that work already, unless `is_due_anyway`: the same
+    /// change made other work due.
+    pub(crate) fn events_logged(&self, is_due_anyway: bool) {
+        let mut is_due = is_due_anyway;
+        for registered in &*self.works.borrow() {
+            let urgency = registered.work.upgrade().map_or(Urgency::None, |work| work.urgency());
+            if urgency > registered.scheduled.get() {
+                registered.scheduled.set(urgency);
+                is_due = true;
+            }
+        }
+        if is_due {
+            self.reschedule();
+        }
+    }
+
+    fn try_reschedule(&self) -> Result<(), SqlError> {
+        let mut first: Option<i64> = None;
+        for work in self.works() {
+            first = [first, work.due_s()?].into_iter().flatten().min();
+        }
+        let Some(due_s) = first else { return Ok(()) };
+        let now_s = self.host.clock.now_s();
+        // An object that sleeps after each request would postpone overdue work for ever by a longer
+        // pause.
+        let pause_s = if self.has_run.get() { MIN_PAUSE_S } else { FIRST_PAUSE_S };
+        let time_s = due_s.max(now_s.saturating_add(pause_s));
+        // Frequent requests must not postpone due work.
+        if self.alarm_s.get().is_some_and(|set_s| (now_s..=time_s).contains(&set_s)) {
+            return Ok(());
+        }
+        self.host.alarm.set(time_s)?;
+        self.alarm_s.set(Some(time_s));
+        Ok(())
+    }
+
+    /// Treats the alarm as not set, so that the next event sets it.
+    fn forget_alarm(&self) {
+        self.alarm_s.set(None);
+        for registered in &*self.works.borrow() {
+            registered.scheduled.set(Urgency::None);
+        }
+    }
+
+    fn works(&self) -> Vec<Rc<dyn Work>> {
+        self.works.borrow().iter().filter_map(|registered| registered.work.upgrade()).collect()
+    }
+}
+
+impl fmt::Debug for Scheduler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scheduler").finish_non_exhaustive()
+    }
+}
+
+/// The shortest time between two alarms.
+pub(crate) const MIN_PAUSE_S: i64 = 60;
+/// The shortest time from the start of a process to its first alarm. It is less than the 10 seconds
+/// after which an idle Durable Object sleeps.
+const FIRST_PAUSE_S: i64 = 5;

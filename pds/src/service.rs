@@ -1,0 +1,81 @@
+//! Requests: from a host's request to its reply.
+
+use core::net::IpAddr;
+
+use http::{Method, StatusCode};
+use nacre_xrpc::XrpcError;
+use serde_json::json;
+
+use crate::Pds;
+use crate::api::{Call, Failure, Reply};
+use crate::body::{Request, Response};
+use crate::http::{self as web, Download, typed};
+use crate::lifecycle::OwnershipError;
+use crate::routes;
+
+impl Pds {
+    /// Answers one request. `peer` is the client's address, if the host knows it.
+    pub async fn handle(&self, request: Request, peer: Option<IpAddr>) -> Reply {
+        let (parts, body) = request.into_parts();
+        if let Some(response) = web::answer(self.account.identity(), &parts) {
+            return Reply::Response(response);
+        }
+        let head = parts.clone();
+        let answer = self.answer(Call { parts, body, peer }).await;
+        let failed = |failure: Failure| Reply::Response(failure.into_response(&*self.host.log));
+        let mut reply = answer.unwrap_or_else(failed);
+        match &mut reply {
+            Reply::Response(response) | Reply::Download(Download { response, .. }) => {
+                web::add_headers(&head, response);
+            }
+            Reply::Upgrade(_) | Reply::Upload(_) => {}
+        }
+        reply
+    }
+
+    async fn answer(&self, call: Call) -> Result<Reply, Failure> {
+        let path = call.parts.uri.path();
+        // These two change the owner.
+        let changes_owner = ["/operator/claim", "/operator/reset"].contains(&path);
+        let settled = if changes_owner { Ok(()) } else { self.ownership.settle().await };
+        if path == "/xrpc/_health" {
+            return Ok(Reply::Response(self.health(&call.parts.method, settled)?));
+        }
+        settled?;
+        if let Some(command) = path.strip_prefix("/operator/") {
+            let command = command.to_owned();
+            return routes::dispatch_operator(self, &command, call).await;
+        }
+        if !path.starts_with("/xrpc/") {
+            return Err(XrpcError::not_found("Not Found").into());
+        }
+        let nsid = nacre_xrpc::method(path)?.as_str().to_owned();
+        routes::dispatch(self, &nsid, call).await
+    }
+
+    /// Answers a monitor: the version, and whether the account can be served.
+    fn health(
+        &self,
+        method: &Method,
+        settled: Result<(), OwnershipError>,
+    ) -> Result<Response, Failure> {
+        nacre_xrpc::Kind::Query.expect_verb(method.as_str())?;
+        let version = concat!("nacre ", env!("CARGO_PKG_VERSION"));
+        let healthy = settled.and_then(|()| Ok(self.store.account()?));
+        let (status, body) = match healthy {
+            Ok(_) => (StatusCode::OK, json!({ "version": version })),
+            Err(error) => {
+                let shown = match Failure::from(error) {
+                    Failure::Refused(error) => error.message.into_owned(),
+                    Failure::Fault(cause) => {
+                        self.host.log.error(&cause);
+                        "Service Unavailable".to_owned()
+                    }
+                };
+                let body = json!({ "version": version, "error": shown });
+                (StatusCode::SERVICE_UNAVAILABLE, body)
+            }
+        };
+        Ok(typed(status, "application/json", body.to_string().into()))
+    }
+}
