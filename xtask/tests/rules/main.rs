@@ -2,8 +2,10 @@
 
 extern crate alloc;
 
-mod imports;
+mod crates;
+mod modules;
 mod pins;
+mod table;
 mod tidy;
 
 use std::env;
