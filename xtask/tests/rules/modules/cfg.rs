@@ -1,9 +1,9 @@
-//! What is compiled for tests only.
+//! Recognises code that is compiled for tests only.
 
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Meta, Token};
 
-/// Returns whether one of the attributes is a `cfg` that holds only in tests.
+/// Returns whether one of the attributes is a `cfg` that is true only in tests.
 pub(crate) fn is_for_tests(attrs: &[Attribute]) -> bool {
     attrs.iter().any(|attr| match &attr.meta {
         Meta::List(cfg) if cfg.path.is_ident("cfg") => inner(cfg).iter().any(requires_test),

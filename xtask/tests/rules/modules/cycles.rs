@@ -5,11 +5,12 @@ use core::fmt;
 
 use super::imports::Import;
 
-/// The files of a crate and the names that they take from each other. Re-exports are left out: a
-/// module that only hands a name on does not depend on it.
+/// The files of a crate and the names that they import from each other.
+///
+/// Re-exports are left out: a file that only re-exports a name does not depend on it.
 pub(crate) struct Graph(BTreeMap<String, BTreeMap<String, String>>);
 
-/// Files, each of which imports the next, and the last the first.
+/// Files of which each imports the next, and the last imports the first.
 ///
 /// It prints as `a.rs -> b.rs (Name) -> a.rs (Other)`.
 pub(crate) struct Cycle {
@@ -36,8 +37,10 @@ impl Graph {
         }
     }
 
-    /// Returns cycles of which no two share a step, the shortest first. Each needs a cut of its
-    /// own, and there is none only if no file imports itself by way of others.
+    /// Returns cycles, the shortest first, of which no two share a step. There are none only if the
+    /// graph is acyclic.
+    ///
+    /// Each of them must be cut by itself, and cutting them may reveal others.
     pub(crate) fn into_cycles(mut self) -> Vec<Cycle> {
         let mut found = Vec::new();
         loop {

@@ -1,4 +1,4 @@
-//! Finds what the files of a crate import from each other.
+//! Finds the imports between the files of a crate.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ pub(crate) struct Import {
     pub(crate) name: String,
     /// The top-level modules on the way to the definition, that of the definition included.
     pub(crate) through: BTreeSet<String>,
-    /// Only a re-export: the file itself does not use the name.
+    /// Whether this is only a re-export, and the file itself does not use the name.
     pub(crate) re_export: bool,
 }
 
@@ -61,7 +61,7 @@ impl Reader<'_> {
         Place { module: self.module, blocks: &self.blocks }
     }
 
-    /// Adds the items that a path names. A module alone is nothing that code could use.
+    /// Adds the items that a path names, but no modules: code cannot use a module itself.
     fn add_path(&mut self, path: &[String]) {
         for target in self.tree.resolve(self.place(), path) {
             if matches!(target.kind, Kind::Item(..)) {

@@ -1,4 +1,4 @@
-//! Plants imports in small crates, to test what finds them.
+//! Tests the reader of imports on small crates with planted imports.
 
 use super::cycles::Graph;
 use super::imports::{Import, imports};
@@ -308,7 +308,7 @@ fn a_block_of_a_module_belongs_to_its_file() {
 }
 
 #[test]
-fn what_is_compiled_for_tests_only_is_ignored() {
+fn code_for_tests_only_is_ignored() {
     let files = [
         ("lib.rs", "mod a; mod b; #[cfg(test)] mod tests;"),
         (
@@ -324,7 +324,7 @@ fn what_is_compiled_for_tests_only_is_ignored() {
 }
 
 #[test]
-fn what_is_also_compiled_outside_tests_is_not_ignored() {
+fn code_that_is_also_compiled_outside_tests_is_read() {
     let files = [
         ("lib.rs", "mod a; mod b;"),
         (

@@ -1,21 +1,21 @@
-//! Finds what a path names.
+//! Resolves paths to definitions.
 
 use alloc::collections::BTreeSet;
 
 use super::tree::{Binding, ModuleId, ROOT, Scope, Tree};
 
-/// The place where a path stands: a module and the blocks around the path, the innermost last.
+/// The position of a path: its module and the blocks around it, the innermost last.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'a> {
     pub(crate) module: ModuleId,
     pub(crate) blocks: &'a [Scope],
 }
 
-/// What a path names in its own crate.
+/// A definition that a path names.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Target {
     pub(crate) kind: Kind,
-    /// The modules in which the path, and the re-exports that it leads to, look names up.
+    /// The modules in which the path, and the re-exports on its way, look up names.
     pub(crate) through: BTreeSet<ModuleId>,
 }
 
@@ -27,16 +27,18 @@ pub(crate) enum Kind {
 }
 
 impl Tree {
-    /// Returns what a path names: several targets if a module and an item share a name, and none
-    /// if it is a name of another crate or of a local variable.
+    /// Returns the definitions that a path names in this crate.
     ///
-    /// A name that a module does not declare counts as defined there, since a macro may define it.
-    /// A path ends at an item: what follows is a variant, or associated with it.
+    /// There are several if a module and an item share a name, and none if it is a name of another
+    /// crate or of a local variable.
+    ///
+    /// A name that a module does not declare counts as defined there: a macro may define it. A path
+    /// is followed to its first item; the rest are variants or associated items.
     pub(crate) fn resolve(&self, place: Place<'_>, path: &[String]) -> Vec<Target> {
         self.walk(place, path, &mut BTreeSet::new(), Missing::IsDefinedThere)
     }
 
-    /// Does the same, but only for names that are declared.
+    /// Does the same, but ignores names that are not declared.
     pub(crate) fn resolve_declared(&self, place: Place<'_>, path: &[String]) -> Vec<Target> {
         self.walk(place, path, &mut BTreeSet::new(), Missing::IsUnknown)
     }
@@ -83,7 +85,7 @@ impl Tree {
         seen: &mut BTreeSet<(ModuleId, String)>,
     ) -> Vec<Target> {
         for (depth, block) in place.blocks.iter().enumerate().rev() {
-            // An import may name what an outer block, or the module, binds.
+            // The path of an import may start with a name from outside the block.
             let outside = Place { blocks: &place.blocks[..depth], ..place };
             if let Some(bindings) = block.names.get(name) {
                 let found = bindings.iter().flat_map(|binding| match binding {
@@ -100,7 +102,7 @@ impl Tree {
         self.member(place.module, name, seen)
     }
 
-    /// Returns what `name` is in a module. Imports are followed to what they import.
+    /// Returns the definitions of `name` in a module, and follows its imports and re-exports.
     fn member(
         &self,
         module: ModuleId,
@@ -115,7 +117,7 @@ impl Tree {
             match binding {
                 Binding::Item => found.push(Target::item(module, name)),
                 Binding::Module(id) => found.push(Target::module(*id)),
-                // An import that leads back here, like `mod a; use self::a::a;`, names the module.
+                // A path may lead back here: `mod a; use self::a::a;`. Then it names the module.
                 Binding::Use(path) if first => {
                     found.extend(self.walk(place, path, seen, Missing::IsDefinedThere));
                 }
@@ -150,7 +152,7 @@ impl Tree {
     }
 }
 
-/// What becomes of a name that its module does not declare.
+/// The treatment of a name that its module does not declare.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Missing {
     IsDefinedThere,

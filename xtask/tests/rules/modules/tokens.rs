@@ -1,4 +1,4 @@
-//! Finds paths in what only a macro understands.
+//! Finds paths among the tokens of macros and attributes.
 
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 use syn::Lit;
@@ -82,8 +82,8 @@ pub(crate) fn paths_in_strings(tokens: &TokenStream) -> Vec<Vec<String>> {
     values.map(names).collect()
 }
 
-/// Returns whether the identifier at an index is the first of a path, and not a field, a method, a
-/// lifetime, a variable of a macro or the rest of a path.
+/// Returns whether the identifier at an index starts a path. It may also be a field, a method, a
+/// lifetime, a macro variable or the rest of a path.
 fn starts_path(tokens: &[TokenTree], at: usize) -> bool {
     let Some(TokenTree::Punct(before)) = at.checked_sub(1).and_then(|it| tokens.get(it)) else {
         return true;

@@ -179,7 +179,7 @@ impl Tree {
 }
 
 impl Scope {
-    /// Binds the names of items. Modules are bound by whoever adds them to the tree.
+    /// Binds the names of items, except modules, which are bound when they are added to the tree.
     pub(crate) fn of<'a>(items: impl IntoIterator<Item = &'a Item>) -> Self {
         let mut scope = Self::default();
         for item in items {
@@ -223,7 +223,7 @@ impl Scope {
     }
 }
 
-/// Returns the leaves of a `use` item; there are none in one that names another crate for certain.
+/// Returns the leaves of a `use` item, or none if it starts with `::` and so names another crate.
 pub(crate) fn leaves(item: &syn::ItemUse) -> Vec<Leaf> {
     let mut found = Vec::new();
     if item.leading_colon.is_none() {
@@ -256,7 +256,7 @@ fn leaf(path: &[String], ident: &syn::Ident, rename: Option<&syn::Ident>) -> Lea
     Leaf { path, name }
 }
 
-/// Returns whether an import is also offered to other modules.
+/// Returns whether an import is also a re-export.
 pub(crate) fn is_re_export(item: &syn::ItemUse) -> bool {
     !matches!(item.vis, Visibility::Inherited)
 }
