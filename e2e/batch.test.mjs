@@ -1,4 +1,4 @@
-// Batches with several writes to one path: applied in order, told by their net effect.
+// Batches with several writes to one path are applied in order and announced by their net effect.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -19,11 +19,11 @@ onEachHost("batches", (server) => {
 	const update = (rkey, n) => write("update", NOTE, rkey, note(n));
 	const remove = (rkey) => write("delete", NOTE, rkey);
 
-	/** Applies a batch and returns the answer with the events that it led to. */
+	/** Applies a batch and returns the answer and the events of it. */
 	async function apply(writes) {
 		const subscriber = await Subscriber.open(server());
 		const answer = await owner.apply(writes);
-		// Comes after whatever the batch told.
+		// The last event, after those of the batch.
 		const { commit } = (await owner.create(NOTE, note(0))).expect();
 		const last = ({ body }) => String(body.commit) === commit.cid;
 		while (!subscriber.events.some(last)) await subscriber.count(subscriber.events.length + 1);
@@ -40,7 +40,7 @@ onEachHost("batches", (server) => {
 		assert.deepEqual([ops, await value("x")], [[], 1]);
 	});
 
-	test("the last of several updates wins, and one that restores the record is no event", async () => {
+	test("the last of several updates wins, and restoring the record makes no event", async () => {
 		(await owner.put(NOTE, "x", note(1))).expect();
 		const same = await apply([update("x", 2), update("x", 1)]);
 		assert.equal(same.answer.expect().results.length, 2);
@@ -51,7 +51,7 @@ onEachHost("batches", (server) => {
 		assert.deepEqual([other.ops.length, await value("x")], [1, 3]);
 	});
 
-	test("a record that is created and deleted leaves no trace", async () => {
+	test("creating and deleting a record makes no commit", async () => {
 		const { answer, ops } = await apply([create("k", 1), remove("k")]);
 		const { results, commit } = answer.expect();
 		assert.deepEqual(
@@ -62,7 +62,7 @@ onEachHost("batches", (server) => {
 		assert.deepEqual([commit, ops, await value("k")], [undefined, [], undefined]);
 	});
 
-	test("a record that is deleted and created is one update with what was before", async () => {
+	test("deleting and creating a record is one update with the previous CID", async () => {
 		const before = (await owner.put(NOTE, "x", note(1))).expect().cid;
 		const { answer, ops } = await apply([remove("x"), create("x", 2)]);
 		assert.equal(answer.expect().results.length, 2);
@@ -71,7 +71,7 @@ onEachHost("batches", (server) => {
 		assert.deepEqual([ops.length, ops[0].length, await value("x")], [1, 1, 2]);
 	});
 
-	test("keys that are generated never collide, in batches or one at a time", async () => {
+	test("generated keys never collide, in batches or single writes", async () => {
 		const keyless = { $type: "com.atproto.repo.applyWrites#create", collection: MANY };
 		const uris = [];
 		for (let round = 0; round < 5; round++) {

@@ -1,4 +1,4 @@
-// Blobs as clients send and get them: by the official client, in one piece and in many.
+// Uploads and downloads of blobs: with the official client, in one piece and in many.
 
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
@@ -16,7 +16,7 @@ import { onEachHost } from "./hosts.mjs";
 import { query, send, signIn, writer } from "./xrpc.mjs";
 
 onEachHost("blobs", (server) => {
-	test("the official client posts an image and gets it back", async () => {
+	test("the official client uploads and downloads an image", async () => {
 		const agent = new AtpAgent({ service: server().url });
 		await agent.login({ identifier: server().handle, password: server().password });
 		const { data } = await agent.uploadBlob(PNG, { encoding: "image/png" });
@@ -47,8 +47,8 @@ onEachHost("blobs", (server) => {
 		await assert.rejects(agent.com.atproto.sync.getBlob(blob), { message: "Blob not found" });
 	});
 
-	test("a blob is served so that no browser takes it for a page of ours", async () => {
-		// Not HTML, into which wrangler puts a script of its own.
+	test("blobs are served with headers that keep browsers from rendering them", async () => {
+		// Not HTML, because wrangler injects a script into it.
 		const svg = "<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>";
 		const bytes = Buffer.from(svg);
 		const blob = await kept(bytes, "image/svg+xml");
@@ -80,7 +80,7 @@ onEachHost("blobs", (server) => {
 		assert.deepEqual([known.status, known.bytes.length], [304, 0]);
 	});
 
-	test("a large blob goes in and out in pieces, and any part of it", async () => {
+	test("a large blob is uploaded and downloaded in pieces, and by range", async () => {
 		const bytes = randomBytes(12 * MIB + 7);
 		const blob = await kept(bytes, "application/x-pearl");
 		assert.equal(blob.size, bytes.length);
@@ -102,7 +102,7 @@ onEachHost("blobs", (server) => {
 		assert.deepEqual([outside.status, outside.bytes.length], [416, 0]);
 	});
 
-	test("a blob of unknown length comes in, and one of a whole number of parts", async () => {
+	test("blobs of unknown length and of exact multiples of the part size are accepted", async () => {
 		for (const size of [3, 5 * MIB, 10 * MIB]) {
 			const bytes = randomBytes(size);
 			const { blob } = (await upload(pieces(bytes), { duplex: "half" })).expect();
@@ -110,7 +110,7 @@ onEachHost("blobs", (server) => {
 		}
 	});
 
-	test("text keeps its declared type, and a binary format is recognised", async () => {
+	test("text keeps its declared type, and binary formats are detected", async () => {
 		for (const [body, declared, expected] of [
 			['<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "image/svg+xml"],
 			['<p align="center">hi</p>', "text/markdown"],
@@ -126,13 +126,13 @@ onEachHost("blobs", (server) => {
 		}
 	});
 
-	test("the limit is described", async () => {
+	test("describeServer reports the blob limit", async () => {
 		const described = await send(server(), "/xrpc/com.atproto.server.describeServer");
 		const limit = server().host === "native" ? LIMIT : 100_000_000;
 		assert.equal(described.json.blobUploadLimit, limit);
 	});
 
-	test("what is packed is unpacked", async () => {
+	test("encoded uploads are decoded", async () => {
 		const bytes = Buffer.from("pearl ".repeat(10_000));
 		const headers = { "content-encoding": "gzip" };
 		const { blob } = (await upload(gzipSync(bytes), {}, headers)).expect();
@@ -146,21 +146,21 @@ onEachHost("blobs", (server) => {
 		assert.equal(other.status, 415);
 	});
 
-	test("a blob over the limit is refused before its end", async () => {
+	test("an upload is refused as soon as it exceeds the limit", async () => {
 		const said = await announce(LIMIT + 1);
 		assert.equal(said.status, 413);
 		const { error, message } = JSON.parse(said.body);
 		assert.deepEqual([error, message], ["PayloadTooLargeError", "request entity too large"]);
 	});
 
-	test("nobody uploads without a session", async () => {
+	test("an upload without a session is refused", async () => {
 		const path = "/xrpc/com.atproto.repo.uploadBlob";
 		const headers = { "content-type": "image/png" };
 		const anonymous = await send(server(), path, { method: "POST", headers, body: PNG });
 		assert.deepEqual([anonymous.status, anonymous.json.error], [401, "AuthMissing"]);
 	});
 
-	test("an upload that is broken off leaves nothing", async () => {
+	test("an aborted upload leaves no blob", async () => {
 		const before = await stored();
 		const sending = await begin(20 * MIB);
 		sending.on("error", () => {});
@@ -175,7 +175,7 @@ onEachHost("blobs", (server) => {
 		(await upload(PNG)).expect();
 	});
 
-	/** The files of the folder of blobs, where there is one. */
+	/** Returns the files in the blob folder, on a host that has one. */
 	async function stored() {
 		if (server().host !== "native") return [];
 		return (await readdir(join(server().folder, "blobs"))).sort();
@@ -195,7 +195,7 @@ onEachHost("blobs", (server) => {
 		});
 	}
 
-	/** Uploads a blob and has a record refer to it. */
+	/** Uploads a blob and creates a record that refers to it. */
 	async function kept(bytes, type) {
 		const { blob } = (await upload(bytes, {}, { "content-type": type })).expect();
 		const { create } = writer(server(), await signIn(server()));
@@ -208,7 +208,7 @@ onEachHost("blobs", (server) => {
 		return send(server(), `/xrpc/com.atproto.sync.getBlob?${params}`, { method, headers });
 	}
 
-	/** Begins an upload of this many bytes, none of which are sent. */
+	/** Starts an upload of this many bytes without sending any. */
 	async function begin(length) {
 		const { accessJwt } = await signIn(server());
 		return request(new URL("/xrpc/com.atproto.repo.uploadBlob", server().url), {
@@ -221,7 +221,7 @@ onEachHost("blobs", (server) => {
 		});
 	}
 
-	/** Announces a body and sends none of it. */
+	/** Announces a body without sending it. */
 	async function announce(length) {
 		const sending = await begin(length);
 		sending.flushHeaders();
@@ -237,7 +237,7 @@ onEachHost("blobs", (server) => {
 onEachHost(
 	"blobs, between front and account",
 	(server) => {
-		test("no client speaks for the front", async () => {
+		test("internal upload headers are refused from clients", async () => {
 			const { accessJwt } = await signIn(server());
 			const cid = await cidOf(PNG);
 			for (const path of ["uploadBlob", "getRecord"]) {
@@ -276,7 +276,7 @@ function sha256(bytes) {
 	return createHash("sha256").update(bytes).digest("hex");
 }
 
-/** Yields bytes in pieces of an odd size. */
+/** Yields bytes in pieces of an odd length. */
 async function* pieces(bytes) {
 	for (let at = 0; at < bytes.length; at += 99_991) yield bytes.subarray(at, at + 99_991);
 }

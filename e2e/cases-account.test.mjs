@@ -1,5 +1,4 @@
-// What clients observe of an account that leaves the network and comes back, row by row: sections
-// 8, 9 and 12 of the reference cases.
+// Deactivation and reactivation as clients observe them: sections 8, 9 and 12 of the reference cases.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -15,7 +14,7 @@ onEachHost("cases of an account", (server) => {
 	let events;
 	let blob;
 
-	test("12.9 who leaves tells so", async () => {
+	test("12.9 deactivation is announced", async () => {
 		blob = await upload("pearl");
 		(await owner.create(NOTE, { blob }, { rkey: "k" })).expect();
 		const agent = new AtpAgent({ service: server().url });
@@ -31,7 +30,7 @@ onEachHost("cases of an account", (server) => {
 		assert.deepEqual({ did, active, status }, { did: server().did, active: false, status: LEFT });
 	});
 
-	test("12.1, 12.3 what was shown to all is shown to the owner", async () => {
+	test("12.1, 12.3 reads of an inactive account are refused, except for its owner", async () => {
 		const { cid } = (await owner.get("com.atproto.sync.getLatestCommit", { did: owner.did })).json;
 		for (const [method, more] of [
 			["getRepo", {}],
@@ -51,14 +50,14 @@ onEachHost("cases of an account", (server) => {
 		assert.deepEqual(status, { did, active: false, status: LEFT });
 	});
 
-	test("12.6 its handle leads nowhere", async () => {
+	test("12.6 the handle does not resolve", async () => {
 		const params = { handle: server().handle };
 		const answer = await owner.get(RESOLVE, params, { anonymous: true });
 		assert.equal(answer.status, 400);
 		assert.equal(answer.json.message, "Unable to resolve handle");
 	});
 
-	test("12.7 nothing is written", async () => {
+	test("12.7 writes are refused", async () => {
 		for (const answer of [
 			await owner.create(NOTE, { is: "new" }),
 			await owner.put(NOTE, "k", { is: "new" }),
@@ -69,7 +68,7 @@ onEachHost("cases of an account", (server) => {
 		}
 	});
 
-	test("8.19 blobs are taken all the same, and 2.6 its owner is let in", async () => {
+	test("8.19, 2.6 uploads and sign-ins still work", async () => {
 		await upload("another pearl");
 		const { handle: identifier, password } = server();
 		const agent = new AtpAgent({ service: server().url });
@@ -77,7 +76,7 @@ onEachHost("cases of an account", (server) => {
 		assert.deepEqual([data.active, data.status], [false, LEFT]);
 	});
 
-	test("12.8, 9.15 who comes back is told of and writes on", async () => {
+	test("12.8, 9.15 reactivation is announced and writes continue", async () => {
 		const { did, handle } = server();
 		const before = events.events.length;
 		(await owner.post("com.atproto.server.activateAccount")).expect();

@@ -1,4 +1,4 @@
-// What clients observe of records, row by row: sections 6 and 7 of the reference cases.
+// Records as clients observe them: sections 6 and 7 of the reference cases.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -9,19 +9,19 @@ import { onEachHost } from "./hosts.mjs";
 onEachHost("cases of records", (server) => {
 	const owner = new Caller(server);
 
-	test("6.1 the repository is named by handle or DID", async () => {
+	test("6.1 a repository is addressed by handle or DID", async () => {
 		for (const repo of [server().handle, server().did]) {
 			const { uri } = (await owner.create(NOTE, {}, { repo })).expect();
 			assert.ok(uri.startsWith(`at://${server().did}/${NOTE}/`));
 		}
 	});
 
-	test("6.2 the repository of somebody else is refused", async () => {
+	test("6.2 a write to another repository is refused", async () => {
 		const answer = await owner.create(NOTE, {}, { repo: "did:web:other.test" });
 		assert.deepEqual([answer.status, answer.json.error], [401, "AuthenticationRequired"]);
 	});
 
-	test("6.3, 6.4 a write says what it wrote, under the key given or a TID", async () => {
+	test("6.3, 6.4 a write returns its URI and CID, with the given key or a TID", async () => {
 		const given = (await owner.create(NOTE, {}, { rkey: "given" })).expect();
 		assert.equal(given.uri, `at://${server().did}/${NOTE}/given`);
 		assert.deepEqual(Object.keys(given).sort(), ["cid", "commit", "uri", "validationStatus"]);
@@ -30,7 +30,7 @@ onEachHost("cases of records", (server) => {
 		assert.match(uri.split("/").at(-1), /^[2-7a-z]{13}$/);
 	});
 
-	test("6.5, 6.6 the type is filled in, or has to be the collection", async () => {
+	test("6.5, 6.6 a missing $type is filled in, and a wrong one is refused", async () => {
 		(await owner.create(NOTE, { text: "x" }, { rkey: "typed" })).expect();
 		const { value } = (await owner.read(NOTE, "typed")).expect();
 		assert.deepEqual(value, { $type: NOTE, text: "x" });
@@ -39,21 +39,21 @@ onEachHost("cases of records", (server) => {
 		refused(other, 400, "InvalidRequest", message);
 	});
 
-	test("6.7, 6.8 a record and a key of a known collection are held against its schema", async () => {
+	test("6.7, 6.8 records and keys of a known collection are validated against its schema", async () => {
 		const bad = await owner.create(POST, { text: 1, createdAt: NOW });
 		refused(bad, 400, "InvalidRequest", /^Invalid app\.bsky\.feed\.post record: Record\/text /);
 		const profile = await owner.create(PROFILE, { displayName: "x" }, { rkey: "other" });
 		refused(profile, 400, "InvalidRequest", /^Invalid record key for app\.bsky\.actor\.profile: /);
 	});
 
-	test("6.9 what is no record key is refused", async () => {
+	test("6.9 an invalid record key is refused", async () => {
 		for (const rkey of [".", "a/b", "a b"]) {
 			const answer = await owner.create(NOTE, {}, { rkey });
 			refused(answer, 400, "InvalidRequest", `Invalid record key: ${rkey}`);
 		}
 	});
 
-	test("6.10 to 6.13 how far a record is validated", async () => {
+	test("6.10 to 6.13 the validate option and validation status", async () => {
 		const status = async (collection, record, validate) => {
 			const answer = await owner.create(collection, record, { validate });
 			return answer.expect().validationStatus;
@@ -76,7 +76,7 @@ onEachHost("cases of records", (server) => {
 		}
 	});
 
-	test("6.17 dates have a zone", async () => {
+	test("6.17 a datetime without a time zone is refused", async () => {
 		const answer = await owner.create(POST, { ...post(), createdAt: "2026-01-01T00:00:00" });
 		refused(answer, 400, "InvalidRequest", /Record\/createdAt must be an valid atproto datetime/);
 	});
@@ -103,14 +103,14 @@ onEachHost("cases of records", (server) => {
 		}
 	});
 
-	test("6.18 fields that no schema knows are kept", async () => {
+	test("6.18 unknown fields are kept", async () => {
 		const record = { $type: POST, ...post(), more: { a: [1, { b: null }] } };
 		const { uri } = (await owner.create(POST, record)).expect();
 		const { value } = (await owner.read(POST, uri.split("/").at(-1))).expect();
 		assert.deepEqual(value, record);
 	});
 
-	test("6.19 to 6.21 a put creates, changes, or has nothing to do", async () => {
+	test("6.19 to 6.21 a put creates, updates, or does nothing", async () => {
 		const first = (await owner.put(NOTE, "put", { n: 1 })).expect();
 		assert.ok(first.commit);
 		const same = (await owner.put(NOTE, "put", { n: 1 })).expect();
@@ -124,7 +124,7 @@ onEachHost("cases of records", (server) => {
 		(await owner.put(NOTE, "fresh", { n: 1 }, { swapRecord: null })).expect();
 	});
 
-	test("6.22 no write is made on another commit than expected", async () => {
+	test("6.22 a write is refused if swapCommit is not the head", async () => {
 		const { cid } = await owner.head();
 		for (const answer of [
 			await owner.create(NOTE, {}, { swapCommit: OTHER }),
@@ -137,7 +137,7 @@ onEachHost("cases of records", (server) => {
 		assert.equal((await owner.head()).cid, cid);
 	});
 
-	test("6.23, 6.24 a delete of nothing is none, and one of another record is refused", async () => {
+	test("6.23, 6.24 deleting no record does nothing, and a wrong swapRecord is refused", async () => {
 		const before = await owner.head();
 		assert.equal((await owner.delete(NOTE, "nothing")).expect().commit, undefined);
 		assert.deepEqual(await owner.head(), before);
@@ -148,7 +148,7 @@ onEachHost("cases of records", (server) => {
 		refused(none, 400, "InvalidSwap", "Record was at null");
 	});
 
-	test("6.25 a batch is one commit, and answers in order", async () => {
+	test("6.25 a batch is one commit, and its results are in order", async () => {
 		(
 			await owner.apply([write("create", NOTE, "b1", {}), write("create", NOTE, "b2", {})])
 		).expect();
@@ -172,7 +172,7 @@ onEachHost("cases of records", (server) => {
 		]);
 	});
 
-	test("6.26 to 6.30 a batch that is not right is refused whole", async () => {
+	test("6.26 to 6.30 an invalid batch is refused as a whole", async () => {
 		const before = await owner.head();
 		const fine = write("create", NOTE, "fine", {});
 		const many = Array.from({ length: 201 }, (_, n) => write("create", NOTE, `m${n}`, {}));
@@ -194,7 +194,7 @@ onEachHost("cases of records", (server) => {
 		assert.deepEqual(await owner.head(), before);
 	});
 
-	test("6.31 another like of the same post takes the place of the first", async () => {
+	test("6.31 another like of the same post replaces the first", async () => {
 		const subject = { uri: `at://did:web:b.test/${POST}/3jzfcijpj2z2a`, cid: OTHER };
 		const like = async () =>
 			(await owner.create(LIKE, { subject, createdAt: NOW })).expect().uri.split("/").at(-1);
@@ -203,7 +203,7 @@ onEachHost("cases of records", (server) => {
 		(await owner.read(LIKE, second)).expect();
 	});
 
-	test("6.33 writes at the same moment all land, one after another", async () => {
+	test("6.33 concurrent writes are all applied, one after another", async () => {
 		const answers = await Promise.all(
 			Array.from({ length: 20 }, (_, n) => owner.create(NOTE, { n }, { rkey: `same${n}` })),
 		);
@@ -212,7 +212,7 @@ onEachHost("cases of records", (server) => {
 		assert.equal((await owner.head()).rev, revs.sort().at(-1));
 	});
 
-	test("6.35 bodies have limits", async () => {
+	test("6.35 oversized bodies are refused", async () => {
 		const text = "x".repeat(1_000_001);
 		const large = await owner.create(NOTE, { text });
 		refused(large, 413, "PayloadTooLargeError", "request entity too large");
@@ -221,7 +221,7 @@ onEachHost("cases of records", (server) => {
 		refused(login, 413, "PayloadTooLargeError", "request entity too large");
 	});
 
-	test("7.1 to 7.3 a record is read as it is, or not found", async () => {
+	test("7.1 to 7.3 a record is returned as stored, or not found", async () => {
 		const { uri, cid } = (await owner.put(NOTE, "read", { n: 1 })).expect();
 		const found = (await owner.read(NOTE, "read", { cid })).expect();
 		assert.deepEqual(found, { uri, cid, value: { $type: NOTE, n: 1 } });
@@ -234,7 +234,7 @@ onEachHost("cases of records", (server) => {
 		}
 	});
 
-	test("7.6, 7.7 lists are in order, both ways, a page at a time", async () => {
+	test("7.6, 7.7 lists are ordered in both directions and paginated", async () => {
 		const keys = Array.from({ length: 25 }, (_, n) => `p${String(n).padStart(2, "0")}`);
 		(await owner.apply(keys.map((rkey) => write("create", LISTED, rkey, {})))).expect();
 		const list = (more) => {
@@ -264,7 +264,7 @@ onEachHost("cases of records", (server) => {
 		refused(answer, 400, "InvalidRequest", "Could not find repo: did:web:other.test");
 	});
 
-	test("7.9, 7.11 a repository is described, with the collections that have records", async () => {
+	test("7.9, 7.11 describeRepo lists the collections that have records", async () => {
 		const describe = async () => {
 			const params = { repo: server().did };
 			return (await owner.get("com.atproto.repo.describeRepo", params)).expect();

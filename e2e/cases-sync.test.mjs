@@ -1,5 +1,5 @@
-// What clients observe of blobs, import and sync reads, row by row: sections 8, 9, 12 and 13 of the
-// reference cases, but for what takes another kind of account.
+// Blobs, imports and sync reads as clients observe them: sections 8, 9, 12 and 13 of the reference
+// cases, except for those that need another kind of account.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -20,7 +20,7 @@ onEachHost("cases of blobs", (server) => {
 	const listed = async (params = {}) => (await owner.sync("listBlobs", params)).expect();
 	const missing = (answer) => refused(answer, 400, "InvalidRequest", "Blob not found");
 
-	test("8.1 to 8.4 an upload is answered with what the blob is", async () => {
+	test("8.1 to 8.4 an upload returns its CID, type and size", async () => {
 		const blob = await upload(PNG, "text/plain");
 		assert.deepEqual(blob, {
 			$type: "blob",
@@ -36,7 +36,7 @@ onEachHost("cases of blobs", (server) => {
 		assert.deepEqual(packed, plain);
 	});
 
-	test("8.6 to 8.9 a record refers to what is here, as it is", async () => {
+	test("8.6 to 8.9 a record may only refer to an uploaded blob by its type and size", async () => {
 		const blob = await upload(Buffer.from("one"));
 		for (const [change, name, message] of [
 			[{ ref: { $link: RAW } }, "BlobNotFound", `Could not find blob: ${RAW}`],
@@ -60,7 +60,7 @@ onEachHost("cases of blobs", (server) => {
 		refused(answer, 400, "InvalidRequest", /^Invalid app\.bsky\.actor\.profile record: /);
 	});
 
-	test("8.10, 8.12 what nobody refers to, or is none, is neither served nor listed", async () => {
+	test("8.10, 8.12 unreferenced and unknown blobs are neither served nor listed", async () => {
 		const blob = await upload(Buffer.from("nobody's"));
 		missing(await get(blob));
 		assert.ok(!(await listed()).cids.includes(blob.ref.$link));
@@ -68,7 +68,7 @@ onEachHost("cases of blobs", (server) => {
 		missing(await owner.sync("getBlob", { cid: RAW }));
 	});
 
-	test("8.11 a blob is served with the headers of a stranger's bytes", async () => {
+	test("8.11 a blob is served with the headers of untrusted content", async () => {
 		const blob = await upload(PNG);
 		(await owner.create(NOTE, { blob })).expect();
 		const { status, headers, bytes } = await get(blob);
@@ -82,7 +82,7 @@ onEachHost("cases of blobs", (server) => {
 		assert.equal(headers.get("content-disposition"), file);
 	});
 
-	test("8.13 lists are in the order of CIDs, a page at a time, or since a rev", async () => {
+	test("8.13 blobs are listed by CID, paginated, and since a rev", async () => {
 		for (let number = 0; number < 5; number++) {
 			const blob = await upload(Buffer.from(`listed ${number}`));
 			(await owner.create(NOTE, { blob })).expect();
@@ -103,7 +103,7 @@ onEachHost("cases of blobs", (server) => {
 		assert.deepEqual((await listed({ since: rev })).cids, [last.ref.$link]);
 	});
 
-	test("8.14 to 8.16 a blob stays as long as a record refers to it", async () => {
+	test("8.14 to 8.16 a blob is kept while a record refers to it", async () => {
 		const blob = await upload(Buffer.from("shared"));
 		for (const rkey of ["s1", "s2"]) (await owner.put(NOTE, rkey, { blob })).expect();
 		(await owner.delete(NOTE, "s1")).expect();
@@ -120,7 +120,7 @@ onEachHost("cases of import", (server) => {
 	const owner = new Caller(server);
 	const bring = (car) => owner.send("com.atproto.repo.importRepo", CAR, car);
 
-	test("9.2, 9.4 what is no repository of the account is refused", async () => {
+	test("9.2, 9.4 an import of anything but a repository of the account is refused", async () => {
 		await owner.post("com.atproto.server.deactivateAccount", {});
 		for (const roots of [[], [RAW, RAW]]) {
 			refused(await bring(carOf(roots)), 400, "InvalidRequest", "expected one root");
@@ -131,7 +131,7 @@ onEachHost("cases of import", (server) => {
 		await activate(server(), { accessJwt: await owner.token() });
 	});
 
-	test("9.5 to 9.9 a repository comes back, with all that is counted and listed", async () => {
+	test("9.5 to 9.9 a repository is imported, and counts and lists match", async () => {
 		const pearl = Buffer.from("pearl");
 		const uploaded = await owner.send("com.atproto.repo.uploadBlob", "text/plain", pearl);
 		const { blob } = uploaded.expect();
@@ -200,7 +200,7 @@ onEachHost("cases of sync", (server) => {
 		}
 	});
 
-	test("12.4, 12.5 where repositories stand", async () => {
+	test("12.4, 12.5 status and head of repositories", async () => {
 		const { cid: head, rev } = await owner.head();
 		const { did } = server();
 		assert.deepEqual((await owner.sync("getRepoStatus")).expect(), { did, active: true, rev });
@@ -210,7 +210,7 @@ onEachHost("cases of sync", (server) => {
 		refused(answer, 400, "InvalidRequest", "Malformed cursor");
 	});
 
-	test("13.1, 13.2 an export is verified, and what is newer than a rev is less", async () => {
+	test("13.1, 13.2 an export verifies, and one since a rev is smaller", async () => {
 		for (const rkey of ["a", "b", "c"]) (await owner.put(NOTE, rkey, { rkey })).expect();
 		const whole = await owner.sync("getRepo");
 		assert.equal(whole.headers.get("content-type"), "application/vnd.ipld.car");
@@ -223,7 +223,7 @@ onEachHost("cases of sync", (server) => {
 		assert.ok(newer.blocks.cids().map(String).includes(cid));
 	});
 
-	test("13.3, 13.4 a record and its absence are proved", async () => {
+	test("13.3, 13.4 presence and absence of a record are proved", async () => {
 		const { did, publicKey } = server();
 		for (const [rkey, exists] of [
 			["a", true],
@@ -239,14 +239,14 @@ onEachHost("cases of sync", (server) => {
 		}
 	});
 
-	test("13.5 the latest commit, by its old name too", async () => {
+	test("13.5 the latest commit, also by its deprecated method", async () => {
 		const { cid } = await owner.head();
 		assert.deepEqual((await owner.sync("getHead")).expect(), { root: cid });
 		const message = "Could not find root for DID: did:web:other.test";
 		refused(await owner.sync("getHead", unknown), 400, "HeadNotFound", message);
 	});
 
-	test("13.6 to 13.8 blocks are sent that are there, of equal records too", async () => {
+	test("13.6 to 13.8 existing blocks are returned, also those of equal records", async () => {
 		for (const rkey of ["twin1", "twin2"]) (await owner.put(NOTE, rkey, { is: "twin" })).expect();
 		(await owner.delete(NOTE, "twin1")).expect();
 		const { cid } = (await owner.read(NOTE, "twin2")).expect();
@@ -260,7 +260,7 @@ onEachHost("cases of sync", (server) => {
 });
 
 onEachHost("cases of relays", (server) => {
-	test("13.10 a request to crawl is accepted, and nothing follows", async () => {
+	test("13.10 a request to crawl is accepted and ignored", async () => {
 		for (const method of ["requestCrawl", "notifyOfUpdate"]) {
 			const ask = (input) => procedure(server(), `com.atproto.sync.${method}`, input);
 			assert.equal((await ask({ hostname: "pds.example.com" })).status, 200);
@@ -271,7 +271,7 @@ onEachHost("cases of relays", (server) => {
 	});
 });
 
-/** Returns a CAR of these roots and no blocks. */
+/** Returns a CAR with these roots and no blocks. */
 function carOf(roots) {
 	const links = roots.map((root) => {
 		const { bytes } = CID.fromString(root);

@@ -1,4 +1,4 @@
-// A client for the tables of cases: each call returns the status and the body, whatever they are.
+// A client for the reference cases. Its calls return any status and body.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -26,7 +26,7 @@ export class Caller {
 		return this.server.did;
 	}
 
-	/** The access token of a session of its own. */
+	/** Returns the access token of its own session. */
 	async token() {
 		this.#session ??= await signIn(this.server);
 		return this.#session.accessJwt;
@@ -52,7 +52,7 @@ export class Caller {
 		});
 	}
 
-	/** Calls a command as the operator, by the token that both hosts keep for development. */
+	/** Calls an operator route with the development token of both hosts. */
 	async operate(method, command, token) {
 		const lines = await readFile(join(this.server.folder, "pds.env"), "utf8");
 		token ??= /^AUTH_TOKEN=(.*)$/m.exec(lines)[1];
@@ -95,7 +95,7 @@ export class Caller {
 }
 
 /**
- * Makes sure that an answer is a refusal of these words.
+ * Asserts that an answer has this status, error and message.
  *
  * @param {import('./xrpc.mjs').Answer} answer
  * @param {number} status

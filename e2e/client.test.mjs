@@ -1,4 +1,4 @@
-// The official client library does with an account what an app does.
+// The official client library, used as an app uses it.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -18,7 +18,7 @@ onEachHost("official client", (server) => {
 		return agent;
 	}
 
-	/** The agent of the tests to which it does not matter how they are signed in. */
+	/** The signed-in agent of the tests that do not sign in themselves. */
 	let owner;
 	const ownersAgent = async () => (owner ??= await signedIn());
 
@@ -32,12 +32,12 @@ onEachHost("official client", (server) => {
 		}
 	});
 
-	test("goes to the endpoint that the DID document names", async () => {
+	test("uses the endpoint in the DID document", async () => {
 		const agent = await ownersAgent();
 		assert.equal(agent.pdsUrl.origin, server().url);
 	});
 
-	test("cannot log in with a wrong password, nor as somebody else", async () => {
+	test("cannot log in with a wrong password or another identifier", async () => {
 		const { handle, password } = server();
 		for (const login of [
 			{ identifier: handle, password: `${password}!` },
@@ -52,7 +52,7 @@ onEachHost("official client", (server) => {
 		}
 	});
 
-	test("asks who it is", async () => {
+	test("gets its session", async () => {
 		const { data } = await (await ownersAgent()).com.atproto.server.getSession();
 		assert.equal(data.did, server().did);
 		assert.equal(data.handle, server().handle);
@@ -99,7 +99,7 @@ onEachHost("official client", (server) => {
 		}
 	});
 
-	test("makes a profile and changes it", async () => {
+	test("creates and updates a profile", async () => {
 		const agent = await ownersAgent();
 		const self = { repo: server().did, collection: "app.bsky.actor.profile", rkey: "self" };
 		await agent.upsertProfile((existing) => {
@@ -121,7 +121,7 @@ onEachHost("official client", (server) => {
 		assert.deepEqual((await agent.com.atproto.repo.getRecord(byHandle)).data, data);
 	});
 
-	test("lists records page by page in both directions, each once", async () => {
+	test("pages through records in both directions, each once", async () => {
 		const agent = await ownersAgent();
 		const collection = "com.example.page";
 		const written = [];
@@ -141,7 +141,7 @@ onEachHost("official client", (server) => {
 					listed.push(...data.records.map((record) => record.uri));
 					cursor = data.cursor;
 				} while (cursor);
-				// The keys are TIDs, so that the newest is the last in order.
+				// The keys are TIDs, so the newest is the greatest.
 				assert.deepEqual(listed, reverse ? written : written.toReversed());
 			}
 		}
@@ -150,7 +150,7 @@ onEachHost("official client", (server) => {
 		assert.equal(data.cursor, parseUri(written.at(-1)).rkey);
 	});
 
-	test("describes the repository; an empty collection is not in it", async () => {
+	test("describes the repository without empty collections", async () => {
 		const agent = await ownersAgent();
 		const repo = server().did;
 		const input = { repo, collection: "com.example.gone", record: {} };
@@ -181,7 +181,7 @@ onEachHost("official client", (server) => {
 		});
 	});
 
-	test("knows the repository by its status and in the list", async () => {
+	test("gets the repository's status and finds it in the list", async () => {
 		const agent = newAgent();
 		const { did } = server();
 		const { data: head } = await agent.com.atproto.sync.getLatestCommit({ did });
@@ -191,7 +191,7 @@ onEachHost("official client", (server) => {
 		assert.deepEqual(list.repos, [{ did, head: head.cid, rev: head.rev, active: true }]);
 	});
 
-	test("refreshes: a token leads to one successor, however often it is used", async () => {
+	test("refreshes: a token has one successor, however often it is used", async () => {
 		const refresh = async (token) =>
 			(await procedure(server(), "com.atproto.server.refreshSession", undefined, token)).expect();
 		const first = await signIn(server());
@@ -211,7 +211,7 @@ onEachHost("official client", (server) => {
 		assert.equal(refreshed.exp - refreshed.iat, 90 * 24 * 60 * 60);
 	});
 
-	test("signs out: tokens of both kinds are dead at once, and other sessions live", async () => {
+	test("signs out: both tokens are revoked at once, and other sessions stay", async () => {
 		const other = await signedIn();
 		const agent = await signedIn();
 		const { accessJwt, refreshJwt } = agent.session;
@@ -227,18 +227,18 @@ onEachHost("official client", (server) => {
 	});
 });
 
-/** Takes an AT-URI apart into the parameters that name its record. */
+/** Returns the parameters that name the record of an AT-URI. */
 function parseUri(uri) {
 	const [, , repo, collection, rkey] = uri.split("/");
 	return { repo, collection, rkey };
 }
 
-/** Returns what a token says. */
+/** Returns the claims of a token. */
 function claims(token) {
 	return JSON.parse(Buffer.from(token.split(".")[1], "base64url").toString());
 }
 
-/** Returns a value as JSON has it. */
+/** Returns a value after a round trip through JSON. */
 function plain(value) {
 	return JSON.parse(JSON.stringify(value));
 }

@@ -1,4 +1,4 @@
-// Content codings: of what clients send, on both hosts, and of what the native host sends.
+// Content codings of requests on both hosts, and of responses on the native host.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -19,7 +19,7 @@ onEachHost("encoded requests", (server) => {
 	const bring = (body, headers) => owner.send(IMPORT, CAR, body, headers);
 	const note = () =>
 		Buffer.from(JSON.stringify({ repo: server().did, collection: NOTE, record: { a: "pearl" } }));
-	/** Does something with the account that only an inactive one allows. */
+	/** Runs a function while the account is inactive. */
 	const whileInactive = async (work) => {
 		(await owner.post("com.atproto.server.deactivateAccount", {})).expect();
 		try {
@@ -28,7 +28,7 @@ onEachHost("encoded requests", (server) => {
 			(await owner.post("com.atproto.server.activateAccount")).expect();
 		}
 	};
-	/** Encodes bytes in each way that is taken. */
+	/** Encodes bytes in each supported coding. */
 	const codings = (bytes) => [
 		["gzip", gzipSync(bytes)],
 		["GZIP", Buffer.concat([gzipSync(bytes.subarray(0, 9)), gzipSync(bytes.subarray(9))])],
@@ -49,7 +49,10 @@ onEachHost("encoded requests", (server) => {
 	});
 
 	test("an uploaded blob is decoded before it is hashed", async () => {
-		for (const bytes of [Buffer.from("pearl ".repeat(10)), Buffer.alloc(300_000, "mother of pearl")]) {
+		for (const bytes of [
+			Buffer.from("pearl ".repeat(10)),
+			Buffer.alloc(300_000, "mother of pearl"),
+		]) {
 			for (const [coding, body] of codings(bytes)) {
 				const { blob } = (await upload(body, { "content-encoding": coding })).expect();
 				assert.deepEqual([blob.size, blob.ref.$link], [bytes.length, await cidOf(bytes)], coding);
@@ -69,7 +72,7 @@ onEachHost("encoded requests", (server) => {
 		assert.equal((await owner.head()).cid, cid);
 	});
 
-	test("other codings are refused and not ignored", async () => {
+	test("unsupported codings are refused, not ignored", async () => {
 		for (const [coding, named] of [
 			["zstd", "zstd"],
 			["br", "br"],
@@ -77,8 +80,7 @@ onEachHost("encoded requests", (server) => {
 			["deflate, br", "more than one coding"],
 		]) {
 			const headers = { "content-encoding": coding };
-			const message =
-				`unsupported Content-Encoding: ${named}; send gzip, deflate or identity`;
+			const message = `unsupported Content-Encoding: ${named}; send gzip, deflate or identity`;
 			for (const answer of [
 				await create(note(), headers),
 				await create(zstdCompressSync(note()), headers),
@@ -91,7 +93,7 @@ onEachHost("encoded requests", (server) => {
 		}
 	});
 
-	test("what does not decode is refused", async () => {
+	test("a body that does not decode is refused", async () => {
 		const car = Buffer.from(await exportRepo(server()));
 		const refusesAll = async (call, bytes) => {
 			for (const [coding, body] of [
@@ -118,7 +120,7 @@ onEachHost("encoded requests", (server) => {
 		refused(answer, 413, "PayloadTooLargeError", "request entity too large");
 	});
 
-	test("an empty upload is a blob of no bytes", async () => {
+	test("an empty upload is an empty blob", async () => {
 		const none = new Uint8Array(0);
 		const announced = (await upload(none)).expect().blob;
 		const chunked = await chunkedUpload([]);
@@ -139,7 +141,7 @@ onEachHost("encoded requests", (server) => {
 		refused(await create(none), 400, "InvalidRequest", message);
 	});
 
-	/** Uploads a body whose length is not announced. */
+	/** Uploads a body of unknown length. */
 	async function chunkedUpload(pieces) {
 		const authorization = `Bearer ${await owner.token()}`;
 		const sending = request(new URL(`/xrpc/${UPLOAD}`, server().url), {
@@ -162,7 +164,7 @@ onEachHost(
 	(server) => {
 		const owner = new Caller(server);
 
-		/** Sends a request whose response is not decoded. */
+		/** Sends a request and does not decode its response. */
 		async function raw(path, headers, method = "GET") {
 			const sending = request(new URL(path, server().url), { method, headers }).end();
 			const response = await new Promise((resolve, reject) => {
@@ -201,7 +203,7 @@ onEachHost(
 			}
 		});
 
-		test("small answers and blobs are not compressed", async () => {
+		test("small responses and blobs are not compressed", async () => {
 			const bytes = Buffer.from("pearl ".repeat(1_000));
 			const { blob } = (await owner.send(UPLOAD, "application/json", bytes)).expect();
 			(await owner.put(NOTE, "blob", { blob })).expect();
@@ -217,15 +219,15 @@ onEachHost(
 			assert.equal(got.headers["content-encoding"], undefined);
 		});
 
-		test("clients learn how long an idle connection is kept", async () => {
+		test("responses state the idle timeout of connections", async () => {
 			const { headers } = await raw("/xrpc/_health", { connection: "keep-alive" });
 			assert.equal(headers["keep-alive"], "timeout=90");
 			const closed = await raw("/xrpc/_health", { connection: "close" });
 			assert.equal(closed.headers["keep-alive"], undefined);
 		});
 
-		test("a client that sends a large body gets the refusal", async () => {
-			// Too much for the buffers between client and server.
+		test("a client still sending a large body receives the refusal", async () => {
+			// Larger than the buffers between client and server.
 			const large = randomBytes(24 * MIB);
 			for (const [nsid, type, coding, status] of [
 				[CREATE, "application/json", "identity", 413],

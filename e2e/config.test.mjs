@@ -1,5 +1,5 @@
-// What a Worker says that was deployed with a variable or secret missing or malformed. It runs on
-// the bare runtime, as `cargo xtask dev` would make an account that is well configured.
+// Error messages of a Worker with missing or malformed variables and secrets. It runs on the bare
+// runtime, because `cargo xtask dev` creates a valid configuration.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -48,7 +48,11 @@ if (hosts.includes("workerd")) {
 			["JWT_SECRET", "short", "JWT_SECRET is shorter than 16 characters"],
 			["AUTH_TOKEN", undefined, "AUTH_TOKEN is missing"],
 			["PASSWORD_HASH", "password", "PASSWORD_HASH is not a bcrypt hash of a cost from 4 to 14"],
-			["INITIAL_ACTIVE", "yes", 'INITIAL_ACTIVE is "yes", which is not true or false; write "true"'],
+			[
+				"INITIAL_ACTIVE",
+				"yes",
+				'INITIAL_ACTIVE is "yes", which is not true or false; write "true"',
+			],
 			[
 				"DATA_LOCATION",
 				"EU",
@@ -56,7 +60,7 @@ if (hosts.includes("workerd")) {
 			],
 		];
 		for (const [name, value, message] of refused) {
-			test(`${message}, it says to every request`, async () => {
+			test(`every request is refused with "${message}"`, async () => {
 				const vars = new Map(good).set(name, value);
 				await onWorkerd(join(folder, "refused"), vars, async (url) => {
 					for (let time = 0; time < 2; time += 1) {
@@ -68,7 +72,7 @@ if (hosts.includes("workerd")) {
 			});
 		}
 
-		test("9.1 an account that takes no import says so", async () => {
+		test("9.1 an account that does not accept imports refuses them", async () => {
 			const vars = new Map(good).set("ACCEPT_IMPORTS", "false");
 			await onWorkerd(join(folder, "closed"), vars, async (url) => {
 				const headers = {
@@ -82,7 +86,7 @@ if (hosts.includes("workerd")) {
 			});
 		});
 
-		test("a Worker that is mended serves, and does not serve another account", async () => {
+		test("a Worker serves after its configuration is fixed, but not another account", async () => {
 			const mended = join(folder, "mended");
 			const health = (vars) =>
 				onWorkerd(mended, vars, async (url) => {
@@ -102,7 +106,7 @@ if (hosts.includes("workerd")) {
 	});
 }
 
-/** Returns the variables of a new account, as the program prints them. */
+/** Returns the variables of a new account, as `pds vars` prints them. */
 async function newAccount() {
 	const flags = ["--hostname", "pds.example.com", "--handle", "a.example.com", "--password", "-"];
 	const printed = promisify(execFile)(process.env.NACRE_PDS ?? "pds", ["vars", ...flags]);
@@ -116,7 +120,7 @@ async function newAccount() {
 	);
 }
 
-/** Runs the Worker with these variables while `use` lasts. */
+/** Runs the Worker with these variables during `use`. */
 async function onWorkerd(folder, vars, use) {
 	const server = await Workerd.start({ folder, modules: BUILD, vars });
 	try {
@@ -126,5 +130,5 @@ async function onWorkerd(folder, vars, use) {
 	}
 }
 
-/** Where `cargo xtask worker --test-routes` puts the Worker. */
+/** The folder of the Worker that `cargo xtask worker --test-routes` builds. */
 const BUILD = fileURLToPath(new URL("../pds-worker/build-test", import.meta.url));

@@ -1,4 +1,4 @@
-// The rows that Cloudflare bills for what an account does, as its own cursors count them.
+// The rows that Cloudflare bills for each operation, as counted by its SQL cursors.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -12,7 +12,7 @@ onEachHost(
 	(server) => {
 		const owner = new Caller(server);
 
-		/** Returns the rows read and written by one of so many operations. */
+		/** Returns the average number of rows that an operation reads and writes. */
 		async function cost(count, operation) {
 			const [read, written] = await rows();
 			for (let done = 0; done < count; done += 1) {
@@ -26,7 +26,7 @@ onEachHost(
 			return (await send(server(), "/__test/rows")).json;
 		}
 
-		test("a record among 2,000 takes 4 rows, and other operations as few", async () => {
+		test("operations among 2,000 records stay within their limits of rows", async () => {
 			for (let first = 0; first < 2_000; first += 200) {
 				const writes = Array.from({ length: 200 }, (_, index) =>
 					write("create", NOTE, key(first + index), note(index)),
@@ -66,7 +66,7 @@ const follow = (number) => ({
 	subject: `did:web:n${number}.example`,
 	createdAt: CREATED,
 });
-/** A hundred creates that no other batch has. */
+/** Returns a hundred creates with unique contents. */
 const batch = (number) =>
 	Array.from({ length: 100 }, (_, index) =>
 		write("create", NOTE, `b${number}-${index}`, note(index)),

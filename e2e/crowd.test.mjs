@@ -1,4 +1,4 @@
-// Many events and many subscribers: nobody misses one, and nobody holds up another.
+// Many events and many subscribers: none misses an event or delays another.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -14,14 +14,14 @@ onEachHost("crowd", (server) => {
 	const owner = new Caller(server);
 	const session = async () => ({ accessJwt: await owner.token() });
 
-	test("10,000 writes reach five consumers who join anywhere, once and in order", async () => {
+	test("10,000 writes reach five late consumers once and in order", async () => {
 		const random = new Random(SEED);
 		const live = await Subscriber.open(server(), 0);
 		const joined = [];
 		const keys = [];
 		let writes = 0;
 		for (let batch = 0; writes < WRITES; batch += 1) {
-			// One at a time, a few, or as many as there may be.
+			// Single writes, small batches and the largest batches.
 			const size = random.pick([1, 1, 1, 10, 50, 200]);
 			const batched = some(size, random, keys);
 			(await owner.apply(batched)).expect();
@@ -56,9 +56,9 @@ onEachHost("crowd", (server) => {
 		await live.close();
 	});
 
-	test("200 subscribers hear of a write, and its writer does not wait for them", async () => {
+	test("200 subscribers receive a write without delaying its response", async () => {
 		const crowd = await Promise.all(Array.from({ length: CROWD }, () => Subscriber.open(server())));
-		// The server may still be at the last ones.
+		// The server may still be sending the last events.
 		await sleep(500);
 		for (let number = 0; number < 5; number += 1) {
 			(await owner.create(NOTE, { number })).expect();
@@ -78,7 +78,7 @@ onEachHost(
 	(server) => {
 		const owner = new Caller(server);
 
-		test("who does not read is told so and closed, and the others get all", async () => {
+		test("a subscriber that does not read is closed with an error, and others miss nothing", async () => {
 			const [slow, quick] = [await Subscriber.open(server()), await Subscriber.open(server())];
 			slow.pause();
 			for (let number = 0; number < LARGE; number += 1) {
@@ -95,11 +95,11 @@ onEachHost(
 			await quick.close();
 		});
 	},
-	// A Worker cannot see what a socket has unsent.
+	// A Worker cannot see the unsent data of a socket.
 	{ only: "native" },
 );
 
-/** Makes so many writes of all kinds. */
+/** Makes this many writes of all kinds. */
 function some(size, random, keys) {
 	const touched = new Set();
 	const writes = [];

@@ -1,4 +1,4 @@
-// What was acknowledged stays, however the server ends; what was told to subscribers stays true.
+// Acknowledged writes and sent events survive any end of the server.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -15,15 +15,15 @@ const KILLS = 20;
 const SEED = 20_261_126;
 
 onEachHost("durability", (server) => {
-	/** The records that the server has acknowledged: key to CID. */
+	/** The acknowledged records: key to CID. */
 	const acknowledged = new Map();
-	/** The frames that any subscriber has seen: number to bytes. */
+	/** The frames that any subscriber received: seq to bytes. */
 	const seen = new Map();
 	let session;
 
 	/**
-	 * Writes with several writers at once and has the server ended after some acknowledgements, in
-	 * the middle of the next writes.
+	 * Writes with several concurrent writers, and ends the server after some acknowledgements while
+	 * more writes are in flight.
 	 *
 	 * @param {string} name
 	 * @param {number} writes
@@ -40,7 +40,7 @@ onEachHost("durability", (server) => {
 				try {
 					acknowledged.set(key, (await create(COLLECTION, { key }, key)).cid);
 				} catch (error) {
-					// Only the end of the server may keep it from answering.
+					// Only the end of the server may interrupt a request.
 					if (!ended) throw error;
 					return;
 				}
@@ -54,7 +54,7 @@ onEachHost("durability", (server) => {
 		subscriber.events.forEach(({ body }, index) => seen.set(body.seq, subscriber.frames[index]));
 	}
 
-	/** Checks that all that was said before is still so. */
+	/** Checks that all acknowledged records and sent frames are still there. */
 	async function check() {
 		const { did, publicKey } = server();
 		const { creates, commit } = await verifyRepoCar(await exportRepo(server()), did, publicKey);
@@ -76,7 +76,7 @@ onEachHost("durability", (server) => {
 		for (const seq of seen.keys()) assert.ok(told.has(seq), String(seq));
 	}
 
-	test("keeps what it acknowledged when it is killed, time after time", async () => {
+	test("keeps acknowledged writes when it is killed repeatedly", async () => {
 		session = await signIn(server());
 		const random = new Random(SEED);
 		let expected = 0;
@@ -90,13 +90,13 @@ onEachHost("durability", (server) => {
 		assert.ok(acknowledged.size >= expected);
 	});
 
-	test("keeps what it acknowledged when it is stopped", async () => {
+	test("keeps acknowledged writes when it is stopped", async () => {
 		await burst("stopped", 25, () => server().stop());
 		await server().start();
 		await check();
 	});
 
-	test("is the same after a restart: identity, head, sessions", async () => {
+	test("keeps identity, head and sessions across a restart", async () => {
 		const { did, handle, password, publicKey, url } = server();
 		const head = await latestCommit(server());
 		await server().stop();
@@ -119,7 +119,7 @@ onEachHost("durability", (server) => {
 		await writer(server(), session).create(COLLECTION, { written: "with the new token" });
 	});
 
-	test("has forgotten no sign-out", async () => {
+	test("keeps sign-outs across restarts", async () => {
 		const { accessJwt, refreshJwt } = session;
 		const out = await procedure(
 			server(),

@@ -1,4 +1,4 @@
-// Exports are read, verified and compared by two libraries that others wrote.
+// Exports, read, verified and compared by two third-party libraries.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -15,10 +15,10 @@ import { Random } from "./random.mjs";
 import { exportRepo, latestCommit, query, send, signIn, writer } from "./xrpc.mjs";
 
 onEachHost("export", (server) => {
-	/** What must be in the repository: path to record. */
+	/** The expected records: path to record. */
 	const expected = new Map();
 
-	test("is verified while it is empty", async () => {
+	test("verifies while the repository is empty", async () => {
 		const { creates, commit } = await verifyRepoCar(
 			await exportRepo(server()),
 			server().did,
@@ -28,7 +28,7 @@ onEachHost("export", (server) => {
 		assert.deepEqual({ cid: String(commit.cid), rev: commit.rev }, await latestCommit(server()));
 	});
 
-	test("holds exactly what was written, at each of many sizes", async () => {
+	test("contains exactly the written records, at many sizes", async () => {
 		const random = new Random(SEED);
 		const { put, delete: remove } = writer(server(), await signIn(server()));
 		for (let step = 1; step <= STEPS; step += 1) {
@@ -68,7 +68,7 @@ onEachHost("export", (server) => {
 		);
 	}
 
-	test("is a CAR with one root, which is its first block, and can be read as a stream", async () => {
+	test("is a streamable CAR whose first block is its only root", async () => {
 		const { did } = server();
 		const answer = await query(server(), "com.atproto.sync.getRepo", { did });
 		assert.equal(answer.headers.get("content-type"), "application/vnd.ipld.car");
@@ -98,7 +98,7 @@ onEachHost("export", (server) => {
 		}
 	});
 
-	test("has only what is newer than a rev, and enough to bring an old copy up to date", async () => {
+	test("since a rev has only newer blocks, and enough to update an old copy", async () => {
 		const { put, delete: remove } = writer(server(), await signIn(server()));
 		const old = await readCarWithRoot(await exportRepo(server()));
 		const { rev } = await latestCommit(server());
@@ -119,7 +119,7 @@ onEachHost("export", (server) => {
 		await compare();
 	});
 
-	test("survives that one of two equal records goes", async () => {
+	test("keeps a record's block when an equal record is deleted", async () => {
 		const { create, delete: remove } = writer(server(), await signIn(server()));
 		const twins = ["left", "right"];
 		for (const rkey of twins) await create("com.example.twin", { $type: "com.example.twin" }, rkey);
@@ -128,7 +128,7 @@ onEachHost("export", (server) => {
 		await compare();
 	});
 
-	test("can be read by scripts of any origin", async () => {
+	test("is readable by scripts of any origin", async () => {
 		const answer = await send(server(), `/xrpc/com.atproto.sync.getRepo?did=${server().did}`, {
 			headers: { origin: "https://example.com" },
 		});
@@ -136,7 +136,7 @@ onEachHost("export", (server) => {
 	});
 });
 
-/** Makes a record with a bit of everything that the data model has. */
+/** Returns a record with every kind of value in the data model. */
 function shell(random, $type) {
 	const cid = "bafyreihyrpefhacm6kkp4ql6j6udakdit7g3dmkzfriqfykhjw6cad5lrm";
 	return {
@@ -154,7 +154,7 @@ function shell(random, $type) {
 	};
 }
 
-/** Returns a record that `@atcute/repo` found, as path and value. */
+/** Returns the path and value of a record from `@atcute/repo`. */
 function entry({ collection, rkey, record }) {
 	return [`${collection}/${rkey}`, record];
 }
@@ -164,7 +164,7 @@ function sorted(records) {
 	return plain([...records].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** Returns a value as JSON has it. */
+/** Returns a value after a round trip through JSON. */
 function plain(value) {
 	return JSON.parse(JSON.stringify(value));
 }
@@ -173,5 +173,5 @@ const SEED = 20_260_801;
 const STEPS = 360;
 const KEYS = 200;
 const COLLECTIONS = ["com.example.shell", "com.example.sand", "app.example.a.b.c"];
-/** At how many records the export is compared. */
+/** The numbers of records at which the export is compared. */
 const CHECKED = [1, 2, 5, 20, 80, 150];

@@ -1,5 +1,5 @@
-// The official consumer follows the event stream, with every signature checked; and the frames are
-// what the specification says, byte by byte.
+// The event stream: its frames against the specification, and the official consumer with every
+// signature checked.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -20,7 +20,7 @@ onEachHost("event stream", (server) => {
 	const signedIn = async () => (session ??= await signIn(server()));
 	const records = async () => writer(server(), await signedIn());
 
-	test("begins with the identity, the account, the first commit and where it stands", async () => {
+	test("begins with #identity, #account, the first commit and its #sync", async () => {
 		const subscriber = await Subscriber.open(server(), 0);
 		const events = (await subscriber.count(4)).slice(0, 4);
 		await subscriber.close();
@@ -45,10 +45,10 @@ onEachHost("event stream", (server) => {
 		assert.deepEqual(blocks.cids().map(String), [String(commit.commit)]);
 	});
 
-	test("tells the official consumer of each write, live", async () => {
+	test("sends each write to the official consumer, live", async () => {
 		const { create, put, delete: remove } = await records();
 		const { events, firehose, until } = await follow(server());
-		// Until the consumer has connected it hears of nothing.
+		// The consumer receives nothing before it has connected.
 		for (let tries = 0; events.length === 0 && tries < 500; tries += 1) {
 			await create("com.example.hello", { tries });
 		}
@@ -75,7 +75,7 @@ onEachHost("event stream", (server) => {
 		);
 	});
 
-	test("tells the official consumer all there was, from the start", async () => {
+	test("replays all events to the official consumer", async () => {
 		const last = await lastSeq(server(), await signedIn());
 		const all = unbroken(await (await Subscriber.open(server(), 0)).until(last));
 		const { events, firehose, until } = await follow(server(), 0);
@@ -83,7 +83,7 @@ onEachHost("event stream", (server) => {
 		await firehose.destroy();
 		assert.deepEqual(
 			events.map(({ seq }) => seq),
-			// The first commit has no operation to tell of.
+			// The first commit has no operation.
 			all.filter((_, index) => index !== 2),
 		);
 		const [identity] = events;
@@ -91,14 +91,14 @@ onEachHost("event stream", (server) => {
 		assert.equal(identity.didDocument.id, server().did);
 	});
 
-	test("loses and repeats nothing where the replay meets the present", async () => {
+	test("loses and repeats nothing when a replay becomes live", async () => {
 		const { create } = await records();
 		const before = await lastSeq(server(), await signedIn());
 		const writes = 48;
 		const live = await Subscriber.open(server());
 		const joining = [];
 		for (let number = 0; number < writes; number += 1) {
-			// Every reader starts at another moment of the writing, and none is waited for.
+			// Each reader starts at another time during the writes.
 			if (number % 6 === 0) joining.push(Subscriber.open(server(), (number / 6) % 2 ? before : 0));
 			await create(COLLECTION, { number });
 		}
@@ -124,7 +124,7 @@ onEachHost("event stream", (server) => {
 		await live.close();
 	});
 
-	test("shows every reader the same bytes", async () => {
+	test("sends every reader the same bytes", async () => {
 		const { create } = await records();
 		const before = await lastSeq(server(), await signedIn());
 		const readers = [await Subscriber.open(server()), await Subscriber.open(server(), before)];
@@ -140,7 +140,7 @@ onEachHost("event stream", (server) => {
 		}
 	});
 
-	test("proves every commit by itself, and all of them make the repository", async () => {
+	test("proves each commit by itself, and their operations add up to the repository", async () => {
 		await churn(await records());
 		const last = await lastSeq(server(), await signedIn());
 		const subscriber = await Subscriber.open(server(), 0);
@@ -176,7 +176,7 @@ onEachHost("event stream", (server) => {
 		]);
 	});
 
-	test("takes the last event as a cursor and then tells only of what comes", async () => {
+	test("accepts the last event as a cursor and sends only later events", async () => {
 		const last = await lastSeq(server(), await signedIn());
 		const subscriber = await Subscriber.open(server(), last);
 		await (await records()).create(COLLECTION, { comes: "next" });
@@ -186,9 +186,9 @@ onEachHost("event stream", (server) => {
 		assert.equal(subscriber.frames.length, 1);
 	});
 
-	test("is a WebSocket and says so", async () => {
+	test("requires a WebSocket upgrade", async () => {
 		const path = "/xrpc/com.atproto.sync.subscribeRepos";
-		// An empty cursor is none.
+		// An empty cursor counts as absent.
 		for (const query of ["", "?cursor=", "?cursor"]) {
 			assert.equal((await send(server(), `${path}${query}`)).status, 426);
 		}
@@ -200,7 +200,7 @@ onEachHost("event stream", (server) => {
 	});
 });
 
-/** Writes, overwrites and deletes, so that trees of several levels come and go. */
+/** Creates, updates and deletes enough records for trees of several levels. */
 async function churn({ create, put, delete: remove }) {
 	for (let number = 0; number < CHURNED; number += 1) {
 		await create("com.example.churn", { number }, `key${number}`);
@@ -213,15 +213,15 @@ async function churn({ create, put, delete: remove }) {
 	}
 }
 
-/** Returns what a write did, of those that `@atproto/repo` finds by comparing two trees. */
+/** Returns a write in the form of those in events, from a difference of `@atproto/repo`. */
 function found({ action, collection, rkey, cid }) {
 	return [action, `${collection}/${rkey}`, action === "delete" ? null : String(cid)];
 }
 
-/** Returns what a write did, of those that an event lists. */
+/** Returns an operation of an event in a comparable form. */
 function told({ action, path, cid }) {
 	return [action, path, cid && String(cid)];
 }
 
-/** Enough records for a tree of some levels. */
+/** The number of records, enough for a tree of several levels. */
 const CHURNED = 24;

@@ -1,4 +1,4 @@
-// What scripts of other origins and caches are told, and the documents at well-known paths.
+// Headers for scripts of other origins and for caches, and the documents at well-known paths.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -13,7 +13,7 @@ onEachHost("headers", (server) => {
 	const authorized = (authorization) =>
 		send(server(), "/xrpc/com.atproto.server.getSession", { headers: { authorization } });
 
-	test("scripts of any origin may ask for all of it, and read what they are told", async () => {
+	test("scripts of any origin may call every method and read its response", async () => {
 		const asked = "authorization,content-type,dpop,atproto-proxy";
 		for (const path of [
 			`/xrpc/${CREATE}`,
@@ -43,7 +43,7 @@ onEachHost("headers", (server) => {
 		}
 	});
 
-	test("what is told to somebody is kept by no cache", async () => {
+	test("responses to a session are not cached", async () => {
 		await asker.prepare();
 		const { did } = server();
 		const { accessJwt } = asker.session;
@@ -60,7 +60,7 @@ onEachHost("headers", (server) => {
 		assert.notEqual(open.headers.get("cache-control"), "private");
 	});
 
-	test("the documents under well-known paths say who is here", async () => {
+	test("well-known documents identify the account and its server", async () => {
 		const { did, handle, publicKey, url } = server();
 		const document = (await send(server(), "/.well-known/did.json")).expect();
 		assert.equal(document.id, did);
@@ -83,7 +83,7 @@ onEachHost("headers", (server) => {
 	});
 });
 
-/** Returns the words of a header that lists some. */
+/** Returns the words in a list header. */
 function words(header) {
 	return (header ?? "").split(",").map((word) => word.trim().toLowerCase());
 }

@@ -1,4 +1,4 @@
-// An object that sleeps while its subscribers stay.
+// A Durable Object that hibernates while its subscribers stay connected.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -15,7 +15,7 @@ onEachHost(
 		const owner = new Caller(server);
 		const made = async () => (await send(server(), "/__test/made")).json;
 
-		test("subscribers outlive the object's memory, and miss nothing", async () => {
+		test("subscribers survive hibernation and miss nothing", async () => {
 			const session = { accessJwt: await owner.token() };
 			const before = await lastSeq(server(), session);
 			const caughtUp = await Subscriber.open(server(), 0);
@@ -38,7 +38,7 @@ onEachHost(
 				told.map(({ body }) => body.seq),
 			);
 			unbroken(caughtUp.events);
-			// Who comes later sees the same.
+			// A later subscriber receives the same events.
 			const late = await Subscriber.open(server(), before);
 			assert.equal((await late.count(3)).length, 3);
 			await Promise.all([late, live, caughtUp].map((subscriber) => subscriber.close()));
@@ -48,5 +48,5 @@ onEachHost(
 );
 
 const NOTE = "com.example.note";
-/** An idle object is put to sleep after ten seconds. */
+/** Longer than the ten seconds after which an idle object hibernates. */
 const ASLEEP_MS = 13_000;

@@ -1,5 +1,5 @@
-// The servers under test. Each is a program that is started as its user would start it, in a folder
-// of its own, and that is stopped with all that it has started.
+// The servers under test. Each is started as a user would start it, in its own folder, and is stopped
+// with all its child processes.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -13,14 +13,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /** @typedef {'native' | 'workerd'} Host */
 
-/** The hosts that are asked for. @type {Host[]} */
+/** The hosts to test. @type {Host[]} */
 export const hosts = (process.env.NACRE_E2E_HOSTS ?? "native").split(/[\s,]+/).filter(Boolean);
 
 /** A server, its account and its folder. */
 export class Server {
 	/** @type {Host} */ host;
 	/** The folder of the account, which survives a restart. */ folder;
-	/** Where it listens, such as `http://localhost:2583`. */ url;
+	/** The base URL, such as `http://localhost:2583`. */ url;
 	/** @type {string} */ did;
 	/** @type {string} */ handle;
 	/** @type {string} */ password;
@@ -50,12 +50,12 @@ export class Server {
 		return server;
 	}
 
-	/** Starts the stopped server again; its folder says on which port. */
+	/** Restarts the stopped server on the port in its folder. */
 	async start(port = new URL(this.url).port) {
 		const { command, patienceMs } = programs[this.host];
 		const [program, ...first] = command;
 		const flags = [...first, "--json", "--dir", this.folder, "--port", port, ...this.#flags];
-		// A process group of its own takes a signal as a whole.
+		// Its own process group, so that a signal reaches all its processes.
 		const child = spawn(program, flags, { detached: true, stdio: ["ignore", "pipe", "pipe"] });
 		this.#process = child;
 		running.set(child, this.folder);
@@ -65,17 +65,17 @@ export class Server {
 		Object.assign(this, await within(patienceMs, `${program} did not start`, started, this));
 	}
 
-	/** Stops the server as a user does, and waits for its end. */
+	/** Stops the server as a user does and waits for its exit. */
 	async stop() {
 		await this.#end("SIGTERM");
 	}
 
-	/** Ends the server and all its processes without a warning. */
+	/** Kills the server and all its processes. */
 	async kill() {
 		await this.#end("SIGKILL");
 	}
 
-	/** Stops the server if it runs, and deletes its folder. */
+	/** Stops the server if it is running, and deletes its folder. */
 	async remove() {
 		try {
 			await this.stop();
@@ -85,7 +85,7 @@ export class Server {
 		}
 	}
 
-	/** What the server has said on standard error, or the end of it. */
+	/** Returns the end of the server's standard error. */
 	log() {
 		return this.#said;
 	}
@@ -104,7 +104,7 @@ export class Server {
 }
 
 /**
- * Declares a suite for each host; `body` is given a function that returns the suite's own server.
+ * Declares a suite for each host. `body` receives a function that returns the suite's server.
  *
  * @param {string} title
  * @param {(server: () => Server) => void} body
@@ -128,7 +128,7 @@ export function onEachHost(title, body, { only, flags } = {}) {
 }
 
 /**
- * Waits for `promise`, but not for ever.
+ * Waits for `promise` with a timeout.
  *
  * @template T
  * @param {number} ms
@@ -150,17 +150,17 @@ export async function within(ms, problem, promise, server) {
 	}
 }
 
-/** Sends a signal to a process and all that it has started. */
+/** Sends a signal to a process and its child processes. */
 function signalAll(child, signal) {
 	try {
 		process.kill(-child.pid, signal);
 	} catch (error) {
-		// It may have ended just now.
+		// It may have exited already.
 		if (error.code !== "ESRCH") throw error;
 	}
 }
 
-/** Returns what a host prints in JSON once it listens. */
+/** Returns the JSON that a host prints when it is ready. */
 async function firstCard(child, log) {
 	const ended = once(child, "close").then(([code, signal]) => {
 		throw new Error(`the server ended with ${code ?? signal}; it said:\n${log()}`);
@@ -173,7 +173,7 @@ async function firstCard(child, log) {
 	return Promise.race([printed, ended]);
 }
 
-/** How each host is started, and how long it may take, which for one includes building it. */
+/** The command of each host and its time to start, which for one includes a build. */
 const programs = {
 	native: {
 		command: process.env.NACRE_PDS
@@ -191,7 +191,7 @@ const programs = {
 	},
 };
 
-/** The processes that must not outlive this one, and their folders. */
+/** The processes to kill and folders to delete when this process exits. */
 const running = new Map();
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 process.once("exit", () => {

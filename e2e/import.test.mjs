@@ -1,4 +1,4 @@
-// Import: a repository goes out, changes, and comes back as it was.
+// Imports restore an export after the repository has changed.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -22,7 +22,7 @@ import {
 } from "./xrpc.mjs";
 
 onEachHost("import", (server) => {
-	test("an export comes back and is what it was", async () => {
+	test("an import restores an export", async () => {
 		const session = await signIn(server());
 		for (let first = 0; first < RECORDS; first += 200) {
 			const writes = Array.from({ length: 200 }, (_, index) => ({
@@ -41,7 +41,7 @@ onEachHost("import", (server) => {
 		await create(COLLECTION, { is: "new" }, "new");
 		await remove(COLLECTION, "k7");
 		await put(COLLECTION, "k8", { is: "changed" });
-		// A replay of several slices leaves nothing behind that is in the way of an import.
+		// A replay of several slices must not prevent an import.
 		const late = await Subscriber.open(server(), 0);
 		await late.count(4 + RECORDS / 200 + 3);
 		await late.close();
@@ -53,7 +53,7 @@ onEachHost("import", (server) => {
 		assert.deepEqual(await latestCommit(server(), accessJwt), before);
 		const back = await exportRepo(server(), undefined, accessJwt);
 		assert.deepEqual(Buffer.from(back), Buffer.from(car));
-		// Relays know a newer commit, so activation signs one.
+		// Relays know a newer commit, so activation signs a newer one.
 		await activate(server(), session);
 		assert.ok((await latestCommit(server())).rev > latest.rev);
 
@@ -73,11 +73,11 @@ onEachHost("import", (server) => {
 		assert.equal(status.expect().indexedRecords, RECORDS + 1);
 	});
 
-	test("large records come back too", async () => {
+	test("large records are imported", async () => {
 		const session = await signIn(server());
 		const { create, delete: remove } = writer(server(), session);
 		for (let number = 0; number < LARGE; number++) {
-			// Half of it is known to be no text that could be packed.
+			// Hex digits of random bytes compress to half at best.
 			const text = randomBytes(LARGE_BYTES / 2).toString("hex");
 			await create("com.example.whale", { text }, `w${number}`);
 		}
@@ -93,7 +93,7 @@ onEachHost("import", (server) => {
 		await activate(server(), session);
 	});
 
-	test("a CAR that is cut, damaged or none is refused, and nothing is changed", async () => {
+	test("a truncated, corrupt or invalid CAR is refused and changes nothing", async () => {
 		const session = await signIn(server());
 		const head = await latestCommit(server());
 		const car = await exportRepo(server());
@@ -112,7 +112,7 @@ onEachHost("import", (server) => {
 		assert.equal(anonymous.status, 401);
 	});
 
-	test("an active account refuses an import and says what to do", async () => {
+	test("an active account refuses an import with the remedy", async () => {
 		const car = await exportRepo(server());
 		const refused = await importCar(server(), car, await signIn(server()));
 		assert.deepEqual([refused.status, refused.json.error], [400, "InvalidRequest"]);

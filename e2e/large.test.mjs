@@ -1,4 +1,4 @@
-// A large repository: out to a slow reader while it is written to, and back in.
+// A large repository: a slow export during writes, and imports.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -22,7 +22,7 @@ import {
 } from "./xrpc.mjs";
 
 onEachHost("large repository", (server) => {
-	test("a reader of 50 kB/s gets one commit whole, and holds up nobody", async () => {
+	test("a reader at 50 kB/s gets an export of one commit and delays nobody", async () => {
 		const session = await signIn(server());
 		for (let first = 0; first < RECORDS; first += 200) {
 			const writes = Array.from({ length: 200 }, (_, index) => note(first + index));
@@ -53,7 +53,7 @@ onEachHost("large repository", (server) => {
 		assert.notEqual((await latestCommit(server())).cid, cid);
 	});
 
-	test("50,000 records come back in", async () => {
+	test("50,000 records are imported", async () => {
 		const session = await signIn(server());
 		const before = await latestCommit(server());
 		const car = await exportRepo(server());
@@ -64,12 +64,12 @@ onEachHost("large repository", (server) => {
 		assert.equal((await status(session)).indexedRecords, RECORDS);
 	});
 
-	test("a CAR of 120 MiB comes back in", async () => {
+	test("a CAR of 120 MiB is imported", async () => {
 		const session = await signIn(server());
 		const { create, delete: remove } = writer(server(), session);
 		let rkey;
 		for (let written = 0; written < CAR_BYTES; written += RECORD_BYTES) {
-			// Half of it is known to be no text that could be packed.
+			// Hex digits of random bytes compress to half at best.
 			const text = randomBytes(RECORD_BYTES / 2).toString("hex");
 			rkey = `w${written / RECORD_BYTES}`;
 			await create("com.example.whale", { text }, rkey);
@@ -96,7 +96,7 @@ onEachHost("large repository", (server) => {
 	}
 });
 
-/** A client that takes an export as fast as it wants to. */
+/** A client that reads an export at its own speed. */
 class SlowReader {
 	isFast = false;
 	length = 0;
@@ -113,7 +113,7 @@ class SlowReader {
 		return reader;
 	}
 
-	/** Reads 50 kB/s for some time. */
+	/** Reads 50 kB/s for a while. */
 	async trickle(ms) {
 		const end = performance.now() + ms;
 		while (performance.now() < end) {
@@ -123,7 +123,7 @@ class SlowReader {
 		}
 	}
 
-	/** Reads what is left, and returns all of it. */
+	/** Reads the rest, and returns the whole export. */
 	async rest() {
 		this.isFast = true;
 		for await (const piece of this.#answer) this.#take(piece);

@@ -1,9 +1,9 @@
-// A record that has a property for each thing that a schema can say.
+// A record with a property for each feature of schemas.
 
 const object = (properties, required = []) => ({ type: "object", properties, required });
 const string = (rest = {}) => ({ type: "string", ...rest });
 
-/** Every format that text can have. */
+/** All string formats. */
 const FORMATS = [
 	"at-identifier",
 	"at-uri",

@@ -1,4 +1,4 @@
-// Where `nacre-lexicon` and `@atproto/lexicon` judge differently, and why.
+// Known differences between `nacre-lexicon` and `@atproto/lexicon`, with reasons.
 
 import { isDatetimeString } from "@atproto/syntax";
 
@@ -93,7 +93,7 @@ export const CLASSES = [
 			theirs === "valid" &&
 			!/^[a-z]{2,3}(-|$)/.test(valueAt(record, ours)),
 	},
-	// Theirs leaves the types and sizes of blobs to the server.
+	// Theirs does not check the types and sizes of blobs.
 	{
 		name: "blobs of another type or size than asked for",
 		is: ({ ours, theirs, record }) =>
@@ -101,7 +101,7 @@ export const CLASSES = [
 			theirs === "valid" &&
 			valueAt(record, ours).$type === "blob",
 	},
-	// Theirs throws on it, and not as for what is invalid.
+	// Theirs throws another error than a validation error.
 	{
 		name: "a $type with two fragments",
 		is: ({ ours, theirs }) =>

@@ -1,4 +1,4 @@
-// Records that are as their schemas say, but for one place; and values of the data model.
+// Generated records that match their schemas except in one place, and values of the data model.
 
 /** @typedef {{ holder: any, key: string | number, def: any, id: string }} Place A value in a record. */
 
@@ -26,7 +26,7 @@ export class Maker {
 		this.#places = [];
 		const { def, id } = this.#defs.get(collection);
 		const record = { $type: collection, ...this.#object(def.record, id, 0) };
-		// The first object is a copy by now.
+		// The first object has become a copy.
 		for (const place of this.#places) if (place.depth === 0) place.holder = record;
 		let changed;
 		if (this.#places.length > 0 && this.#random.below(10) < 7) changed = this.#change();
@@ -120,7 +120,7 @@ export class Maker {
 		return this.#text(this.#between(def.minGraphemes ?? 0, most), def.minLength, def.maxLength);
 	}
 
-	/** Makes text of so many clusters, or of as many as go into `most` bytes. */
+	/** Makes text of this many grapheme clusters, or of as many as fit in `most` bytes. */
 	#text(clusters, least = 0, most = 5_000) {
 		let [text, length] = ["", 0];
 		for (let count = 0; count < clusters || length < least; count += 1) {
@@ -161,7 +161,7 @@ export class Maker {
 		return { key, def, change };
 	}
 
-	/** Values that are at the limits of what a schema says, and beyond them. */
+	/** Returns values at and beyond the limits of a schema. */
 	#changes(value, def) {
 		switch (def.type) {
 			case "array": {
@@ -223,7 +223,7 @@ export class Maker {
 }
 
 /**
- * Makes a value of the data model: an object of whatever there is.
+ * Makes a value of the data model: an object with values of all kinds.
  * @param {import("./random.mjs").Random} random
  */
 export function values(random, depth = 0) {
@@ -267,10 +267,10 @@ const CIDS = [
 	"bafyreidfayvfuwqa7qlnopdjiqrxzs6blmoeu4rujcjtnci5beludirz2a",
 ];
 
-/** A place that is taken away. */
+/** Stands for a removed value. */
 const ABSENT = Symbol("absent");
 
-/** What any place may be changed to. */
+/** Values that any place may be changed to. */
 const ANY = [
 	ABSENT,
 	null,

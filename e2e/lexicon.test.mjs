@@ -1,6 +1,5 @@
-// What the schemas of `nacre-lexicon` make of data, beside `@atproto/lexicon`: records that are made
-// by their schemas, and then changed in one place; text with clusters of every kind; values of the
-// data model there and back.
+// `nacre-lexicon` compared with `@atproto/lexicon`: generated records that are valid or changed in one
+// place, text with grapheme clusters of every kind, and round trips of values of the data model.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -29,7 +28,7 @@ const collections = documents
 	.filter(({ defs }) => defs.main?.type === "record")
 	.flatMap(({ id }) => (id === ALL.id ? Array(6).fill(id) : [id]));
 
-/** Has the example `judge` of `nacre-lexicon` answer lines. @param {string[]} lines */
+/** Returns the answers of the example `judge` of `nacre-lexicon` to lines. @param {string[]} lines */
 function judge(lines, known = documents) {
 	const [program, ...first] = process.env.NACRE_JUDGE
 		? [process.env.NACRE_JUDGE]
@@ -45,7 +44,7 @@ function judge(lines, known = documents) {
 	return answers;
 }
 
-test("@atproto/lexicon judges records alike, but for known differences", () => {
+test("@atproto/lexicon agrees on records, except for known differences", () => {
 	const lexicons = new Lexicons(structuredClone(documents));
 	const random = new Random(SEED);
 	const maker = new Maker(documents, random);
@@ -65,7 +64,7 @@ test("@atproto/lexicon judges records alike, but for known differences", () => {
 		}
 	}
 	for (const [name, count] of met) assert.ok(count > 0, `there is no difference in ${name}`);
-	// Neither all right nor all wrong: the records say something.
+	// Neither all valid nor all invalid.
 	assert.ok(Math.min(verdicts.valid, verdicts.invalid) > RECORDS / 5, JSON.stringify(verdicts));
 });
 
@@ -79,7 +78,7 @@ function theirVerdict(lexicons, record) {
 	}
 }
 
-test("Intl.Segmenter counts the same clusters", () => {
+test("Intl.Segmenter counts the same grapheme clusters", () => {
 	const most = 64;
 	const exactly = (count) => ({ type: "string", minGraphemes: count, maxGraphemes: count });
 	const id = (count) => `com.example.n${count}`;
@@ -111,7 +110,7 @@ test("Intl.Segmenter counts the same clusters", () => {
 	}
 });
 
-/** Clusters, and what only becomes one beside another. */
+/** Grapheme clusters, and characters that join with neighbours to form one. */
 const CLUSTERS = [
 	"a",
 	"é",
@@ -172,7 +171,7 @@ const CLUSTERS = [
 	"ｶﾞ",
 ];
 
-test("values of the data model are the same there and back", () => {
+test("values of the data model survive a round trip", () => {
 	const random = new Random(SEED + 2);
 	const made = Array.from({ length: 10_000 }, () => values(random));
 	for (const [index, answer] of judge(

@@ -1,4 +1,4 @@
-// Moving in: what arrives from another server, and what relays hear of it.
+// Account migration: imports from another server, and the events that relays receive.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -31,7 +31,7 @@ onEachHost("moving in", (server) => {
 	const owner = new Caller(server);
 	const session = async () => ({ accessJwt: await owner.token() });
 
-	/** Imports into the account, and activates it. Returns what the import answered. */
+	/** Imports into the account and activates it. Returns the answer to the import. */
 	async function moveIn(records, options) {
 		const signedIn = await session();
 		await deactivate(server(), signedIn);
@@ -47,7 +47,7 @@ onEachHost("moving in", (server) => {
 		return verifyRepoCar(await exportRepo(server()), did, publicKey);
 	};
 
-	test("relays follow from before a move to after it, and every commit verifies", async () => {
+	test("relays follow through a move, and every commit verifies", async () => {
 		(await owner.create(THING, { n: 0 })).expect();
 		const official = await follow(server(), 0);
 		const raw = await Subscriber.open(server(), 0);
@@ -75,7 +75,7 @@ onEachHost("moving in", (server) => {
 		await raw.close();
 		unbroken(events);
 		const revs = events.flatMap(({ body }) => body.rev ?? []);
-		// The first commit has a #sync of its own.
+		// The first commit has its own #sync.
 		assert.deepEqual(revs.slice(1), [...new Set(revs)].sort());
 		for (const { header, body } of events) {
 			if (header.t !== "#sync") continue;
@@ -87,7 +87,7 @@ onEachHost("moving in", (server) => {
 		}
 	});
 
-	test("odd records are kept, served as far as JSON goes, and named", async () => {
+	test("odd records are kept, reported, and served as far as JSON allows", async () => {
 		for (const [name, bytes, shown] of ODD) {
 			const { answer, blocks } = await moveIn({ [`${THING}/a`]: bytes, [`${THING}/b`]: GOOD });
 			assert.equal(answer.oddRecords, 1, name);
@@ -105,7 +105,7 @@ onEachHost("moving in", (server) => {
 		}
 	});
 
-	test("what is no CBOR is refused with path and reason, up to ten of them", async () => {
+	test("invalid CBOR is refused with paths and reasons, up to ten of them", async () => {
 		const signedIn = await session();
 		await deactivate(server(), signedIn);
 		const records = { [`${THING}/good`]: GOOD };
@@ -226,7 +226,7 @@ onEachHost("moving in", (server) => {
 		});
 	});
 
-	test("a blob uploaded before its record is imported has the type that the record says", async () => {
+	test("a blob uploaded before its record is imported takes the type in the record", async () => {
 		const notes = Buffer.from("# Notes\n");
 		const { blob } = (await owner.send("com.atproto.repo.uploadBlob", "*/*", notes)).expect();
 		assert.equal(blob.mimeType, "application/octet-stream");
@@ -253,7 +253,7 @@ onEachHost("moving in", (server) => {
 		assert.deepEqual(edited.avatar, { ...avatar, ref: { $link: cid } });
 	});
 
-	test("a blob that comes as */* has the type that its record says", async () => {
+	test("a blob uploaded as */* takes the type in its record", async () => {
 		const readme = Buffer.from("# Nacre\n");
 		const cid = rawCid(readme);
 		const { create, put } = writer(server(), await session());
@@ -266,14 +266,14 @@ onEachHost("moving in", (server) => {
 	});
 });
 
-/** Makes sure that a block is a commit of this rev, by the account's key. */
+/** Asserts that a block is a commit of this rev under the account's key. */
 async function isSigned(block, rev, did, key) {
 	const { sig, ...unsigned } = decode(block);
 	assert.deepEqual([unsigned.rev, unsigned.did], [rev, did]);
 	assert.ok(await verifySigWithDidKey(key, sig, encode(unsigned)));
 }
 
-/** A server in front of another that takes no body over a limit, as Cloudflare does. */
+/** A proxy that refuses bodies over a limit, as Cloudflare does. */
 async function cappedProxy(server, limit) {
 	const proxy = http.createServer((request, response) => {
 		if (Number(request.headers["content-length"]) > limit) {

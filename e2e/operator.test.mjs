@@ -1,4 +1,4 @@
-// What the operator's token opens: the server looks after itself when it is told to.
+// The operator routes, called with the operator's token.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -12,7 +12,7 @@ onEachHost("operator", (server) => {
 
 	const operate = (method, command, token) => owner.operate(method, command, token);
 
-	test("all is found to be whole, blobs too, and nothing is to be healed", async () => {
+	test("verify finds no fault, in blobs either, and heal has nothing to do", async () => {
 		const type = "text/plain";
 		for (const [rkey, text] of Object.entries({ a: "pearl", b: "shell" })) {
 			const sent = await owner.send("com.atproto.repo.uploadBlob", type, text);
@@ -25,7 +25,7 @@ onEachHost("operator", (server) => {
 		assert.deepEqual([healed.found, healed.faults, healed.records], [[], [], 3]);
 	});
 
-	test("subscribers are told to look at the identity anew", async () => {
+	test("emit-identity tells subscribers to refresh the identity", async () => {
 		const subscriber = await Subscriber.open(server());
 		const { seq } = (await operate("POST", "emit-identity")).expect();
 		const [{ header, body }] = await subscriber.until(seq);
@@ -34,7 +34,7 @@ onEachHost("operator", (server) => {
 		await subscriber.close();
 	});
 
-	test("nobody else is let in", async () => {
+	test("operator routes refuse other callers", async () => {
 		for (const [method, command] of [
 			["GET", "verify"],
 			["POST", "heal"],

@@ -1,5 +1,5 @@
-// Which database may act for the account: one that has been lost does not announce an empty
-// repository, and one that was set up with a wrong DID starts over as long as nobody knows of it.
+// Ownership of an account: an empty database in place of a lost one announces no empty repository,
+// and an account with a wrong DID can be reset until it has been active.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -19,14 +19,14 @@ onEachHost(
 		const repoStatus = () =>
 			query(server(), "com.atproto.sync.getRepoStatus", { did: server().did });
 
-		test("an owner starts again as it was", async () => {
+		test("an owner restarts unchanged", async () => {
 			(await owner.create(NOTE, { is: "plain" }, { rkey: "k" })).expect();
 			await server().stop();
 			await server().start();
 			assert.equal((await repoStatus()).expect().active, true);
 		});
 
-		test("an empty database beside the marker refuses, and says what to do", async () => {
+		test("an empty database beside the marker refuses to serve and names the remedy", async () => {
 			await server().stop();
 			await rm(join(server().folder, "state", "v3", "do"), { recursive: true });
 			await server().start();
@@ -43,14 +43,14 @@ onEachHost(
 			assert.equal(document.expect().id, server().did);
 		});
 
-		test("nobody but the operator claims the account", async () => {
+		test("only the operator can claim the account", async () => {
 			const answer = await owner.operate("POST", "claim", "0123456789abcdef");
 			const message = "This takes the AUTH_TOKEN of the server";
 			refused(answer, 401, "AuthenticationRequired", message);
 			assert.equal((await repoStatus()).status, 503);
 		});
 
-		test("a claimed account is empty and not active, and stays so", async () => {
+		test("a claimed account is empty and stays inactive", async () => {
 			const claimed = (await owner.operate("POST", "claim")).expect();
 			assert.deepEqual(claimed, { did: server().did, active: false });
 			assert.equal((await repoStatus()).expect().active, false);

@@ -1,5 +1,5 @@
-// A panic on the real runtime costs one request and keeps nothing; the routes that break the object
-// are those of `pds-worker/src/test_routes.rs`.
+// A panic on the real runtime fails one request and keeps none of its writes. The routes that panic are
+// in `pds-worker/src/test_routes.rs`.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -36,7 +36,7 @@ onEachHost(
 			});
 		}
 
-		test("fails the requests in flight, and none hangs", async () => {
+		test("fails the requests in flight without hanging any", async () => {
 			const calls = Array.from({ length: 12 }, (_, index) =>
 				index === 6
 					? send(server(), "/__test/panic")
@@ -46,7 +46,7 @@ onEachHost(
 			await query(server(), "com.atproto.server.describeServer").then((answer) => answer.expect());
 		});
 
-		test("ends the connections of subscribers, who lose nothing by it", async () => {
+		test("closes the connections of subscribers, who miss nothing after reconnecting", async () => {
 			session ??= await signIn(server());
 			const last = await lastSeq(server(), session);
 			const reader = await Subscriber.open(server(), 0);
@@ -60,23 +60,23 @@ onEachHost(
 			await again.close();
 		});
 
-		test("after the answer harms nobody who asks later", async () => {
+		test("after a response does not affect later requests", async () => {
 			session ??= await signIn(server());
 			const head = await latestCommit(server());
 			const reader = await Subscriber.open(server());
 			assert.equal((await send(server(), "/__test/panic?later")).status, 200);
-			// That the connection ends is how the panic shows.
+			// The end of the connection shows the panic.
 			await reader.end();
 			assert.deepEqual(await latestCommit(server()), head);
 			await writer(server(), session).create("com.example.after", { panic: "later" });
 		});
 
-		test("in scheduled work is retried until the work is done", async () => {
+		test("in scheduled work is retried until the work succeeds", async () => {
 			await send(server(), "/__test/panic?alarm");
 			const done = async () => {
 				for (;;) {
 					const answer = await send(server(), "/__test/panic?alarms");
-					// The object that panics answers nobody for a moment.
+					// The object does not respond for a moment after the panic.
 					if (answer.status === 200) {
 						const [panics, done] = JSON.parse(text(answer));
 						if (panics === 0 && done > 0) return;
@@ -88,13 +88,13 @@ onEachHost(
 			await query(server(), "com.atproto.server.describeServer").then((answer) => answer.expect());
 		});
 
-		test("does not outlast an eviction, and neither does anything else", async () => {
+		test("an eviction keeps the head", async () => {
 			const head = await latestCommit(server());
 			await send(server(), "/__test/abort");
 			assert.deepEqual(await latestCommit(server()), head);
 		});
 
-		test("the database keeps its rules on this runtime", async () => {
+		test("the database enforces its constraints on this runtime", async () => {
 			const answer = await send(server(), "/__test/sql");
 			assert.equal(answer.status, 200);
 			assert.equal(text(answer), "");

@@ -1,4 +1,4 @@
-// Query parameters as clients of many languages send them.
+// Query parameters as clients in various languages send them.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -10,7 +10,7 @@ import { send } from "./xrpc.mjs";
 onEachHost("parameters", (server) => {
 	const owner = new Caller(server);
 
-	/** Calls a query with a query string as it is. */
+	/** Calls a query with a raw query string. */
 	const get = async (nsid, text) =>
 		send(server(), `/xrpc/${nsid}?${text}`, {
 			headers: { authorization: `Bearer ${await owner.token()}` },
@@ -52,7 +52,7 @@ onEachHost("parameters", (server) => {
 		}
 	});
 
-	test("the value of a parameter may stand beside empty ones, but not beside another", async () => {
+	test("a repeated parameter is accepted if all other values are empty", async () => {
 		const did = encodeURIComponent(server().did);
 		const list = (text) => get("com.atproto.repo.listRecords", `${text}&collection=${NOTE}`);
 		const page = (await list(`repo=&repo=${did}&limit=&limit=1&limit=`)).expect();
@@ -61,10 +61,11 @@ onEachHost("parameters", (server) => {
 		refused(twice, 400, "InvalidRequest", "limit must be given only once");
 	});
 
-	test("a list is read with and without brackets", async () => {
+	test("a list is accepted with and without brackets", async () => {
 		const { cid } = await owner.head();
 		const { cid: record } = (await owner.read(NOTE, "a")).expect();
-		const blocks = (text) => get("com.atproto.sync.getBlocks", `did=${encodeURIComponent(server().did)}&${text}`);
+		const blocks = (text) =>
+			get("com.atproto.sync.getBlocks", `did=${encodeURIComponent(server().did)}&${text}`);
 		const plain = await blocks(`cids=${cid}&cids=${record}`);
 		assert.equal(plain.status, 200);
 		for (const text of [
@@ -76,7 +77,7 @@ onEachHost("parameters", (server) => {
 		}
 	});
 
-	test("a subscription with an empty cursor begins with what comes next", async () => {
+	test("a subscription with an empty cursor starts with the next event", async () => {
 		for (const text of ["cursor=", "cursor"]) {
 			const url = new URL(`/xrpc/com.atproto.sync.subscribeRepos?${text}`, server().url);
 			url.protocol = "ws:";
@@ -97,7 +98,7 @@ onEachHost("parameters", (server) => {
 	});
 });
 
-/** Every query, with what it requires and what it may be given besides. */
+/** Every query with its required and optional parameters. */
 function queries({ did: account, handle }, blob, head) {
 	const did = encodeURIComponent(account);
 	const record = `collection=${NOTE}&rkey=a`;

@@ -1,4 +1,4 @@
-// What a consumer of the event stream checks of a `#commit`, each step with somebody else's code.
+// A consumer's verification of a `#commit`, each step with a third-party library.
 
 import assert from "node:assert/strict";
 
@@ -8,8 +8,8 @@ import { MemoryBlockStore, NodeStore, NodeWrangler } from "@atcute/mst";
 import { MemoryBlockstore, MST, def, readCarWithRoot, verifyProofs } from "@atproto/repo";
 
 /**
- * Checks a commit by itself: it is signed, its blocks prove its operations, and undoing them leads
- * to the tree that it says was there before.
+ * Verifies a commit by itself: its signature, the proofs of its operations, and that undoing them
+ * gives the root of the previous tree.
  *
  * @param {import('./hosts.mjs').Server} server
  * @param {any} event
@@ -32,7 +32,7 @@ export async function verifyCommit(server, event) {
 	assert.equal(await invertAgain(event, String(commit.data)), String(event.prevData));
 }
 
-/** Undoes operations with `@atproto/repo`. */
+/** Reverts operations with `@atproto/repo`. */
 async function invert(store, data, ops) {
 	let tree = MST.load(store, data);
 	for (const { action, path, prev } of ops.toReversed()) {
@@ -43,7 +43,7 @@ async function invert(store, data, ops) {
 	return String(await tree.getPointer());
 }
 
-/** Undoes operations with `@atcute/mst`. */
+/** Reverts operations with `@atcute/mst`. */
 async function invertAgain(event, data) {
 	const blocks = new Map();
 	for (const { cid, bytes } of fromUint8Array(event.blocks)) {

@@ -1,5 +1,5 @@
-// A consumer in Python, with the library that bots there are written with: its framing, its schemas,
-// its reader of CARs, its check of signatures, and its way of coming back.
+// A consumer in Python, with the common library of bots: its frames, schemas, CAR reader, signature
+// checks and reconnects.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -16,7 +16,7 @@ onEachHost("consumer in Python", (server) => {
 	/** @type {Consumer | undefined} */ let consumer;
 	after(() => consumer?.stop());
 
-	test("hears of everything once, signed and with its records", async () => {
+	test("receives every event once, with valid signatures and records", async () => {
 		consumer = new Consumer(server());
 		for (let number = 0; number < 20; number += 1) {
 			(await owner.create(NOTE, { number }, { rkey: `k${number}` })).expect();
@@ -58,7 +58,7 @@ onEachHost("consumer in Python", (server) => {
 	});
 });
 
-/** The program in `consumer.py`, following a server from its first event. */
+/** The program `consumer.py`, which follows a server from its first event. */
 class Consumer {
 	events = [];
 	errors = [];

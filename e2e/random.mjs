@@ -1,6 +1,6 @@
-// Numbers that look random and are the same in every run.
+// Pseudo-random numbers that are the same in every run.
 
-/** A generator: xorshift with 32 bits. */
+/** A 32-bit xorshift generator. */
 export class Random {
 	#state;
 

@@ -1,5 +1,5 @@
-// A consumer that somebody else wrote, which checks each event's form against its schema and comes
-// back by its cursor, while the server is killed again and again.
+// A third-party consumer that validates each event against its schema and reconnects with its cursor,
+// while the server is killed repeatedly.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -12,7 +12,7 @@ import { onEachHost, within } from "./hosts.mjs";
 import { Subscriber, unbroken } from "./stream.mjs";
 
 onEachHost("reconnecting consumer", (server) => {
-	test("misses nothing and hears nothing twice", async () => {
+	test("misses no event and receives none twice", async () => {
 		const owner = new Caller(server);
 		const consumer = new Consumer(server());
 		const written = [];
@@ -46,7 +46,7 @@ onEachHost("reconnecting consumer", (server) => {
 	});
 });
 
-/** Follows a server from the beginning, however often it has to connect. */
+/** Follows a server from its first event, and reconnects as often as necessary. */
 class Consumer {
 	cursor = 0;
 	events = [];

@@ -1,5 +1,4 @@
-// What a client is told when it asks for what it cannot have: the exact status, error and message.
-// No refusal changes the repository.
+// Refusals with their exact status, error and message. None of them changes the repository.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -13,7 +12,7 @@ onEachHost("refusals", (server) => {
 	const authorized = (authorization) =>
 		send(server(), "/xrpc/com.atproto.server.getSession", { headers: { authorization } });
 
-	asker.refused("credentials that are not good", () => [
+	asker.refused("invalid credentials", () => [
 		[
 			"none",
 			() => query(server(), "com.atproto.server.getSession"),
@@ -98,14 +97,14 @@ onEachHost("refusals", (server) => {
 		],
 	]);
 
-	test("the scheme may be in any letter case", async () => {
+	test("the authorization scheme is case-insensitive", async () => {
 		await asker.prepare();
 		for (const scheme of ["bearer", "BEARER"]) {
 			assert.equal((await authorized(`${scheme} ${asker.session.accessJwt}`)).status, 200);
 		}
 	});
 
-	asker.refused("methods that are not there, or are called another way", () => [
+	asker.refused("unknown methods and wrong HTTP verbs", () => [
 		[
 			"an unknown method",
 			() => query(server(), "com.example.nothing.here"),
@@ -141,7 +140,7 @@ onEachHost("refusals", (server) => {
 		["another path", () => send(server(), "/nothing/here"), [404, "NotFound", "Not Found"]],
 	]);
 
-	asker.refused("bodies that are not the input", () => [
+	asker.refused("bodies that are not a valid input", () => [
 		[
 			"none",
 			() => asker.body(CREATE, undefined, null),
@@ -189,7 +188,7 @@ onEachHost("refusals", (server) => {
 		],
 	]);
 
-	test("a body of 1,000,000 bytes is taken", async () => {
+	test("a body of 1,000,000 bytes is accepted", async () => {
 		await asker.prepare();
 		const answer = await asker.body(CREATE, record(1_000_000));
 		assert.equal(answer.status, 200, new TextDecoder().decode(answer.bytes));
@@ -287,7 +286,7 @@ onEachHost("refusals", (server) => {
 		];
 	});
 
-	test("the thirty-first sign-in within five minutes is refused", async () => {
+	test("the 31st sign-in within five minutes is refused", async () => {
 		const login = { identifier: "bob.test", password: "wrong" };
 		const statuses = [];
 		let last;
@@ -299,7 +298,7 @@ onEachHost("refusals", (server) => {
 		assert.deepEqual(last.json, { error: "RateLimitExceeded", message: "Rate Limit Exceeded" });
 	});
 
-	/** Returns an input with a record, of exactly this many bytes. */
+	/** Returns an input with a record that has exactly this many bytes. */
 	function record(bytes) {
 		const input = { repo: server().did, collection: COLLECTION, record: { text: "" } };
 		input.record.text = "x".repeat(bytes - JSON.stringify(input).length);
@@ -307,13 +306,13 @@ onEachHost("refusals", (server) => {
 	}
 });
 
-/** Returns a token whose signature is another one. */
+/** Returns a token with an invalid signature. */
 function changed(token) {
 	const at = token.lastIndexOf(".") + 1;
 	return token.slice(0, at) + (token[at] === "A" ? "B" : "A") + token.slice(at + 1);
 }
 
-/** Returns what a token says, in one that is not signed. */
+/** Returns an unsigned token with the same claims. */
 function unsigned(token) {
 	const header = Buffer.from('{"typ":"at+jwt","alg":"none"}').toString("base64url");
 	return `${header}.${token.split(".")[1]}.`;

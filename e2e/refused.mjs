@@ -1,28 +1,28 @@
-// Tables of bad requests, and what each is told.
+// Tables of bad requests and their refusals.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { latestCommit, procedure, send, signIn, writer } from "./xrpc.mjs";
 
-/** A CID that is well-formed and of nothing here. */
+/** A valid CID of no existing block. */
 export const OTHER_CID = "bafyreihyrpefhacm6kkp4ql6j6udakdit7g3dmkzfriqfykhjw6cad5lrm";
-/** The collection of the record that is there, whose key is `here`. */
+/** The collection of the existing record, whose key is `here`. */
 export const COLLECTION = "com.example.shell";
 export const CREATE = "com.atproto.repo.createRecord";
 export const PUT = "com.atproto.repo.putRecord";
 export const DELETE = "com.atproto.repo.deleteRecord";
 
 /**
- * What a call is told: a message, of status 400 and error `InvalidRequest`; or all three.
+ * A refusal: a message, with status 400 and error `InvalidRequest`, or all three.
  *
  * @typedef {string | RegExp | [number, string, string | RegExp]} Refusal
  */
 
-/** A signed-in client that asks for what it cannot have. */
+/** A signed-in client that sends bad requests. */
 export class Asker {
 	/** @type {{ accessJwt: string, refreshJwt: string }} */ session;
-	/** What was answered when the record that is there was written. */ here;
+	/** The answer to the write of the existing record. */ here;
 
 	#server;
 
@@ -31,7 +31,7 @@ export class Asker {
 		this.#server = server;
 	}
 
-	/** Signs in, the first time, and writes the record that is there. */
+	/** On the first call, signs in and writes the existing record. */
 	async prepare() {
 		if (this.session) return;
 		this.session = await signIn(this.#server());
@@ -45,17 +45,17 @@ export class Asker {
 		return procedure(this.#server(), nsid, whole, this.session.accessJwt);
 	}
 
-	/** Calls a procedure with a body as it is, of a type or of none. */
+	/** Calls a procedure with a raw body, with or without a content type. */
 	body(nsid, body, type = "application/json") {
 		const headers = { authorization: `Bearer ${this.session.accessJwt}` };
 		if (type) headers["content-type"] = type;
-		// Text would be given a type.
+		// A string would get a default content type.
 		const bytes = typeof body === "string" ? Buffer.from(body) : body;
 		return send(this.#server(), `/xrpc/${nsid}`, { method: "POST", headers, body: bytes });
 	}
 
 	/**
-	 * Declares a test that each call of a table is refused as its row says, and changes nothing.
+	 * Declares a test that each call in a table gets its refusal and changes nothing.
 	 *
 	 * @param {string} title
 	 * @param {() => [string, () => Promise<import('./xrpc.mjs').Answer>, Refusal][]} rows

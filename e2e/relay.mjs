@@ -1,4 +1,4 @@
-// Relays, as far as a server sees of them: they are asked to crawl, connect, and say how they stand.
+// Relays as a server sees them: they accept crawl requests, connect and report the host's status.
 
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -6,20 +6,19 @@ import { createServer } from "node:http";
 import { within } from "./hosts.mjs";
 import { Subscriber } from "./stream.mjs";
 
-/** A relay that follows every host which asks it to. */
+/** A relay that follows every host that requests a crawl. */
 export class Relay {
-	/** Where it listens. @type {string} */ url;
-	/** The hosts that have asked it to crawl, once for each time. @type {string[]} */ asked = [];
-	/** The requests that it has had. @type {{ method: string, url: string, agent?: string }[]} */ seen =
-		[];
-	/** Its connection to the last of them. @type {Subscriber | undefined} */ subscriber;
+	/** The base URL. @type {string} */ url;
+	/** The host of each crawl request. @type {string[]} */ asked = [];
+	/** All requests to it. @type {{ method: string, url: string, agent?: string }[]} */ seen = [];
+	/** Its connection to the last host. @type {Subscriber | undefined} */ subscriber;
 
 	#server;
 	#answer;
 	#look = () => {};
 
 	/**
-	 * Starts one. Instead of what a relay does, it may do what `answer` does.
+	 * Starts a relay. `answer` replaces its normal answers.
 	 *
 	 * @param {(response: import('node:http').ServerResponse) => void} [answer]
 	 */
@@ -34,7 +33,7 @@ export class Relay {
 	}
 
 	/**
-	 * Waits until it has been asked so often, and has connected.
+	 * Waits until it has had this many crawl requests and has connected.
 	 *
 	 * @param {number} count
 	 * @param {import('./hosts.mjs').Server} server
@@ -47,7 +46,7 @@ export class Relay {
 		await within(20_000, "the relay was not asked to crawl", asked, server);
 	}
 
-	/** The number of the last event that it has. */
+	/** The seq of its last event. */
 	get seq() {
 		return this.subscriber?.events.at(-1)?.body.seq ?? 0;
 	}

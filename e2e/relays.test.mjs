@@ -1,5 +1,5 @@
-// Posts arrive: a relay that is asked to crawl hears of everything, and the operator sees how relays
-// stand, whatever they answer.
+// A relay that is asked to crawl receives every event, and the operator sees the status of relays,
+// whatever they answer.
 
 import assert from "node:assert/strict";
 import { appendFile } from "node:fs/promises";
@@ -23,7 +23,7 @@ onEachHost("relays", (server) => {
 		return relay;
 	}
 
-	/** Starts the server anew with these relays, as its operator would. */
+	/** Restarts the server with these relays, as its operator would. */
 	async function startWith(urls) {
 		await server().stop();
 		await appendFile(join(server().folder, "pds.env"), `RELAYS=${urls.join(",")}\n`);
@@ -31,7 +31,7 @@ onEachHost("relays", (server) => {
 		await tend();
 	}
 
-	/** Has done what is due. The native host does so at its start; an object is told by its alarm. */
+	/** Runs due work. The native host runs it at the start, and an object at its alarm. */
 	async function tend() {
 		if (server().host === "workerd") await send(server(), "/__test/tend");
 	}
@@ -40,7 +40,7 @@ onEachHost("relays", (server) => {
 		return (await owner.operate("GET", "relays")).expect();
 	}
 
-	test("a relay is asked at the start, and hears of everything", async () => {
+	test("a relay is asked to crawl at the start and receives every event", async () => {
 		const bigger = await relay();
 		await startWith([bigger.url]);
 		await bigger.untilAsked(1, server());
@@ -68,7 +68,7 @@ onEachHost("relays", (server) => {
 		assert.deepEqual([last.open, last.seq, last.cursor], [1, seq, 0]);
 	});
 
-	test("a start within twenty minutes is not told again", async () => {
+	test("a restart within twenty minutes does not ask again", async () => {
 		const [bigger] = relays;
 		await server().stop();
 		await server().start();
@@ -77,7 +77,7 @@ onEachHost("relays", (server) => {
 		assert.equal(bigger.asked.length, 1);
 	});
 
-	test("what relays answer that answer wrongly is shown, and harms nothing", async () => {
+	test("malformed answers of relays are reported and do no harm", async () => {
 		const wrong = {
 			redirecting: (response) =>
 				response.writeHead(302, { location: relays[0].url }).end("elsewhere"),
@@ -108,7 +108,7 @@ onEachHost("relays", (server) => {
 		}
 		for (const error of breaking.slice(1)) assert.match(error, /^no answer: /);
 		assert.deepEqual(refusing.slice(1), ["403 Forbidden: HostBanned", "403 Forbidden: HostBanned"]);
-		// Whoever answers a request to crawl with 200 has agreed.
+		// An answer of 200 to a crawl request counts as accepted.
 		const problem = "the answer is not that of com.atproto.sync.getHostStatus";
 		assert.deepEqual(chatty.slice(1), [undefined, problem]);
 		assert.deepEqual(relays[0].asked.length, 1, "nobody was led there");
@@ -116,7 +116,7 @@ onEachHost("relays", (server) => {
 		await good.subscriber.until((await look()).seq);
 	});
 
-	test("one that says nothing is left after ten seconds", async () => {
+	test("a relay that does not answer is dropped after ten seconds", async () => {
 		const silent = await relay(() => {});
 		await startWith([silent.url]);
 		const [{ askError, checkError }] = (await look()).relays;

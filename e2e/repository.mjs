@@ -1,4 +1,4 @@
-// Repositories as other servers deliver them, made with other people's libraries.
+// Repositories as other servers export them, built with third-party libraries.
 
 import { encode, toBytes, toCidLink } from "@atcute/cbor";
 import * as CID from "@atcute/cid";
@@ -6,8 +6,8 @@ import { Secp256k1PrivateKeyExportable } from "@atcute/crypto";
 import { MemoryBlockStore, NodeStore, NodeWrangler } from "@atcute/mst";
 
 /**
- * Makes the CAR of a repository whose records are these bytes, by their paths. It is signed by a
- * key of its own, as one that comes from another server is.
+ * Builds the CAR of a repository with these records, as bytes by path. It is signed with a new key,
+ * like one from another server.
  *
  * @param {string} did
  * @param {Record<string, Uint8Array>} records
@@ -47,14 +47,14 @@ export function carOf(root, blocks) {
 	return Buffer.concat(pieces);
 }
 
-/** Returns the bytes of a map of the given entries in hexadecimal, which need be no valid record. */
+/** Returns the bytes of a map of entries in hexadecimal, which may be an invalid record. */
 export const hex = (text) => Buffer.from(text.replaceAll(" ", ""), "hex");
 
 async function cidOf(bytes) {
 	return CID.toString(await CID.create(CID.CODEC_DCBOR, bytes));
 }
 
-/** The store also has the nodes of trees before the last. Those are left out. */
+/** Returns the nodes of the last tree. The store also has those of earlier trees. */
 function reachable(blocks, root) {
 	const nodes = [];
 	const visit = (cid) => {
@@ -77,5 +77,5 @@ function varint(value) {
 	return Buffer.from([...bytes, value]);
 }
 
-/** The rev of a commit of June 2023. */
+/** The rev of a commit from June 2023. */
 const OLD_REV = "3jzfcijpj2z2a";

@@ -1,5 +1,5 @@
-// What clients see of the settings: names to sign in with, the e-mail address, the account's DID as
-// clients write it, env files as people write them, and variables that change after the first start.
+// Settings as clients see them: sign-in names, the e-mail address, spellings of the DID, formats of env
+// files, and variables that change after the first start.
 
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
@@ -18,7 +18,7 @@ onEachHost("settings", (server) => {
 			password: server().password,
 		});
 
-	/** Starts the server again with another `pds.env`. */
+	/** Restarts the server with another `pds.env`. */
 	async function restartWith(change) {
 		const file = join(server().folder, "pds.env");
 		await server().stop();
@@ -26,7 +26,7 @@ onEachHost("settings", (server) => {
 		await server().start();
 	}
 
-	test("a handle signs in as the app's copy button writes it", async () => {
+	test("a handle with the invisible characters of the app's copy button signs in", async () => {
 		const { handle, did } = server();
 		for (const identifier of [
 			`\u{202A}@${handle}\u{202C}`,
@@ -41,7 +41,7 @@ onEachHost("settings", (server) => {
 		refused(await signIn("\u{202A}@"), 401, "AuthenticationRequired", message);
 	});
 
-	test("the DID is understood with the colon of its port decoded", async () => {
+	test("the DID is accepted with the colon of its port decoded", async () => {
 		const { did } = server();
 		assert.match(did, /%3A/);
 		const decoded = did.replaceAll("%3A", ":");
@@ -49,7 +49,7 @@ onEachHost("settings", (server) => {
 			const answer = await query(server(), `com.atproto.sync.${method}`, { did: decoded });
 			assert.equal(answer.status, 200, method);
 		}
-		// As a client sends it that encodes nothing.
+		// As sent by a client that encodes nothing.
 		const status = await send(server(), `/xrpc/com.atproto.sync.getRepoStatus?did=${did}`);
 		assert.equal(status.expect().did, did);
 		const repo = await query(server(), "com.atproto.repo.describeRepo", { repo: decoded });
@@ -74,14 +74,17 @@ onEachHost("settings", (server) => {
 					return `export ${name}="${plain}" # as it was`;
 				}),
 			);
-			return `\u{FEFF}# mine\n${quoted.join("\n")}EMAIL = 'Alice@Mail.test'\n`.replaceAll("\n", "\r\n");
+			return `\u{FEFF}# mine\n${quoted.join("\n")}EMAIL = 'Alice@Mail.test'\n`.replaceAll(
+				"\n",
+				"\r\n",
+			);
 		});
 		assert.equal(await publicKey(server()), key, "it follows from SIGNING_KEY");
 		const after = await query(server(), "com.atproto.sync.getLatestCommit", { did: server().did });
 		assert.deepEqual(after.expect(), before.expect());
 	});
 
-	test("2.1 2.4 an e-mail address is shown and signs in, in any letter case", async () => {
+	test("2.1, 2.4 an e-mail address is returned and signs in, in any letter case", async () => {
 		const session = (await signIn("alice@MAIL.test")).expect();
 		assert.deepEqual([session.email, session.emailConfirmed], ["Alice@Mail.test", true]);
 		const { accessJwt, refreshJwt } = session;
@@ -96,7 +99,7 @@ onEachHost("settings", (server) => {
 		assert.equal(next.expect().emailConfirmed, true);
 	});
 
-	test("a handle that differs from that of the first start is a warning", async () => {
+	test("a handle that differs from the first start's is a warning", async () => {
 		const { handle } = server();
 		await restartWith((text) => text.replace(/HANDLE=.*/, 'HANDLE="bob.test"'));
 		const lines = await readFile(join(server().folder, "pds.env"), "utf8");
@@ -109,7 +112,7 @@ onEachHost("settings", (server) => {
 	});
 });
 
-/** Returns the account's key, as its DID document has it. */
+/** Returns the account's key as in its DID document. */
 async function publicKey(server) {
 	const document = (await send(server, "/.well-known/did.json")).expect();
 	return document.verificationMethod[0].publicKeyMultibase;

@@ -1,4 +1,4 @@
-// The event stream as it comes off the wire.
+// A raw client of the event stream.
 
 import assert from "node:assert/strict";
 
@@ -11,15 +11,15 @@ import { writer } from "./xrpc.mjs";
 /** A connection to `subscribeRepos` that keeps every frame. */
 export class Subscriber {
 	/** The frames so far. @type {Buffer[]} */ frames = [];
-	/** The same, decoded. @type {ReturnType<typeof decodeFrame>[]} */ events = [];
-	/** Resolves to the close code once the connection has ended. @type {Promise<number>} */ closed;
+	/** The decoded frames. @type {ReturnType<typeof decodeFrame>[]} */ events = [];
+	/** Resolves to the close code when the connection has closed. @type {Promise<number>} */ closed;
 
 	#server;
 	#socket;
 	#waiting = new Set();
 
 	/**
-	 * Connects; it is done once the server has accepted.
+	 * Connects, and resolves when the server has accepted.
 	 *
 	 * @param {import('./hosts.mjs').Server} server
 	 * @param {number} [cursor]
@@ -46,7 +46,7 @@ export class Subscriber {
 	}
 
 	/**
-	 * Waits until there is an event of this number or a later one, and returns all of them.
+	 * Waits for an event with this seq or a later one, and returns all events.
 	 *
 	 * @param {number} seq
 	 */
@@ -56,7 +56,7 @@ export class Subscriber {
 	}
 
 	/**
-	 * Waits until there are so many events, and returns all of them.
+	 * Waits for this many events, and returns all events.
 	 *
 	 * @param {number} count
 	 */
@@ -65,12 +65,12 @@ export class Subscriber {
 		return this.events;
 	}
 
-	/** Reads nothing from here on. */
+	/** Stops reading. */
 	pause() {
 		this.#socket.pause();
 	}
 
-	/** Reads on. */
+	/** Resumes reading. */
 	resume() {
 		this.#socket.resume();
 	}
@@ -110,7 +110,7 @@ export class Subscriber {
 }
 
 /**
- * Makes a last event and returns its number.
+ * Makes a last event and returns its seq.
  *
  * @param {import('./hosts.mjs').Server} server
  * @param {{ accessJwt: string }} session
@@ -124,8 +124,8 @@ export async function lastSeq(server, session) {
 }
 
 /**
- * Makes sure that events are in order and that no commit is missing among them: each says which one
- * was before it, which is the last commit or that of a later #sync. Returns their numbers.
+ * Asserts that events are in order and that no commit is missing: each commit names its predecessor,
+ * which is the last commit or that of a later #sync. Returns the seqs of the events.
  *
  * @param {ReturnType<typeof decodeFrame>[]} events
  */

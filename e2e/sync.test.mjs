@@ -1,4 +1,4 @@
-// Proofs and blocks as a library that others wrote takes them, and exports that take their time.
+// Proofs and blocks, checked by a third-party library, and slow exports.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -10,7 +10,7 @@ import { onEachHost } from "./hosts.mjs";
 import { exportRepo, latestCommit, procedure, query, signIn, writer } from "./xrpc.mjs";
 
 onEachHost("sync", (server) => {
-	test("many records are written as few commits", async () => {
+	test("many records are written in few commits", async () => {
 		const session = await signIn(server());
 		for (let first = 0; first < RECORDS; first += 200) {
 			const writes = Array.from({ length: 200 }, (_, index) => ({
@@ -36,7 +36,7 @@ onEachHost("sync", (server) => {
 		assert.equal(refused.json.message, `Record already exists: ${COLLECTION}/${key(1)}`);
 	});
 
-	test("an export is of one commit, however slow its reader and whatever is written", async () => {
+	test("an export is of one commit, despite a slow reader and later writes", async () => {
 		const { put, create, delete: remove } = writer(server(), await signIn(server()));
 		const head = await latestCommit(server());
 		const body = await openExport();
@@ -64,14 +64,14 @@ onEachHost("sync", (server) => {
 		assert.equal(now.creates.length, RECORDS);
 	});
 
-	test("a reader who goes away takes nothing with him", async () => {
+	test("an aborted export frees its slot", async () => {
 		for (let count = 0; count < 20; count += 1) {
 			const body = await openExport();
 			const reader = body.getReader();
 			await reader.read();
 			await reader.cancel();
 		}
-		// There may be sixteen exports at a time; those that were broken off are none.
+		// Sixteen exports may run at a time. Aborted ones must not count.
 		for (let tries = 0; ; tries += 1) {
 			const { status } = await query(server(), "com.atproto.sync.getRepo", {
 				did: server().did,
@@ -82,7 +82,7 @@ onEachHost("sync", (server) => {
 		}
 	});
 
-	test("a proof shows that a record is there, or that there is none", async () => {
+	test("a proof shows the presence or absence of a record", async () => {
 		const { did, publicKey } = server();
 		for (const rkey of [key(0), key(1234), "new-3", "nothing", key(RECORDS / 2)]) {
 			const answer = await query(server(), "com.atproto.sync.getRecord", {
@@ -104,7 +104,7 @@ onEachHost("sync", (server) => {
 		}
 	});
 
-	test("any block of the repository can be asked for", async () => {
+	test("getBlocks returns any block of the repository", async () => {
 		const { did } = server();
 		const { blocks } = await readCar(await exportRepo(server()));
 		const cids = blocks.cids().map(String);
@@ -123,7 +123,7 @@ onEachHost("sync", (server) => {
 		assert.equal(answer.json.message, `Could not find cids: ${missing}`);
 	});
 
-	/** Asks for an export, and returns what it can be read from. */
+	/** Requests an export and returns its body as a stream. */
 	async function openExport() {
 		const params = new URLSearchParams({ did: server().did });
 		const url = new URL(`/xrpc/com.atproto.sync.getRepo?${params}`, server().url);
@@ -138,7 +138,7 @@ onEachHost("sync", (server) => {
 	}
 });
 
-/** Returns a CID as the library has it, out of a CAR. */
+/** Returns the library's type of a CID, from a CAR. */
 async function cidOf(car, text) {
 	const { blocks } = await readCar(car);
 	return blocks.cids().find((cid) => String(cid) === text);

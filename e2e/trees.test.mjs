@@ -1,6 +1,6 @@
-// Random histories of a tree, made by the example `history` of `nacre-mst` and repeated with other
-// people's trees: the same roots, nodes, differences and proofs; and with its proof alone, each
-// commit is undone.
+// Random histories of a tree, made by the example `history` of `nacre-mst` and repeated with
+// third-party trees, which must have the same roots, nodes, differences and proofs. Each commit is also
+// reverted with its proof alone.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -15,7 +15,7 @@ const HISTORIES = 200;
 const SEED = process.env.NACRE_E2E_SEED ?? "1";
 const EMPTY = "bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm";
 
-/** Every history: the list of its commits. */
+/** The histories, each a list of commits. */
 const histories = (() => {
 	const [program, ...first] = process.env.NACRE_HISTORY
 		? [process.env.NACRE_HISTORY]
@@ -29,7 +29,7 @@ const histories = (() => {
 	return [...Map.groupBy(commits, ({ history }) => history).values()];
 })();
 
-test("@atproto/repo makes the same of each history", async () => {
+test("@atproto/repo builds the same trees from each history", async () => {
 	assert.equal(histories.length, HISTORIES);
 	for (const commits of histories) {
 		const storage = new MemoryBlockstore();
@@ -69,7 +69,7 @@ test("@atproto/repo makes the same of each history", async () => {
 	}
 });
 
-test("@atcute/mst makes the same of each history", async () => {
+test("@atcute/mst builds the same trees from each history", async () => {
 	for (const commits of histories) {
 		const store = new NodeStore(new MemoryBlockStore(new Map()));
 		const wrangler = new NodeWrangler(store);
@@ -99,12 +99,12 @@ async function write(tree, key, prev, value) {
 	return (await rest.getEntries()).length === 0 ? MST.create(tree.storage) : rest;
 }
 
-/** A CID as `@atproto/repo` has it. Out of CBOR, for its own type is not ours to import. */
+/** Returns a CID of the type that `@atproto/repo` uses. Decoding CBOR avoids importing that type. */
 function link(text) {
 	return decode(Uint8Array.of(0xd8, 0x2a, 0x58, 0x25, 0x00, ...atcuteCid.fromString(text).bytes));
 }
 
-/** What a difference of `@atproto/repo` says of records, in the form of a history. */
+/** Returns the record changes in a difference of `@atproto/repo`, in the form of a history. */
 function changes(diff) {
 	const list = [
 		...diff.addList().map(({ key, cid }) => [key, null, String(cid)]),
@@ -118,7 +118,7 @@ function sorted(cids) {
 	return [...cids].map(String).sort();
 }
 
-/** The nodes but that of the empty tree, of which it is a matter of taste whether it is stored. */
+/** Returns the nodes except that of the empty tree, which some implementations do not store. */
 function nodes(cids) {
 	return full(sorted(cids));
 }

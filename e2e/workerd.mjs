@@ -9,9 +9,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { within } from "./hosts.mjs";
 
-/** A process of workerd, and the folder in which it keeps the account. */
+/** A process of workerd, and the folder of its account. */
 export class Workerd {
-	/** Where it listens. @type {string} */ url;
+	/** The base URL. @type {string} */ url;
 
 	#program;
 	#config;
@@ -20,7 +20,7 @@ export class Workerd {
 	#said = "";
 
 	/**
-	 * Starts the Worker with these variables; those that are `undefined` are not set.
+	 * Starts the Worker with these variables. Those that are `undefined` are not set.
 	 *
 	 * @param {{ folder: string, modules: string, vars: Map<string, string | undefined>, program?: string }} options
 	 */
@@ -36,10 +36,10 @@ export class Workerd {
 		return server;
 	}
 
-	/** Starts the process again, which finds what an earlier one has left. */
+	/** Starts a process again with the data of the earlier one. */
 	async start() {
 		const flags = ["serve", "--experimental", this.#config];
-		// A process group of its own, as that of the other servers.
+		// Its own process group, like those of the other servers.
 		const options = { detached: true, stdio: ["ignore", "ignore", "pipe"] };
 		this.#child = spawn(this.#program, flags, options);
 		this.#child.stderr.setEncoding("utf8").on("data", (text) => (this.#said += text));
@@ -56,14 +56,13 @@ export class Workerd {
 		return this.#child.pid;
 	}
 
-	/** What it has said on standard error. */
+	/** Returns its standard error. */
 	log() {
 		return this.#said;
 	}
 
 	/**
-	 * Has the process end by itself, so that the next one finds a database that is closed. One that
-	 * waits for its clients is ended.
+	 * Stops the process, so that it closes the database. It is killed if it waits for its clients.
 	 */
 	async stop() {
 		const child = this.#child;
@@ -88,7 +87,7 @@ async function capnp(folder, modules, port, vars) {
 	const files = await readdir(modules, { recursive: true });
 	const embedded = files
 		.filter((file) => /\.(js|wasm)$/.test(file))
-		// The first one is the entry.
+		// The first module is the entry point.
 		.sort((a, b) => (b === "shim.js") - (a === "shim.js"))
 		.map((file) => {
 			const kind = file.endsWith(".js") ? "esModule" : "wasm";

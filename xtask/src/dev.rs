@@ -1,8 +1,9 @@
-//! `cargo xtask dev`: runs an account on workerd, the runtime that Cloudflare's network runs.
+//! `cargo xtask dev`: runs an account on workerd, Cloudflare's runtime.
 //!
-//! The first start makes an account; all of it stays in one folder. wrangler runs as the child of
-//! this program and holds the read end of a pipe whose other end is here: when this program ends,
-//! however it ends, wrangler sees the end of the pipe and stops workerd and itself.
+//! The first start creates an account, which is kept in one folder.
+//!
+//! wrangler runs as a child process and reads from a pipe that this program never writes to. When
+//! this program exits for any reason, wrangler reads the end of the pipe, stops workerd and exits.
 
 extern crate alloc;
 
@@ -22,12 +23,13 @@ use std::time::Instant;
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use crate::cargo::cargo;
 use crate::error::{Context, Error};
-use crate::process::{cargo, command, output, say};
+use crate::process::{command, output, say};
 use crate::worker::{self, Routes};
 use crate::{env_file, node, paths};
 
-/// Runs the command with the arguments after its name.
+/// Runs the command. `args` are the arguments after its name.
 pub(crate) fn run(args: Vec<String>) -> Result<(), Error> {
     let Some(options) = Options::parse(args)? else {
         println!("{USAGE}");
@@ -35,7 +37,7 @@ pub(crate) fn run(args: Vec<String>) -> Result<(), Error> {
     };
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&stop)).context("cannot take signals")?;
+        signal_hook::flag::register(signal, Arc::clone(&stop)).context("cannot handle signals")?;
     }
     let folder = Folder::open(&options.dir)?;
     let account = Account::open(&folder, &options)?;
@@ -49,7 +51,7 @@ pub(crate) fn run(args: Vec<String>) -> Result<(), Error> {
     server.serve(&stop)
 }
 
-/// What the command line says.
+/// The options of the command line.
 struct Options {
     dir: PathBuf,
     handle: Option<String>,
@@ -75,25 +77,25 @@ impl Options {
         let mut args = args.into_iter();
         while let Some(name) = args.next() {
             let mut value = || {
-                args.next().ok_or_else(|| Error::new(format!("{name} wants a value\n\n{USAGE}")))
+                args.next().ok_or_else(|| Error::new(format!("{name} needs a value\n\n{USAGE}")))
             };
             match name.as_str() {
-                "--dir" => options.dir = path::absolute(value()?).context("--dir is no path")?,
+                "--dir" => options.dir = path::absolute(value()?).context("invalid --dir")?,
                 "--handle" => options.handle = Some(value()?.to_ascii_lowercase()),
                 "--help" | "-h" => return Ok(None),
                 "--hostname" => options.hostname = Some(value()?.to_ascii_lowercase()),
                 "--json" => options.json = true,
                 "--password" => options.password = Some(value()?),
-                "--port" => options.port = Some(value()?.parse().context("--port is no port")?),
+                "--port" => options.port = Some(value()?.parse().context("invalid --port")?),
                 "--test-routes" => options.routes = Routes::WithTests,
-                _ => return Err(Error::new(format!("there is no option `{name}`\n\n{USAGE}"))),
+                _ => return Err(Error::new(format!("unknown option \"{name}\"\n\n{USAGE}"))),
             }
         }
         Ok(Some(options))
     }
 }
 
-/// The folder of an account, locked as long as this lives.
+/// The folder of an account. It is locked until this is dropped.
 struct Folder {
     path: PathBuf,
     _lock: File,
@@ -101,20 +103,19 @@ struct Folder {
 
 impl Folder {
     fn open(path: &Path) -> Result<Self, Error> {
-        fs::create_dir_all(path).context(format_args!("cannot make {}", path.display()))?;
+        fs::create_dir_all(path).context(format_args!("cannot create {}", path.display()))?;
         fs::write(path.join(".gitignore"), "*\n").context("cannot write .gitignore")?;
-        let lock = File::create(path.join("lock")).context("cannot make the lock")?;
+        let lock = File::create(path.join("lock")).context("cannot create the lock file")?;
         lock.try_lock().map_err(|_| {
             Error::new(format!(
-                "{} is in use by another `cargo xtask dev`: stop that one, or choose another \
-                 folder with --dir",
+                "another `cargo xtask dev` uses {}; stop it, or choose another folder with --dir",
                 path.display()
             ))
         })?;
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
-    /// Writes a file that only its owner may read, whole or not at all.
+    /// Writes a file atomically. Only its owner may read it.
     fn write(&self, name: &str, text: &str) -> Result<PathBuf, Error> {
         let (path, new) = (self.path.join(name), self.path.join(format!("{name}.new")));
         let mut private = OpenOptions::new();
@@ -127,23 +128,24 @@ impl Folder {
     }
 }
 
-/// The account: its variables, as `pds vars` prints them, the password and the port.
+/// An account: the variables that `pds vars` prints, the password and the port.
 struct Account {
     vars: Vec<(String, String)>,
     port: u16,
 }
 
 impl Account {
-    /// Reads the kept account, or makes one. The port is kept too, being a part of the DID.
+    /// Reads the account, or creates one. Its port is stored too, because the DID contains it.
     fn open(folder: &Folder, options: &Options) -> Result<Self, Error> {
         let file = folder.path.join(ACCOUNT);
         if !file.exists() {
-            return Self::make(folder, options);
+            return Self::create(folder, options);
         }
         let text =
             fs::read_to_string(&file).context(format_args!("cannot read {}", file.display()))?;
         let mut account = Self { vars: variables(&text)?, port: 0 };
-        account.port = account.value("PORT").parse().context(format_args!("in {ACCOUNT}, PORT"))?;
+        account.port =
+            account.value("PORT").parse().context(format_args!("invalid PORT in {ACCOUNT}"))?;
         let port = options.port.filter(|port| *port != 0).map(|port| port.to_string());
         for (option, name, given) in [
             ("--handle", "HANDLE", &options.handle),
@@ -154,7 +156,7 @@ impl Account {
             if given.as_deref().is_some_and(|given| given != account.value(name)) {
                 let (path, kept) = (folder.path.display(), account.value(name));
                 return Err(Error::new(format!(
-                    "the account in {path} has {option} {kept}: leave {option} out, or choose \
+                    "the account in {path} has {option} {kept}; leave out {option}, or choose \
                      another folder with --dir"
                 )));
             }
@@ -162,7 +164,7 @@ impl Account {
         Ok(account)
     }
 
-    fn make(folder: &Folder, options: &Options) -> Result<Self, Error> {
+    fn create(folder: &Folder, options: &Options) -> Result<Self, Error> {
         let port = match options.port.unwrap_or(DEFAULT_PORT) {
             0 => free_port()?,
             port => port,
@@ -171,7 +173,7 @@ impl Account {
         let handle = options.handle.as_deref().unwrap_or("alice.test");
         let password = options.password.clone().map_or_else(random_password, Ok)?;
         if password.chars().any(char::is_control) {
-            return Err(Error::new("--password contains a control character"));
+            return Err(Error::new("the password contains a control character"));
         }
         let mut vars = cargo();
         vars.args(["run", "--quiet", "--package", "nacre-pds-cli", "--", "vars"]);
@@ -182,22 +184,23 @@ impl Account {
         Ok(Self { vars: variables(&text)?, port })
     }
 
-    /// Returns the value of a variable, empty if it is not set.
+    /// Returns the value of a variable, or an empty string if it is not set.
     fn value(&self, name: &str) -> &str {
         let last = self.vars.iter().rev().find(|(known, _)| known == name);
         last.map(|(_, value)| value.as_str()).unwrap_or_default()
     }
 
-    /// Returns the variables in the form that wrangler reads, which takes off one pair of quotes
-    /// and then expands `$name`, whatever the quotes.
+    /// Returns the variables in the format of wrangler, which removes a pair of quotes and then
+    /// expands `$name` whatever the quotes.
     fn for_wrangler(&self) -> String {
-        let ours = |(name, _): &&(String, String)| !["PASSWORD", "PORT"].contains(&name.as_str());
+        let is_setting =
+            |(name, _): &&(String, String)| !["PASSWORD", "PORT"].contains(&name.as_str());
         let line = |(name, value): &(String, String)| {
             let quote = ['\'', '"', '`'].into_iter().find(|quote| !value.contains(*quote));
             let quote = quote.map(String::from).unwrap_or_default();
             format!("{name}={quote}{}{quote}\n", value.replace('$', r"\$"))
         };
-        self.vars.iter().filter(ours).map(line).collect()
+        self.vars.iter().filter(is_setting).map(line).collect()
     }
 
     fn print(&self, folder: &Folder, json: bool) {
@@ -205,21 +208,21 @@ impl Account {
         let password = self.value("PASSWORD");
         let url = format!("http://localhost:{}", self.port);
         let text = if json {
-            // It need not be there.
+            // The public key is optional.
             let public_key = Some(self.value("SIGNING_KEY_PUBLIC")).filter(|key| !key.is_empty());
             let public_key = public_key.map(|key| format!("did:key:{key}"));
             let pid = process::id();
-            let card = json!({ "url": url, "did": did, "handle": handle, "password": password,
+            let account = json!({ "url": url, "did": did, "handle": handle, "password": password,
                 "publicKey": public_key, "pid": pid });
-            format!("{card}\n")
+            format!("{account}\n")
         } else {
             let login = json!({ "identifier": handle, "password": password }).to_string();
-            // Within single quotes only the single quote itself has a meaning.
+            // Inside single quotes, the shell only interprets the single quote.
             let login = login.replace('\'', r"'\''");
             let in_query = did.replace('%', "%25").replace(':', "%3A");
             let socket = url.replacen("http", "ws", 1);
             format!(
-                "folder    {}\naddress   {url}\ndid       {did}\nhandle    {handle}\n\
+                "folder    {}\nurl       {url}\ndid       {did}\nhandle    {handle}\n\
                  password  {password}\n\nLog in:\n\
                  curl -X POST {url}/xrpc/com.atproto.server.createSession \
                  -H 'content-type: application/json' -d '{login}'\n\n\
@@ -231,32 +234,32 @@ impl Account {
                 folder.path.display()
             )
         };
-        // Whoever started the server may have stopped listening to it.
+        // The reader of the output may be gone.
         let _ = io::stdout().write_all(text.as_bytes());
         let _ = io::stdout().flush();
     }
 }
 
-/// Reads the file of an account, also one of a version that wrote values without quotes.
+/// Parses the file of an account. Older versions wrote values without quotes.
 fn variables(text: &str) -> Result<Vec<(String, String)>, Error> {
     env_file::parse(text).or_else(|error| {
         env_file::parse_verbatim(text).ok_or_else(|| Error::new(format!("{ACCOUNT}: {error}")))
     })
 }
 
-/// wrangler, and workerd which it runs.
+/// The process of wrangler, which runs workerd.
 struct Server(Child);
 
 impl Server {
     fn start(folder: &Folder, account: &Account, modules: &Path) -> Result<Self, Error> {
-        // wrangler would take another port without a word.
+        // wrangler would silently use another port.
         TcpListener::bind((Ipv4Addr::LOCALHOST, account.port)).map_err(|error| {
             Error::new(format!("cannot listen on port {}: {error}", account.port))
         })?;
         let variables = folder.write("wrangler.env", &account.for_wrangler())?;
         let package = paths::root().join("pds-worker");
         let mut wrangler = command(node::node()?, &package);
-        wrangler.args(["--no-warnings", "--import", END_WITH_STDIN]);
+        wrangler.args(["--no-warnings", "--import", STOP_WITH_STDIN]);
         wrangler.arg(paths::e2e().join("node_modules/wrangler/wrangler-dist/cli.js"));
         wrangler.arg("dev").arg(modules.join("shim.js"));
         wrangler.arg("--config").arg(package.join("wrangler.jsonc"));
@@ -267,18 +270,18 @@ impl Server {
         wrangler.envs(ENVIRONMENT);
         wrangler.env("WRANGLER_LOG_PATH", folder.path.join("logs"));
         wrangler.env("WRANGLER_REGISTRY_PATH", folder.path.join("registry"));
-        // Our output may be read by a program, so all that wrangler says is an aside.
+        // Standard output may be read by a program, so wrangler prints to standard error.
         wrangler.stdin(Stdio::piped()).stdout(io::stderr()).stderr(Stdio::inherit());
         wrangler.spawn().map(Self).context("cannot start wrangler")
     }
 
-    /// Waits until the account answers.
+    /// Waits until the server responds to a health check.
     fn wait_until_ready(&mut self, port: u16, stop: &AtomicBool) -> Result<(), Error> {
-        let patience = Instant::now() + MAX_START;
+        let deadline = Instant::now() + MAX_START;
         while !stop.load(Ordering::Relaxed) {
             match health(port) {
                 Ok(answer) if answer.starts_with("HTTP/1.1 200") => return Ok(()),
-                // It runs, and says why it does not serve the account.
+                // The server runs, but does not serve the account. Its answer says why.
                 Ok(answer)
                     if ["\"version\":\"nacre ", "AccountNotOpened"]
                         .iter()
@@ -287,11 +290,11 @@ impl Server {
                     say(answer.lines().last().unwrap_or_default());
                     return Ok(());
                 }
-                Ok(answer) if Instant::now() > patience => {
-                    return Err(Error::new(format!("the server does not work:\n{answer}")));
+                Ok(answer) if Instant::now() > deadline => {
+                    return Err(Error::new(format!("the server is not healthy:\n{answer}")));
                 }
-                Err(error) if Instant::now() > patience => {
-                    return Err(Error::new(format!("the server does not answer: {error}")));
+                Err(error) if Instant::now() > deadline => {
+                    return Err(Error::new(format!("the server does not respond: {error}")));
                 }
                 Ok(_) | Err(_) => self.expect_running()?,
             }
@@ -300,33 +303,33 @@ impl Server {
         Ok(())
     }
 
-    /// Waits for the signal to stop, then for wrangler's end.
+    /// Waits for a signal, then stops wrangler.
     fn serve(mut self, stop: &AtomicBool) -> Result<(), Error> {
         while !stop.load(Ordering::Relaxed) {
             self.expect_running()?;
             thread::sleep(POLL);
         }
         drop(self.0.stdin.take());
-        let patience = Instant::now() + MAX_STOP;
-        while Instant::now() < patience {
+        let deadline = Instant::now() + MAX_STOP;
+        while Instant::now() < deadline {
             if self.0.try_wait().context("cannot wait for wrangler")?.is_some() {
                 return Ok(());
             }
             thread::sleep(POLL);
         }
-        self.0.kill().context("cannot end wrangler")?;
-        Err(Error::new("wrangler did not stop, and was ended"))
+        self.0.kill().context("cannot kill wrangler")?;
+        Err(Error::new("wrangler did not stop in time and was killed"))
     }
 
     fn expect_running(&mut self) -> Result<(), Error> {
         match self.0.try_wait().context("cannot wait for wrangler")? {
             None => Ok(()),
-            Some(status) => Err(Error::new(format!("wrangler ended by itself, {status}"))),
+            Some(status) => Err(Error::new(format!("wrangler exited: {status}"))),
         }
     }
 }
 
-/// Asks the server how it is, and returns the answer from its first line on.
+/// Returns the server's whole response to a health check, from the status line on.
 fn health(port: u16) -> io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(MAX_ANSWER))?;
@@ -340,14 +343,14 @@ fn health(port: u16) -> io::Result<String> {
 fn free_port() -> Result<u16, Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     let address = listener.and_then(|listener| listener.local_addr());
-    address.map(|address| address.port()).context("there is no free port")
+    address.map(|address| address.port()).context("cannot find a free port")
 }
 
-/// Returns a password of 80 bits in four groups.
+/// Returns a password of 80 random bits, in four groups of hex digits.
 fn random_password() -> Result<String, Error> {
     let mut bytes = [0; 10];
     let random = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
-    random.context("there is no randomness for a password: choose one with --password")?;
+    random.context("cannot generate a password; choose one with --password")?;
     let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let groups = digits.as_bytes().chunks(5).map(String::from_utf8_lossy);
     Ok(groups.collect::<Vec<_>>().join("-"))
@@ -356,24 +359,25 @@ fn random_password() -> Result<String, Error> {
 const USAGE: &str = "\
 usage: cargo xtask dev [options]
 
-Runs an account on workerd. The first start makes the account.
+Runs an account on workerd. The first start creates the account.
 
-  --dir FOLDER     where the account and its data are kept (.nacre/worker)
-  --port N         the port to listen on; 0 finds a free one at the first start (8787)
-  --hostname NAME  the host name that the account's did:web is made of (localhost:PORT)
-  --handle NAME    the account's handle (alice.test)
-  --password TEXT  the account's password, kept in the clear (a random one)
-  --json           print one line of JSON for programs
-  --test-routes    answer the routes of tests too";
+  --dir FOLDER     folder of the account and its data (default: .nacre/worker)
+  --port N         port to listen on; 0 picks a free one at the first start (default: 8787)
+  --hostname NAME  host name in the account's did:web (default: localhost:PORT)
+  --handle NAME    handle of the account (default: alice.test)
+  --password TEXT  password of the account, stored in plain text (default: random)
+  --json           print the account as one line of JSON
+  --test-routes    also serve the routes for tests
+  --help           print this help";
 
-/// The file of the account in its folder.
+/// The name of the account's file in its folder.
 const ACCOUNT: &str = "pds.env";
-/// wrangler's own.
+/// The default port of wrangler.
 const DEFAULT_PORT: u16 = 8787;
-/// Run by Node before wrangler: the end of the standard input is the order to stop.
-const END_WITH_STDIN: &str = "data:text/javascript,\
+/// Code that Node runs before wrangler. It stops wrangler at the end of standard input.
+const STOP_WITH_STDIN: &str = "data:text/javascript,\
     process.stdin.on('end',()=>process.kill(process.pid,'SIGTERM')).resume()";
-/// wrangler neither asks the network for anything nor tells it.
+/// Settings that keep wrangler off the network and its output plain.
 const ENVIRONMENT: [(&str, &str); 5] = [
     ("CLOUDFLARE_CF_FETCH_ENABLED", "false"),
     ("NO_COLOR", "1"),
@@ -381,9 +385,9 @@ const ENVIRONMENT: [(&str, &str); 5] = [
     ("WRANGLER_SEND_ERROR_REPORTS", "false"),
     ("WRANGLER_SEND_METRICS", "false"),
 ];
-/// How long wrangler may take to run workerd, on a busy machine.
+/// The time for wrangler to start workerd on a busy machine.
 const MAX_START: Duration = Duration::from_secs(120);
-/// How long wrangler may take to stop before it is ended.
+/// The time for wrangler to stop before it is killed.
 const MAX_STOP: Duration = Duration::from_secs(10);
 const MAX_ANSWER: Duration = Duration::from_secs(10);
 const MAX_ANSWER_BYTES: u64 = 4_096;

@@ -1,13 +1,13 @@
-//! The one error of xtask: what was attempted, and why it failed.
+//! The error type of xtask: the attempt that failed, and its cause.
 
 use core::fmt;
 
-/// A failure, told from the outside in.
+/// A message that names the attempt first and its cause last.
 #[derive(Debug)]
 pub(crate) struct Error(String);
 
 impl Error {
-    /// Makes an error that a newcomer can act on from its message alone.
+    /// Creates an error from a message that states the fact, then the remedy.
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
@@ -19,9 +19,9 @@ impl fmt::Display for Error {
     }
 }
 
-/// Says what was attempted when something failed.
+/// Adds the attempt to an error.
 pub(crate) trait Context<T> {
-    /// Puts `attempt` before the cause; it reads as in "cannot read Cargo.lock".
+    /// Puts `attempt` before the cause. It reads like "cannot read Cargo.lock".
     fn context(self, attempt: impl fmt::Display) -> Result<T, Error>;
 }
 

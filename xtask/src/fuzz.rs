@@ -1,17 +1,18 @@
-//! `cargo xtask fuzz`: runs the fuzz targets, on the stable compiler.
+//! `cargo xtask fuzz`: runs the fuzz targets on the stable compiler.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use serde_json::Value;
-
+use crate::cargo::{self, cargo};
 use crate::error::{Context, Error};
 use crate::paths;
-use crate::process::{cargo, output, run as start, say};
+use crate::process::{run as start, say};
 
-/// Runs targets for some time each and stops at the first that finds something. The arguments are
-/// the number of seconds and the names of targets, should it be only those.
+/// Runs targets one after another and stops at the first that fails.
+///
+/// The arguments are the number of seconds for each target, and names of targets; by default, all
+/// of them run.
 pub(crate) fn run(mut args: Vec<String>) -> Result<(), Error> {
     let seconds = match args.first().and_then(|arg| arg.parse().ok()) {
         Some(seconds) => {
@@ -23,46 +24,49 @@ pub(crate) fn run(mut args: Vec<String>) -> Result<(), Error> {
     fuzz(seconds, &args)
 }
 
-/// Runs each target so briefly that only a broken one is found.
+/// Runs each target for two seconds, to find targets that are broken.
 pub(crate) fn smoke() -> Result<(), Error> {
     fuzz(2, &[])
 }
 
-/// Returns the manifest of the targets; it lies outside the workspace.
+/// Returns the manifest of the targets, which is not in the workspace.
 pub(crate) fn manifest() -> PathBuf {
     paths::root().join("fuzz/Cargo.toml")
 }
 
 fn fuzz(seconds: u32, only: &[String]) -> Result<(), Error> {
-    // What is fuzzed must be what we ship: the targets, a workspace of their own, take our
-    // versions.
-    let ours = paths::root().join("Cargo.lock");
-    fs::copy(ours, manifest().with_file_name("Cargo.lock")).context("cannot copy Cargo.lock")?;
+    // The targets are a separate workspace. They must fuzz the versions that are released.
+    let lock = paths::root().join("Cargo.lock");
+    fs::copy(lock, manifest().with_file_name("Cargo.lock")).context("cannot copy Cargo.lock")?;
     let targets = targets()?;
     if let Some(unknown) = only.iter().find(|name| !targets.contains(name)) {
         let names = targets.join(" ");
-        return Err(Error::new(format!("there is no target `{unknown}`, only {names}")));
+        return Err(Error::new(format!(
+            "unknown fuzz target \"{unknown}\"; the targets are {names}"
+        )));
     }
-    let folder = paths::target()?.join("fuzz");
+    let folder = cargo::target_folder()?.join("fuzz");
     let seeds = folder.join("seeds");
-    start(from_manifest("run")?.args(["--example", "seeds", "--"]).arg(&seeds))?;
-    start(&mut for_coverage("build")?)?;
+    start(cargo_for_targets("run")?.args(["--example", "seeds", "--"]).arg(&seeds))?;
+    start(&mut cargo_with_coverage("build")?)?;
     for target in targets.iter().filter(|name| only.is_empty() || only.contains(name)) {
-        say(&format!("target {target}, {seconds} seconds"));
+        say(&format!("fuzzing {target} for {seconds} seconds"));
         let corpus = folder.join("corpus").join(target);
         let found = folder.join("found").join(target);
         for folder in [&corpus, &found] {
-            fs::create_dir_all(folder).context(format_args!("cannot make {}", folder.display()))?;
+            fs::create_dir_all(folder)
+                .context(format_args!("cannot create {}", folder.display()))?;
         }
-        let mut fuzz = for_coverage("run")?;
+        let mut fuzz = cargo_with_coverage("run")?;
         fuzz.args(["--quiet", "--bin", target, "--"]).arg(corpus).arg(seeds.join(target));
         fuzz.arg(format!("-max_total_time={seconds}"));
         fuzz.arg(format!("-artifact_prefix={}/", found.display()));
-        let told = fuzz.args(LIMITS).output().context("cannot start the target")?;
-        let log = String::from_utf8_lossy(&told.stderr);
-        if !told.status.success() {
+        let run = fuzz.args(LIMITS).output();
+        let run = run.context(format_args!("cannot start {target}"))?;
+        let log = String::from_utf8_lossy(&run.stderr);
+        if !run.status.success() {
             let found = found.display();
-            return Err(Error::new(format!("{log}\n{target}: the input is in {found}")));
+            return Err(Error::new(format!("{log}\n{target} failed; its input is in {found}")));
         }
         let runs =
             log.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
@@ -73,38 +77,35 @@ fn fuzz(seconds: u32, only: &[String]) -> Result<(), Error> {
 
 /// Returns the names of all targets.
 fn targets() -> Result<Vec<String>, Error> {
-    let mut metadata = cargo();
-    metadata.args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]);
-    let metadata = output(metadata.arg(manifest()))?;
-    let metadata: Value = serde_json::from_str(&metadata).context("cannot read the metadata")?;
+    let metadata = cargo::metadata(&manifest())?;
     let all = metadata["packages"][0]["targets"].as_array().into_iter().flatten();
     let programs = all.filter(|target| target["kind"][0] == "bin");
     Ok(programs.filter_map(|target| target["name"].as_str()).map(str::to_owned).collect())
 }
 
 /// Returns a call of cargo for the package of the targets.
-fn from_manifest(command: &str) -> Result<Command, Error> {
+fn cargo_for_targets(command: &str) -> Result<Command, Error> {
     let mut cargo = cargo();
     cargo.args([command, "--release", "--manifest-path"]).arg(manifest());
-    cargo.env("CARGO_TARGET_DIR", paths::target()?.join("fuzz"));
+    cargo.env("CARGO_TARGET_DIR", cargo::target_folder()?.join("fuzz"));
     Ok(cargo)
 }
 
-/// The same, so that what is built tells the fuzzer where it has been. With a target named the
-/// flags are not for build scripts.
-fn for_coverage(command: &str) -> Result<Command, Error> {
-    let mut cargo = from_manifest(command)?;
+/// Does the same with coverage instrumentation. Naming a compilation target keeps its flags from
+/// build scripts.
+fn cargo_with_coverage(command: &str) -> Result<Command, Error> {
+    let mut cargo = cargo_for_targets(command)?;
     cargo.args(["--target", "host-tuple"]).env("RUSTFLAGS", COVERAGE.join(" "));
     Ok(cargo)
 }
 
-/// For how long a target runs if nothing is said.
+/// The default time for each target.
 const SECONDS: u32 = 60;
 
-/// What one input may take: seconds, and MiB. The last is for the number of runs.
+/// Limits for one input, in seconds and MiB, and a request for the number of runs.
 const LIMITS: [&str; 3] = ["-timeout=25", "-rss_limit_mb=2048", "-print_final_stats=1"];
 
-/// What `cargo fuzz` passes too, but for the sanitizer, which is not for the stable compiler.
+/// The flags of `cargo fuzz`, without the sanitizer, which the stable compiler does not have.
 const COVERAGE: &[&str] = &[
     "--cfg=fuzzing",
     "-Ccodegen-units=1",

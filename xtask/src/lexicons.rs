@@ -1,32 +1,33 @@
-//! `cargo xtask lexicons`: the catalogue of known schemas, from where they are published.
+//! `cargo xtask lexicons`: rebuilds the catalogue of known schemas from published documents.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::cargo::{self, cargo};
 use crate::error::{Context, Error};
-use crate::process::{cargo, command, output, say};
+use crate::process::{command, output, say};
 use crate::{node, paths};
 
-/// Makes the catalogue anew, with these documents of our own choice added for good.
+/// Rebuilds the catalogue after copying `files` to the documents that are added to it.
 pub(crate) fn run(files: &[String]) -> Result<(), Error> {
-    let more = paths::root().join(MORE);
+    let added = paths::root().join(ADDED);
     for file in files {
         let document = read(Path::new(file))?;
         let id = id(&document);
         if id.is_empty() {
-            return Err(Error::new(format!("{file} is no lexicon document: it has no id")));
+            return Err(Error::new(format!("\"{file}\" is not a lexicon document: it has no id")));
         }
-        fs::create_dir_all(&more).context(format_args!("cannot make {MORE}"))?;
-        let to = more.join(format!("{id}.json"));
+        fs::create_dir_all(&added).context(format_args!("cannot create {ADDED}"))?;
+        let to = added.join(format!("{id}.json"));
         fs::copy(file, &to).context(format_args!("cannot write {}", to.display()))?;
     }
     let mut documents = published()?;
-    say(&format!("{} documents of {SOURCE}", documents.len()));
-    say_what_npm_has_otherwise(&documents)?;
-    if more.exists() {
-        documents.extend(documents_in(&more)?);
+    say(&format!("{} documents in {SOURCE}", documents.len()));
+    compare_with_npm(&documents)?;
+    if added.exists() {
+        documents.extend(documents_in(&added)?);
     }
     let mut compile = cargo();
     compile.args(["run", "--quiet", "--package", "nacre-lexicon", "--example", "compile", "--"]);
@@ -35,7 +36,7 @@ pub(crate) fn run(files: &[String]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns the documents of the namespaces that are known to every account.
+/// Returns the published documents in the namespaces of the catalogue.
 fn published() -> Result<Vec<(PathBuf, Value)>, Error> {
     let mut documents = documents_in(&folder()?)?;
     documents.retain(|(_, document)| {
@@ -44,22 +45,23 @@ fn published() -> Result<Vec<(PathBuf, Value)>, Error> {
     Ok(documents)
 }
 
-/// Returns the folder that cargo has put published documents into, among others.
+/// Returns the folder of the published documents, after cargo has downloaded their package.
 pub(crate) fn folder() -> Result<PathBuf, Error> {
-    let folder = paths::target()?.join("lexicons");
-    fs::create_dir_all(&folder).context(format_args!("cannot make {}", folder.display()))?;
+    let folder = cargo::target_folder()?.join("lexicons");
+    fs::create_dir_all(&folder).context(format_args!("cannot create {}", folder.display()))?;
     for (name, text) in [("Cargo.toml", MANIFEST), ("lib.rs", "")] {
         fs::write(folder.join(name), text).context(format_args!("cannot write {name}"))?;
     }
     let mut metadata = cargo();
     metadata.args(["metadata", "--format-version", "1", "--manifest-path"]);
     let metadata = output(metadata.arg(folder.join("Cargo.toml")))?;
-    let metadata: Value = serde_json::from_str(&metadata).context("cannot read the metadata")?;
+    let metadata: Value =
+        serde_json::from_str(&metadata).context("cannot read cargo's metadata")?;
     let mut packages = metadata["packages"].as_array().into_iter().flatten();
     let package = packages.find(|package| package["name"] == SOURCE);
     let manifest = package.and_then(|package| package["manifest_path"].as_str());
     let root = manifest.and_then(|manifest| Path::new(manifest).parent());
-    let root = root.ok_or_else(|| Error::new(format!("cargo did not get {SOURCE}")))?;
+    let root = root.ok_or_else(|| Error::new(format!("cargo did not download {SOURCE}")))?;
     Ok(root.join("lexicons"))
 }
 
@@ -77,26 +79,27 @@ fn documents_in(folder: &Path) -> Result<Vec<(PathBuf, Value)>, Error> {
     paths.into_iter().map(|path| read(&path).map(|document| (path, document))).collect()
 }
 
-/// Says which documents the package of the reference implementation's makers has otherwise.
-fn say_what_npm_has_otherwise(documents: &[(PathBuf, Value)]) -> Result<(), Error> {
+/// Prints the differences from the documents in the npm package of the reference implementation.
+fn compare_with_npm(documents: &[(PathBuf, Value)]) -> Result<(), Error> {
     node::npm_ci(&paths::e2e())?;
     let print = output(command(node::node()?, &paths::e2e()).args(["--eval", PRINT_SCHEMAS]))?;
-    let theirs: Vec<Value> = serde_json::from_str(&print).context("cannot read npm's schemas")?;
-    let mut alike = 0;
+    let theirs: Vec<Value> =
+        serde_json::from_str(&print).context(format_args!("cannot read the schemas in {NPM}"))?;
+    let mut equal = 0;
     for theirs in &theirs {
         let ours = documents.iter().find(|(_, ours)| id(ours) == id(theirs));
         match ours {
-            None => say(&format!("{}: only in npm's {NPM}", id(theirs))),
-            Some((_, ours)) if without_prose(ours) == without_prose(theirs) => alike += 1,
-            Some(_) => say(&format!("{}: otherwise in npm's {NPM}", id(theirs))),
+            None => say(&format!("{}: only in {NPM}", id(theirs))),
+            Some((_, ours)) if without_prose(ours) == without_prose(theirs) => equal += 1,
+            Some(_) => say(&format!("{}: different in {NPM}", id(theirs))),
         }
     }
     for (_, ours) in documents {
         if theirs.iter().all(|theirs| id(theirs) != id(ours)) {
-            say(&format!("{}: not in npm's {NPM}", id(ours)));
+            say(&format!("{}: not in {NPM}", id(ours)));
         }
     }
-    say(&format!("{alike} documents are alike in npm's {NPM}"));
+    say(&format!("{equal} documents are equal in {NPM}"));
     Ok(())
 }
 
@@ -104,8 +107,8 @@ fn id(document: &Value) -> &str {
     document["id"].as_str().unwrap_or_default()
 }
 
-/// Returns a document with what a catalogue keeps of it. A reference is by its full name, as npm's
-/// package has it.
+/// Returns a document without its descriptions, and with full names as references, as in the npm
+/// package.
 fn without_prose(document: &Value) -> Value {
     let mut value = document.clone();
     strip(&mut value, id(document));
@@ -145,13 +148,13 @@ fn read(path: &Path) -> Result<Value, Error> {
     serde_json::from_slice(&fs::read(path).context(&failed)?).context(&failed)
 }
 
-/// What the crate compiles in.
+/// The catalogue, which the `lexicon` crate compiles in.
 const CATALOGUE: &str = "lexicon/src/known.nlx";
 
-/// Documents that were added by hand.
-const MORE: &str = "lexicon/documents";
+/// The folder of documents that were added by hand.
+const ADDED: &str = "lexicon/documents";
 
-/// The package that carries the documents as they are.
+/// The package with the published documents.
 const SOURCE: &str = "jacquard-api";
 const MANIFEST: &str = "\
 [package]

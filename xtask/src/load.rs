@@ -1,14 +1,14 @@
-//! `cargo xtask load`: what the operations of a running server cost, on both hosts.
+//! `cargo xtask load`: benchmarks the operations of a running server on both hosts.
 
+use crate::cargo::{self, cargo};
 use crate::error::Error;
-use crate::process::{cargo, command, output, run as start, say};
+use crate::process::{command, output, run as start, say};
 use crate::{node, paths, results, worker};
 
-/// Builds both hosts, drives them with as many records as the command line says, and saves the
-/// table.
+/// Builds both hosts, runs the benchmark once for each number of records, and saves the table.
 pub(crate) fn run(sizes: &[String]) -> Result<(), Error> {
     if let Some(other) = sizes.iter().find(|size| size.parse::<u32>().is_err()) {
-        return Err(Error::new(format!("`{other}` is no number of records")));
+        return Err(Error::new(format!("\"{other}\" is not a number of records")));
     }
     let sizes = if sizes.is_empty() { &SIZES.map(str::to_owned) } else { sizes };
     start(cargo().args(["build", "--release", "--package", "nacre-pds-cli"]))?;
@@ -17,10 +17,10 @@ pub(crate) fn run(sizes: &[String]) -> Result<(), Error> {
     let mut load = command(node::node()?, paths::root());
     load.arg("benches/load/load.mjs").args(sizes);
     load.env("NACRE_LOAD_HOSTS", "native workerd");
-    load.env("NACRE_PDS", paths::target()?.join("release/pds"));
+    load.env("NACRE_PDS", cargo::target_folder()?.join("release/pds"));
     load.env("NACRE_WORKER", modules);
     load.env("NACRE_WORKERD", paths::e2e().join("node_modules/workerd/bin/workerd"));
-    say("driving both hosts");
+    say("benchmarking both hosts");
     let table = output(&mut load)?;
     println!("{table}");
     results::save(HEADING, &format!("{HOW}\n\n{table}"))

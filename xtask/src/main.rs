@@ -1,11 +1,12 @@
-//! The project's own commands, run as `cargo xtask <command>`.
+//! The project's development commands, run as `cargo xtask <command>`.
 
 extern crate alloc;
 
+mod cargo;
 mod debian;
 mod deny;
 mod dev;
-// The one reader of env files, which has nothing to do with the server.
+// The same parser of env files as in `pds-cli`.
 #[path = "../../pds-cli/src/env_file.rs"]
 mod env_file;
 mod error;
@@ -41,7 +42,7 @@ fn main() -> ExitCode {
 
 fn run(mut args: Vec<String>) -> Result<(), Error> {
     if args.is_empty() {
-        return Err(Error::new(format!("a command is missing\n\n{USAGE}")));
+        return Err(Error::new(format!("no command given\n\n{USAGE}")));
     }
     let command = args.remove(0);
     match command.as_str() {
@@ -57,41 +58,42 @@ fn run(mut args: Vec<String>) -> Result<(), Error> {
         "test" => test::run(args),
         "validators" => validators::run(&args),
         "worker" => worker::run(flag(&args, "--test-routes")?),
-        _ => Err(Error::new(format!("there is no command `{command}`\n\n{USAGE}"))),
+        _ => Err(Error::new(format!("unknown command \"{command}\"\n\n{USAGE}"))),
     }
 }
 
 /// Returns whether the one optional flag of a command was given.
 fn flag(args: &[String], name: &str) -> Result<bool, Error> {
-    match args {
-        [] => Ok(false),
-        [only] if only == name => Ok(true),
-        _ => Err(Error::new(format!("of all options only {name} is known\n\n{USAGE}"))),
+    if let Some(unknown) = args.iter().find(|arg| *arg != name) {
+        return Err(Error::new(format!("unknown option \"{unknown}\"\n\n{USAGE}")));
     }
+    Ok(!args.is_empty())
 }
 
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
-  test [--quick] [step]…  run every test; sets up what it needs and says what it does
-                          --quick leaves out all that needs a wasm compiler, and the audit
-                          with the names of steps: only those
+commands
+  test [--quick] [step]…  run all checks and tests, or only the named steps
+                          --quick skips slow steps and tests only the native host
   worker [--test-routes]  build the Worker into pds-worker/build
-                          --test-routes adds the routes that tests use, into pds-worker/build-test
+                          --test-routes adds routes for tests and builds into pds-worker/build-test
   dev [options]           run an account on workerd; see `cargo xtask dev --help`
-  peers [options] [row]…  measure our crates beside other people's, into benches/RESULTS.md
-                          --size 10k,100k,1m for repositories of so many records, else 100k
-                          --quick takes fewer turns; with the names of rows: only those
-                          `peers wasm` measures ours in Node and workerd instead
-  lexicons [file]…        make the catalogue of known schemas anew, from their package
-                          with schema documents: add these to it for good
-  load [records]…         measure what operations cost on running servers of both hosts
-  validators [--wrong]    count our wrong answers, and other people's, on the interoperability suite
+  peers [options] [row]…  benchmark the protocol crates and others, into benches/RESULTS.md
+                          --size 10k,100k,1m sets the repository sizes (default: 100k)
+                          --quick takes fewer samples; row names select rows
+  peers wasm              benchmark the protocol crates in Node and workerd
+  load [records]…         benchmark running servers on both hosts, with that many records
+                          (default: 10000 100000 1000000)
+  validators [--wrong]    count wrong answers of lexicon validators on the interop suite
                           --wrong lists them
+  lexicons [file]…        rebuild the catalogue of known schemas from its source package
+                          files are lexicon documents to add to lexicon/documents
   fuzz [seconds] [target]…
-                          try hostile inputs, chosen by coverage, for a minute on each target
-                          with the names of targets: only those
+                          run all fuzz targets, or only the named ones (default: 60 seconds each)
+  help                    print this help
 
 environment
-  NACRE_CACHE             where tools are kept (else $XDG_CACHE_HOME/nacre or ~/.cache/nacre)
-  RUSTUP_AUTO_INSTALL=0   never ask rustup for the wasm target";
+  NACRE_CACHE             folder for downloaded tools
+                          (default: $XDG_CACHE_HOME/nacre or ~/.cache/nacre)
+  RUSTUP_AUTO_INSTALL=0   do not let rustup install the wasm target";

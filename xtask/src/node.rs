@@ -1,4 +1,4 @@
-//! Node.js and the packages of npm.
+//! Node.js and npm packages.
 
 use std::env;
 use std::ffi::OsString;
@@ -9,31 +9,32 @@ use crate::error::{Context, Error};
 use crate::paths;
 use crate::process::{command, output, run, succeeds};
 
-/// Returns a Node that runs Cloudflare's tools: the machine's if it is new enough, else the one
-/// that [`npm_ci`] puts into `e2e/node_modules`.
+/// Returns a Node.js that is new enough for Cloudflare's tools.
+///
+/// The one on `PATH` is preferred to the one that [`npm_ci`] installs into `e2e/node_modules`.
 pub(crate) fn node() -> Result<PathBuf, Error> {
     let local = paths::e2e().join("node_modules/node/bin/node");
-    let machine = paths::on_path("node");
-    let mut candidates = machine.into_iter().chain([local]);
+    let installed = paths::on_path("node");
+    let mut candidates = installed.into_iter().chain([local]);
     candidates.find(|node| major_version(node).is_some_and(|major| major >= MIN_MAJOR)).ok_or_else(
         || {
             Error::new(format!(
-                "no Node.js of version {MIN_MAJOR} or newer: run `npm ci` in e2e/, or install one"
+                "no Node.js {MIN_MAJOR} or newer found; install it, or run `npm ci` in e2e/"
             ))
         },
     )
 }
 
-/// Returns `PATH` with the folder of [`node`] first, so that the scripts of packages find it.
+/// Returns `PATH` with the folder of [`node`] first, so that package scripts find it.
 pub(crate) fn path_with_node() -> Result<OsString, Error> {
     let node = node()?;
     let own = node.parent().map(Path::to_path_buf);
     let inherited = env::var_os("PATH").unwrap_or_default();
     env::join_paths(own.into_iter().chain(env::split_paths(&inherited)))
-        .context("a folder of Node.js cannot be named in PATH")
+        .context("cannot add the folder of Node.js to PATH")
 }
 
-/// Installs the packages that `folder`'s lock file names, unless the same are there already.
+/// Installs the packages in `folder`'s lock file, unless they are installed already.
 pub(crate) fn npm_ci(folder: &Path) -> Result<(), Error> {
     let lock_file = folder.join("package-lock.json");
     let wanted =
@@ -43,7 +44,7 @@ pub(crate) fn npm_ci(folder: &Path) -> Result<(), Error> {
         return Ok(());
     }
     if !succeeds(command("npm", folder).arg("--version")) {
-        return Err(Error::new("npm is missing: install Node.js, which brings it"));
+        return Err(Error::new("npm is not installed; install Node.js, which includes it"));
     }
     run(command("npm", folder).args(["ci", "--no-audit", "--no-fund"]))?;
     fs::write(&installed, wanted).context(format_args!("cannot write {}", installed.display()))
@@ -54,5 +55,5 @@ fn major_version(node: &Path) -> Option<u32> {
     version.strip_prefix('v')?.split('.').next()?.parse().ok()
 }
 
-/// What wrangler and Miniflare ask for.
+/// The oldest major version that wrangler and Miniflare support.
 const MIN_MAJOR: u32 = 22;

@@ -1,4 +1,4 @@
-//! `benches/RESULTS.md`: a section for each command that measures.
+//! `benches/RESULTS.md`: a section for each benchmark command.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use crate::error::{Context, Error};
 use crate::paths;
 
-/// Puts a section in the place of the one that has its heading, or at the end.
+/// Replaces the section with this heading, or appends one.
 pub(crate) fn save(heading: &str, text: &str) -> Result<(), Error> {
     let old = fs::read_to_string(file()).unwrap_or_else(|_| "# Results\n".to_owned());
     let new = with_section(&old, heading, text.trim());
-    fs::write(file(), new).context("cannot write the results")
+    fs::write(file(), new).context("cannot write benches/RESULTS.md")
 }
 
 /// Returns the path of the file.
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_section_takes_the_place_of_its_former_self() {
+    fn a_section_replaces_the_one_with_the_same_heading() {
         let first = with_section("# Results\n", "## One", "a");
         assert_eq!(first, "# Results\n\n## One\n\na\n");
         let second = with_section(&first, "## Two", "b");

@@ -1,23 +1,28 @@
-//! `cargo xtask test`: every check of the project, in the order of what fails soonest.
+//! `cargo xtask test`: all checks and tests, the quickest first.
 
 use core::time::Duration;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use crate::cargo::{self, cargo};
 use crate::error::{Context, Error};
-use crate::process::{self, cargo, command, say, succeeds};
+use crate::process::{self, command, say, succeeds};
 use crate::wasm_toolchain::WasmToolchain;
 use crate::{deny, fuzz, no_std_proof, node, paths, python, worker};
 
-/// Runs the steps one after another and stops at the first that fails. The arguments are
-/// `--quick` and the names of steps, should it be only those.
+/// Runs the steps one after another and stops at the first that fails.
+///
+/// The arguments are `--quick` and names of steps; by default, all steps run.
 pub(crate) fn run(mut args: Vec<String>) -> Result<(), Error> {
     let count = args.len();
     args.retain(|arg| arg != "--quick");
     let scope = if args.len() < count { Scope::Quick } else { Scope::Full };
     if let Some(unknown) = args.iter().find(|arg| STEPS.iter().all(|step| step.name != **arg)) {
         let names: Vec<_> = STEPS.iter().map(|step| step.name).collect();
-        return Err(Error::new(format!("there is no step `{unknown}`, only {}", names.join(" "))));
+        return Err(Error::new(format!(
+            "unknown step \"{unknown}\"; the steps are {}",
+            names.join(" ")
+        )));
     }
     let steps = STEPS
         .iter()
@@ -25,7 +30,7 @@ pub(crate) fn run(mut args: Vec<String>) -> Result<(), Error> {
         .filter(|step| args.is_empty() || args.iter().any(|arg| arg == step.name));
     let mut times = Vec::new();
     for step in steps {
-        say(&format!("step {}: {}", step.name, step.does));
+        say(&format!("step {}: {}", step.name, step.description));
         let started = Instant::now();
         let outcome = (step.run)(scope);
         times.push((step.name, started.elapsed()));
@@ -35,18 +40,18 @@ pub(crate) fn run(mut args: Vec<String>) -> Result<(), Error> {
         }
     }
     if times.is_empty() {
-        return Err(Error::new("--quick leaves out the steps that were named"));
+        return Err(Error::new("--quick skips all of the named steps; leave it out to run them"));
     }
     summarise(&times, 0);
     Ok(())
 }
 
-/// How much is tested.
+/// The steps to run.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Scope {
-    /// All there is.
+    /// All steps.
     Full,
-    /// What needs neither a compiler for wasm nor a tool that must be fetched first.
+    /// A subset without a wasm compiler, fuzzing and audits, and with the native host only.
     Quick,
 }
 
@@ -54,39 +59,39 @@ struct Step {
     /// The smallest scope that has this step.
     scope: Scope,
     name: &'static str,
-    does: &'static str,
+    description: &'static str,
     run: Run,
 }
 
 type Run = fn(Scope) -> Result<(), Error>;
 
 impl Step {
-    const fn full(name: &'static str, does: &'static str, run: Run) -> Self {
-        Self { scope: Scope::Full, name, does, run }
+    const fn full(name: &'static str, description: &'static str, run: Run) -> Self {
+        Self { scope: Scope::Full, name, description, run }
     }
 
-    const fn quick(name: &'static str, does: &'static str, run: Run) -> Self {
-        Self { scope: Scope::Quick, name, does, run }
+    const fn quick(name: &'static str, description: &'static str, run: Run) -> Self {
+        Self { scope: Scope::Quick, name, description, run }
     }
 }
 
 const STEPS: &[Step] = &[
-    Step::quick("fmt", "the format of all sources", format),
-    Step::quick("rules", "the rules of the house", rules),
+    Step::quick("fmt", "formatting", format),
+    Step::quick("rules", "house rules", rules),
     Step::quick("clippy", "lints", clippy),
-    Step::full("clippy-wasm", "lints of the Worker", clippy_for_wasm),
-    Step::quick("doc", "documentation without a warning", documentation),
+    Step::full("clippy-wasm", "lints in the Worker", clippy_for_wasm),
+    Step::quick("doc", "documentation warnings", documentation),
     Step::quick("tests", "unit and property tests", tests),
-    Step::full("curves", "the curves, with the words that the Worker has them use", curves),
-    Step::quick("doctests", "the examples in the documentation", documentation_tests),
-    Step::quick("benches", "every benchmark, once", benchmarks),
-    Step::full("fuzz", "every fuzz target, for a moment", |_| fuzz::smoke()),
+    Step::full("curves", "curve arithmetic with 32-bit words, as in the Worker", curves),
+    Step::quick("doctests", "documentation examples", documentation_tests),
+    Step::quick("benches", "one iteration of each benchmark", benchmarks),
+    Step::full("fuzz", "two seconds of each fuzz target", |_| fuzz::smoke()),
     Step::quick("no-std", "the protocol crates link without std", |_| no_std_proof::link()),
-    Step::full("no-std-wasm", "they build for wasm", |_| no_std_proof::for_wasm()),
-    Step::full("judge", "another library's verifier follows the event stream", judge),
+    Step::full("no-std-wasm", "the protocol crates build for wasm", |_| no_std_proof::for_wasm()),
+    Step::full("judge", "the event stream against another library's verifier", judge),
     Step::full("deny", "licences, bans, sources and advisories", |_| deny::run()),
-    Step::full("worker", "the Worker, as released and for tests", worker),
-    Step::quick("e2e", "other people's clients against the hosts", end_to_end),
+    Step::full("worker", "the Worker, with and without test routes", worker),
+    Step::quick("e2e", "third-party clients against the hosts", end_to_end),
 ];
 
 fn format(_: Scope) -> Result<(), Error> {
@@ -100,7 +105,7 @@ fn format(_: Scope) -> Result<(), Error> {
     Ok(())
 }
 
-/// The rules of the house that no compiler knows are tests of this package.
+/// The house rules are tests of this package.
 fn rules(_: Scope) -> Result<(), Error> {
     process::run(cargo().args(["test", "--package", "nacre-xtask"]))
 }
@@ -108,7 +113,7 @@ fn rules(_: Scope) -> Result<(), Error> {
 fn clippy(scope: Scope) -> Result<(), Error> {
     process::run(cargo().args(["clippy", "--all-targets", "--all-features", "--", "-Dwarnings"]))?;
     if scope == Scope::Full {
-        // Its dependencies take a minute, and only the step that builds the Worker runs it.
+        // Its dependencies compile for a minute, and only the step `worker` runs it.
         let bundler = ["clippy", "--package", "nacre-xtask-bundle", "--", "-Dwarnings"];
         process::run(cargo().args(bundler))?;
     }
@@ -116,7 +121,7 @@ fn clippy(scope: Scope) -> Result<(), Error> {
 }
 
 fn clippy_for_wasm(_: Scope) -> Result<(), Error> {
-    let mut clippy = WasmToolchain::find_or_make()?.cargo("clippy")?;
+    let mut clippy = WasmToolchain::find_or_build()?.cargo("clippy")?;
     clippy.args(["--package", worker::PACKAGE, "--all-features", "--", "-Dwarnings"]);
     process::run(&mut clippy)
 }
@@ -133,7 +138,7 @@ fn tests(_: Scope) -> Result<(), Error> {
     process::run(cargo().args(runner).args(["--all-features", "--lib", "--bins", "--tests"]))
 }
 
-/// Elsewhere the tests run with words of 64 bits and with every feature.
+/// The other test steps use 64-bit words and all features.
 fn curves(_: Scope) -> Result<(), Error> {
     let mut test = cargo();
     test.args(["test", "--package", "nacre-crypto", "--lib", "--tests"]);
@@ -144,16 +149,16 @@ fn documentation_tests(_: Scope) -> Result<(), Error> {
     process::run(cargo().args(["test", "--doc", "--all-features"]))
 }
 
-/// Outside of `cargo bench`, criterion runs each benchmark once and measures nothing.
+/// Outside `cargo bench`, criterion runs each benchmark once without measuring it.
 fn benchmarks(_: Scope) -> Result<(), Error> {
     process::run(cargo().args(["test", "--benches", "--all-features"]))
 }
 
-/// A workspace of its own, whose many dependencies do not mix with ours.
+/// The judge is a separate workspace, because it has many dependencies.
 fn judge(_: Scope) -> Result<(), Error> {
     let mut test = cargo();
     test.args(["test", "--locked", "--manifest-path", JUDGE]);
-    process::run(test.env("CARGO_TARGET_DIR", paths::target()?.join("judge")))
+    process::run(test.env("CARGO_TARGET_DIR", cargo::target_folder()?.join("judge")))
 }
 
 fn worker(_: Scope) -> Result<(), Error> {
@@ -162,12 +167,14 @@ fn worker(_: Scope) -> Result<(), Error> {
     Ok(())
 }
 
-/// Runs `npm test` in `e2e/`. What the tests need to know is in the environment:
-/// `NACRE_E2E_HOSTS`, the hosts to test, one word each; `NACRE_PDS`, the native host's program;
-/// `NACRE_XTASK`, this program, whose `dev` starts the other host; `NACRE_HISTORY` and
-/// `NACRE_JUDGE`, examples of the protocol crates; `NACRE_PYTHONPATH`, packages of Python.
+/// Runs `npm test` in `e2e/`.
+///
+/// The tests read environment variables: `NACRE_E2E_HOSTS`, the names of the hosts to test;
+/// `NACRE_PDS`, the program of the native host; `NACRE_XTASK`, this program, whose command `dev`
+/// starts the other host; `NACRE_HISTORY` and `NACRE_JUDGE`, examples of the protocol crates;
+/// `NACRE_PYTHONPATH`, the folder of Python packages.
 fn end_to_end(scope: Scope) -> Result<(), Error> {
-    // This program too: a step before may have put another build of it where it was started from.
+    // Builds this program too: an earlier step may have replaced it by another build.
     process::run(cargo().args([
         "build",
         "--package",
@@ -185,7 +192,7 @@ fn end_to_end(scope: Scope) -> Result<(), Error> {
         Scope::Full => "native workerd",
         Scope::Quick => "native",
     };
-    let programs = paths::target()?.join("debug");
+    let programs = cargo::target_folder()?.join("debug");
     let mut test = command("npm", &e2e);
     test.arg("test").env("PATH", node::path_with_node()?).env("NACRE_E2E_HOSTS", hosts);
     test.env("NACRE_PDS", programs.join("pds")).env("NACRE_XTASK", programs.join("xtask"));
@@ -196,9 +203,9 @@ fn end_to_end(scope: Scope) -> Result<(), Error> {
 }
 
 fn summarise(times: &[(&str, Duration)], failed: usize) {
-    let all: Duration = times.iter().map(|(_, time)| *time).sum();
+    let total: Duration = times.iter().map(|(_, time)| *time).sum();
     println!("\n{:<12} seconds", "step");
-    for (name, time) in times.iter().chain([&("all", all)]) {
+    for (name, time) in times.iter().chain([&("total", total)]) {
         println!("{name:<12} {:>7.1}", time.as_secs_f64());
     }
     println!("\nsteps: {} passed, {failed} failed", times.len() - failed);

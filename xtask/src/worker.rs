@@ -1,33 +1,34 @@
-//! `cargo xtask worker`: builds what Cloudflare loads.
+//! `cargo xtask worker`: builds the Worker.
 
 use std::path::PathBuf;
 
+use crate::cargo::cargo;
 use crate::error::Error;
 use crate::paths;
-use crate::process::{self, cargo};
+use crate::process;
 use crate::wasm_toolchain::{self, TARGET, WasmToolchain};
 
-/// The package that becomes the Worker.
+/// The package of the Worker.
 pub(crate) const PACKAGE: &str = "nacre-pds-worker";
 
-/// Which routes a build of the Worker answers.
+/// The routes that a build of the Worker serves.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Routes {
-    /// Those of a PDS.
+    /// The routes of a PDS.
     Released,
-    /// Those of tests too; such a build is never deployed.
+    /// Routes for tests too. Such a build must not be deployed.
     WithTests,
 }
 
-/// Builds the Worker as the command line asks.
+/// Runs the command.
 pub(crate) fn run(test_routes: bool) -> Result<(), Error> {
     build(if test_routes { Routes::WithTests } else { Routes::Released }).map(drop)
 }
 
-/// Builds the Worker and returns the folder of its modules: `shim.js`, which is the entry,
-/// `index.js`, `index_bg.wasm` and `snippets`.
+/// Builds the Worker and returns the folder of its modules: the entry point `shim.js`, `index.js`,
+/// `index_bg.wasm` and `snippets`.
 pub(crate) fn build(routes: Routes) -> Result<PathBuf, Error> {
-    let mut build = WasmToolchain::find_or_make()?.cargo("build")?;
+    let mut build = WasmToolchain::find_or_build()?.cargo("build")?;
     build.args(["--package", PACKAGE, "--lib", "--profile", PROFILE]);
     if routes == Routes::WithTests {
         build.args(["--features", "test-routes"]);
@@ -40,7 +41,7 @@ pub(crate) fn build(routes: Routes) -> Result<PathBuf, Error> {
         Routes::Released => "build",
         Routes::WithTests => "build-test",
     });
-    // The bundler is a program of its own so that nobody else waits for its dependencies.
+    // The bundler is a separate program, so that other commands do not compile its dependencies.
     let mut bundle = cargo();
     bundle.args(["run", "--package", "nacre-xtask-bundle", "--profile", "bundle", "--"]);
     bundle.arg(wasm_toolchain::target_folder()?.join(module));
@@ -48,5 +49,5 @@ pub(crate) fn build(routes: Routes) -> Result<PathBuf, Error> {
     Ok(folder)
 }
 
-/// The profile of the workspace for what Cloudflare loads.
+/// The Cargo profile of the Worker.
 const PROFILE: &str = "worker";

@@ -1,4 +1,4 @@
-//! Makes the modules that Cloudflare loads of the compiled Worker.
+//! Bundles the compiled Worker into the modules that Cloudflare loads.
 //!
 //! usage: `nacre-xtask-bundle <compiled.wasm> <shim.js> <folder>`
 
@@ -27,27 +27,31 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes `index.js`, `index_bg.wasm`, `snippets`, `shim.js` and what that imports into `folder`;
-/// nothing else stays there: a snippet's name has a digest in it, so old ones would pile up.
+/// Writes `index.js`, `index_bg.wasm`, `snippets`, `shim.js` and the modules that it imports.
+///
+/// The folder is cleared first. Names of snippets contain a digest, so stale ones would pile up.
 fn bundle(module: &Path, shim: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
     if folder.exists() {
         fs::remove_dir_all(folder)?;
     }
     let mut bindgen = Bindgen::new();
     bindgen.input_path(module).out_name("index").typescript(false).module(true)?;
-    // The shim starts a fresh instance after a panic: these two give it the means.
+    // The shim needs these two to start a fresh instance after a panic.
     bindgen.reset_state_function(true).force_enable_abort_handler(true);
-    // A sixth of the whole. A panic says where it was without them.
+    // Names are a sixth of the module. A panic reports its location without them.
     bindgen.remove_name_section(true);
     bindgen.generate(folder)?;
 
     let index = folder.join("index.js");
     let text = fs::read_to_string(&index)?;
-    // What a dependency expects of a C library that is not there; it would fail when loaded.
+    // An import from "env" is a call into a C library, which makes the module fail to load.
     if text.contains("from \"env\"") {
-        return Err("the module imports from \"env\": a dependency is not made for wasm".into());
+        return Err(
+            "the module imports from \"env\"; remove the dependency that does not support wasm"
+                .into(),
+        );
     }
-    // Of a `.wasm`, Cloudflare's plain import is what the standard's source import will be.
+    // Cloudflare's plain import of a `.wasm` file is the standard's source import.
     fs::write(&index, text.replace("import source ", "import "))?;
     for module in [shim.to_owned(), shim.with_file_name("blobs.js")] {
         let name = module.file_name().unwrap_or_default();
@@ -60,7 +64,7 @@ fn bundle(module: &Path, shim: &Path, folder: &Path) -> Result<(), Box<dyn Error
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     gzip.write_all(&bytes)?;
     let compressed = gzip.finish()?.len();
-    // On the error stream, as whoever builds on the way to something else has its own output.
+    // Standard output belongs to the command that runs this program.
     eprintln!("{}: {} bytes of wasm, {compressed} with gzip", folder.display(), bytes.len());
     Ok(())
 }

@@ -1,5 +1,6 @@
-//! Links every protocol crate with a panic handler and an allocator that are not the standard
-//! library's. Should a dependency turn `std` on, its panic handler is a second one: error E0152.
+//! Links all protocol crates with its own panic handler and allocator.
+//!
+//! If a dependency turns `std` on, there are two panic handlers, which is error E0152.
 #![no_std]
 
 use core::alloc::{GlobalAlloc, Layout};
@@ -16,14 +17,14 @@ use nacre_sha256 as _;
 use nacre_syntax as _;
 use nacre_xrpc as _;
 
-/// Never has memory: the library is linked, not run.
+/// An allocator that is always out of memory. The library is linked, not run.
 struct NoMemory;
 
-// `unsafe` is forbidden in the workspace. An allocator cannot be had without it, and this crate
-// lies outside the workspace for that reason too.
+// The workspace forbids `unsafe`, which an allocator needs: another reason why this crate is not in
+// the workspace.
 //
-// SAFETY: a null pointer is the answer of an allocator that is out of memory, and since no pointer
-// is ever given out, none comes back.
+// SAFETY: a null pointer means that the allocator is out of memory. No pointer is ever returned, so
+// none is ever passed to `dealloc`.
 unsafe impl GlobalAlloc for NoMemory {
     unsafe fn alloc(&self, _: Layout) -> *mut u8 {
         ptr::null_mut()

@@ -1,11 +1,11 @@
-//! What every file looks like.
+//! Rules for every file.
 
-use crate::{printed_by, read};
+use crate::{output_of, read};
 
 const MAX_COLUMNS: usize = 100;
 const MAX_LINES: usize = 400;
 
-/// Never in Rust, not even for a moment. Written in two parts so as not to find themselves.
+/// Forbidden in Rust files. Each is written in two parts, so that this file does not contain it.
 const UNFINISHED: &[&str] = &[
     concat!("todo", "!("),
     concat!("unimplemented", "!("),
@@ -13,9 +13,9 @@ const UNFINISHED: &[&str] = &[
     concat!("#[ign", "ore"),
 ];
 
-/// Never anywhere: folders of one machine, and the hosts of registries, which are cargo's and
-/// npm's to know.
-const ELSEWHERE: &[&str] = &[
+/// Forbidden in all files: folders of one machine, and hosts of registries, which belong in the
+/// configuration of cargo and npm.
+const FORBIDDEN: &[&str] = &[
     concat!("/wo", "rk/"),
     concat!("/ro", "ot/"),
     concat!("/ho", "me/"),
@@ -25,37 +25,37 @@ const ELSEWHERE: &[&str] = &[
     concat!("deb.debian", ".org"),
 ];
 
-/// Records of tools, and texts that are not ours.
-const NOT_OURS: &[&str] = &["Cargo.lock", "package-lock.json", "LICENSE-APACHE", "LICENSE-MIT"];
+/// Files that tools generate, and texts by others.
+const EXEMPT: &[&str] = &["Cargo.lock", "package-lock.json", "LICENSE-APACHE", "LICENSE-MIT"];
 
 #[test]
-fn no_line_of_rust_is_longer_than_100_columns() {
-    none(&rust_files(), |_, line| {
-        // An address cannot be broken.
-        let holds_address = line.trim_start().starts_with("//") && line.contains("://");
-        line.chars().count() > MAX_COLUMNS && !holds_address
+fn lines_of_rust_have_at_most_100_columns() {
+    assert_no_line(&rust_files(), |_, line| {
+        // A URL cannot be wrapped.
+        let has_url = line.trim_start().starts_with("//") && line.contains("://");
+        line.chars().count() > MAX_COLUMNS && !has_url
     });
 }
 
 #[test]
-fn no_source_file_is_longer_than_400_lines_without_its_tests() {
+fn rust_files_have_at_most_400_lines_without_their_tests() {
     let long: Vec<_> = rust_files()
         .into_iter()
         .filter(|file| without_tests(&read(file)).count() > MAX_LINES)
         .collect();
-    assert!(long.is_empty(), "cut these where a reader would pause: {long:#?}");
+    assert!(long.is_empty(), "files are longer than {MAX_LINES} lines; split them: {long:#?}");
 }
 
 #[test]
-fn nothing_is_left_unfinished_or_unrun() {
-    none(&rust_files(), |_, line| UNFINISHED.iter().any(|word| line.contains(word)));
+fn code_has_no_placeholders_and_tests_are_not_skipped() {
+    assert_no_line(&rust_files(), |_, line| UNFINISHED.iter().any(|word| line.contains(word)));
 }
 
 #[test]
-fn nothing_is_unwrapped_outside_of_tests() {
-    let shipped: Vec<_> = rust_files().into_iter().filter(|file| file.contains("src/")).collect();
+fn unwrap_is_only_called_in_tests() {
+    let sources: Vec<_> = rust_files().into_iter().filter(|file| file.contains("src/")).collect();
     let mut found = Vec::new();
-    for file in shipped {
+    for file in sources {
         let text = read(&file);
         let code = without_tests(&text).filter(|line| !line.trim_start().starts_with("//"));
         found.extend(
@@ -63,31 +63,31 @@ fn nothing_is_unwrapped_outside_of_tests() {
                 .map(|line| format!("{file}: {line}")),
         );
     }
-    assert!(found.is_empty(), "{found:#?}");
+    assert!(found.is_empty(), "use `?` or `expect` in these lines: {found:#?}");
 }
 
 #[test]
-fn no_file_names_a_folder_of_one_machine_or_a_registry() {
-    none(&files(), |file, line| {
-        let ours = !NOT_OURS.iter().any(|name| file.ends_with(name));
-        ours && ELSEWHERE.iter().any(|word| line.contains(word))
+fn no_file_contains_the_path_of_a_machine_or_the_host_of_a_registry() {
+    assert_no_line(&files(), |file, line| {
+        let checked = !EXEMPT.iter().any(|name| file.ends_with(name));
+        checked && FORBIDDEN.iter().any(|word| line.contains(word))
     });
 }
 
-/// The lines before the module of unit tests, which is the last of a file.
+/// Returns the lines before the module of unit tests, which is the last item of a file.
 fn without_tests(text: &str) -> impl Iterator<Item = &str> {
     text.lines().take_while(|line| *line != "#[cfg(test)]")
 }
 
 /// Fails with a list of the lines that are `wrong`.
-fn none(files: &[String], wrong: impl Fn(&str, &str) -> bool) {
+fn assert_no_line(files: &[String], wrong: impl Fn(&str, &str) -> bool) {
     let mut found = Vec::new();
     for file in files {
         let text = read(file);
         let lines = text.lines().enumerate().filter(|(_, line)| wrong(file, line));
         found.extend(lines.map(|(index, line)| format!("{file}:{}: {line}", index + 1)));
     }
-    assert!(found.is_empty(), "{found:#?}");
+    assert!(found.is_empty(), "change these lines: {found:#?}");
 }
 
 fn rust_files() -> Vec<String> {
@@ -96,20 +96,20 @@ fn rust_files() -> Vec<String> {
     files
 }
 
-/// The files that git has or would take, those with text in them.
+/// Returns the text files that git tracks or would add.
 fn files() -> Vec<String> {
     const TEXT: &[&str] = &[
         ".capnp", ".css", ".html", ".js", ".json", ".md", ".mjs", ".rs", ".sh", ".toml", ".ts",
         ".txt", ".yml",
     ];
-    let listed = printed_by(
+    let listed = output_of(
         "git",
         &["ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate"],
     );
-    let there = listed.lines().filter(|file| crate::root().join(file).is_file());
-    let texts = there.filter(|file| TEXT.iter().any(|end| file.ends_with(end)));
+    let existing = listed.lines().filter(|file| crate::root().join(file).is_file());
+    let texts = existing.filter(|file| TEXT.iter().any(|end| file.ends_with(end)));
     let files: Vec<_> = texts.map(str::to_owned).collect();
-    let ours = [file!(), "pds/src/lib.rs", "README.md"];
-    assert!(ours.iter().all(|file| files.iter().any(|found| found == file)), "{files:#?}");
+    let expected = [file!(), "pds/src/lib.rs", "README.md"];
+    assert!(expected.iter().all(|file| files.iter().any(|found| found == file)), "{files:#?}");
     files
 }

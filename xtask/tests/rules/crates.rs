@@ -1,49 +1,42 @@
-//! Imports go downwards only.
+//! Imports between crates go downwards only.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::table::Table;
 use crate::{array, metadata, read, root, text};
 
-/// What nothing below the hosts may depend on, however far away.
+/// The heading of the table of crates in `ARCHITECTURE.md`.
+const HEADING: &str = "## Codemap";
+
+/// Crates that `pds` and the crates below it may not depend on, directly or indirectly.
 const HOST_ONLY: &[&str] = &["async-trait", "axum", "hyper", "reqwest", "tokio", "worker"];
 
 #[test]
-fn every_import_is_in_the_table_of_the_architecture() {
+fn imports_between_crates_are_in_the_table_of_the_architecture() {
     let metadata = metadata("Cargo.toml");
     let members = Members::of(&metadata);
-    let table = Table::of(&read("ARCHITECTURE.md"));
-    let mut wrong = Vec::new();
-    for (folder, package) in &members.0 {
-        let Some(allowed) = table.0.get(folder) else {
-            wrong.push(format!("{folder}/ has no row"));
-            continue;
-        };
-        // A dependency of the tests is an import too: it makes the same circles. Only itself may a
-        // package import, as its tests do to turn a feature on.
-        for import in array(&package["dependencies"]).filter_map(|import| members.folder(import)) {
-            if import != *folder && !allowed.contains(&import) {
-                wrong.push(format!("{folder}/ imports {import}/"));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "not as ARCHITECTURE.md says: {wrong:#?}");
+    let table = Table::read(&read("ARCHITECTURE.md"), HEADING);
+    let parts = members.0.iter().map(|(folder, package)| {
+        // A dependency of the tests counts: it makes the same cycles. A package may depend on
+        // itself, as one does whose tests turn a feature on.
+        let imports = array(&package["dependencies"]).filter_map(|import| members.folder(import));
+        let place = format!("{folder}/Cargo.toml");
+        (folder.clone(), imports.map(|import| (import, place.clone())).collect())
+    });
+    let mut wrong = table.violations(&parts.collect());
+    wrong.extend(table.stale(|folder| root().join(folder).is_dir()));
+    assert!(
+        wrong.is_empty(),
+        "the crates do not match the table under \"{HEADING}\" in ARCHITECTURE.md; remove the \
+         dependency or change the table:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
-fn every_row_imports_only_from_rows_above_it() {
-    let table = Table::of(&read("ARCHITECTURE.md"));
-    for (folder, allowed) in &table.0 {
-        for import in allowed {
-            let reached = table.0.get(import).unwrap_or_else(|| panic!("{import}/ has no row"));
-            assert!(!reached.contains(folder), "{folder}/ and {import}/ import each other");
-        }
-    }
-}
-
-#[test]
-fn what_a_host_is_made_of_stays_out_of_the_server() {
+fn pds_does_not_depend_on_crates_of_a_host() {
     let metadata = metadata("Cargo.toml");
     let names: BTreeMap<_, _> =
         array(&metadata["packages"]).map(|package| (text(&package["id"]), package)).collect();
@@ -60,11 +53,11 @@ fn what_a_host_is_made_of_stays_out_of_the_server() {
         assert!(!HOST_ONLY.contains(&name), "pds/, or a crate below it, depends on {name}");
         open.extend(array(&nodes[id]["deps"]).filter(outside_tests).map(|dep| text(&dep["pkg"])));
     }
-    assert!(reached.len() > 10, "the graph was read");
+    assert!(reached.len() > 10, "the dependency graph is too small");
 }
 
 #[test]
-fn every_crate_that_claims_no_std_is_in_the_proof() {
+fn every_no_std_crate_is_linked_by_the_proof() {
     let claims: Vec<_> = Members::of(&metadata("Cargo.toml"))
         .0
         .into_iter()
@@ -74,7 +67,7 @@ fn every_crate_that_claims_no_std_is_in_the_proof() {
         .collect();
     let proof = metadata("xtask/no-std-proof/Cargo.toml");
     let proof = array(&proof["packages"]).find(|package| package["name"] == "nacre-no-std-proof");
-    let proof = proof.expect("the proof is a package");
+    let proof = proof.expect("no-std-proof is a package");
     let mut proved: Vec<_> = array(&proof["dependencies"]).map(|it| text(&it["name"])).collect();
     proved.sort_unstable();
     let mut claims: Vec<_> = claims.iter().map(String::as_str).collect();
@@ -84,11 +77,16 @@ fn every_crate_that_claims_no_std_is_in_the_proof() {
     let linked = read("xtask/no-std-proof/src/lib.rs");
     for name in proved {
         let line = format!("use {} as _;", name.replace('-', "_"));
-        assert!(linked.contains(&line), "the proof does not say `{line}`");
+        assert!(linked.contains(&line), "xtask/no-std-proof/src/lib.rs lacks `{line}`");
     }
 }
 
-/// The packages of the workspace by their folders.
+/// Returns the folder of each package of the workspace.
+pub(crate) fn folders() -> Vec<String> {
+    Members::of(&metadata("Cargo.toml")).0.into_keys().collect()
+}
+
+/// The packages of the workspace, by folder.
 struct Members<'a>(BTreeMap<String, &'a Value>);
 
 impl<'a> Members<'a> {
@@ -99,7 +97,7 @@ impl<'a> Members<'a> {
         Self(members.map(|package| (folder_of(package), package)).collect())
     }
 
-    /// The folder of a dependency that is one of ours.
+    /// Returns the folder of a dependency, or `None` if it is not in the workspace.
     fn folder(&self, dependency: &Value) -> Option<String> {
         let name = text(&dependency["name"]);
         let mut members = self.0.iter();
@@ -112,33 +110,8 @@ impl<'a> Members<'a> {
 fn folder_of(package: &Value) -> String {
     let manifest = text(&package["manifest_path"]);
     let inside = manifest.strip_prefix(root().to_str().expect("the checkout's path is text"));
-    let inside = inside.expect("members lie in the checkout");
+    let inside = inside.expect("members are in the checkout");
     inside.trim_start_matches('/').trim_end_matches("/Cargo.toml").to_owned()
-}
-
-/// Which folder may import which, as the codemap says it.
-struct Table(BTreeMap<String, BTreeSet<String>>);
-
-impl Table {
-    /// Reads the rows that look like `` | `commit/` | what it is | `syntax` `crypto` `mst` | ``.
-    fn of(architecture: &str) -> Self {
-        let mut table = BTreeMap::new();
-        let mut above = BTreeSet::new();
-        for row in architecture.lines() {
-            let cells: Vec<_> = row.split('|').map(str::trim).collect();
-            let ["", folder, _, imports, ""] = cells.as_slice() else { continue };
-            let Some(folder) = folder.strip_prefix('`').and_then(|it| it.strip_suffix("/`")) else {
-                continue;
-            };
-            let imports = match *imports {
-                "all of the above" => above.clone(),
-                imports => imports.split('`').skip(1).step_by(2).map(str::to_owned).collect(),
-            };
-            above.insert(folder.to_owned());
-            table.insert(folder.to_owned(), imports);
-        }
-        Self(table)
-    }
 }
 
 fn outside_tests(dependency: &&Value) -> bool {
