@@ -1,8 +1,8 @@
 //! The seam between the server and its host: everything that a host provides.
 //!
-//! The server is single-threaded, like a Durable Object: nothing here is `Send`, and a host runs one
-//! [`Pds`](crate::Pds) on one thread. A *turn* is the code between two awaits; nothing else of the
-//! account runs within a turn.
+//! The server is single-threaded, like a Durable Object: nothing here is `Send`, and a host runs
+//! one [`Pds`](crate::Pds) on one thread. A *turn* is the code between two awaits; nothing else of
+//! the account runs within a turn.
 
 use alloc::borrow::Cow;
 use alloc::rc::Rc;
@@ -55,8 +55,8 @@ pub trait Sql {
         row: &mut dyn FnMut(&dyn Row) -> Result<(), SqlError>,
     ) -> Result<(), SqlError>;
 
-    /// Runs `body` in a transaction and commits it or rolls it back, as `body` returns. A panic rolls
-    /// it back. Transactions do not nest.
+    /// Runs `body` in a transaction and commits it or rolls it back, as `body` returns. A panic
+    /// rolls it back. Transactions do not nest.
     ///
     /// # Errors
     ///
@@ -113,7 +113,8 @@ pub trait Sockets {
     /// Drops the queue of `socket`, sends `last` and closes the socket with `code`.
     fn close(&self, socket: SocketId, last: Option<&[u8]>, code: u16);
 
-    /// Returns the bytes last stored with `socket`: empty for a new socket, `None` for a closed one.
+    /// Returns the bytes last stored with `socket`: empty for a new socket, `None` for a closed
+    /// one.
     fn attachment(&self, socket: SocketId) -> Option<Vec<u8>>;
 
     /// Stores up to 2,048 bytes with `socket` until it closes.
@@ -164,8 +165,8 @@ pub trait OwnerMarker {
 #[error("owner marker: {0}")]
 pub struct MarkerError(pub String);
 
-/// Calls [`Pds::run_due_work`](crate::Pds::run_due_work) once, at a set time, even if the server has
-/// left memory since.
+/// Calls [`Pds::run_due_work`](crate::Pds::run_due_work) once, at a set time, even if the server
+/// has left memory since.
 pub trait Alarm {
     /// Sets the time, in seconds since 1970-01-01T00:00:00Z, and replaces any earlier one. May cost
     /// a row written.

@@ -11,7 +11,8 @@ impl Pds {
     ///
     /// # Errors
     ///
-    /// [`AuditError`] if the database or the store cannot be read, or the repository keeps changing.
+    /// [`AuditError`] if the database or the store cannot be read, or the repository keeps
+    /// changing.
     pub async fn audit(&self) -> Result<Audit, AuditError> {
         self.integrity.audit_all().await
     }
@@ -44,8 +45,8 @@ impl Pds {
         self.resetting.keeping_blobs().await
     }
 
-    /// Like [`Self::reset`], but also removes the bytes of the blobs that the database knew. Only use
-    /// this if the store of blobs belongs to this account alone.
+    /// Like [`Self::reset`], but also removes the bytes of the blobs that the database knew. Only
+    /// use this if the store of blobs belongs to this account alone.
     ///
     /// # Errors
     ///

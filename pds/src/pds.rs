@@ -43,7 +43,8 @@ impl Pds {
     /// Builds the parts and connects them. Reads nothing.
     pub(crate) fn new(host: Host, config: Config, store: Store) -> Self {
         let context = Context::new(host, config, store);
-        let setup = Rc::new(SetupRecord::new(&context));
+        let Context { config, store, host, .. } = context.clone();
+        let setup = Rc::new(SetupRecord::new(config, store, host));
 
         let log = Rc::new(EventLog::new(&context));
         let subscribers = Rc::new(Subscribers::new(&context));
@@ -54,13 +55,11 @@ impl Pds {
         let blobs = Rc::new(Blobs::new(&context));
         let repo = Repository::new(&context, Rc::clone(&events), Rc::clone(&blobs));
         let repo = Rc::new(repo);
-        let (integrity_setup, ownership_setup) = (Rc::clone(&setup), setup);
         let integrity =
-            Integrity::new(&context, integrity_setup, Rc::clone(&repo), Rc::clone(&blobs));
+            Integrity::new(&context, Rc::clone(&setup), Rc::clone(&repo), Rc::clone(&blobs));
         let integrity = Rc::new(integrity);
 
-        let ownership =
-            Ownership::new(&context, ownership_setup, Rc::clone(&repo), Rc::clone(&relays));
+        let ownership = Ownership::new(&context, setup, Rc::clone(&repo), Rc::clone(&relays));
         let ownership = Rc::new(ownership);
         let activation =
             Activation::new(&context, Rc::clone(&events), Rc::clone(&relays), Rc::clone(&repo));

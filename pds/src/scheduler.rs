@@ -83,8 +83,8 @@ impl Scheduler {
 
     /// Runs all work, after `panics` attempts in a row that panicked, and sets the next alarm.
     ///
-    /// Work that fails is logged and does not stop the rest. Each attempt starts with other work, so
-    /// that work that panics does not stop the rest either.
+    /// Work that fails is logged and does not stop the rest. Each attempt starts with other work,
+    /// so that work that panics does not stop the rest either.
     pub(crate) async fn run(&self, panics: usize) {
         let works = self.works();
         for index in 0..works.len() {

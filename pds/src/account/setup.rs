@@ -7,7 +7,6 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::config::Config;
-use crate::context::Context;
 use crate::host::{Host, SqlError};
 use crate::store::{MarkerState, Setup, SetupValues, Store};
 
@@ -21,8 +20,7 @@ pub(crate) struct SetupRecord {
 }
 
 impl SetupRecord {
-    pub(crate) fn new(context: &Context) -> Self {
-        let Context { config, store, host, .. } = context.clone();
+    pub(crate) fn new(config: Rc<Config>, store: Store, host: Host) -> Self {
         Self { config, store, host }
     }
 

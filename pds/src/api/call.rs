@@ -100,7 +100,8 @@ impl Call {
         })
     }
 
-    /// Undoes the `Content-Encoding` of the body, if there is a body. Limits then count decoded bytes.
+    /// Undoes the `Content-Encoding` of the body, if there is a body. Limits then count decoded
+    /// bytes.
     pub(crate) fn decode_body(&mut self) -> Result<(), Failure> {
         if self.body_state()? == BodyState::Present {
             let coding = Coding::from_headers(&self.parts.headers)?;

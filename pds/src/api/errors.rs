@@ -257,8 +257,8 @@ fn unavailable(error: &dyn core::error::Error) -> Failure {
     XrpcError::new(503, "ServiceUnavailable", error.to_string()).into()
 }
 
-const ROW_LIMIT: &str = "the daily limit of rows written on Cloudflare's free plan is reached; what \
-    arrived is kept, so send the same file again after 00:00 UTC to resume the import";
+const ROW_LIMIT: &str = "the daily limit of rows written on Cloudflare's free plan is reached; \
+    what arrived is kept, so send the same file again after 00:00 UTC to resume the import";
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! Session tokens: JWTs of one fixed profile, signed with HMAC-SHA256.
 //!
-//! A token cannot choose its algorithm. Access and refresh tokens differ in `typ`, so neither passes
-//! as the other.
+//! A token cannot choose its algorithm. Access and refresh tokens differ in `typ`, so neither
+//! passes as the other.
 
 use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};

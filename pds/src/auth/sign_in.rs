@@ -52,7 +52,8 @@ impl SignIn {
         if password.len() > MAX_PASSWORD_BYTES {
             return Err(SignInError::TooLong);
         }
-        // The hash is computed for unknown identifiers too, so that both refusals take the same time.
+        // The hash is computed for unknown identifiers too, so that both refusals take the same
+        // time.
         let is_right = self.config.password_hash.is_of(password);
         if !(is_owner && is_right) {
             return Err(SignInError::Wrong);

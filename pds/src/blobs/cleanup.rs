@@ -1,8 +1,8 @@
 //! The removal of blobs, which survives a crash and a store of blobs that fails for a while.
 //!
 //! One transaction forgets a blob and lists it for removal, so that no record can come to refer to
-//! bytes that are about to go. It stays listed until the bytes are gone or the same blob is uploaded
-//! again. The alarm retries as long as any blob is listed.
+//! bytes that are about to go. It stays listed until the bytes are gone or the same blob is
+//! uploaded again. The alarm retries as long as any blob is listed.
 
 use alloc::rc::Rc;
 

@@ -44,8 +44,8 @@ pub enum UploadError {
 }
 
 impl Intake {
-    /// Starts with no bytes. `limit` is the largest size in bytes, and `declared_type` the type that
-    /// the client declares.
+    /// Starts with no bytes. `limit` is the largest size in bytes, and `declared_type` the type
+    /// that the client declares.
     pub(crate) fn new(limit: u64, declared_type: Option<String>) -> Self {
         Self { hash: Sha256::new(), head: Vec::new(), size: 0, limit, declared_type }
     }

@@ -6,10 +6,10 @@ use super::formats;
 
 /// Returns the MIME type of a blob, from its first bytes and its declared type.
 ///
-/// A recognised binary format overrides the declared type, unless that is another name of the format
-/// or uses it as a container. Text keeps its declared type, because its first line does not tell
-/// Markdown from HTML or SVG from other XML. Types that browsers run as code are never recognised,
-/// only declared. Parameters such as `charset` are dropped.
+/// A recognised binary format overrides the declared type, unless that is another name of the
+/// format or uses it as a container. Text keeps its declared type, because its first line does not
+/// tell Markdown from HTML or SVG from other XML. Types that browsers run as code are never
+/// recognised, only declared. Parameters such as `charset` are dropped.
 #[must_use]
 pub fn sniff(head: &[u8], declared: Option<&str>) -> String {
     let essence = declared.and_then(|declared| declared.split(';').next()).unwrap_or_default();
@@ -30,8 +30,8 @@ fn binary_type(head: &[u8]) -> Option<&'static str> {
         .filter(|mime_type| !NEVER_SNIFFED.contains(mime_type))
 }
 
-/// Returns whether the first bytes of a blob are text although they look like a binary format: UTF-8,
-/// or declared as text in another charset, and without binary control characters.
+/// Returns whether the first bytes of a blob are text although they look like a binary format:
+/// UTF-8, or declared as text in another charset, and without binary control characters.
 fn is_text(head: &[u8], found: &str, declared: Option<&str>) -> bool {
     let is_control = |byte: &u8| *byte < b' ' && !b"\t\n\x0c\r\x1b".contains(byte);
     if head.iter().any(is_control) {

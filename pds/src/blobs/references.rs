@@ -1,5 +1,5 @@
-//! References from records to blobs. In the transaction of the record, a blob becomes permanent with
-//! the first reference to it and idle with the end of the last.
+//! References from records to blobs. In the transaction of the record, a blob becomes permanent
+//! with the first reference to it and idle with the end of the last.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 

@@ -35,7 +35,8 @@ pub(super) fn decode_colons(did: &str) -> String {
     did.replace("%3A", ":").replace("%3a", ":")
 }
 
-/// Returns a did:web with the colon of its port encoded as `%3A`. Returns `None` if nothing changes.
+/// Returns a did:web with the colon of its port encoded as `%3A`. Returns `None` if nothing
+/// changes.
 pub(super) fn with_encoded_port(did: &str) -> Option<String> {
     let (host, port) = decode_colons(did)
         .rsplit_once(':')

@@ -24,8 +24,8 @@ impl PasswordHash {
         }
         let mut salt = [0; 16];
         rng.fill(&mut salt);
-        // The salt's text begins with a digit, so that programs that substitute `$name` in env files
-        // find no name in `$2b$10$9…`. This costs three of 128 bits.
+        // The salt's text begins with a digit, so that programs that substitute `$name` in env
+        // files find no name in `$2b$10$9…`. This costs three of 128 bits.
         salt[0] = 0b1101_1000 + (salt[0] >> 5 << 2) + (salt[0] & 0b11);
         match bcrypt::hash_with_salt(password, COST, salt) {
             Ok(parts) => Ok(Self(parts.to_string())),

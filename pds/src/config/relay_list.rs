@@ -5,8 +5,8 @@ use super::host_name::{self, is_local};
 use super::identity::Identity;
 use super::suggest::{self, wrong};
 
-/// Reads `RELAYS`. A server without a public host name keeps only relays on its own machine, because
-/// the others cannot reach it.
+/// Reads `RELAYS`. A server without a public host name keeps only relays on its own machine,
+/// because the others cannot reach it.
 pub(super) fn relays(
     var: &impl Fn(&str) -> Option<String>,
     identity: &Identity,

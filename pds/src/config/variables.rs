@@ -129,8 +129,8 @@ fn blob_upload_limit(var: &impl Fn(&str) -> Option<String>) -> Result<u64, Confi
     Ok(blobs.min(bodies.saturating_mul(BYTES_PER_MB)))
 }
 
-/// The default is slightly more than Cloudflare's limit on a request to most Workers. The maximum is
-/// R2's limit on one object.
+/// The default is slightly more than Cloudflare's limit on a request to most Workers. The maximum
+/// is R2's limit on one object.
 const BLOB_BYTES: Range<'_> = Range {
     absent: 100 * 1024 * 1024,
     most: 5_000_000_000,

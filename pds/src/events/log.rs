@@ -46,8 +46,9 @@ impl EventLog {
         now_ms.min(nacre_lexicon::MAX_INTEGER / 2).max(last + 1)
     }
 
-    /// Logs events that follow the event `last`, in the caller's transaction. Each of `frames` makes
-    /// a frame for its `seq`. Returns the frames, which the caller sends after the transaction.
+    /// Logs events that follow the event `last`, in the caller's transaction. Each of `frames`
+    /// makes a frame for its `seq`. Returns the frames, which the caller sends after the
+    /// transaction.
     pub(crate) fn append(
         &self,
         last: i64,

@@ -25,7 +25,8 @@ impl EventStream {
         Self { log, subscribers, account, store, scheduler }
     }
 
-    /// Runs `change` in one transaction, then sends the frames that it returns, which it has logged.
+    /// Runs `change` in one transaction, then sends the frames that it returns, which it has
+    /// logged.
     pub(crate) fn publish(
         &self,
         change: impl FnOnce() -> Result<Vec<Vec<u8>>, SqlError>,

@@ -328,7 +328,8 @@ impl Drop for Replaying<'_> {
 const MAX_SUBSCRIBERS: usize = 256;
 /// The most subscribers of one network, so that nobody takes all places.
 const MAX_SUBSCRIBERS_OF_A_NETWORK: usize = 20;
-/// The most networks noted within [`NOTES_S`]: a note is a row, and strangers decide when they come.
+/// The most networks noted within [`NOTES_S`]: a note is a row, and strangers decide when they
+/// come.
 const MAX_NOTES: usize = 10;
 const NOTES_S: i64 = 600;
 /// How many bytes a replay sends before other requests get a turn. The last event may exceed it.

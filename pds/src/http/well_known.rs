@@ -11,7 +11,8 @@ use crate::identity::document;
 
 /// Answers `request` if that takes no more than the account's identity.
 ///
-/// A host may call this without waking the account; [`Pds::handle`](crate::Pds::handle) calls it too.
+/// A host may call this without waking the account; [`Pds::handle`](crate::Pds::handle) calls it
+/// too.
 #[must_use]
 pub fn answer(identity: &Identity, request: &Parts) -> Option<Response> {
     if request.method == Method::OPTIONS {

@@ -1,7 +1,7 @@
 //! Consistency checks of the repository.
 //!
-//! A fault is reported only if it was really seen. If something cannot be read, or changes during the
-//! audit, the audit starts over or returns an error.
+//! A fault is reported only if it was really seen. If something cannot be read, or changes during
+//! the audit, the audit starts over or returns an error.
 
 use alloc::collections::VecDeque;
 
@@ -28,7 +28,8 @@ impl Integrity {
     /// Checks the whole database: the commit and its signature, every node of the tree, every
     /// record, all indexes and counters, and every page, each of which must be referenced once.
     ///
-    /// Other requests are served during the audit. If the repository changes, the audit starts over.
+    /// Other requests are served during the audit. If the repository changes, the audit starts
+    /// over.
     ///
     /// # Errors
     ///
@@ -189,8 +190,8 @@ impl Integrity {
         Err(AuditError::Busy)
     }
 
-    /// Compares the tree's next entry with the next record. If the walk is over, returns whether it is
-    /// complete.
+    /// Compares the tree's next entry with the next record. If the walk is over, returns whether it
+    /// is complete.
     fn audit_entry(
         &self,
         steps: &mut Steps<'static>,

@@ -1,5 +1,5 @@
-//! Repairs: rebuilds derived data (tree pages, indexes, counters) from the commit and the records, and
-//! matches the blobs in the database with those in the store.
+//! Repairs: rebuilds derived data (tree pages, indexes, counters) from the commit and the records,
+//! and matches the blobs in the database with those in the store.
 //!
 //! Records and the commit stay as they are. If they do not match each other, only a backup helps.
 

@@ -101,8 +101,8 @@ impl Activation {
 
     /// Repairs the head of a database from before imported commits kept their own revs.
     ///
-    /// The head of an inactive account gets the rev inside its commit. The head of an active account
-    /// is replaced and announced with a `#sync` if subscribers would not accept it.
+    /// The head of an inactive account gets the rev inside its commit. The head of an active
+    /// account is replaced and announced with a `#sync` if subscribers would not accept it.
     pub(crate) fn repair_head(&self) -> Result<(), SqlError> {
         self.events.publish(|| {
             let before = self.account.state()?;

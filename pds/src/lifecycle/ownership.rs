@@ -8,10 +8,10 @@
 //!
 //! # Tricky bits
 //!
-//! The first start waits for the bucket, and other requests arrive in the meantime. Each of them runs the
-//! same idempotent steps and checks the state again after every await. The database records that
-//! another owner was seen *before* it overwrites the marker, so a crash between the two still leads
-//! to a deactivated account.
+//! The first start waits for the bucket, and other requests arrive in the meantime. Each of them
+//! runs the same idempotent steps and checks the state again after every await. The database
+//! records that another owner was seen *before* it overwrites the marker, so a crash between the
+//! two still leads to a deactivated account.
 
 use alloc::rc::Rc;
 use core::cell::Cell;

@@ -58,12 +58,13 @@ impl Reset {
         self.start_over(LeftoverBlobs::Keep).await
     }
 
-    /// Like [`Self::keeping_blobs`], but also removes the bytes of the blobs that the database knew.
-    /// Only use this if the store of blobs belongs to this account alone.
+    /// Like [`Self::keeping_blobs`], but also removes the bytes of the blobs that the database
+    /// knew. Only use this if the store of blobs belongs to this account alone.
     ///
     /// # Errors
     ///
-    /// As [`Self::keeping_blobs`], and [`ResetError::Blobs`] if a removal failed; the alarm retries it.
+    /// As [`Self::keeping_blobs`], and [`ResetError::Blobs`] if a removal failed; the alarm retries
+    /// it.
     pub(crate) async fn with_blobs(&self) -> Result<(), ResetError> {
         self.start_over(LeftoverBlobs::Remove).await?;
         let removed = self.blobs.retry_removals().await;

@@ -29,7 +29,8 @@ pub(crate) fn may_ask_s(relay: &RelayState, now_s: i64) -> i64 {
     past(relay.asked_s, now_s).saturating_add(ASK_PAUSE_S << doublings)
 }
 
-/// Returns when the relay is to be checked for a lag, in seconds; `None` if there are no new events.
+/// Returns when the relay is to be checked for a lag, in seconds; `None` if there are no new
+/// events.
 pub(super) fn check_due_s(relay: &RelayState, stream: Stream) -> Option<i64> {
     let is_due = stream.is_heard && stream.seq > relay.own_seq;
     is_due.then(|| past(relay.checked_s, stream.now_s).saturating_add(CHECK_PAUSE_S))

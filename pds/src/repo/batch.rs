@@ -79,8 +79,8 @@ impl<'s> NetWrites<'s> {
         Ok(())
     }
 
-    /// Returns the net write of each path whose record changed, in the order in which the batch first
-    /// wrote to the paths.
+    /// Returns the net write of each path whose record changed, in the order in which the batch
+    /// first wrote to the paths.
     pub(crate) fn finish(self) -> Vec<PreparedWrite> {
         let mut paths: Vec<_> = self.paths.into_iter().collect();
         paths.sort_unstable_by_key(|(_, state)| state.order);

@@ -17,8 +17,8 @@ pub(crate) enum BlocksError {
 }
 
 impl Repository {
-    /// Writes the wanted blocks of the present commit to `car`, each once. Returns the CIDs that are
-    /// not part of it.
+    /// Writes the wanted blocks of the present commit to `car`, each once. Returns the CIDs that
+    /// are not part of it.
     ///
     /// Reads the pages of the tree until all nodes are found, and then the records whose paths the
     /// tree gives.

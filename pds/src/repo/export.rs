@@ -46,8 +46,8 @@ pub(crate) enum ExportError {
 impl Repository {
     /// Begins an export of the whole repository, or of the part that is newer than `since`.
     ///
-    /// At most 16 exports run at a time. One whose reader pauses for a minute while there are writes,
-    /// or for which more than 4 MiB of replaced rows are kept, ends early.
+    /// At most 16 exports run at a time. One whose reader pauses for a minute while there are
+    /// writes, or for which more than 4 MiB of replaced rows are kept, ends early.
     pub(crate) fn export(&self, since: Option<Tid>) -> Result<Export, ExportError> {
         let account = self.account.state()?;
         let commit = self.store.commit_block()?.ok_or(ExportError::NoCommit)?;

@@ -1,5 +1,5 @@
-//! Imports: a repository streams in as a CAR, is checked block by block and staged, and replaces the
-//! old one in one transaction.
+//! Imports: a repository streams in as a CAR, is checked block by block and staged, and replaces
+//! the old one in one transaction.
 //!
 //! A walk goes down the tree as its nodes arrive. A CAR in the tree's order costs one row a record;
 //! a block that arrives before its place is known is parked, which costs one row more. An

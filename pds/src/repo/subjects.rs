@@ -1,4 +1,5 @@
-//! Subjects of likes, reposts, follows and blocks. An account has at most one of each for a subject.
+//! Subjects of likes, reposts, follows and blocks. An account has at most one of each for a
+//! subject.
 
 use nacre_commit::MAX_WRITES;
 use nacre_syntax::{Nsid, RepoPath};

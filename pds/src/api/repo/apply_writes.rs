@@ -62,8 +62,8 @@ struct Written {
     validation_status: Option<ValidationStatus>,
 }
 
-/// `com.atproto.repo.applyWrites`: applies all of the writes, in order, or none. The commit has their
-/// net effect on each path. A batch without a net effect makes no commit.
+/// `com.atproto.repo.applyWrites`: applies all of the writes, in order, or none. The commit has
+/// their net effect on each path. A batch without a net effect makes no commit.
 pub(crate) async fn apply_writes(
     pds: &Pds,
     caller: ActiveOwner,

@@ -21,7 +21,8 @@ pub(crate) struct CarUpload {
     part: Part,
 }
 
-/// The outcome of an import. The protocol defines no output, and clients that expect none ignore it.
+/// The outcome of an import. The protocol defines no output, and clients that expect none ignore
+/// it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Outcome {
@@ -36,8 +37,8 @@ pub(crate) struct Outcome {
 
 /// `com.atproto.repo.importRepo`: replaces the repository of an inactive account.
 ///
-/// A repository that is too large for one request is imported in parts: CARs with the same root, each
-/// with some of the blocks. All parts but the last have the header `nacre-import: more`.
+/// A repository that is too large for one request is imported in parts: CARs with the same root,
+/// each with some of the blocks. All parts but the last have the header `nacre-import: more`.
 pub(crate) async fn import_repo(
     pds: &Pds,
     _: Owner,

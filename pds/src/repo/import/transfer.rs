@@ -64,7 +64,8 @@ impl Repository {
         Ok(Import::Whole(Box::new(WholeImport { repo: self, walk, tree, _guard: guard })))
     }
 
-    /// Reads the CAR to its end and stages its records: all records of the tree, after the last part.
+    /// Reads the CAR to its end and stages its records: all records of the tree, after the last
+    /// part.
     async fn stage(&self, body: &mut Body, part: Part) -> Result<Walk<'_>, ImportError> {
         let mut walk = self.read_car(body, part).await?;
         while !self.store.transaction(|| walk.complete(part))? {

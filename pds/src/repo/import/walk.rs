@@ -124,8 +124,8 @@ impl<'r> Walk<'r> {
         Ok(self.repo.store.stage_block(cid, bytes)?)
     }
 
-    /// Notes that bytes arrived, so that the staging is kept for a day from now. Writes a row at most
-    /// once a minute.
+    /// Notes that bytes arrived, so that the staging is kept for a day from now. Writes a row at
+    /// most once a minute.
     pub(super) fn note(&mut self, now_s: i64) -> Result<(), ImportError> {
         let (noted_s, odd) = self.noted;
         let is_fresh = (noted_s..noted_s.saturating_add(NOTE_PAUSE_S)).contains(&now_s);
@@ -178,7 +178,8 @@ impl<'r> Walk<'r> {
         self.advance(usize::MAX).map(drop)
     }
 
-    /// Walks on as far as nodes are known, for at most `most` steps. Returns whether it got that far.
+    /// Walks on as far as nodes are known, for at most `most` steps. Returns whether it got that
+    /// far.
     fn advance(&mut self, most: usize) -> Result<bool, ImportError> {
         let Some(steps) = &mut self.steps else { return Ok(true) };
         let mut left = most;
@@ -216,8 +217,8 @@ impl<'r> Walk<'r> {
         Ok(true)
     }
 
-    /// Finds the places of parked blocks after the end of the CAR, some in each turn. Returns whether
-    /// that is done; after the last part, the repository is then complete.
+    /// Finds the places of parked blocks after the end of the CAR, some in each turn. Returns
+    /// whether that is done; after the last part, the repository is then complete.
     pub(super) fn complete(&mut self, part: Part) -> Result<bool, ImportError> {
         if self.commit.is_none() {
             let Some(block) = self.repo.store.staged_block(&self.root)? else {
