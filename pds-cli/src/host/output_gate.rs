@@ -1,9 +1,10 @@
-//! The output gate: nothing leaves the process that says more than the disk holds.
+//! The output gate: no output reveals a commit that is not on disk yet.
 //!
-//! A commit does not wait for the disk. What would tell of it does: every answer, every frame to a
-//! subscriber and every removal of a file asks for [`Gate::now`] and waits. One sync, in a thread
-//! of its own, lets everything pass that asked before it began, so that many writes at a time cost
-//! one wait and a write costs none of the executor's time. Durable Objects have the same gate.
+//! A commit does not wait for the disk. Its visible effects do: every response, every frame to a
+//! subscriber and every removal of a file takes the [`OutputGate::position`] and waits until it is
+//! synced. One sync, on its own thread, releases everything that was waiting when it started, so
+//! concurrent writes share a sync and none of them blocks the executor. Durable Objects have the
+//! same gate.
 
 use alloc::sync::Arc;
 use core::cell::Cell;
@@ -13,59 +14,60 @@ use nacre_pds::sqlite::WriteAheadLog;
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 
-/// Where commits are written and what makes them last.
-pub(crate) trait Log: Send + Sync {
-    /// Returns how many commits have been made.
+/// The log that commits are written to.
+pub(crate) trait CommitLog: Send + Sync {
+    /// Returns the number of commits in the log.
     fn commits(&self) -> u64;
 
-    /// Waits until all commits that have been made are on the disk.
+    /// Blocks until all commits in the log are on disk.
     fn sync(&self) -> io::Result<()>;
 }
 
-/// A gate before everything that leaves; the default is always open.
+/// Holds back output until the commits before it are on disk. The default never waits.
 #[derive(Default)]
-pub(crate) struct Gate {
-    log: Option<Arc<dyn Log>>,
-    /// How many commits are known to be on the disk.
+pub(crate) struct OutputGate {
+    log: Option<Arc<dyn CommitLog>>,
+    /// The number of commits known to be on disk.
     synced: Cell<u64>,
-    /// Woken when something waits for a commit that is not.
-    wanted: Notify,
-    /// Woken when there are more.
-    opened: Notify,
+    /// Wakes the sync loop when output waits for a commit that is not on disk.
+    sync_requested: Notify,
+    /// Wakes waiting output when more commits are on disk.
+    sync_completed: Notify,
 }
 
-/// A moment in the order of commits.
+/// A position in the commit log: the number of commits before it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Moment(u64);
+pub(crate) struct LogPosition(u64);
 
-impl Gate {
-    pub(crate) fn new(log: Arc<dyn Log>) -> Self {
+impl OutputGate {
+    pub(crate) fn new(log: Arc<dyn CommitLog>) -> Self {
         Self { log: Some(log), ..Self::default() }
     }
 
-    /// Returns the moment after all commits that have been made.
-    pub(crate) fn now(&self) -> Moment {
-        Moment(self.log.as_ref().map_or(0, |log| log.commits()))
+    /// Returns the position after all commits made so far.
+    pub(crate) fn position(&self) -> LogPosition {
+        LogPosition(self.log.as_ref().map_or(0, |log| log.commits()))
     }
 
-    /// Waits until what had been committed at a moment is on the disk; returns whether it had to.
-    pub(crate) async fn pass(&self, moment: Moment) -> bool {
+    /// Waits until all commits before a position are on disk. Returns whether it had to wait.
+    pub(crate) async fn wait_until_synced(&self, position: LogPosition) -> bool {
         let mut has_waited = false;
         loop {
-            let opened = self.opened.notified();
-            if self.synced.get() >= moment.0 {
+            let completed = self.sync_completed.notified();
+            if self.synced.get() >= position.0 {
                 return has_waited;
             }
             has_waited = true;
-            self.wanted.notify_one();
-            opened.await;
+            self.sync_requested.notify_one();
+            completed.await;
         }
     }
 
-    /// Opens the gate again and again; returns only when the disk fails, and it stays shut.
-    pub(crate) async fn tend(&self) -> io::Error {
+    /// Syncs the log whenever output waits for it. Returns only if a sync fails; the gate then
+    /// stays closed.
+    pub(crate) async fn run(&self) -> io::Error {
         loop {
-            let Moment(commits) = self.now();
+            let LogPosition(commits) = self.position();
             match &self.log {
                 Some(log) if commits > self.synced.get() => {
                     let log = Arc::clone(log);
@@ -75,15 +77,15 @@ impl Gate {
                         Err(error) => return error.into(),
                     }
                     self.synced.set(commits);
-                    self.opened.notify_waiters();
+                    self.sync_completed.notify_waiters();
                 }
-                _ => self.wanted.notified().await,
+                _ => self.sync_requested.notified().await,
             }
         }
     }
 }
 
-impl Log for WriteAheadLog {
+impl CommitLog for WriteAheadLog {
     fn commits(&self) -> u64 {
         self.commits()
     }
@@ -104,7 +106,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A log whose disk does what a test tells it to.
+    /// A log whose syncs complete when the test says so.
     pub(crate) struct TestLog {
         pub(crate) commits: AtomicU64,
         pub(crate) syncs: AtomicU64,
@@ -120,7 +122,7 @@ pub(crate) mod tests {
         }
     }
 
-    impl Log for TestLog {
+    impl CommitLog for TestLog {
         fn commits(&self) -> u64 {
             self.commits.load(Ordering::SeqCst)
         }
@@ -131,15 +133,15 @@ pub(crate) mod tests {
         }
     }
 
-    /// Runs a test while the gate is opened as the disk allows.
-    pub(crate) async fn while_tended(gate: &Rc<Gate>, test: impl Future<Output = ()>) {
-        let tending = LocalSet::new();
+    /// Runs a test while the gate runs.
+    pub(crate) async fn while_running(gate: &Rc<OutputGate>, test: impl Future<Output = ()>) {
+        let tasks = LocalSet::new();
         let gate = Rc::clone(gate);
-        tending.spawn_local(async move { gate.tend().await });
-        tending.run_until(test).await;
+        tasks.spawn_local(async move { gate.run().await });
+        tasks.run_until(test).await;
     }
 
-    /// Lets everything run that does not wait for the disk.
+    /// Runs all tasks until they wait for the disk.
     pub(crate) async fn settle() {
         for _ in 0..100 {
             yield_now().await;
@@ -147,47 +149,47 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn one_sync_serves_all_that_asked_before_it_began() {
+    async fn one_sync_releases_all_output_that_waited_when_it_started() {
         let (log, disk) = TestLog::new();
-        let gate = Rc::new(Gate::new(Arc::<TestLog>::clone(&log)));
+        let gate = Rc::new(OutputGate::new(Arc::<TestLog>::clone(&log)));
         let written = |commits| {
             log.commits.store(commits, Ordering::SeqCst);
-            let (gate, moment) = (Rc::clone(&gate), gate.now());
-            spawn_local(async move { gate.pass(moment).await })
+            let (gate, position) = (Rc::clone(&gate), gate.position());
+            spawn_local(async move { gate.wait_until_synced(position).await })
         };
         let body = async {
-            gate.pass(gate.now()).await;
+            gate.wait_until_synced(gate.position()).await;
             let first = written(1);
             while log.syncs.load(Ordering::SeqCst) == 0 {
                 yield_now().await;
             }
             let late: Vec<_> = (2..50).map(written).collect();
             settle().await;
-            assert!(!first.is_finished(), "the disk has said nothing yet");
+            assert!(!first.is_finished(), "released before the sync completed");
             disk.send(Ok(())).unwrap();
             first.await.unwrap();
             settle().await;
-            assert!(late.iter().all(|late| !late.is_finished()), "made after the sync began");
+            assert!(late.iter().all(|late| !late.is_finished()), "released by an earlier sync");
             disk.send(Ok(())).unwrap();
             for late in late {
                 late.await.unwrap();
             }
             assert_eq!(log.syncs.load(Ordering::SeqCst), 2);
-            gate.pass(gate.now()).await;
+            gate.wait_until_synced(gate.position()).await;
         };
-        while_tended(&gate, body).await;
+        while_running(&gate, body).await;
     }
 
     #[tokio::test]
-    async fn a_disk_that_fails_leaves_the_gate_shut() {
+    async fn failed_sync_leaves_the_gate_closed() {
         let (log, disk) = TestLog::new();
-        let gate = Rc::new(Gate::new(Arc::<TestLog>::clone(&log)));
+        let gate = Rc::new(OutputGate::new(Arc::<TestLog>::clone(&log)));
         log.commits.store(1, Ordering::SeqCst);
-        let (waiting, moment) = (Rc::clone(&gate), gate.now());
+        let (waiting, position) = (Rc::clone(&gate), gate.position());
         let body = async {
-            let passed = spawn_local(async move { waiting.pass(moment).await });
+            let passed = spawn_local(async move { waiting.wait_until_synced(position).await });
             disk.send(Err(io::ErrorKind::StorageFull.into())).unwrap();
-            assert_eq!(gate.tend().await.kind(), io::ErrorKind::StorageFull);
+            assert_eq!(gate.run().await.kind(), io::ErrorKind::StorageFull);
             settle().await;
             assert!(!passed.is_finished());
         };
@@ -195,8 +197,8 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn the_default_is_open() {
-        let gate = Gate::default();
-        gate.pass(gate.now()).await;
+    async fn default_gate_does_not_wait() {
+        let gate = OutputGate::default();
+        gate.wait_until_synced(gate.position()).await;
     }
 }
