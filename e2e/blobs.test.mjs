@@ -251,7 +251,7 @@ onEachHost(
 					body: PNG,
 				});
 				assert.equal(answer.status, 400);
-				assert.equal(answer.json.message, "nacre-upload is not a header for clients");
+				assert.equal(answer.json.message, "clients may not send the nacre-upload header");
 			}
 			const params = { did: server().did };
 			const listed = (await query(server(), "com.atproto.sync.listBlobs", params)).expect();

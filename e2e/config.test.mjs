@@ -100,7 +100,7 @@ if (hosts.includes("workerd")) {
 			assert.deepEqual(await health(other), [
 				503,
 				`the database belongs to "${good.get("DID")}", but DID is "did:web:other.example.com"; ` +
-					`set DID to "${good.get("DID")}" again`,
+					`set DID back to "${good.get("DID")}"`,
 			]);
 		});
 	});

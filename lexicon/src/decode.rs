@@ -12,7 +12,7 @@
 
 use crate::{
     DataError, MAX_CBOR_BYTES, MAX_DEPTH, MAX_ITEMS, MAX_KEY_BYTES,
-    blob::BlobShape,
+    blob_shape::BlobShape,
     cbor::{BYTES, Cursor, FALSE, Head, MAP, NEGATIVE, NULL, TAG, TEXT, TRUE, Text, UNSIGNED},
     link::Link,
 };

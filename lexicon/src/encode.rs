@@ -19,7 +19,7 @@ use cid::Cid;
 use self::entry::{Entry, first_of};
 use crate::{
     BlobRef, DataError, LegacyBlobRef, MAX_CBOR_BYTES, MAX_DEPTH, MAX_ITEMS, MAX_KEY_BYTES, base64,
-    blob::{BlobShape, LegacyShape},
+    blob_shape::{BlobShape, LegacyShape},
     cbor::{self, ARRAY, BYTES, MAP},
     json::{Scanner, Words},
     link::Link,

@@ -4,6 +4,7 @@ extern crate alloc;
 
 mod base64;
 mod blob;
+mod blob_shape;
 mod cbor;
 mod decode;
 mod encode;

@@ -42,7 +42,52 @@ impl<'a> Edit<'a> {
     }
 }
 
-pub(crate) fn apply<S: BlockSource>(
+impl Tree {
+    /// Sets the record under `key`; `previous[0]` of the result is the one that was there.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::apply`].
+    pub fn insert<S: BlockSource>(
+        &self,
+        source: &S,
+        key: &str,
+        value: Cid,
+    ) -> Result<Changes, TreeError<S::Error>> {
+        self.apply(source, &[Edit::set(key, value)])
+    }
+
+    /// Removes the record under `key`; `previous[0]` of the result is the one that was there. If
+    /// there was none, the tree is the same, and nothing is new or retired.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::apply`].
+    pub fn remove<S: BlockSource>(
+        &self,
+        source: &S,
+        key: &str,
+    ) -> Result<Changes, TreeError<S::Error>> {
+        self.apply(source, &[Edit::remove(key)])
+    }
+
+    /// Makes edits, which ascend by key, all or none. Each node that they touch is read once, and
+    /// written and hashed once.
+    ///
+    /// # Errors
+    ///
+    /// [`TreeError`] if the edits do not ascend, a key or a record is not one, a block that the
+    /// edits touch is missing or not a node, or a node would grow over its limit.
+    pub fn apply<S: BlockSource>(
+        &self,
+        source: &S,
+        edits: &[Edit<'_>],
+    ) -> Result<Changes, TreeError<S::Error>> {
+        apply(source, self.root, edits)
+    }
+}
+
+fn apply<S: BlockSource>(
     source: &S,
     root: Digest,
     edits: &[Edit<'_>],

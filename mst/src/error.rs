@@ -49,3 +49,10 @@ impl TryFrom<Cid> for Digest {
         Self::from_cid(&cid).ok_or(LinkError(cid))
     }
 }
+
+impl NodeError {
+    /// Says in which block the error is.
+    pub(crate) fn of<E>(self, block: Digest) -> TreeError<E> {
+        TreeError::Node(block.to_cid(), self)
+    }
+}

@@ -1,17 +1,12 @@
 //! A tree by its root, and what can be asked of it.
 
-use alloc::vec::Vec;
-
 use cid::Cid;
 
-use crate::changes::Changes;
 use crate::digest::Digest;
-use crate::edit::{self, Edit};
 use crate::error::{LinkError, TreeError};
 use crate::key::key_level;
 use crate::node::NodeError;
 use crate::open::{Bounds, OpenNodes};
-use crate::proof;
 use crate::source::{BlockSource, fetch};
 
 /// A Merkle Search Tree: no more than the CID of its root.
@@ -78,76 +73,10 @@ impl Tree {
         }
         Ok(None)
     }
-
-    /// Sets the record under `key`; `previous[0]` of the result is the one that was there.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Self::apply`].
-    pub fn insert<S: BlockSource>(
-        &self,
-        source: &S,
-        key: &str,
-        value: Cid,
-    ) -> Result<Changes, TreeError<S::Error>> {
-        self.apply(source, &[Edit::set(key, value)])
-    }
-
-    /// Removes the record under `key`; `previous[0]` of the result is the one that was there. If
-    /// there was none, the tree is the same, and nothing is new or retired.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Self::apply`].
-    pub fn remove<S: BlockSource>(
-        &self,
-        source: &S,
-        key: &str,
-    ) -> Result<Changes, TreeError<S::Error>> {
-        self.apply(source, &[Edit::remove(key)])
-    }
-
-    /// Makes edits, which ascend by key, all or none. Each node that they touch is read once, and
-    /// written and hashed once.
-    ///
-    /// # Errors
-    ///
-    /// [`TreeError`] if the edits do not ascend, a key or a record is not one, a block that the
-    /// edits touch is missing or not a node, or a node would grow over its limit.
-    pub fn apply<S: BlockSource>(
-        &self,
-        source: &S,
-        edits: &[Edit<'_>],
-    ) -> Result<Changes, TreeError<S::Error>> {
-        edit::apply(source, self.root, edits)
-    }
-
-    /// Returns the blocks to get next, so that [`get`](Self::get), [`apply`](Self::apply) and
-    /// [`covering_proof`](crate::covering_proof) can work on `keys`. If there are none, all is
-    /// there. For a source far away: a tree of a million entries takes about ten rounds, for any
-    /// number of keys.
-    ///
-    /// # Errors
-    ///
-    /// [`TreeError`] if a key is not one or a block not a node. Never [`TreeError::Missing`].
-    pub fn needs<S: BlockSource, K: AsRef<str>>(
-        &self,
-        source: &S,
-        keys: impl IntoIterator<Item = K>,
-    ) -> Result<Vec<Cid>, TreeError<S::Error>> {
-        proof::needs(source, self.root, keys)
-    }
 }
 
 impl Default for Tree {
     fn default() -> Self {
         Self::EMPTY
-    }
-}
-
-impl NodeError {
-    /// Says in which block the error is.
-    pub(crate) fn of<E>(self, block: Digest) -> TreeError<E> {
-        TreeError::Node(block.to_cid(), self)
     }
 }

@@ -1,4 +1,4 @@
-//! The account of `pds dev`: made at the first start, kept in `pds.env`, read at every later one.
+//! The account of `pds dev`: created at the first start and stored in `pds.env`.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -11,42 +11,42 @@ use crate::folder::Folder;
 use crate::host::SystemRng;
 use crate::vars::{Vars, VarsError};
 
-/// What `pds vars` is told.
+/// The arguments of `pds vars`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Host name that the server will be reached at, such as pds.example.com
+    /// Public host name of the server, such as pds.example.com
     #[arg(long)]
     hostname: String,
     /// Handle of the account, such as alice.example.com
     #[arg(long)]
     handle: String,
-    /// Password of the account, of 1 to 72 bytes; `-` reads it from standard input
+    /// Password of the account, 1 to 72 bytes; `-` reads it from standard input
     #[arg(long)]
     password: String,
 }
 
-/// An account with its password, which only an account for development keeps.
+/// An account for development, with its password in the clear.
 pub(crate) struct Account {
     vars: Vars,
 }
 
-/// Why there is no account to serve.
+/// Why an account cannot be created or loaded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AccountError {
     #[error("--{flag} {problem}")]
     Flag { flag: &'static str, problem: String },
-    #[error("{path}: {error}; repair it, or choose another folder with --dir")]
-    Kept { path: String, error: ConfigError },
+    #[error("{path}: {error}; fix the file, or choose another folder with --dir")]
+    Stored { path: String, error: ConfigError },
     #[error(
-        "the account in {path} has --{flag} {kept}: leave --{flag} out, or choose another folder \
-         with --dir"
+        "the account in {path} was created with --{flag} {stored}; omit --{flag}, or choose \
+         another folder with --dir"
     )]
-    Other { flag: &'static str, kept: String, path: String },
+    Mismatch { flag: &'static str, stored: String, path: String },
     #[error(transparent)]
     Vars(#[from] VarsError),
 }
 
-/// Prints the variables of a new account.
+/// Creates an account and prints its variables.
 pub(crate) fn print(args: &Args) -> Result<(), Failure> {
     let mut line = String::new();
     let password = if args.password == "-" {
@@ -55,14 +55,14 @@ pub(crate) fn print(args: &Args) -> Result<(), Failure> {
     } else {
         &args.password
     };
-    let vars = make(&args.hostname, &args.handle, password)?;
+    let vars = new_vars(&args.hostname, &args.handle, password)?;
     io::stdout().write_all(Vars::from_iter(vars).to_string().as_bytes())?;
     Ok(())
 }
 
-/// Returns a password that can be read aloud: 100 bits, in groups.
+/// Returns a random password of 100 bits, in groups that are easy to read aloud.
 ///
-/// Its form is not that of an app password, which some clients warn of.
+/// It does not look like an app password, because some clients warn about signing in with one.
 pub(crate) fn random_password(rng: &dyn Rng) -> String {
     let mut bytes = [0; 20];
     rng.fill(&mut bytes);
@@ -78,18 +78,20 @@ pub(crate) fn random_password(rng: &dyn Rng) -> String {
 }
 
 impl Account {
-    /// Returns the account that `folder` keeps, if it keeps one.
-    pub(crate) fn kept(folder: &Folder) -> Result<Option<Self>, AccountError> {
+    /// Loads the account stored in `folder`. Returns `None` if there is none.
+    pub(crate) fn load(folder: &Folder) -> Result<Option<Self>, AccountError> {
         match Vars::read_both(&folder.file(FILE)) {
-            // A hash takes its time: most passwords read alike in both ways.
+            // Hashing is slow, so it is skipped if both ways of reading yield the same password.
             Ok((Ok(vars), Some(verbatim)))
                 if vars.var("PASSWORD") != verbatim.var("PASSWORD")
-                    && !is_own(&vars)
-                    && is_own(&verbatim) =>
+                    && !password_matches(&vars)
+                    && password_matches(&verbatim) =>
             {
                 Ok(Some(Self { vars: verbatim }))
             }
-            Ok((Err(_), Some(verbatim))) if is_own(&verbatim) => Ok(Some(Self { vars: verbatim })),
+            Ok((Err(_), Some(verbatim))) if password_matches(&verbatim) => {
+                Ok(Some(Self { vars: verbatim }))
+            }
             Ok((vars, _)) => Ok(Some(Self { vars: vars? })),
             Err(VarsError::File { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
                 Ok(None)
@@ -98,16 +100,16 @@ impl Account {
         }
     }
 
-    /// Makes an account and keeps it in `folder`.
+    /// Creates an account and stores it in `folder`.
     pub(crate) fn create(
         folder: &Folder,
         hostname: &str,
         handle: &str,
         password: &str,
     ) -> Result<Self, AccountError> {
-        let mut vars = make(hostname, handle, password)?;
+        let mut vars = new_vars(hostname, handle, password)?;
         vars.push(("PASSWORD", password.to_owned()));
-        // The folder is likely to lie in a working copy, where nobody wants to commit a key.
+        // The folder is probably in a Git working copy, and its keys must not be committed.
         let ignore = folder.file(".gitignore");
         fs::write(&ignore, "*\n").map_err(|error| VarsError::File { path: ignore, error })?;
         let vars = Vars::from_iter(vars);
@@ -118,10 +120,10 @@ impl Account {
     /// Returns the account's configuration.
     pub(crate) fn config(&self, folder: &Folder) -> Result<Config, AccountError> {
         Config::from_vars(|name| self.vars.var(name).map(str::to_owned))
-            .map_err(|error| AccountError::Kept { path: path(folder), error })
+            .map_err(|error| AccountError::Stored { path: path(folder), error })
     }
 
-    /// Returns the host name, empty where the file lacks it.
+    /// Returns the host name, or an empty string if the file lacks it.
     pub(crate) fn hostname(&self) -> &str {
         self.vars.var("PDS_HOSTNAME").unwrap_or_default()
     }
@@ -131,29 +133,34 @@ impl Account {
         self.vars.var("PASSWORD")
     }
 
-    /// Sees to it that a flag says nothing else than the kept account does.
-    pub(crate) fn agrees(
+    /// Checks that a flag, if given, agrees with the stored account.
+    pub(crate) fn check_flag(
         &self,
         folder: &Folder,
         (flag, name): (&'static str, &str),
         given: Option<&str>,
     ) -> Result<(), AccountError> {
-        let kept = self.vars.var(name).unwrap_or_default();
+        let stored = self.vars.var(name).unwrap_or_default();
         match given {
-            Some(given) if given != kept => Err(self.other(folder, flag, kept)),
+            Some(given) if given != stored => Err(self.mismatch(folder, flag, stored)),
             _ => Ok(()),
         }
     }
 
-    /// Returns the error that says that `flag` means another account than the kept one.
-    pub(crate) fn other(&self, folder: &Folder, flag: &'static str, kept: &str) -> AccountError {
-        AccountError::Other { flag, kept: kept.to_owned(), path: path(folder) }
+    /// Returns the error for a flag that contradicts the stored account.
+    pub(crate) fn mismatch(
+        &self,
+        folder: &Folder,
+        flag: &'static str,
+        stored: &str,
+    ) -> AccountError {
+        AccountError::Mismatch { flag, stored: stored.to_owned(), path: path(folder) }
     }
 }
 
-/// Tells whether the password in the file is that of the account. Files of versions that knew no
-/// quotes may have a password that looks quoted, or as if it ended in a comment.
-fn is_own(vars: &Vars) -> bool {
+/// Returns whether the password in the file matches the hash. In a file of a version that wrote no
+/// quotes, the password may look quoted or seem to end in a comment.
+fn password_matches(vars: &Vars) -> bool {
     match (vars.var("PASSWORD"), vars.var("PASSWORD_HASH")) {
         (Some(password), Some(hash)) => {
             PasswordHash::parse(hash.to_owned()).is_some_and(|hash| hash.is_of(password))
@@ -162,13 +169,13 @@ fn is_own(vars: &Vars) -> bool {
     }
 }
 
-/// Makes an account's variables, and speaks of the flags where they do not fit.
-fn make(
+/// Creates the variables of an account. Errors name the flag instead of the variable.
+fn new_vars(
     hostname: &str,
     handle: &str,
     password: &str,
 ) -> Result<Vec<(&'static str, String)>, AccountError> {
-    // A line of `pds.env` could not hold it.
+    // A line of `pds.env` cannot hold one.
     if password.chars().any(char::is_control) {
         let problem = "contains a control character".to_owned();
         return Err(AccountError::Flag { flag: "password", problem });
@@ -188,14 +195,14 @@ fn path(folder: &Folder) -> String {
 }
 
 const FILE: &str = "pds.env";
-/// Letters and digits without those that are taken for one another.
+/// Letters and digits without those that look alike.
 const PASSWORD_LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Counts up from a number.
+    /// A generator that counts up.
     struct Counter(u8);
 
     impl Rng for Counter {
@@ -205,48 +212,48 @@ mod tests {
     }
 
     #[test]
-    fn a_file_from_before_values_were_quoted_reads_as_it_was_written() {
+    fn password_is_read_from_a_file_without_quotes() {
         for password in ["plain", "'a b'", "\"", "'", "a #b", "#", " x ", "it's", r"\$x"] {
             let path = tempfile::tempdir().unwrap();
             let folder = Folder::open(path.path()).unwrap();
-            let vars = make("localhost:1", "a.test", password).unwrap();
+            let vars = new_vars("localhost:1", "a.test", password).unwrap();
             let lines = vars.iter().map(|(name, value)| format!("{name}={value}\n"));
             let text = format!("{}PASSWORD={password}\n", lines.collect::<String>());
             fs::write(folder.file(FILE), text).unwrap();
-            let account = Account::kept(&folder).unwrap().unwrap();
+            let account = Account::load(&folder).unwrap().unwrap();
             assert_eq!(account.password(), Some(password));
             assert!(account.config(&folder).unwrap().password_hash.is_of(password));
         }
     }
 
     #[test]
-    fn an_account_is_kept_with_any_password() {
+    fn any_password_is_stored_and_loaded() {
         for password in ["plain", "it's", "'a b'", "\"$x\" `y` \\ #!", "\u{1F9EA} \u{E9}"] {
             let path = tempfile::tempdir().unwrap();
             let folder = Folder::open(path.path()).unwrap();
             Account::create(&folder, "localhost:1", "a.test", password).unwrap();
-            let account = Account::kept(&folder).unwrap().unwrap();
+            let account = Account::load(&folder).unwrap().unwrap();
             assert_eq!(account.password(), Some(password));
             assert!(account.config(&folder).unwrap().password_hash.is_of(password));
         }
     }
 
     #[test]
-    fn an_edited_file_may_have_quotes_comments_and_a_byte_order_mark() {
+    fn edited_file_with_quotes_comments_and_a_byte_order_mark_is_read() {
         let path = tempfile::tempdir().unwrap();
         let folder = Folder::open(path.path()).unwrap();
-        let vars = make("localhost:1", "a.test", "correct horse").unwrap();
+        let vars = new_vars("localhost:1", "a.test", "correct horse").unwrap();
         let lines = vars.iter().map(|(name, value)| format!("export {name}=\"{value}\" # it\r\n"));
         let text =
             format!("\u{FEFF}# mine\r\n{}PASSWORD='correct horse'", lines.collect::<String>());
         fs::write(folder.file(FILE), text).unwrap();
-        let account = Account::kept(&folder).unwrap().unwrap();
+        let account = Account::load(&folder).unwrap().unwrap();
         assert_eq!(account.password(), Some("correct horse"));
         assert!(account.config(&folder).is_ok());
     }
 
     #[test]
-    fn a_random_password_has_four_groups_of_five_letters() {
+    fn random_password_has_four_groups_of_five_letters() {
         assert_eq!(random_password(&Counter(0)), "abcde-fghij-kmnpq-rstuv");
         assert_eq!(random_password(&Counter(20)), "wxyz2-34567-89abc-defgh");
         assert_eq!(random_password(&Counter(52)), random_password(&Counter(20)));

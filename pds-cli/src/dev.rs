@@ -1,91 +1,91 @@
-//! `pds dev`: a server with an account of its own making.
+//! `pds dev`: serves an account for development, which the first start creates.
 
 use std::path::PathBuf;
 
 use crate::Failure;
 use crate::account::{Account, AccountError, random_password};
 use crate::folder::Folder;
-use crate::host::{Clients, SystemRng};
-use crate::launch::{DEFAULT_PORT, Door, Launch};
+use crate::host::{AddressSource, SystemRng};
+use crate::launch::{DEFAULT_PORT, Launch, Listeners};
 
-/// What `pds dev` is told.
+/// The arguments of `pds dev`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Folder of the account and its data
     #[arg(long, default_value = ".nacre")]
     dir: PathBuf,
-    /// Port to listen on; 0 finds a free one at the first start and keeps it [default: 2583]
+    /// Port to listen on; 0 picks a free port at the first start and keeps it [default: 2583]
     #[arg(long)]
     port: Option<u16>,
-    /// Host name that the account's did:web is made of [default: localhost:PORT]
+    /// Host name of the account's did:web [default: localhost:PORT]
     #[arg(long)]
     hostname: Option<String>,
     /// Handle of the account [default: alice.test]
     #[arg(long)]
     handle: Option<String>,
-    /// Password of the account, kept in the clear [default: a random one]
+    /// Password of the account, stored in the clear [default: a random one]
     #[arg(long)]
     password: Option<String>,
-    /// Print one line of JSON for programs
+    /// Print one line of JSON instead of text
     #[arg(long)]
     json: bool,
 }
 
-/// Starts the server and runs it until it is told to stop.
+/// Serves the account until the process receives a stop signal.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let folder = Folder::open(&args.dir)?;
-    let (account, door) = match Account::kept(&folder)? {
+    let (account, listeners) = match Account::load(&folder)? {
         None => args.first_start(&folder)?,
         Some(account) => {
-            let door = args.later_start(&folder, &account)?;
-            (account, door)
+            let listeners = args.later_start(&folder, &account)?;
+            (account, listeners)
         }
     };
     let config = account.config(&folder)?;
     let password = account.password().map(str::to_owned);
-    let clients = Clients::Direct;
-    Launch { folder, door, config, clients, password, json: args.json }.run()
+    let address_source = AddressSource::Connection;
+    Launch { folder, listeners, config, address_source, password, json: args.json }.run()
 }
 
 impl Args {
-    /// Makes the account, once the port that its DID may contain is taken.
-    fn first_start(&self, folder: &Folder) -> Result<(Account, Door), Failure> {
+    /// Listens on a port and creates the account, whose DID may contain the port.
+    fn first_start(&self, folder: &Folder) -> Result<(Account, Listeners), Failure> {
         let named = self.hostname.as_deref().and_then(local_port);
         let port = match (named, self.port) {
             (Some(named), Some(port)) if named != port => {
-                let problem = format!("says port {named}, but --port says {port}: leave one out");
+                let problem = format!("has port {named}, but --port is {port}; omit one of them");
                 return Err(AccountError::Flag { flag: "hostname", problem }.into());
             }
             (named, port) => named.or(port).unwrap_or(DEFAULT_PORT),
         };
-        let door = Door::open(None, port)?;
-        let local = format!("localhost:{}", door.port());
+        let listeners = Listeners::open(None, port)?;
+        let local = format!("localhost:{}", listeners.port());
         let hostname = self.hostname.as_deref().unwrap_or(&local);
         let handle = self.handle.as_deref().unwrap_or("alice.test");
         let random = random_password(&SystemRng);
         let password = self.password.as_deref().unwrap_or(&random);
-        Ok((Account::create(folder, hostname, handle, password)?, door))
+        Ok((Account::create(folder, hostname, handle, password)?, listeners))
     }
 
-    /// Sees to it that the flags mean the kept account, and listens on its port.
-    fn later_start(&self, folder: &Folder, account: &Account) -> Result<Door, Failure> {
+    /// Checks that the flags agree with the stored account and listens on its port.
+    fn later_start(&self, folder: &Folder, account: &Account) -> Result<Listeners, Failure> {
         let hostname = self.hostname.as_deref().map(str::to_ascii_lowercase);
         let handle = self.handle.as_deref().map(str::to_ascii_lowercase);
-        account.agrees(folder, ("hostname", "PDS_HOSTNAME"), hostname.as_deref())?;
-        account.agrees(folder, ("handle", "HANDLE"), handle.as_deref())?;
-        account.agrees(folder, ("password", "PASSWORD"), self.password.as_deref())?;
+        account.check_flag(folder, ("hostname", "PDS_HOSTNAME"), hostname.as_deref())?;
+        account.check_flag(folder, ("handle", "HANDLE"), handle.as_deref())?;
+        account.check_flag(folder, ("password", "PASSWORD"), self.password.as_deref())?;
         let port = match (local_port(account.hostname()), self.port) {
-            (Some(kept), None | Some(0)) => kept,
-            (Some(kept), Some(port)) if port != kept => {
-                return Err(account.other(folder, "port", &kept.to_string()).into());
+            (Some(stored), None | Some(0)) => stored,
+            (Some(stored), Some(port)) if port != stored => {
+                return Err(account.mismatch(folder, "port", &stored.to_string()).into());
             }
             (_, port) => port.unwrap_or(DEFAULT_PORT),
         };
-        Ok(Door::open(None, port)?)
+        Ok(Listeners::open(None, port)?)
     }
 }
 
-/// Returns the port of a host name that has one, which only this machine's own names have.
+/// Returns the port in a host name. Only a local host name has one.
 fn local_port(hostname: &str) -> Option<u16> {
     hostname.split_once(':').and_then(|(_, port)| port.parse().ok())
 }

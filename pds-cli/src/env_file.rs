@@ -1,23 +1,23 @@
-//! The text of env files: lines of `NAME=value`, as shells and dotenv libraries read them.
+//! The format of env files: lines of `NAME=value`, as shells and dotenv libraries read them.
 //!
 //! | line | value |
 //! |---|---|
-//! | `A=b c # comment` | `b c`; `$`, `\` and quotes within it stand for themselves |
-//! | `export A='b # $c'` | what is between the single quotes |
-//! | `A="b \"c\"\n"` | with `\n`, `\r`, `\t`, and `\` before `"`, `\`, `$` and a backtick |
-//! | `A='it'\''s'` | quoted parts next to each other are one value, as in a shell |
+//! | `A=b c # comment` | `b c`; `$`, `\` and quotes within it are literal |
+//! | `export A='b # $c'` | the text between the single quotes |
+//! | `A="b \"c\"\n"` | escapes: `\n`, `\r`, `\t`, and `\` before `"`, `\`, `$` and a backtick |
+//! | `A='it'\''s'` | adjacent quoted parts are one value, as in a shell |
 //!
-//! Quoted values may span lines. No variable is ever substituted, so that the bcrypt hashes of
-//! files that have them without quotes stay whole.
+//! Quoted values may span lines. Variables are never substituted, because bcrypt hashes without
+//! quotes contain `$`.
 
 use core::fmt;
 use core::iter::Peekable;
 use core::str::Chars;
 
-/// Why a text is not an env file. It quotes nothing of the text, which holds secrets.
+/// Why a text is not an env file. The message never quotes the text, which contains secrets.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct EnvFileError {
-    /// The number of the line, from 1 on.
+    /// The line number, counted from 1.
     pub(crate) line: usize,
     problem: &'static str,
 }
@@ -25,14 +25,14 @@ pub(crate) struct EnvFileError {
 /// A variable and its value.
 pub(crate) type Pair = (String, String);
 
-/// Returns the variables in their order.
+/// Returns the variables in the order of the file.
 ///
 /// # Errors
 ///
-/// [`EnvFileError`] names the first line that cannot be read.
+/// [`EnvFileError`] names the first malformed line.
 pub(crate) fn parse(text: &str) -> Result<Vec<Pair>, EnvFileError> {
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text).replace("\r\n", "\n");
-    let mut rest = Rest { chars: text.chars().peekable(), line: 1 };
+    let mut rest = Reader { chars: text.chars().peekable(), line: 1 };
     let mut pairs = Vec::new();
     while rest.chars.peek().is_some() {
         let line = rest.line;
@@ -56,8 +56,8 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Pair>, EnvFileError> {
     Ok(pairs)
 }
 
-/// Returns the variables of a file as versions without quotes wrote them: all that follows the
-/// first `=` of a line is the value.
+/// Returns the variables of a file from a version that wrote no quotes: the value is everything
+/// after the first `=` of a line.
 pub(crate) fn parse_verbatim(text: &str) -> Option<Vec<Pair>> {
     let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
     lines
@@ -68,26 +68,26 @@ pub(crate) fn parse_verbatim(text: &str) -> Option<Vec<Pair>> {
         .collect()
 }
 
-/// Writes a value so that this parser, shells and dotenv libraries read it as it is.
+/// Quotes a value so that this parser, shells and dotenv libraries read it back unchanged.
 pub(crate) fn quote(value: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:%@+,-=".contains(c);
     if value.chars().all(is_plain) {
         return value.to_owned();
     }
-    // Dotenv libraries know no way to write a single quote between single quotes.
+    // Dotenv libraries cannot read a single quote between single quotes.
     if value.contains('\'') && !value.contains(['"', '\\', '$', '`', '!', '\n']) {
         return format!("\"{value}\"");
     }
     format!("'{}'", value.replace('\'', r"'\''"))
 }
 
-/// What has not been read yet.
-struct Rest<'t> {
+/// A cursor over the text.
+struct Reader<'t> {
     chars: Peekable<Chars<'t>>,
     line: usize,
 }
 
-impl Rest<'_> {
+impl Reader<'_> {
     fn next(&mut self) -> Option<char> {
         let next = self.chars.next();
         if next == Some('\n') {
@@ -109,10 +109,10 @@ impl Rest<'_> {
         self.next();
     }
 
-    /// Reads a value that begins with a quote, and what may follow it on its line.
+    /// Reads a value that starts with a quote, and the blanks after it.
     fn quoted_value(&mut self) -> Result<String, &'static str> {
         let mut value = String::new();
-        // A shell would take a `#` right after a quote for a letter, dotenv libraries do not.
+        // Right after a quote, `#` starts a comment in dotenv libraries, but not in shells.
         while let Some(c) = self.chars.next_if(|&c| c != '\n' && c != '#' && !is_blank(c)) {
             match c {
                 '\'' => value.push_str(&self.single_quoted()?),
@@ -124,7 +124,7 @@ impl Rest<'_> {
         self.take_while(is_blank);
         match self.chars.peek() {
             None | Some('\n' | '#') => Ok(value),
-            Some(_) => Err("has text after its quoted value"),
+            Some(_) => Err("has text after a quoted value"),
         }
     }
 
@@ -157,16 +157,16 @@ impl fmt::Display for EnvFileError {
     }
 }
 
-/// Returns the name before a `=`, which a shell may be told to export.
+/// Returns the name before a `=`, without `export`.
 fn name(start: &str) -> Option<&str> {
     let start = start.trim();
     let name = start.strip_prefix("export").filter(|rest| rest.starts_with(is_blank));
     let name = name.map_or(start, str::trim_start);
-    let is_sound = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-    (!name.is_empty() && name.bytes().all(is_sound)).then_some(name)
+    let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    (!name.is_empty() && name.bytes().all(is_name_byte)).then_some(name)
 }
 
-/// Returns a value without quotes, of which a comment is no part.
+/// Returns an unquoted value without its comment.
 fn bare_value(text: &str) -> String {
     let is_comment =
         |(at, _): &(usize, &str)| text.get(..*at).is_some_and(|before| before.ends_with(is_blank));
@@ -178,4 +178,4 @@ fn is_blank(c: char) -> bool {
     c != '\n' && c.is_whitespace()
 }
 
-const UNCLOSED: &str = "has a quote that is not closed";
+const UNCLOSED: &str = "has an unclosed quote";

@@ -1,36 +1,36 @@
-//! The folder that holds an account, and the lock that keeps a second server out of it.
+//! The folder of an account, and its lock against a second process.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process;
 
-/// A folder that this process alone serves from, as long as the value lives.
+/// A folder that this process has locked for as long as the value lives.
 ///
-/// The operating system lets go of the lock when the process ends, however it ends.
+/// The operating system releases the lock when the process ends, even if it crashes.
 pub(crate) struct Folder {
     path: PathBuf,
     lock: File,
 }
 
-/// Why a folder could not be taken.
+/// Why a folder cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FolderError {
     #[error("{}: {error}", path.display())]
     File { path: PathBuf, error: io::Error },
     #[error(
-        "{} is in use by another pds{holder}; stop that one, or choose another folder with --dir",
+        "{} is in use by another pds{holder}; stop it, or choose another folder with --dir",
         path.display()
     )]
-    Held { path: PathBuf, holder: String },
+    Locked { path: PathBuf, holder: String },
 }
 
 impl Folder {
-    /// Makes the folder where there is none, with one for blobs in it, and locks it.
+    /// Locks the folder. Creates it, with a folder for blobs in it, if it does not exist.
     pub(crate) fn open(path: &Path) -> Result<Self, FolderError> {
         let failed = |error| FolderError::File { path: path.to_owned(), error };
-        make(path).map_err(failed)?;
-        make(&path.join(BLOBS)).map_err(failed)?;
+        create_private_folder(path).map_err(failed)?;
+        create_private_folder(&path.join(BLOBS)).map_err(failed)?;
         let mut lock = File::options()
             .read(true)
             .write(true)
@@ -42,7 +42,7 @@ impl Folder {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let holder = holder(&mut lock);
-                return Err(FolderError::Held { path: path.to_owned(), holder });
+                return Err(FolderError::Locked { path: path.to_owned(), holder });
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
@@ -51,14 +51,14 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Tells whoever finds the folder locked at which address it is served.
-    pub(crate) fn announce(&mut self, url: &str) -> Result<(), FolderError> {
+    /// Writes the server's URL to the lock file, for the error message of another process.
+    pub(crate) fn record_url(&mut self, url: &str) -> Result<(), FolderError> {
         self.write(&format!("process {}, at {url}", process::id()))
     }
 
-    /// Returns the path of the folder's file of this name, which is made where there is none.
+    /// Returns the path of a file in the folder. Creates the file if it does not exist.
     ///
-    /// Only its owner may read it, and what SQLite puts beside it.
+    /// Only its owner may read it and the files that SQLite creates beside it.
     pub(crate) fn private_file(&self, name: &str) -> Result<PathBuf, FolderError> {
         let path = self.file(name);
         match private_file(&path) {
@@ -69,7 +69,7 @@ impl Folder {
         }
     }
 
-    /// Returns the path of the folder's file of this name.
+    /// Returns the path of a file in the folder.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
@@ -92,7 +92,7 @@ impl Folder {
     }
 }
 
-/// Makes a file that only its owner may read, where there is none.
+/// Creates a new file that only its owner may read.
 pub(crate) fn private_file(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.write(true).create_new(true);
@@ -101,8 +101,8 @@ pub(crate) fn private_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Makes a folder that only its owner may enter.
-fn make(path: &Path) -> io::Result<()> {
+/// Creates a folder that only its owner may enter, unless it exists.
+fn create_private_folder(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -110,7 +110,7 @@ fn make(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Returns what the holder of the lock says of itself; nothing where the system hides it.
+/// Returns the lock file's description of the holder, or an empty string if it cannot be read.
 fn holder(lock: &mut File) -> String {
     let mut text = String::new();
     match lock.take(MAX_HOLDER_BYTES).read_to_string(&mut text) {
@@ -119,7 +119,7 @@ fn holder(lock: &mut File) -> String {
     }
 }
 
-/// The folder of blobs, in the account's own.
+/// The name of the folder of blobs.
 const BLOBS: &str = "blobs";
-/// Many times what a process number and an address need.
+/// Ample for a process id and a URL.
 const MAX_HOLDER_BYTES: u64 = 1024;

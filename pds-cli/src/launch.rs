@@ -1,6 +1,6 @@
-//! What `pds dev` and `pds serve` share: opening the account, and saying where it is served.
+//! Starts a server for `pds dev` and `pds serve`.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::io::{self, Write as _};
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -15,44 +15,44 @@ use tokio::task::LocalSet;
 
 use crate::Failure;
 use crate::folder::Folder;
-use crate::host::{self, BlobFolder, Clients};
+use crate::host::{self, AddressSource, BlobFolder};
 
-/// The file of the account's database, in its folder.
+/// The name of the database file in the account's folder.
 pub(crate) const DATABASE: &str = "pds.sqlite";
 
-/// The port of a server that is told none.
+/// The default port.
 pub(crate) const DEFAULT_PORT: u16 = 2583;
 
 /// A server that is about to start.
 pub(crate) struct Launch {
-    /// Where the account's data is.
+    /// The account's folder.
     pub(crate) folder: Folder,
-    /// Where the server listens.
-    pub(crate) door: Door,
-    /// The account.
+    /// The listening sockets.
+    pub(crate) listeners: Listeners,
+    /// The account's configuration.
     pub(crate) config: Config,
-    /// How the server knows its clients apart.
-    pub(crate) clients: Clients,
-    /// The account's password, where it is kept.
+    /// Where the server reads the addresses of clients.
+    pub(crate) address_source: AddressSource,
+    /// The account's password, if it is stored.
     pub(crate) password: Option<String>,
-    /// Whether a program reads what is printed.
+    /// Whether to print JSON.
     pub(crate) json: bool,
 }
 
-/// Sockets that wait for connections, all on one port.
-pub(crate) struct Door {
-    listeners: Vec<TcpListener>,
+/// Listening sockets that share a port.
+pub(crate) struct Listeners {
+    sockets: Vec<TcpListener>,
     address: IpAddr,
     port: u16,
 }
 
 /// Why a server cannot listen.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum DoorError {
-    #[error("port {0} is in use by another program; choose another with --port, or stop that one")]
-    Busy(u16),
-    #[error("cannot listen on port {port} of {address}: {error}")]
-    Other { address: IpAddr, port: u16, error: io::Error },
+pub(crate) enum ListenError {
+    #[error("port {0} is already in use; choose another with --port, or stop the other program")]
+    PortInUse(u16),
+    #[error("cannot listen on {}: {error}", SocketAddr::new(*address, *port))]
+    Failed { address: IpAddr, port: u16, error: io::Error },
 }
 
 /// Why the account's database cannot be served.
@@ -63,11 +63,11 @@ pub(crate) struct DatabaseError {
     pub(crate) error: OpenError,
 }
 
-/// Says what to do about a database that cannot be served.
+/// Returns what to do about a database that cannot be served.
 fn remedy(error: &OpenError) -> String {
     match error {
         OpenError::OtherAccount { found, was_active: true, .. } => {
-            format!("; set DID to \"{found}\" again, or choose another folder with --dir")
+            format!("; set DID back to \"{found}\", or choose another folder with --dir")
         }
         OpenError::OtherAccount { .. } => {
             "; it was never active: \"pds reset\" starts over with the new DID".to_owned()
@@ -76,10 +76,10 @@ fn remedy(error: &OpenError) -> String {
     }
 }
 
-/// What is printed once the server listens.
+/// The information printed when the server is ready.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Card<'a> {
+struct ServerInfo<'a> {
     url: &'a str,
     did: String,
     handle: String,
@@ -90,30 +90,30 @@ struct Card<'a> {
 }
 
 impl Launch {
-    /// Serves until the process is told to stop.
+    /// Serves until the process receives a stop signal.
     pub(crate) fn run(mut self) -> Result<(), Failure> {
-        let url = self.door.url();
-        self.folder.announce(&url)?;
-        let card = self.card(&url)?;
+        let url = self.listeners.url();
+        self.folder.record_url(&url)?;
+        let info = self.info(&url)?;
         let path = self.folder.private_file(DATABASE)?;
         let blobs = BlobFolder::new(self.folder.blobs());
-        blobs.tidy()?;
+        blobs.remove_temporary_files()?;
         let server = Sqlite::open_logged(&path)
             .map_err(OpenError::from)
-            .and_then(|database| host::open(self.config, database, blobs, self.clients))
+            .and_then(|database| host::open(self.config, database, blobs, self.address_source))
             .map_err(|error| DatabaseError { path, error })?;
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let served = host::serve(server, self.door.listeners, || {
-            // Whoever started the server may have stopped listening to it.
-            let _ = io::stdout().write_all(card.as_bytes());
+        let served = host::serve(server, self.listeners.sockets, || {
+            // Standard output may be closed.
+            let _ = io::stdout().write_all(info.as_bytes());
             let _ = io::stdout().flush();
         });
         Ok(LocalSet::new().block_on(&runtime, served)?)
     }
 
-    fn card(&self, url: &str) -> Result<String, Failure> {
+    fn info(&self, url: &str) -> Result<String, Failure> {
         let identity = &self.config.identity;
-        let card = Card {
+        let info = ServerInfo {
             url,
             did: identity.did.to_string(),
             handle: identity.handle.to_string(),
@@ -121,15 +121,15 @@ impl Launch {
             public_key: identity.signing_key.to_did_key(),
             pid: process::id(),
         };
-        if self.json { Ok(serde_json::to_string(&card)? + "\n") } else { self.text(&card) }
+        if self.json { Ok(serde_json::to_string(&info)? + "\n") } else { self.text(&info) }
     }
 
-    fn text(&self, card: &Card<'_>) -> Result<String, Failure> {
-        let Card { url, did, handle, .. } = card;
+    fn text(&self, info: &ServerInfo<'_>) -> Result<String, Failure> {
+        let ServerInfo { url, did, handle, .. } = info;
         let folder = self.folder.path().display();
         let mut text =
             format!("folder    {folder}\naddress   {url}\ndid       {did}\nhandle    {handle}\n");
-        if let Some(password) = card.password {
+        if let Some(password) = info.password {
             let login = login(url, handle, password)?;
             let (export, stream) = (export(url, did), stream(url));
             text.push_str(&format!(
@@ -137,43 +137,43 @@ impl Launch {
                  Follow the event stream from its beginning:\n{stream}\n"
             ));
         }
-        Ok(text + "\nCtrl-C stops the server.\n")
+        Ok(text + "\nPress Ctrl-C to stop the server.\n")
     }
 }
 
-impl Door {
-    /// Listens on `address`, or on both of this machine's own where it is `None`; port 0 means any.
-    pub(crate) fn open(address: Option<IpAddr>, port: u16) -> Result<Self, DoorError> {
+impl Listeners {
+    /// Listens on `address`, or on both loopback addresses if it is `None`. Port 0 picks a free one.
+    pub(crate) fn open(address: Option<IpAddr>, port: u16) -> Result<Self, ListenError> {
         let first = address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let failed = |error: io::Error| match error.kind() {
-            io::ErrorKind::AddrInUse => DoorError::Busy(port),
-            _ => DoorError::Other { address: first, port, error },
+            io::ErrorKind::AddrInUse => ListenError::PortInUse(port),
+            _ => ListenError::Failed { address: first, port, error },
         };
         let listener = TcpListener::bind((first, port)).map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
-        let mut listeners = vec![listener];
+        let mut sockets = vec![listener];
         if address.is_none() {
-            // `localhost` means this one to many clients. A machine may do without it.
+            // Many clients resolve `localhost` to this address. Some machines do not have it.
             match TcpListener::bind((Ipv6Addr::LOCALHOST, port)) {
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                    return Err(DoorError::Busy(port));
+                    return Err(ListenError::PortInUse(port));
                 }
                 Err(_) => {}
-                Ok(second) => listeners.push(second),
+                Ok(second) => sockets.push(second),
             }
         }
-        for listener in &listeners {
-            listener.set_nonblocking(true).map_err(failed)?;
+        for socket in &sockets {
+            socket.set_nonblocking(true).map_err(failed)?;
         }
-        Ok(Self { listeners, address: first, port })
+        Ok(Self { sockets, address: first, port })
     }
 
-    /// Returns the port that was asked for, or found.
+    /// Returns the port.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// Returns the address at which this machine reaches the server.
+    /// Returns the URL of the server on this machine.
     fn url(&self) -> String {
         let port = self.port;
         match self.address {
@@ -186,10 +186,10 @@ impl Door {
     }
 }
 
-/// Returns the command line that logs in, for a POSIX shell.
+/// Returns the shell command that logs in.
 fn login(url: &str, handle: &str, password: &str) -> Result<String, Failure> {
     let input = serde_json::json!({ "identifier": handle, "password": password });
-    // Within single quotes only the single quote itself has a meaning.
+    // Within single quotes only the single quote itself is special.
     let input = serde_json::to_string(&input)?.replace('\'', r"'\''");
     Ok(format!(
         "curl -X POST {url}/xrpc/com.atproto.server.createSession \
@@ -197,15 +197,15 @@ fn login(url: &str, handle: &str, password: &str) -> Result<String, Failure> {
     ))
 }
 
-/// Returns the command line that downloads the repository.
+/// Returns the shell command that downloads the repository.
 ///
-/// A colon of the DID that is encoded already, as that of a port is, is encoded twice.
+/// The colon before a port is percent-encoded in the DID already, and is encoded again here.
 fn export(url: &str, did: &str) -> String {
     let did = did.replace('%', "%25").replace(':', "%3A");
     format!("curl '{url}/xrpc/com.atproto.sync.getRepo?did={did}' -o repo.car")
 }
 
-/// Returns the command line that shows the event stream.
+/// Returns the shell command that shows the event stream.
 fn stream(url: &str) -> String {
     let url = url.replacen("http", "ws", 1);
     format!("websocat -b '{url}/xrpc/com.atproto.sync.subscribeRepos?cursor=0'")
@@ -216,19 +216,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_login_line_survives_the_shell() {
+    fn login_command_quotes_the_password_for_the_shell() {
         let password = r#"a'b"c\d$(e)`f`!g"#;
         let line = login("http://localhost:1", "alice.test", password).unwrap();
         let line = line.replacen("curl", "printf '%s\\n'", 1);
-        let said = process::Command::new("sh").args(["-c", &line]).output().unwrap().stdout;
-        let said = String::from_utf8(said).unwrap();
-        let input: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+        let output = process::Command::new("sh").args(["-c", &line]).output().unwrap().stdout;
+        let output = String::from_utf8(output).unwrap();
+        let input = output.lines().last().unwrap();
+        let input: serde_json::Value = serde_json::from_str(input).unwrap();
         assert_eq!(input["password"], password);
         assert_eq!(input["identifier"], "alice.test");
     }
 
     #[test]
-    fn the_other_lines_are_urls_of_the_server() {
+    fn export_and_stream_commands_have_the_servers_url() {
         assert_eq!(
             export("http://localhost:1", "did:web:localhost%3A1"),
             "curl 'http://localhost:1/xrpc/com.atproto.sync.getRepo\
@@ -241,11 +242,13 @@ mod tests {
     }
 
     #[test]
-    fn a_port_is_taken_once() {
-        let door = Door::open(None, 0).unwrap();
-        let port = door.port();
+    fn listening_on_a_port_in_use_fails() {
+        let listeners = Listeners::open(None, 0).unwrap();
+        let port = listeners.port();
         assert_ne!(port, 0);
-        assert_eq!(door.url(), format!("http://localhost:{port}"));
-        assert!(matches!(Door::open(None, port), Err(DoorError::Busy(busy)) if busy == port));
+        assert_eq!(listeners.url(), format!("http://localhost:{port}"));
+        assert!(
+            matches!(Listeners::open(None, port), Err(ListenError::PortInUse(busy)) if busy == port)
+        );
     }
 }

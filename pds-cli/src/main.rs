@@ -1,4 +1,4 @@
-//! The `pds` program: a Personal Data Server on this machine, and its operator's commands.
+//! The `pds` program: the native server and the operator's commands.
 
 extern crate alloc;
 
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod account;
-mod copy;
+mod database_copy;
 mod dev;
 mod env_file;
 mod folder;
@@ -31,27 +31,26 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start a server with an account of its own, for development
+    /// Start a server for development
     ///
-    /// The first start makes an identity and keeps it with all data in the folder; later starts
-    /// take up where the last one stopped.
+    /// The first start creates an account in the folder. Later starts serve the same account.
     Dev(dev::Args),
-    /// Commands on the repository of a folder that is not being served
+    /// Check or repair the repository in a folder that is not being served
     #[command(subcommand)]
     Repo(repo::Command),
-    /// Start over with another DID in a folder whose account was never active
+    /// Start over with another DID if the account was never active
     ///
     /// Removes the repository, the sessions and the account's blobs from the folder of a stopped
-    /// server, and makes an empty account with the DID that the environment describes. Blobs that
-    /// the account does not know stay. An account that was ever active is left alone, because other
-    /// servers know of it.
+    /// server, and creates an empty account with the DID from the environment. Blobs that the
+    /// account does not know are kept. Refuses to reset an account that was ever active, because
+    /// other servers know it.
     Reset(reset::Args),
     /// Start a server for the account that the environment describes
     ///
-    /// Reads PDS_HOSTNAME, DID, HANDLE, SIGNING_KEY, JWT_SECRET, AUTH_TOKEN and PASSWORD_HASH, as
-    /// `pds vars` prints them. Optional are SIGNING_KEY_PUBLIC (derived from SIGNING_KEY if
-    /// absent), EMAIL (shown to apps and accepted at sign-in), INITIAL_ACTIVE, ACCEPT_IMPORTS,
-    /// BLOB_UPLOAD_LIMIT, BODY_LIMIT_MB (where a proxy limits requests), RELAYS,
+    /// Requires PDS_HOSTNAME, DID, HANDLE, SIGNING_KEY, JWT_SECRET, AUTH_TOKEN and PASSWORD_HASH,
+    /// as printed by `pds vars`. Optional: SIGNING_KEY_PUBLIC (default: derived from SIGNING_KEY),
+    /// EMAIL (shown to apps and accepted at sign-in), INITIAL_ACTIVE, ACCEPT_IMPORTS,
+    /// BLOB_UPLOAD_LIMIT, BODY_LIMIT_MB (if a proxy limits requests), RELAYS,
     /// EVENT_RETENTION_HOURS and EVENT_RETENTION_MIB.
     Serve(serve::Args),
     /// Print the variables of a new account, for `pds serve` or another host
@@ -59,14 +58,14 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let result = match Cli::parse().command {
         Command::Dev(args) => dev::run(&args),
         Command::Repo(command) => repo::run(&command),
         Command::Reset(args) => reset::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Vars(args) => account::print(&args),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log(&error);
@@ -75,10 +74,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// What a command that failed says: one line, with what to do about it.
+/// The error of a failed command. Its message is one line and ends with the remedy, if any.
 type Failure = Box<dyn Error>;
 
-/// Writes one line to standard error; one that is closed is no reason to stop serving.
+/// Writes one line to standard error. Ignores errors, because serving goes on if it is closed.
 fn log(line: &dyn fmt::Display) {
     let _ = writeln!(io::stderr(), "pds: {line}");
 }

@@ -1,4 +1,4 @@
-//! `pds repo`: commands on the repository of a folder that is not being served.
+//! `pds repo`: commands for the repository in a folder that is not being served.
 
 use alloc::rc::Rc;
 use std::io::{self, Write as _};
@@ -13,47 +13,45 @@ use tokio::runtime;
 
 use crate::Failure;
 use crate::account::Account;
-use crate::copy::DatabaseCopy;
+use crate::database_copy::DatabaseCopy;
 use crate::folder::Folder;
 use crate::host::{self, BlobFolder};
 use crate::launch::{DATABASE, DatabaseError};
 use crate::serve::environment;
 
-/// What can be done.
+/// The subcommands of `pds repo`.
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Command {
     /// Check the database for consistency: commit, tree, records, pages, indexes and blobs
     ///
-    /// Reads a temporary copy of the database, so the original stays as it is. The account is that
-    /// of `pds dev` in this folder, or else the one that the environment describes, as for
-    /// `pds serve`.
+    /// Reads a temporary copy of the database and changes nothing. Checks the account of `pds dev`
+    /// in this folder, or else the one that the environment describes, as for `pds serve`.
     Verify(Args),
     /// Rebuild derived data (tree pages, indexes, counters) from the commit and records
     ///
-    /// Also matches the blobs in the database with those in the folder: lists lost ones as missing,
-    /// so that an app can upload them again, and removes orphaned ones that no record names, unless
-    /// the account was never active or an import is pending. Lost records can only come from a
-    /// backup.
+    /// Also compares the blobs in the database with those in the folder. Lists lost blobs as
+    /// missing, so that an app can upload them again. Removes orphaned blobs, unless the account
+    /// was never active or an import is pending. Lost records can only be restored from a backup.
     Heal(Args),
 }
 
-/// What these commands are told.
+/// The arguments of these commands.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     #[command(flatten)]
-    place: PlaceArgs,
-    /// Print one line of JSON for programs
+    folder: FolderArgs,
+    /// Print one line of JSON instead of text
     #[arg(long)]
     json: bool,
 }
 
-/// Names a folder and its account.
+/// The arguments that name a folder and its account.
 #[derive(clap::Args, Debug)]
-pub(crate) struct PlaceArgs {
+pub(crate) struct FolderArgs {
     /// Folder of the account's data
     #[arg(long, default_value = ".nacre")]
     dir: PathBuf,
-    /// Env file with variables that the environment does not set
+    /// Env file for variables that the environment does not set
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
 }
@@ -61,7 +59,7 @@ pub(crate) struct PlaceArgs {
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum RepoError {
-    #[error("{}: there is no account in this folder; name another one with --dir", .0.display())]
+    #[error("{}: no account in this folder; name another folder with --dir", .0.display())]
     NoAccount(PathBuf),
     #[error("{}: consistency check failed", .0.display())]
     Faults(PathBuf),
@@ -76,41 +74,42 @@ pub(crate) fn run(command: &Command) -> Result<(), Failure> {
 }
 
 fn verify(args: &Args) -> Result<(), Failure> {
-    let place = Place::open(&args.place)?;
-    let copy = DatabaseCopy::of(&place.database)?;
-    let pds = place.account(&copy.path(), Pds::open_copy)?;
+    let folder = AccountFolder::open(&args.folder)?;
+    let copy = DatabaseCopy::of(&folder.database)?;
+    let pds = folder.account(&copy.path(), Pds::open_copy)?;
     let audit = wait_for(pds.audit_all())??;
     let text = if args.json { line(&audit)? } else { audit_text(&audit) };
-    report(&text, &audit, place.database)
+    report(&text, &audit, folder.database)
 }
 
 fn heal(args: &Args) -> Result<(), Failure> {
-    let place = Place::open(&args.place)?;
-    let pds = place.account(&place.database, Pds::open_existing)?;
+    let folder = AccountFolder::open(&args.folder)?;
+    let pds = folder.account(&folder.database, Pds::open_existing)?;
     let healed = wait_for(pds.heal())??;
     let text = if args.json { line(&healed)? } else { healed_text(&healed) };
-    report(&text, &healed.audit, place.database)
+    report(&text, &healed.audit, folder.database)
 }
 
-/// Prints a report; fails if there are faults in it.
+/// Prints a report. Fails if it lists faults.
 fn report(text: &str, audit: &Audit, database: PathBuf) -> Result<(), Failure> {
     io::stdout().write_all(text.as_bytes())?;
     if audit.faults.is_empty() { Ok(()) } else { Err(RepoError::Faults(database).into()) }
 }
 
+/// Runs work to its end on a new executor.
 pub(crate) fn wait_for<T>(work: impl Future<Output = T>) -> io::Result<T> {
     Ok(runtime::Builder::new_current_thread().build()?.block_on(work))
 }
 
-/// The folder of an account that is not being served.
-pub(crate) struct Place {
+/// The locked folder of an account that is not being served.
+pub(crate) struct AccountFolder {
     folder: Folder,
     pub(crate) database: PathBuf,
     env_file: Option<PathBuf>,
 }
 
-impl Place {
-    pub(crate) fn open(PlaceArgs { dir, env_file }: &PlaceArgs) -> Result<Self, Failure> {
+impl AccountFolder {
+    pub(crate) fn open(FolderArgs { dir, env_file }: &FolderArgs) -> Result<Self, Failure> {
         let database = dir.join(DATABASE);
         if !database.is_file() {
             return Err(RepoError::NoAccount(dir.clone()).into());
@@ -118,13 +117,13 @@ impl Place {
         Ok(Self { folder: Folder::open(dir)?, database, env_file: env_file.clone() })
     }
 
-    /// Opens the account on this database, which is the folder's or a copy of it.
+    /// Opens the account on this database: the folder's own, or a copy of it.
     pub(crate) fn account(
         &self,
         database: &Path,
         open: impl FnOnce(Host, Config) -> Result<Pds, OpenError>,
     ) -> Result<Pds, Failure> {
-        let config = match Account::kept(&self.folder)? {
+        let config = match Account::load(&self.folder)? {
             Some(account) => account.config(&self.folder)?,
             None => environment(self.env_file.as_deref())?,
         };

@@ -1,25 +1,25 @@
-//! `pds reset`: starts over in a folder whose account was never active.
+//! `pds reset`: starts over with another DID if the account was never active.
 
 use std::io::{self, Write as _};
 
 use nacre_pds::Pds;
 
 use crate::Failure;
-use crate::repo::{Place, PlaceArgs, wait_for};
+use crate::repo::{AccountFolder, FolderArgs, wait_for};
 
-/// What `pds reset` is told.
+/// The arguments of `pds reset`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     #[command(flatten)]
-    place: PlaceArgs,
+    folder: FolderArgs,
 }
 
-/// Empties the database, removes its blobs from the folder, and makes the configured account.
+/// Empties the database, removes its blobs from the folder, and creates the configured account.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let place = Place::open(&args.place)?;
-    let pds = place.account(&place.database, Pds::open_to_reset)?;
-    // The folder is this account's alone.
+    let folder = AccountFolder::open(&args.folder)?;
+    let pds = folder.account(&folder.database, Pds::open_to_reset)?;
+    // No other account shares the folder, so its blobs may go.
     wait_for(pds.reset_with_blobs())??;
-    writeln!(io::stdout(), "{}: starts over with {}", place.database.display(), pds.did())?;
+    writeln!(io::stdout(), "{}: reset to {}", folder.database.display(), pds.did())?;
     Ok(())
 }

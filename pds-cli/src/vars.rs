@@ -1,4 +1,4 @@
-//! Env files: the form in which an account's variables are kept and handed about.
+//! An account's variables, and the env files that store them.
 
 use core::fmt;
 use std::fs::{self, File};
@@ -8,20 +8,20 @@ use std::path::{Path, PathBuf};
 use crate::env_file::{EnvFileError, Pair, parse, parse_verbatim, quote};
 use crate::folder::private_file;
 
-/// Variables in the order of their file.
+/// Variables in the order of the file.
 #[derive(Default)]
 pub(crate) struct Vars(Vec<Pair>);
 
-/// Why variables could not be read or kept.
+/// Why an env file cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VarsError {
     #[error("{}: {error}", path.display())]
     File { path: PathBuf, error: io::Error },
     #[error("{}: {error}", path.display())]
     Line { path: PathBuf, error: EnvFileError },
-    #[error("{} is not text in UTF-8 or UTF-16", path.display())]
+    #[error("{} is neither UTF-8 nor UTF-16 text", path.display())]
     NotText { path: PathBuf },
-    #[error("{} is larger than {MAX_FILE_BYTES} bytes: is it the right file?", path.display())]
+    #[error("{} is larger than {MAX_FILE_BYTES} bytes; check the path", path.display())]
     TooLarge { path: PathBuf },
 }
 
@@ -31,8 +31,8 @@ impl Vars {
         Self::parse(&read(path)?, path)
     }
 
-    /// Reads the file at `path`, and also as versions that knew no quotes wrote it, if it can be
-    /// read in that way.
+    /// Reads the file at `path` in two ways: as an env file, and as the lines without quotes that
+    /// older versions wrote. The latter is `None` if a line has no `=`.
     pub(crate) fn read_both(
         path: &Path,
     ) -> Result<(Result<Self, VarsError>, Option<Self>), VarsError> {
@@ -45,16 +45,16 @@ impl Vars {
         parse(text).map(Self).map_err(|error| VarsError::Line { path, error })
     }
 
-    /// Keeps the variables in a file that only its owner may read.
+    /// Writes the variables to a file that only its owner may read.
     ///
-    /// After a crash the file is either whole or absent.
+    /// Replaces the file atomically.
     pub(crate) fn write(&self, path: &Path) -> Result<(), VarsError> {
         let draft = path.with_extension("env.new");
         self.write_through(&draft, path)
             .map_err(|error| VarsError::File { path: path.to_owned(), error })
     }
 
-    /// Returns the value of `name`; of several lines, the last one's.
+    /// Returns the value of `name`. The last of several lines wins.
     pub(crate) fn var(&self, name: &str) -> Option<&str> {
         self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
@@ -84,7 +84,7 @@ impl fmt::Display for Vars {
     }
 }
 
-/// Reads a small text file, which PowerShell writes in UTF-16.
+/// Reads a small text file. PowerShell writes UTF-16.
 fn read(path: &Path) -> Result<String, VarsError> {
     let mut bytes = Vec::new();
     let read = File::open(path)
@@ -104,7 +104,7 @@ fn read(path: &Path) -> Result<String, VarsError> {
     text.ok_or_else(|| VarsError::NotText { path: path.to_owned() })
 }
 
-/// Makes a rename last: on Unix the folder is a file too, with its own unwritten changes.
+/// Syncs the folder of a renamed file, which makes the rename durable on Unix.
 fn sync_folder(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
@@ -112,7 +112,7 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Many times what the variables of an account need.
+/// Ample for the variables of an account.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 
 #[cfg(test)]
@@ -124,16 +124,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_names_the_file_and_the_line() {
+    fn syntax_error_names_the_file_and_the_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pds.env");
         fs::write(&path, "A=1\nB='secret\n").unwrap();
-        let said = Vars::read(&path).err().unwrap().to_string();
-        assert_eq!(said, format!("{}: line 2 has a quote that is not closed", path.display()));
+        let message = Vars::read(&path).err().unwrap().to_string();
+        assert_eq!(message, format!("{}: line 2 has an unclosed quote", path.display()));
     }
 
     #[test]
-    fn a_file_may_be_in_utf_16() {
+    fn utf_16_file_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pds.env");
         let text = "\u{FEFF}A='\u{1F9EA}'\r\nB=1\r\n";
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_file_reads_back_and_is_private() {
+    fn written_file_reads_back_and_is_private() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pds.env");
         let vars = Vars::from_iter([("A", "1".to_owned()), ("B", "it's $x".to_owned())]);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_may_have_64_kibibytes_and_no_more() {
+    fn files_are_limited_to_64_kibibytes() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pds.env");
         let whole = usize::try_from(MAX_FILE_BYTES).unwrap();
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn each_form_of_a_value_is_read() {
+    fn every_form_of_value_is_read() {
         for (text, expected) in [
             ("A=", ""),
             ("A=b c", "b c"),
@@ -203,29 +203,29 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_several_lines_and_no_comment_is_read() {
+    fn comments_are_skipped_and_pairs_keep_their_order() {
         let pairs = parse("# A=0\n\n \t\n  #\r\nA=1\nB_2=x\nA=2").unwrap();
         let pairs: Vec<_> = pairs.iter().map(|(name, value)| (&**name, &**value)).collect();
         assert_eq!(pairs, [("A", "1"), ("B_2", "x"), ("A", "2")]);
     }
 
     #[test]
-    fn the_line_that_cannot_be_read_is_named_and_not_quoted() {
+    fn errors_name_the_line_without_quoting_it() {
         for (text, error) in [
             ("A=1\nsecret", "line 2 is not NAME=value"),
             ("=secret", "line 1 is not NAME=value"),
             ("A B=secret", "line 1 is not NAME=value"),
-            ("\n\nA='secret\nB=1\n", "line 3 has a quote that is not closed"),
-            ("A='x\ny'\r\nB=\"secret", "line 3 has a quote that is not closed"),
-            ("A=\"secret\\\"", "line 1 has a quote that is not closed"),
-            ("A='x' secret", "line 1 has text after its quoted value"),
+            ("\n\nA='secret\nB=1\n", "line 3 has an unclosed quote"),
+            ("A='x\ny'\r\nB=\"secret", "line 3 has an unclosed quote"),
+            ("A=\"secret\\\"", "line 1 has an unclosed quote"),
+            ("A='x' secret", "line 1 has text after a quoted value"),
         ] {
             assert_eq!(parse(text).unwrap_err().to_string(), error, "{text:?}");
         }
     }
 
     #[test]
-    fn a_shell_reads_what_is_written() {
+    fn shell_reads_quoted_values_back() {
         for text in ["", "a b", "$HOME `x` \\ !y", "it's", "it's $x", "\"", "#", "~", "*", "a\nb"] {
             let script = format!("A={}; printf %s \"$A\"", quote(text));
             let read = Command::new("sh").args(["-c", &script]).output().unwrap().stdout;
@@ -235,7 +235,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(values in prop::collection::vec("[^\r]{0,30}", 0..5)) {
+        fn quoted_values_read_back(values in prop::collection::vec("[^\r]{0,30}", 0..5)) {
             let lines = values.iter().map(|value| format!("A={}\n", quote(value)));
             let read = parse(&lines.collect::<String>()).unwrap();
             let read: Vec<_> = read.into_iter().map(|(_, value)| value).collect();
@@ -243,14 +243,14 @@ mod tests {
         }
 
         #[test]
-        fn quotes_and_spaces_read_back(value in "[ab'\"\\\\$`#! =\n\t]{0,12}") {
+        fn quoted_values_of_special_characters_read_back(value in "[ab'\"\\\\$`#! =\n\t]{0,12}") {
             let text = format!("A={}\nB=1", quote(&value));
             let expected = [("A".to_owned(), value), ("B".into(), "1".into())];
             prop_assert_eq!(parse(&text).unwrap(), expected);
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "(?s)[ab'\"\\\\$#= \n\r\u{FEFF}]{0,40}") {
+        fn arbitrary_text_does_not_panic(text in "(?s)[ab'\"\\\\$#= \n\r\u{FEFF}]{0,40}") {
             let _ = parse(&text);
         }
     }

@@ -1,68 +1,67 @@
-// The bytes of blobs, between clients and R2. They do not pass through the account's object, which
-// has one thread. Only encoded uploads enter wasm, whose memory never shrinks, in small pieces.
+// Streams the bytes of blobs between clients and R2. They bypass the account's object, which has
+// one thread. Only encoded uploads enter wasm, in small chunks, because its memory never shrinks.
 
-// Receives a blob: asks the account whether it may come, stores it while it is hashed, and tells
-// the account of it. `ask` sends the account a word about this upload and returns its response;
-// `known` are functions of the wasm module.
-export async function upload(request, bucket, ask, known) {
-	const begun = await ask(`begin ${request.headers.get("content-length") ?? "-"}`);
-	if (!begun.headers.has(UPLOAD)) {
+// Receives a blob: asks the account for permission, hashes and stores the bytes, and reports the
+// result. `send` sends the account a message about this upload and returns the response; `wasm` has
+// the functions of the wasm module.
+export async function upload(request, bucket, send, wasm) {
+	const begun = await send(`begin ${request.headers.get("content-length") ?? "-"}`);
+	if (!begun.headers.has(UPLOAD_HEADER)) {
 		return begun;
 	}
 	const { folder, coding, limit } = await begun.json();
-	const blob = new Incoming(bucket, folder, limit);
+	const blob = new IncomingBlob(bucket, folder, limit);
 	try {
-		const body = pieces(request.body);
-		await blob.take(coding === "identity" ? body : decoded(body, known.decoder(coding)));
+		const body = chunks(request.body);
+		await blob.receive(coding === "identity" ? body : decoded(body, wasm.decoder(coding)));
 		const declared = request.headers.get("content-type") ?? "";
-		const cid = known.rawCid(await blob.digest());
-		await blob.keep(`${folder}/${cid}`);
-		return await ask(`kept ${cid} ${blob.size} ${known.sniff(blob.head, declared)}`);
+		const cid = wasm.rawCid(await blob.digest());
+		await blob.store(`${folder}/${cid}`);
+		return await send(`kept ${cid} ${blob.size} ${wasm.sniff(blob.head, declared)}`);
 	} catch (error) {
-		await blob.abandon();
-		const why = error instanceof Failure ? error.why : "store";
-		if (why === "store") {
-			console.error("a blob could not be stored:", error?.stack ?? error);
+		await blob.discard();
+		const cause = error instanceof BodyError ? error.cause : "store";
+		if (cause === "store") {
+			console.error("cannot store a blob:", error?.stack ?? error);
 		}
-		return await ask(`failed ${why}`);
+		return await send(`failed ${cause}`);
 	}
 }
 
-// Puts the bytes on a response of the account that is the head of a blob's.
+// Adds the body to the account's response to a download.
 export async function download(response, bucket) {
-	const [key, offset, length] = response.headers.get(DOWNLOAD).split(" ");
+	const [key, offset, length] = response.headers.get(DOWNLOAD_HEADER).split(" ");
 	const range = { offset: Number(offset), length: Number(length) };
 	const object = await bucket.get(key, { range });
 	if (!object?.body) {
-		throw new Error(`the blob ${key} is not in the bucket`);
+		throw new Error(`blob ${key} is missing from the bucket`);
 	}
 	const headers = new Headers(response.headers);
-	headers.delete(DOWNLOAD);
-	// The runtime says how long a body is if it knows, and not because a header does.
+	headers.delete(DOWNLOAD_HEADER);
+	// The runtime ignores a content-length header. It sends the length that the stream declares.
 	const { readable, writable } = new FixedLengthStream(range.length);
 	object.body.pipeTo(writable).catch((error) => {
-		// Most often, the client has gone away.
-		console.log(`the blob ${key} was not sent to its end: ${error?.message}`);
+		// Usually because the client disconnected.
+		console.log(`download of blob ${key} was interrupted: ${error?.message}`);
 	});
 	return new Response(readable, { status: response.status, headers });
 }
 
-// The header by which front and account speak of an upload; clients may not send it.
-export const UPLOAD = "nacre-upload";
-// The header that asks for the bytes of a blob: key, offset and length.
-export const DOWNLOAD = "nacre-blob";
+// The header of messages to the account about an upload. Clients may not send it.
+export const UPLOAD_HEADER = "nacre-upload";
+// The header that tells which bytes to send: key, offset and length.
+export const DOWNLOAD_HEADER = "nacre-blob";
 
-// A failure that the client is to blame for.
-class Failure extends Error {
-	constructor(why) {
-		super(why);
-		this.why = why;
+// A fault of the uploaded body, and so of the client. Its cause is a word of the protocol.
+class BodyError extends Error {
+	constructor(cause) {
+		super(cause, { cause });
 	}
 }
 
-// A blob that comes in: a small one in one piece, a larger one in parts, under a name of its own
-// until its hash is known.
-class Incoming {
+// A blob that is being received. A small one is stored at once; a larger one is a multipart upload
+// under a temporary key until its hash is known.
+class IncomingBlob {
 	size = 0;
 	head = new Uint8Array(0);
 
@@ -72,13 +71,13 @@ class Incoming {
 	#hash = new crypto.DigestStream("SHA-256");
 	#writer = this.#hash.getWriter();
 	#sha256;
-	// What has not been sent yet, of which there is at most a part.
+	// The bytes that are not sent yet: at most one part.
 	#part;
 	#filled = 0;
-	// Of a larger one: the upload in parts, and those that have been sent.
+	// The multipart upload of a larger blob: its temporary key, and the parts already sent.
 	#key;
 	#upload;
-	#sent = [];
+	#sentParts = [];
 	#isComplete = false;
 
 	constructor(bucket, folder, limit) {
@@ -87,14 +86,14 @@ class Incoming {
 		this.#limit = limit;
 	}
 
-	async take(pieces) {
-		for await (const piece of pieces) {
-			this.size += piece.byteLength;
+	async receive(chunks) {
+		for await (const chunk of chunks) {
+			this.size += chunk.byteLength;
 			if (this.size > this.#limit) {
-				throw new Failure("large");
+				throw new BodyError("large");
 			}
-			await this.#writer.write(piece);
-			await this.#fill(piece);
+			await this.#writer.write(chunk);
+			await this.#append(chunk);
 		}
 	}
 
@@ -104,8 +103,8 @@ class Incoming {
 		return new Uint8Array(this.#sha256);
 	}
 
-	// Stores all of it under its final key.
-	async keep(key) {
+	// Stores the whole blob under its final key.
+	async store(key) {
 		const sha256 = this.#sha256;
 		const rest = this.#part?.subarray(0, this.#filled) ?? new Uint8Array(0);
 		if (!this.#upload) {
@@ -113,18 +112,18 @@ class Incoming {
 			return;
 		}
 		if (this.#filled > 0) {
-			await this.#send(rest);
+			await this.#sendPart(rest);
 		}
-		await this.#upload.complete(this.#sent);
+		await this.#upload.complete(this.#sentParts);
 		this.#isComplete = true;
-		// R2 has no name for "the same under another key": its bytes pass by.
+		// R2 cannot rename an object, so its bytes are copied.
 		const whole = await this.#bucket.get(this.#key);
 		await this.#bucket.put(key, whole.body, { sha256 });
 		await this.#bucket.delete(this.#key);
 	}
 
-	// Leaves nothing behind.
-	async abandon() {
+	// Removes everything stored so far.
+	async discard() {
 		this.#writer.abort().catch(() => {});
 		this.#hash.digest.catch(() => {});
 		try {
@@ -134,12 +133,12 @@ class Incoming {
 				await this.#upload?.abort();
 			}
 		} catch (error) {
-			// R2 itself ends an upload that nobody completes within a week.
-			console.error("an upload could not be ended:", error?.stack ?? error);
+			// R2 aborts incomplete multipart uploads after a week.
+			console.error("cannot abort an upload:", error?.stack ?? error);
 		}
 	}
 
-	async #fill(bytes) {
+	async #append(bytes) {
 		if (this.head.byteLength < HEAD_BYTES) {
 			const more = bytes.subarray(0, HEAD_BYTES - this.head.byteLength);
 			const head = new Uint8Array(this.head.byteLength + more.byteLength);
@@ -149,9 +148,9 @@ class Incoming {
 		}
 		this.#part ??= new Uint8Array(PART_BYTES);
 		while (bytes.byteLength > 0) {
-			// One that is full has more behind it.
+			// A full part is sent only when more bytes follow.
 			if (this.#filled === PART_BYTES) {
-				await this.#send(this.#part);
+				await this.#sendPart(this.#part);
 				this.#filled = 0;
 			}
 			const fits = bytes.subarray(0, PART_BYTES - this.#filled);
@@ -161,23 +160,23 @@ class Incoming {
 		}
 	}
 
-	async #send(part) {
+	async #sendPart(part) {
 		if (!this.#upload) {
-			this.#key = `${this.#folder}/${UNFINISHED}${crypto.randomUUID()}`;
+			this.#key = `${this.#folder}/${TEMPORARY_PREFIX}${crypto.randomUUID()}`;
 			this.#upload = await this.#bucket.createMultipartUpload(this.#key);
 		}
-		this.#sent.push(await this.#upload.uploadPart(this.#sent.length + 1, part));
+		this.#sentParts.push(await this.#upload.uploadPart(this.#sentParts.length + 1, part));
 	}
 }
 
-// Yields the pieces of a body; one of no bytes may be `null`.
-async function* pieces(body) {
+// Yields the chunks of a body. An empty body may be `null`.
+async function* chunks(body) {
 	if (!body) return;
 	const reader = body.getReader();
 	try {
 		for (;;) {
 			const { done, value } = await reader.read().catch(() => {
-				throw new Failure("body");
+				throw new BodyError("body");
 			});
 			if (done) return;
 			yield value;
@@ -187,37 +186,37 @@ async function* pieces(body) {
 	}
 }
 
-// Yields the decoded pieces of an encoded body.
+// Yields the decoded chunks of an encoded body.
 async function* decoded(encoded, decoder) {
 	try {
-		for await (const piece of encoded) {
-			for (let at = 0; at < piece.byteLength; at += ENCODED_BYTES) {
-				decoder.push(piece.subarray(at, at + ENCODED_BYTES));
-				yield* pulled(decoder);
+		for await (const chunk of encoded) {
+			for (let at = 0; at < chunk.byteLength; at += ENCODED_BYTES) {
+				decoder.push(chunk.subarray(at, at + ENCODED_BYTES));
+				yield* pullAll(decoder);
 			}
 		}
 		decoder.finish();
-		yield* pulled(decoder);
+		yield* pullAll(decoder);
 	} finally {
 		decoder.free();
 	}
 }
 
-// Yields what a decoder has decoded so far.
-function* pulled(decoder) {
+// Yields all output that a decoder has ready.
+function* pullAll(decoder) {
 	for (;;) {
-		const piece = decoder.pull();
-		if (piece === undefined) return;
-		if (piece === null) throw new Failure("coding");
-		yield piece;
+		const chunk = decoder.pull();
+		if (chunk === undefined) return;
+		if (chunk === null) throw new BodyError("coding");
+		yield chunk;
 	}
 }
 
-// The most encoded bytes that are copied into wasm at a time.
+// The most encoded bytes copied into wasm at a time.
 const ENCODED_BYTES = 64 * 1024;
-// The least that R2 takes as a part that is not the last.
+// R2's minimum size of a part that is not the last.
 const PART_BYTES = 5 * 1024 * 1024;
-// How many of the first bytes tell what a blob is.
+// The number of leading bytes that the media type is sniffed from.
 const HEAD_BYTES = 8_192;
-// How names of blobs begin whose hash is not known yet. No CID begins so.
-const UNFINISHED = ".unfinished-";
+// The prefix of temporary keys. No CID starts with it.
+const TEMPORARY_PREFIX = ".unfinished-";

@@ -1,4 +1,4 @@
-//! Requests to other servers, by the runtime's `fetch`.
+//! Requests to other servers through the runtime's `fetch`.
 
 use ::http::{Request, Response, StatusCode};
 use bytes::Bytes;
@@ -9,11 +9,13 @@ use nacre_pds::host::{FetchLimits, Http, HttpError};
 use wasm_bindgen::prelude::*;
 use worker::wasm_bindgen_futures::JsFuture;
 
+use crate::host_error::{HostError, js_message};
 use crate::http;
-use crate::trouble::{Trouble, describe};
 
-/// The runtime, which holds a request back until what the turn has written is kept, and which
-/// reaches no network but the public one.
+/// The runtime's HTTP client.
+///
+/// The runtime sends a request only after the writes of the turn are durable. It reaches public
+/// addresses only.
 pub(crate) struct WorkerHttp;
 
 impl Http for WorkerHttp {
@@ -22,12 +24,12 @@ impl Http for WorkerHttp {
         request: Request<Bytes>,
         limits: FetchLimits,
     ) -> LocalBoxFuture<'static, Result<Response<Bytes>, HttpError>> {
-        // Sent in the turn that asked for it.
+        // Sent in the caller's turn, not when the future is first polled.
         let sent = send(request, limits);
         Box::pin(async move {
-            let answer = sent.map_err(|thrown| failed(&thrown))?.await;
-            let answer = answer.map_err(|thrown| failed(&thrown))?.unchecked_into();
-            read(&answer, limits.body_bytes).await
+            let response = sent.map_err(|thrown| failed(&thrown))?.await;
+            let response = response.map_err(|thrown| failed(&thrown))?.unchecked_into();
+            read(&response, limits.body_bytes).await
         })
     }
 }
@@ -51,17 +53,20 @@ fn send(
     Ok(JsFuture::from(fetch(&parts.uri.to_string(), &init)?))
 }
 
-/// Reads an answer whose body is within the limit.
-async fn read(answer: &web_sys::Response, body_bytes: usize) -> Result<Response<Bytes>, HttpError> {
-    let told = |problem: Trouble| HttpError::Failed(problem.to_string());
-    let headers = http::headers(&answer.headers()).map_err(told)?;
-    let body = http::body(answer.body()).map_err(told)?.collect(body_bytes).await;
+/// Reads a response whose body has at most `max_body_bytes`.
+async fn read(
+    response: &web_sys::Response,
+    max_body_bytes: usize,
+) -> Result<Response<Bytes>, HttpError> {
+    let host_failed = |error: HostError| HttpError::Failed(error.to_string());
+    let headers = http::headers(&response.headers()).map_err(host_failed)?;
+    let body = http::body(response.body()).map_err(host_failed)?.collect(max_body_bytes).await;
     let mut read = Response::new(body.map_err(|error| match error {
         BodyError::TooLarge(_) => HttpError::TooLarge,
         error => HttpError::Failed(error.to_string()),
     })?);
-    *read.status_mut() = StatusCode::from_u16(answer.status())
-        .map_err(|_| HttpError::Failed("the status is malformed".to_owned()))?;
+    *read.status_mut() = StatusCode::from_u16(response.status())
+        .map_err(|_| HttpError::Failed(format!("invalid status {}", response.status())))?;
     *read.headers_mut() = headers;
     Ok(read)
 }
@@ -70,7 +75,7 @@ fn failed(thrown: &JsValue) -> HttpError {
     let name = Reflect::get(thrown, &"name".into()).ok().and_then(|name| name.as_string());
     match name.as_deref() {
         Some("TimeoutError") => HttpError::TimedOut,
-        _ => HttpError::Failed(describe(thrown)),
+        _ => HttpError::Failed(js_message(thrown)),
     }
 }
 
@@ -79,7 +84,7 @@ extern "C" {
     #[wasm_bindgen(catch)]
     fn fetch(url: &str, init: &Object) -> Result<Promise, JsValue>;
 
-    /// Returns the signal that ends what has taken longer.
+    /// Returns a signal that aborts a fetch after this time.
     #[wasm_bindgen(catch, js_namespace = AbortSignal, js_name = timeout)]
     fn abort_after(milliseconds: u32) -> Result<JsValue, JsValue>;
 }

@@ -1,10 +1,10 @@
-//! The stateless Worker in front of the account's object: it answers what takes no state and sends
-//! the rest to the object, as the request itself.
+//! The front: the stateless Worker before the account's object. It answers requests that need no
+//! state and forwards all others to the object unchanged.
 //!
-//! The bytes of blobs go between clients and R2 in `blobs.js`, beside the shim.
+//! `blobs.js` moves the bytes of blobs between clients and R2.
 //!
-//! It never awaits. The shim waits for the object, so a wasm instance that is lost takes no request
-//! with it that it has already passed on.
+//! No function here awaits. The shim awaits the object's response, so a forwarded request survives
+//! the loss of the front's wasm instance.
 
 use core::cell::{OnceCell, RefCell};
 
@@ -17,49 +17,50 @@ use nacre_pds::config::{DataLocation, Identity};
 use wasm_bindgen::prelude::*;
 use worker::worker_sys::{self, DurableObjectNamespace};
 
-use crate::blobs::{UPLOAD, UPLOAD_PATH};
+use crate::blob_protocol::{UPLOAD_HEADER, UPLOAD_PATH};
+use crate::host_error::HostError;
 use crate::http;
-use crate::trouble::Trouble;
 use crate::vars::Vars;
 
-/// Returns the response to `request`, or the promise of the object's; `null` if it is a blob that
-/// comes in.
+/// Returns the response to `request` or a promise of the object's response. Returns `null` for an
+/// upload of a blob, which the shim handles.
 ///
 /// # Errors
 ///
-/// What the runtime threw, if even an error cannot be answered.
+/// An `Error` if the runtime refuses even an error response.
 #[wasm_bindgen]
 pub fn front(request: &web_sys::Request, env: &JsValue) -> Result<JsValue, JsValue> {
-    let answer = answer(request, env).or_else(|trouble| {
-        log_once(&trouble);
-        http::response(trouble.to_response()).map(JsValue::from)
+    let answer = answer(request, env).or_else(|error| {
+        log_once(&error);
+        http::response(error.to_response()).map(JsValue::from)
     });
-    answer.map_err(|trouble| js_sys::Error::new(&trouble.to_string()).into())
+    answer.map_err(|error| js_sys::Error::new(&error.to_string()).into())
 }
 
 /// Returns the stub of the account's object, for uploads.
 ///
 /// # Errors
 ///
-/// What the runtime threw, or what is wrong with a variable.
+/// An `Error` if a variable is malformed or the runtime throws.
 #[wasm_bindgen(js_name = account)]
 pub fn account_stub(env: &JsValue) -> Result<JsValue, JsValue> {
-    let stub = account(env).map_err(|trouble| js_sys::Error::new(&trouble.to_string()))?;
+    let stub = account(env).map_err(|error| js_sys::Error::new(&error.to_string()))?;
     Ok(stub.into())
 }
 
-/// Returns the CID of bytes by their SHA-256.
+/// Returns the CID of a blob with this SHA-256 hash.
 ///
 /// # Errors
 ///
-/// An `Error` if it has not 32 bytes.
+/// An `Error` if the hash is not 32 bytes long.
 #[wasm_bindgen(js_name = rawCid)]
 pub fn raw_cid(sha256: &[u8]) -> Result<String, JsValue> {
-    let sha256 = sha256.try_into().map_err(|_| js_sys::Error::new("not a SHA-256"))?;
+    let sha256 =
+        sha256.try_into().map_err(|_| js_sys::Error::new("a SHA-256 hash has 32 bytes"))?;
     Ok(nacre_pds::blobs::raw_cid(sha256).to_string())
 }
 
-/// Tells what a blob is by its first bytes, or else by what it was declared as.
+/// Returns the media type of a blob by its first bytes, or else the declared type.
 #[must_use]
 #[wasm_bindgen]
 pub fn sniff(head: &[u8], declared: &str) -> String {
@@ -73,7 +74,7 @@ pub struct BodyDecoder(Decoder);
 
 #[wasm_bindgen]
 impl BodyDecoder {
-    /// Starts to decode `gzip`, `deflate` or `identity`.
+    /// Returns a decoder of `gzip`, `deflate` or `identity`.
     #[must_use]
     #[wasm_bindgen(constructor)]
     pub fn new(coding: &str) -> Self {
@@ -91,8 +92,8 @@ impl BodyDecoder {
     }
 
     /// Returns the next decoded bytes, `undefined` if the decoder needs more input or has finished,
-    /// or `null` if the body is malformed. It never throws, because the shim discards an instance
-    /// that throws.
+    /// or `null` if the body is malformed. Never throws, because the shim discards an instance that
+    /// throws.
     #[must_use]
     pub fn pull(&mut self) -> JsValue {
         match self.0.pull() {
@@ -103,31 +104,31 @@ impl BodyDecoder {
     }
 }
 
-fn answer(request: &web_sys::Request, env: &JsValue) -> Result<JsValue, Trouble> {
+fn answer(request: &web_sys::Request, env: &JsValue) -> Result<JsValue, HostError> {
     let parts = http::parts(request)?;
-    if parts.headers.contains_key(UPLOAD) {
-        return Err(Trouble::Request("nacre-upload is not a header for clients"));
+    if parts.headers.contains_key(UPLOAD_HEADER) {
+        return Err(HostError::Request("clients may not send the nacre-upload header"));
     }
-    // An announced body of no bytes is a blob too, though the runtime gives no stream for it.
+    // An announced body of zero bytes is a blob too, although the runtime has no stream for it.
     let has_body = request.body().is_some() || parts.headers.contains_key(CONTENT_LENGTH);
     if parts.method == Method::POST && parts.uri.path() == UPLOAD_PATH && has_body {
         return Ok(JsValue::NULL);
     }
-    let own = IDENTITY.with(|known| match known.get() {
+    let stateless = IDENTITY.with(|cell| match cell.get() {
         Some(identity) => Ok(nacre_pds::front::answer(identity, &parts)),
         None => {
-            let read = Identity::from_vars(|name| Vars(env).text(name))?;
-            Ok::<_, Trouble>(nacre_pds::front::answer(known.get_or_init(|| read), &parts))
+            let identity = Identity::from_vars(|name| Vars(env).text(name))?;
+            Ok::<_, HostError>(nacre_pds::front::answer(cell.get_or_init(|| identity), &parts))
         }
     })?;
-    match own {
+    match stateless {
         Some(response) => http::response(response).map(JsValue::from),
         None => Ok(account(env)?.fetch_with_request(request)?.into()),
     }
 }
 
-/// Returns the account's object, which exists in one place only.
-fn account(env: &JsValue) -> Result<worker_sys::DurableObject, Trouble> {
+/// Returns the stub of the account's object.
+fn account(env: &JsValue) -> Result<worker_sys::DurableObject, HostError> {
     let location = DataLocation::from_vars(|name| Vars(env).text(name))?;
     let namespace: DurableObjectNamespace = Reflect::get(env, &BINDING.into())?.unchecked_into();
     Ok(match location {
@@ -137,7 +138,7 @@ fn account(env: &JsValue) -> Result<worker_sys::DurableObject, Trouble> {
             Reflect::set(&options, &"locationHint".into(), &region.into())?;
             namespace.get_by_name_with_options(OBJECT, &options)
         }
-        // Not every runtime has jurisdictions: one that lacks them throws, and only then.
+        // A runtime without jurisdictions throws here.
         DataLocation::Jurisdiction(name) => {
             let namespace = namespace.unchecked_ref::<Jurisdictions>().jurisdiction(name)?;
             namespace.get_by_name(OBJECT)
@@ -145,11 +146,12 @@ fn account(env: &JsValue) -> Result<worker_sys::DurableObject, Trouble> {
     }?)
 }
 
-fn log_once(trouble: &Trouble) {
-    if matches!(trouble, Trouble::Request(_)) {
+/// Logs an error unless the client caused it or it is the last one logged.
+fn log_once(error: &HostError) {
+    if matches!(error, HostError::Request(_)) {
         return;
     }
-    let text = trouble.to_string();
+    let text = error.to_string();
     if LOGGED.replace(text.clone()) != text {
         worker::console_error!("{text}");
     }
@@ -157,7 +159,7 @@ fn log_once(trouble: &Trouble) {
 
 #[wasm_bindgen]
 extern "C" {
-    /// A namespace of objects, seen as what confines them; the `worker` crate does not bind it.
+    /// A namespace of objects, with the method that the `worker` crate does not bind.
     type Jurisdictions;
 
     #[wasm_bindgen(method, catch)]
@@ -165,13 +167,13 @@ extern "C" {
 }
 
 thread_local! {
-    /// The variables of an isolate never change, and a key takes a while to read.
+    /// Cached, because parsing a key is slow. The variables of an isolate never change.
     static IDENTITY: OnceCell<Identity> = const { OnceCell::new() };
-    /// The last trouble in the log, which is not noted again at every request.
+    /// The last error in the log. It is not logged again at every request.
     static LOGGED: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// The binding of the objects' namespace.
+/// The name of the binding of the objects' namespace.
 const BINDING: &str = "ACCOUNT";
-/// The name of the one object. Under another name there is another, empty account.
+/// The name of the account's object. Another name would reach another, empty account.
 const OBJECT: &str = "account";

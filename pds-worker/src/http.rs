@@ -1,7 +1,7 @@
-//! Requests and responses: the runtime's and the server's.
+//! Conversion of requests and responses between the runtime and the server.
 //!
-//! Bodies are streamed both ways, in pieces of the runtime's choosing, since the memory of a wasm
-//! instance never shrinks.
+//! Bodies are streamed both ways in the runtime's chunks, because the memory of a wasm instance
+//! never shrinks.
 
 use core::net::IpAddr;
 
@@ -14,59 +14,58 @@ use nacre_pds::body::{Body, BodyError, Request, Response};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::ResponseInit;
 
-use crate::trouble::{Trouble, describe};
+use crate::host_error::{HostError, js_message};
 
-/// Reads everything but the body, which stays untouched.
+/// Reads the method, URL and headers of a request, but not its body.
 ///
 /// # Errors
 ///
-/// [`Trouble::Request`] if the runtime let something through that HTTP does not allow.
-pub(crate) fn parts(request: &web_sys::Request) -> Result<Parts, Trouble> {
+/// [`HostError::Request`] if the request is not valid HTTP.
+pub(crate) fn parts(request: &web_sys::Request) -> Result<Parts, HostError> {
     let (mut parts, ()) = ::http::Request::new(()).into_parts();
     parts.method = Method::from_bytes(request.method().as_bytes())
-        .map_err(|_| Trouble::Request("the method is malformed"))?;
-    parts.uri =
-        Uri::try_from(request.url()).map_err(|_| Trouble::Request("the URL is malformed"))?;
+        .map_err(|_| HostError::Request("malformed method"))?;
+    parts.uri = Uri::try_from(request.url()).map_err(|_| HostError::Request("malformed URL"))?;
     parts.headers = headers(&request.headers())?;
     Ok(parts)
 }
 
-/// Takes the whole request, with a body that is read as the server asks for it.
+/// Converts a request. Its body is read as the server asks for it.
 ///
 /// # Errors
 ///
-/// [`Trouble::Request`] as for [`parts`].
-pub(crate) fn request(request: &web_sys::Request) -> Result<Request, Trouble> {
+/// [`HostError::Request`] as for [`parts`].
+pub(crate) fn request(request: &web_sys::Request) -> Result<Request, HostError> {
     let parts = parts(request)?;
     Ok(Request::from_parts(parts, body(request.body())?))
 }
 
-/// Takes a body, which is read as it is asked for.
+/// Converts a body, which is read on demand.
 ///
 /// # Errors
 ///
-/// [`Trouble::Runtime`] if somebody else reads it.
-pub(crate) fn body(stream: Option<web_sys::ReadableStream>) -> Result<Body, Trouble> {
+/// [`HostError::Runtime`] if the stream is locked by another reader.
+pub(crate) fn body(stream: Option<web_sys::ReadableStream>) -> Result<Body, HostError> {
     match stream {
         None => Ok(Body::Empty),
         Some(stream) => wasm_streams::ReadableStream::from_raw(stream.unchecked_into())
             .try_into_stream()
-            .map(|stream| Body::Stream(stream.map(piece).boxed_local()))
-            .map_err(|(problem, _)| Trouble::Runtime(describe(&problem))),
+            .map(|stream| Body::Stream(stream.map(chunk).boxed_local()))
+            .map_err(|(thrown, _)| HostError::Runtime(js_message(&thrown))),
     }
 }
 
-/// Returns the client's address, which Cloudflare writes over whatever the client has sent.
+/// Returns the client's address. Cloudflare overwrites the header if a client sends one.
 pub(crate) fn peer(headers: &HeaderMap) -> Option<IpAddr> {
     headers.get("cf-connecting-ip")?.to_str().ok()?.parse().ok()
 }
 
-/// Hands a response to the runtime.
+/// Converts a response.
 ///
 /// # Errors
 ///
-/// [`Trouble::Runtime`] if the runtime refuses it.
-pub(crate) fn response(response: Response) -> Result<web_sys::Response, Trouble> {
+/// [`HostError::Runtime`] if the runtime refuses it.
+pub(crate) fn response(response: Response) -> Result<web_sys::Response, HostError> {
     let (parts, body) = response.into_parts();
     let init = ResponseInit::new();
     init.set_status(parts.status.as_u16());
@@ -80,7 +79,7 @@ pub(crate) fn response(response: Response) -> Result<web_sys::Response, Trouble>
             web_sys::Response::new_with_opt_js_u8_array_and_init(Some(&bytes), &init)
         }
         Body::Stream(stream) => {
-            let stream = stream.map(|piece| match piece {
+            let stream = stream.map(|chunk| match chunk {
                 Ok(bytes) => Ok(JsValue::from(Uint8Array::from(bytes.as_ref()))),
                 Err(error) => Err(js_sys::Error::new(&error.to_string()).into()),
             });
@@ -92,7 +91,7 @@ pub(crate) fn response(response: Response) -> Result<web_sys::Response, Trouble>
     Ok(response?)
 }
 
-/// Returns headers as the runtime takes them.
+/// Converts the server's headers to the runtime's.
 pub(crate) fn to_headers(from: &HeaderMap) -> Result<web_sys::Headers, JsValue> {
     let headers = web_sys::Headers::new()?;
     for (name, value) in from {
@@ -101,30 +100,30 @@ pub(crate) fn to_headers(from: &HeaderMap) -> Result<web_sys::Headers, JsValue> 
     Ok(headers)
 }
 
-/// Reads the headers; several of one name come as one, joined by commas.
-pub(crate) fn headers(from: &web_sys::Headers) -> Result<HeaderMap, Trouble> {
-    const PROBLEM: Trouble = Trouble::Request("a header is malformed");
+/// Converts the runtime's headers. The runtime joins several headers of one name by commas.
+pub(crate) fn headers(from: &web_sys::Headers) -> Result<HeaderMap, HostError> {
+    const MALFORMED: HostError = HostError::Request("malformed header");
     let mut headers = HeaderMap::new();
     for entry in from.entries() {
         let entry = Array::from(&entry?);
         let (Some(name), Some(value)) = (entry.get(0).as_string(), entry.get(1).as_string()) else {
-            return Err(PROBLEM);
+            return Err(MALFORMED);
         };
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| PROBLEM)?;
-        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| PROBLEM)?;
-        headers.try_append(name, value).map_err(|_| PROBLEM)?;
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| MALFORMED)?;
+        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| MALFORMED)?;
+        headers.try_append(name, value).map_err(|_| MALFORMED)?;
     }
     Ok(headers)
 }
 
-fn piece(piece: Result<JsValue, JsValue>) -> Result<Bytes, BodyError> {
-    let interrupted = |problem: &JsValue| BodyError::Interrupted(describe(problem));
-    let piece = piece.map_err(|problem| interrupted(&problem))?;
-    let piece = piece.dyn_into::<Uint8Array>().map_err(|problem| interrupted(&problem))?;
-    Ok(Bytes::from(piece.to_vec()))
+fn chunk(chunk: Result<JsValue, JsValue>) -> Result<Bytes, BodyError> {
+    let interrupted = |thrown: &JsValue| BodyError::Interrupted(js_message(thrown));
+    let chunk = chunk.map_err(|thrown| interrupted(&thrown))?;
+    let chunk = chunk.dyn_into::<Uint8Array>().map_err(|value| interrupted(&value))?;
+    Ok(Bytes::from(chunk.to_vec()))
 }
 
-/// The runtime throws if one of these comes with a body.
+/// Returns whether the runtime throws for a response of this status with a body.
 fn has_no_body(status: StatusCode) -> bool {
     matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
 }

@@ -2,19 +2,20 @@
 
 extern crate alloc;
 
-mod blobs;
+mod blob_protocol;
+mod bucket;
 mod fetch;
 mod front;
+mod host_error;
 mod http;
-mod marker;
-#[allow(missing_docs, reason = "the macro of Durable Objects writes methods without any")]
+#[allow(missing_docs, reason = "the durable_object macro generates undocumented methods")]
 mod object;
+mod owner_marker;
 mod sockets;
 mod sql;
 mod system;
 #[cfg(feature = "test-routes")]
 mod test_routes;
-mod trouble;
 mod vars;
 
 pub use self::front::{BodyDecoder, account_stub, front, raw_cid, sniff};

@@ -1,5 +1,5 @@
-//! The object that is the account: one of it exists, it runs on one thread, and its database is the
-//! account's.
+//! The Durable Object of the account: its single instance owns the account's database and runs on
+//! one thread.
 
 use alloc::rc::Rc;
 use core::cell::{Cell, OnceCell, RefCell};
@@ -9,31 +9,32 @@ use nacre_pds::host::{Host, OwnerMarker};
 use nacre_pds::{OpenError, Pds, Reply, Subscription};
 use wasm_bindgen::prelude::*;
 use worker::{
-    DurableObject, Env, Error, Request, Response, ResponseBuilder, State, WebSocket,
-    WebSocketIncomingMessage, WebSocketPair, durable_object,
+    DurableObject, Env, Error, Request, Response, State, WebSocket, WebSocketIncomingMessage,
+    WebSocketPair, durable_object,
 };
 
-use crate::blobs::{self, BucketBlobs, Word};
+use crate::blob_protocol::{self, UploadMessage};
+use crate::bucket::BucketBlobs;
 use crate::fetch::WorkerHttp;
+use crate::host_error::HostError;
 use crate::http;
-use crate::marker::BucketMarker;
-use crate::sockets::WorkerSockets;
+use crate::owner_marker::BucketMarker;
+use crate::sockets::{WorkerSockets, is_upgrade, switching_protocols};
 use crate::sql::WorkerSql;
 use crate::system::{WorkerAlarm, WorkerClock, WorkerLog, WorkerRng};
-use crate::trouble::Trouble;
 use crate::vars::Vars;
 
 /// The Durable Object of the account.
 ///
-/// The server in it is made at the first event that needs it. Where that fails, every request says
-/// why, and the next one tries again.
+/// The first event that needs the server opens it. If that fails, the request gets the reason and
+/// the next event tries again.
 #[durable_object]
 pub struct AccountDurableObject {
     state: Rc<State>,
     env: Env,
     sockets: Rc<WorkerSockets>,
     pds: OnceCell<Rc<Pds>>,
-    /// The last trouble in the log, which is not noted again at every request.
+    /// The last error in the log. It is not logged again at every request.
     logged: RefCell<String>,
 }
 
@@ -47,33 +48,33 @@ impl DurableObject for AccountDurableObject {
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        let answer = self.answer(request.inner()).await.or_else(|trouble| {
-            self.log_once(&trouble);
-            http::response(trouble.to_response()).map(Response::from)
+        let answer = self.answer(request.inner()).await.or_else(|error| {
+            self.log_once(&error);
+            http::response(error.to_response()).map(Response::from)
         });
-        answer.map_err(|trouble| Error::RustError(trouble.to_string()))
+        answer.map_err(|error| Error::RustError(error.to_string()))
     }
 
-    /// Does due work. Work that fails sets the alarm again; after a panic, the shim does.
+    /// Runs due work. Work that fails sets the alarm again; after a panic, the shim sets it.
     async fn alarm(&self) -> worker::Result<Response> {
         let panics = ALARM_RETRIES.take();
         match self.pds() {
             Ok(pds) => {
                 #[cfg(feature = "test-routes")]
-                crate::test_routes::before_tend(&self.host_or_fail()?).await;
+                crate::test_routes::before_due_work(&self.host_or_fail()?).await;
                 pds.tend_after(panics).await;
                 #[cfg(feature = "test-routes")]
-                crate::test_routes::after_tend(&self.host_or_fail()?);
+                crate::test_routes::after_due_work(&self.host_or_fail()?);
             }
-            Err(trouble) => {
-                self.log_once(&trouble);
+            Err(error) => {
+                self.log_once(&error);
                 self.retry_alarm();
             }
         }
         Response::empty()
     }
 
-    /// Subscribers have nothing to say. The shim drops what they send before it is copied here.
+    /// Ignores messages from subscribers. The shim drops them before they are copied into wasm.
     async fn websocket_message(
         &self,
         _socket: WebSocket,
@@ -82,7 +83,7 @@ impl DurableObject for AccountDurableObject {
         Ok(())
     }
 
-    /// Completes the closing handshake, where the runtime has not done so.
+    /// Completes the closing handshake if the runtime has not done so.
     async fn websocket_close(
         &self,
         socket: WebSocket,
@@ -94,14 +95,14 @@ impl DurableObject for AccountDurableObject {
         Ok(())
     }
 
-    /// A socket that failed is gone, and nothing of it is kept here.
+    /// Does nothing: no state is kept for a socket that failed.
     async fn websocket_error(&self, _socket: WebSocket, _error: Error) -> worker::Result<()> {
         Ok(())
     }
 }
 
 impl AccountDurableObject {
-    async fn answer(&self, request: &web_sys::Request) -> Result<Response, Trouble> {
+    async fn answer(&self, request: &web_sys::Request) -> Result<Response, HostError> {
         #[cfg(feature = "test-routes")]
         if let Some(answer) =
             crate::test_routes::answer(&self.state, &self.sockets, &self.host()?, request)?
@@ -113,8 +114,8 @@ impl AccountDurableObject {
             matches!(error, OpenError::OtherAccount { .. }) && path.unwrap_or(false)
         };
         let pds = match self.pds() {
-            // After the reset, the next request opens the new account.
-            Err(Trouble::Account(error)) if is_reset(&error) => {
+            // The next request after the reset opens the new account.
+            Err(HostError::Account(error)) if is_reset(&error) => {
                 Rc::new(Pds::open_to_reset(self.host()?, self.config()?)?)
             }
             opened => opened?,
@@ -124,32 +125,32 @@ impl AccountDurableObject {
             return Ok(answer);
         }
         let wants_socket = is_upgrade(request);
-        let (word, request) = Word::take(http::request(request)?)?;
+        let (message, request) = UploadMessage::take(http::request(request)?)?;
         let peer = http::peer(request.headers());
         let response = match pds.handle(request, peer).await {
             Reply::Response(response) => response,
-            Reply::Download(download) => blobs::head(&pds, download),
+            Reply::Download(download) => blob_protocol::download_head(&pds, download),
             Reply::Upload(upload) => {
-                let word = word.ok_or(Trouble::Request("a blob did not come by the front"))?;
-                blobs::answer(&pds, upload, word).await
+                let message = message.ok_or(HostError::Request("upload bypassed the front"))?;
+                blob_protocol::answer_upload(&pds, upload, message).await
             }
             Reply::Upgrade(subscription) if wants_socket => {
                 return self.subscribe(pds, subscription);
             }
-            Reply::Upgrade(_) => return Err(Trouble::Upgrade),
+            Reply::Upgrade(_) => return Err(HostError::Upgrade),
         };
         http::response(response).map(Response::from)
     }
 
-    /// Accepts a subscriber. The replay begins once the answer is on its way.
-    fn subscribe(&self, pds: Rc<Pds>, subscription: Subscription) -> Result<Response, Trouble> {
+    /// Accepts a subscriber. The replay starts after the response is sent.
+    fn subscribe(&self, pds: Rc<Pds>, subscription: Subscription) -> Result<Response, HostError> {
         let pair = WebSocketPair::new()?;
         let id = self.sockets.accept(pair.server.as_ref())?;
         self.state.wait_until(async move { pds.subscribe(id, subscription).await });
         Ok(switching_protocols(pair.client))
     }
 
-    fn pds(&self) -> Result<Rc<Pds>, Trouble> {
+    fn pds(&self) -> Result<Rc<Pds>, HostError> {
         if let Some(pds) = self.pds.get() {
             return Ok(Rc::clone(pds));
         }
@@ -164,7 +165,7 @@ impl AccountDurableObject {
         })
     }
 
-    fn host(&self) -> Result<Host, Trouble> {
+    fn host(&self) -> Result<Host, HostError> {
         let storage = self.state.as_raw().storage()?;
         let did = Vars(self.env.as_ref()).text("DID").unwrap_or_default();
         let alarm = WorkerAlarm::new(storage.clone().into());
@@ -185,32 +186,33 @@ impl AccountDurableObject {
         })
     }
 
-    /// Sets the alarm for a time when the account may be opened again.
+    /// Sets the alarm for the next attempt to open the account.
     fn retry_alarm(&self) {
         let Ok(host) = self.host() else { return };
         let now_s = i64::try_from(host.clock.now_micros() / 1_000_000).unwrap_or(i64::MAX);
-        if let Err(error) = host.alarm.set(now_s.saturating_add(CLOSED_PAUSE_S)) {
+        if let Err(error) = host.alarm.set(now_s.saturating_add(REOPEN_DELAY_S)) {
             worker::console_error!("{error}");
         }
     }
 
     #[cfg(feature = "test-routes")]
     fn host_or_fail(&self) -> worker::Result<Host> {
-        self.host().map_err(|trouble| Error::RustError(trouble.to_string()))
+        self.host().map_err(|error| Error::RustError(error.to_string()))
     }
 
-    fn log_once(&self, trouble: &Trouble) {
-        if matches!(trouble, Trouble::Request(_) | Trouble::Upgrade) {
+    /// Logs an error unless the client caused it or it is the last one logged.
+    fn log_once(&self, error: &HostError) {
+        if matches!(error, HostError::Request(_) | HostError::Upgrade) {
             return;
         }
-        let text = trouble.to_string();
+        let text = error.to_string();
         if self.logged.replace(text.clone()) != text {
             worker::console_error!("{text}");
         }
     }
 }
 
-/// Notes how many alarms in a row have failed before the next one.
+/// Sets how many alarms in a row failed before the next one.
 #[wasm_bindgen(js_name = setAlarmRetries)]
 pub fn set_alarm_retries(retries: u32) {
     ALARM_RETRIES.set(usize::try_from(retries).unwrap_or_default());
@@ -220,23 +222,13 @@ std::thread_local! {
     static ALARM_RETRIES: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Returns the answer that gives the client its end of a socket.
-pub(crate) fn switching_protocols(client: WebSocket) -> Response {
-    ResponseBuilder::new().with_status(101).with_websocket(client).empty()
-}
-
-pub(crate) fn is_upgrade(request: &web_sys::Request) -> bool {
-    let upgrade = request.headers().get("upgrade").ok().flatten();
-    upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
-}
-
-/// The largest request that Cloudflare passes on to a Worker on the Free and Pro plans.
+/// The largest request that Cloudflare passes to a Worker on the Free and Pro plans.
 ///
 /// <https://developers.cloudflare.com/workers/platform/limits/#request-limits>
 const BODY_LIMIT_MB: &str = "100";
-/// How long after an alarm at which the account could not be opened the next one is.
-const CLOSED_PAUSE_S: i64 = 3_600;
-/// The one path that the object answers while its database holds the account of another DID.
+/// How long the alarm waits before it retries to open the account.
+const REOPEN_DELAY_S: i64 = 3_600;
+/// The only path served while the database holds the account of another DID.
 const RESET_PATH: &str = "/operator/reset";
-/// The code of a connection that has done what it was for.
+/// The WebSocket close code for "normal closure".
 const NORMAL_CLOSURE: u16 = 1000;

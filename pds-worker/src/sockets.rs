@@ -1,6 +1,8 @@
-//! The subscribers' sockets. The runtime keeps them open while the object sleeps, and with each its
-//! id, as a tag, and its attachment. What is in memory here is a copy, as each question to the
-//! runtime takes longer than to send a message; an object that wakes up begins with none.
+//! The subscribers' WebSockets.
+//!
+//! The runtime keeps them open while the object hibernates, each with its id as a tag and its
+//! attachment. Memory holds a cache of these, because each call to the runtime takes longer than
+//! sending a message. The cache is empty when the object wakes up.
 
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
@@ -13,67 +15,67 @@ use nacre_pds::host::{Rng, SocketId, Sockets};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::WebSocket;
 use worker::worker_sys::ext::WebSocketExt;
-use worker::{Delay, State, WebSocketRequestResponsePair};
+use worker::{Delay, Response, ResponseBuilder, State, WebSocketRequestResponsePair};
 
 use crate::system::WorkerRng;
 
 /// The sockets of one object.
 pub(crate) struct WorkerSockets {
     state: Rc<State>,
-    /// Those that are open or have been until just now; `None` before the runtime has been asked.
-    known: RefCell<Option<BTreeMap<SocketId, Known>>>,
+    /// The sockets that were open when last used, or `None` before they are loaded.
+    cache: RefCell<Option<BTreeMap<SocketId, CachedSocket>>>,
 }
 
-/// What the runtime knows of a socket.
-struct Known {
+/// A socket and a copy of its attachment.
+struct CachedSocket {
     socket: WebSocket,
     attachment: Vec<u8>,
 }
 
 impl WorkerSockets {
     pub(crate) fn new(state: Rc<State>) -> Self {
-        Self { state, known: RefCell::default() }
+        Self { state, cache: RefCell::default() }
     }
 
-    /// Accepts a socket in the way that lets the object sleep, and names it.
+    /// Accepts a socket that does not keep the object from hibernating, and gives it an id.
     ///
     /// # Errors
     ///
-    /// What the runtime threw if it does not take the socket.
+    /// The runtime's exception if it refuses the socket.
     pub(crate) fn accept(&self, socket: &WebSocket) -> Result<SocketId, JsValue> {
         let state = self.state.as_raw();
-        // Answered by the runtime: clients that keep a connection alive with text do not wake us.
+        // The runtime answers text pings itself, so they do not wake the object.
         state.set_websocket_auto_response(&WebSocketRequestResponsePair::new("ping", "pong")?)?;
-        // Random, as a counter in memory would begin again after a sleep.
+        // Random, because a counter in memory would start over after hibernation.
         let mut id = [0; 8];
         WorkerRng.fill(&mut id);
         let id = SocketId(u64::from_le_bytes(id));
         state.accept_websocket_with_tags(socket, vec![id.0.to_string().into()])?;
-        let known = Known { socket: socket.clone(), attachment: Vec::new() };
-        self.with_known(|all| all.insert(id, known));
+        let cached = CachedSocket { socket: socket.clone(), attachment: Vec::new() };
+        self.with_cache(|all| all.insert(id, cached));
         Ok(id)
     }
 
-    /// Calls `body` with all that is known.
-    fn with_known<T>(&self, body: impl FnOnce(&mut BTreeMap<SocketId, Known>) -> T) -> T {
-        let mut known = self.known.borrow_mut();
-        body(known.get_or_insert_with(|| self.ask()))
+    /// Calls `body` with the cache, which is loaded first if it is empty.
+    fn with_cache<T>(&self, body: impl FnOnce(&mut BTreeMap<SocketId, CachedSocket>) -> T) -> T {
+        let mut cache = self.cache.borrow_mut();
+        body(cache.get_or_insert_with(|| self.load()))
     }
 
-    /// Asks the runtime for all sockets.
-    fn ask(&self) -> BTreeMap<SocketId, Known> {
+    /// Loads all sockets from the runtime.
+    fn load(&self) -> BTreeMap<SocketId, CachedSocket> {
         let sockets = self.state.as_raw().get_websockets().unwrap_or_default();
-        let known = |socket: WebSocket| {
-            let kept = socket.deserialize_attachment().ok()?;
-            let attachment = kept.dyn_into().map(|kept: Uint8Array| kept.to_vec());
+        let cached = |socket: WebSocket| {
+            let attachment = socket.deserialize_attachment().ok()?;
+            let attachment = attachment.dyn_into().map(|bytes: Uint8Array| bytes.to_vec());
             let attachment = attachment.unwrap_or_default();
-            Some((self.id(&socket)?, Known { socket, attachment }))
+            Some((self.id(&socket)?, CachedSocket { socket, attachment }))
         };
-        sockets.into_iter().filter_map(known).collect()
+        sockets.into_iter().filter_map(cached).collect()
     }
 
     fn find(&self, id: SocketId) -> Option<WebSocket> {
-        let found = self.with_known(|all| all.get(&id).map(|known| known.socket.clone()));
+        let found = self.with_cache(|all| all.get(&id).map(|cached| cached.socket.clone()));
         found.filter(is_open)
     }
 
@@ -85,19 +87,19 @@ impl WorkerSockets {
 
 impl Sockets for WorkerSockets {
     fn list(&self) -> Vec<SocketId> {
-        self.with_known(|all| {
-            // One that has just been accepted is not open yet.
-            all.retain(|_, known| known.socket.ready_state() < WebSocket::CLOSING);
-            all.iter().filter(|(_, known)| is_open(&known.socket)).map(|(id, _)| *id).collect()
+        self.with_cache(|all| {
+            // A socket that was just accepted is still connecting. It stays in the cache.
+            all.retain(|_, cached| cached.socket.ready_state() < WebSocket::CLOSING);
+            all.iter().filter(|(_, cached)| is_open(&cached.socket)).map(|(id, _)| *id).collect()
         })
     }
 
-    /// The runtime never says that a socket is slow, so none is returned.
+    /// Returns no slow sockets, because the runtime does not report them.
     fn send(&self, sockets: &[SocketId], message: &[u8]) -> Vec<SocketId> {
-        // One copy of the message serves all; the runtime only reads it.
+        // All sockets share one copy of the message, which the runtime only reads.
         let message = Uint8Array::from(message).buffer();
         for socket in sockets.iter().filter_map(|id| self.find(*id)) {
-            // A socket that closes just now is a socket that is gone.
+            // Sending fails only if the socket is closing, and then nobody waits for the message.
             let _ = socket.send_with_array_buffer(&message);
         }
         Vec::new()
@@ -117,17 +119,28 @@ impl Sockets for WorkerSockets {
 
     fn attachment(&self, socket: SocketId) -> Option<Vec<u8>> {
         self.find(socket)?;
-        self.with_known(|all| Some(all.get(&socket)?.attachment.clone()))
+        self.with_cache(|all| Some(all.get(&socket)?.attachment.clone()))
     }
 
     fn set_attachment(&self, socket: SocketId, bytes: &[u8]) {
-        self.with_known(|all| {
-            if let Some(known) = all.get_mut(&socket) {
-                known.attachment = bytes.to_vec();
-                let _ = known.socket.serialize_attachment(Uint8Array::from(bytes).into());
+        self.with_cache(|all| {
+            if let Some(cached) = all.get_mut(&socket) {
+                cached.attachment = bytes.to_vec();
+                let _ = cached.socket.serialize_attachment(Uint8Array::from(bytes).into());
             }
         });
     }
+}
+
+/// Returns the response that hands the client its end of a socket.
+pub(crate) fn switching_protocols(client: worker::WebSocket) -> Response {
+    ResponseBuilder::new().with_status(101).with_websocket(client).empty()
+}
+
+/// Returns whether a request asks for an upgrade to a WebSocket.
+pub(crate) fn is_upgrade(request: &web_sys::Request) -> bool {
+    let upgrade = request.headers().get("upgrade").ok().flatten();
+    upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
 }
 
 fn is_open(socket: &WebSocket) -> bool {

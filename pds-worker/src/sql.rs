@@ -1,14 +1,15 @@
-//! SQLite as the object has it.
+//! The SQLite database of a Durable Object.
 //!
-//! This is a binding of our own. The `worker` crate has no synchronous transaction, and where its
-//! cursors meet an exception, the whole wasm instance is lost: here every call may throw, and what
-//! it throws is a [`SqlError`].
+//! These bindings replace those of the `worker` crate, which lack synchronous transactions and lose
+//! the whole wasm instance when a cursor throws. Here an exception becomes a [`SqlError`].
 //!
-//! *Tricky bits.* Nothing here awaits: a turn is a transaction of its own, and an await would end
-//! it. A panic in the body of a transaction passes through the runtime, which undoes what was
-//! written, and through this code unseen: no wasm may catch a trap. An integer goes to JavaScript
-//! as a number, which SQLite takes for a REAL; columns must therefore have INTEGER affinity, which
-//! turns it back.
+//! *Tricky bits.*
+//!
+//! - Nothing here awaits: a turn is an implicit transaction, and an await would end it.
+//! - A panic in the body of a transaction passes through the runtime, which rolls back, and through
+//!   this code, because wasm cannot catch a trap.
+//! - An integer goes to JavaScript as a number, which SQLite stores as REAL. Columns must have
+//!   INTEGER affinity, which converts it back.
 
 use alloc::borrow::Cow;
 use core::cell::{Cell, RefCell};
@@ -18,23 +19,23 @@ use js_sys::{Array, ArrayBuffer, Number, Uint8Array};
 use nacre_pds::host::{Outcome, Row, Sql, SqlError, Value};
 use wasm_bindgen::prelude::*;
 
-use crate::trouble::describe;
+use crate::host_error::js_message;
 
 /// The database of one object.
 pub(crate) struct WorkerSql {
     storage: Storage,
     sql: SqlStorage,
-    /// The texts of statements as JavaScript knows them, by address and length: the runtime finds
-    /// a compiled statement by its text, which would otherwise be copied at every call.
+    /// The JavaScript strings of statements, by the address and length of their text. The runtime
+    /// looks a compiled statement up by its text, which would otherwise be copied for every call.
     statements: RefCell<HashMap<(usize, usize), JsValue>>,
 }
 
 impl WorkerSql {
-    /// Takes the storage of an object, which must have been made with SQLite.
+    /// Opens the database in the storage of an object.
     ///
     /// # Errors
     ///
-    /// [`SqlError`] if the storage has no SQLite.
+    /// [`SqlError`] if the object's class was created without SQLite.
     pub(crate) fn new(storage: JsValue) -> Result<Self, SqlError> {
         let storage = storage.unchecked_into::<Storage>();
         let sql = storage.sql().map_err(|thrown| failed(&thrown))?;
@@ -79,7 +80,7 @@ impl Sql for WorkerSql {
             outcome.set(Some(body()));
             match outcome.get() {
                 Some(Outcome::Commit) => Ok(JsValue::UNDEFINED),
-                // Whatever the closure throws undoes the transaction.
+                // An exception of any kind rolls the transaction back.
                 Some(Outcome::Rollback) | None => Err(JsValue::NULL),
             }
         });
@@ -90,14 +91,14 @@ impl Sql for WorkerSql {
     }
 }
 
-/// Reads what is left of a result and drops it: a statement that has rows left locks its tables,
-/// and no cursor can be closed.
+/// Reads and drops the remaining rows. A statement with unread rows locks its tables, and a cursor
+/// has no `close`.
 fn drain(rows: &Cursor) -> Result<(), SqlError> {
     while !rows.next().map_err(|thrown| failed(&thrown))?.done() {}
     Ok(())
 }
 
-/// A row that is in our memory.
+/// A row, copied into wasm memory.
 struct WorkerRow(Vec<Value<'static>>);
 
 impl WorkerRow {
@@ -124,7 +125,9 @@ fn to_js(value: &Value<'_>) -> Result<JsValue, SqlError> {
         Value::Integer(_) | Value::Null => 0,
     };
     if size > MAX_VALUE_BYTES {
-        return Err(SqlError(format!("a value of {size} bytes is larger than {MAX_VALUE_BYTES}")));
+        return Err(SqlError(format!(
+            "value of {size} bytes exceeds the limit of {MAX_VALUE_BYTES}"
+        )));
     }
     match value {
         Value::Blob(bytes) => Ok(Uint8Array::from(bytes.as_ref()).into()),
@@ -145,7 +148,7 @@ fn from_js(value: JsValue) -> Result<Value<'static>, SqlError> {
         return Ok(Value::Null);
     }
     let buffer = value.dyn_into::<ArrayBuffer>();
-    let buffer = buffer.map_err(|_| SqlError("a value of an unknown kind".to_owned()))?;
+    let buffer = buffer.map_err(|_| SqlError("column value of unknown type".to_owned()))?;
     Ok(Value::Blob(Cow::Owned(Uint8Array::new(&buffer).to_vec())))
 }
 
@@ -155,7 +158,7 @@ fn to_number(integer: i64) -> Result<JsValue, SqlError> {
     if Number::is_safe_integer(&number.into()) {
         Ok(number.into())
     } else {
-        Err(SqlError(format!("{integer} is beyond 2^53")))
+        Err(SqlError(format!("integer {integer} is outside ±(2^53 - 1)")))
     }
 }
 
@@ -164,12 +167,12 @@ fn from_number(number: f64) -> Result<i64, SqlError> {
     if Number::is_safe_integer(&number.into()) {
         Ok(number as i64)
     } else {
-        Err(SqlError(format!("{number} is not an integer below 2^53")))
+        Err(SqlError(format!("{number} is not an integer within ±(2^53 - 1)")))
     }
 }
 
 fn failed(thrown: &JsValue) -> SqlError {
-    SqlError(describe(thrown))
+    SqlError(js_message(thrown))
 }
 
 #[wasm_bindgen]
@@ -202,7 +205,7 @@ extern "C" {
 
 #[cfg(feature = "test-routes")]
 std::thread_local! {
-    /// How many rows the platform would bill: those read, and those written.
+    /// The rows that the platform would bill: rows read, rows written.
     pub(crate) static BILLED: Cell<(f64, f64)> = const { Cell::new((0.0, 0.0)) };
 }
 
@@ -212,5 +215,5 @@ fn count(cursor: &Cursor) {
     BILLED.set((read + cursor.rows_read(), written + cursor.rows_written()));
 }
 
-/// The platform's limit of a string or blob; the local runtime would let more through.
+/// The platform's size limit for a string or blob. The local runtime accepts larger ones.
 const MAX_VALUE_BYTES: usize = 2_000_000;

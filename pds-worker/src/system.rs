@@ -1,12 +1,12 @@
-//! The time, the randomness and the log of the runtime.
+//! The runtime's clock, alarm, random numbers and log.
 
 use js_sys::Promise;
 use nacre_pds::host::{Alarm, Clock, Log, Rng, SqlError};
 use wasm_bindgen::prelude::*;
 
-use crate::trouble::describe;
+use crate::host_error::js_message;
 
-/// The object's alarm, which outlives its memory.
+/// The object's alarm, which survives eviction.
 pub(crate) struct WorkerAlarm(AlarmStorage);
 
 impl WorkerAlarm {
@@ -18,12 +18,12 @@ impl WorkerAlarm {
 
 impl Alarm for WorkerAlarm {
     fn set(&self, time_s: i64) -> Result<(), SqlError> {
-        // It is written with the rest of the turn, and the runtime holds back what is sent until
-        // then; so there is nothing to wait for.
+        // No await: the alarm is written with the rest of the turn, and the runtime holds back all
+        // output until that write is durable.
         let time_ms = js_sys::Date::new(&0.into());
-        #[expect(clippy::as_conversions, reason = "a time is far below 2^53")]
+        #[expect(clippy::as_conversions, reason = "times are far below 2^53")]
         let _: f64 = time_ms.set_time(time_s.saturating_mul(1_000) as f64);
-        let set = self.0.set_alarm(&time_ms).map_err(|thrown| SqlError(describe(&thrown)))?;
+        let set = self.0.set_alarm(&time_ms).map_err(|thrown| SqlError(js_message(&thrown)))?;
         let _: Promise = set;
         Ok(())
     }
@@ -36,7 +36,7 @@ extern "C" {
     fn set_alarm(this: &AlarmStorage, time: &js_sys::Date) -> Result<Promise, JsValue>;
 }
 
-/// The runtime's clock, which in production stands still during a turn.
+/// The runtime's clock. In production it does not advance during a turn.
 pub(crate) struct WorkerClock;
 
 impl Clock for WorkerClock {
@@ -45,17 +45,17 @@ impl Clock for WorkerClock {
     }
 }
 
-/// The randomness of WebCrypto.
+/// Random numbers from WebCrypto.
 pub(crate) struct WorkerRng;
 
 impl Rng for WorkerRng {
     fn fill(&self, bytes: &mut [u8]) {
-        // A secret must not be made without randomness, and no caller could go on without it.
+        // No caller can continue without random numbers.
         getrandom::fill(bytes).expect("every runtime of Workers has crypto.getRandomValues");
     }
 }
 
-/// The console, which is what `wrangler tail` and the dashboard show.
+/// The console, as shown by `wrangler tail` and the dashboard.
 pub(crate) struct WorkerLog;
 
 impl Log for WorkerLog {

@@ -1,21 +1,21 @@
-//! Routes for tests on the real runtime: they break the object on purpose, and check the parts of
-//! the host that no native test can reach. `GET /__test/…` of a build with `test-routes`:
+//! Routes for tests on the real runtime. They break the object on purpose and check the parts of
+//! the host that no native test reaches. A build with `test-routes` answers `GET /__test/…`:
 //!
-//! | route | does |
+//! | route | effect |
 //! |---|---|
 //! | `panic` | writes a row, then panics in the same turn |
 //! | `panic?transaction` | the same inside a transaction |
-//! | `panic?later` | answers, then panics in a future of its own |
-//! | `panic?count` | says how many of these rows were kept |
-//! | `panic?alarm` | sets the alarm, which panics two times before it does its work |
-//! | `panic?alarms` | says how many of these panics are left, and how often work was done since |
-//! | `abort` | evicts the object in a moment |
-//! | `sql` | says which rules of [`Sql`] are broken, one a line |
-//! | `made` | says how often an object has been made in this isolate: once more after each sleep |
-//! | `rows` | says how many rows statements have read and written, as the platform bills them |
-//! | `tend` | does what is due, as the alarm would |
+//! | `panic?later` | responds, then panics in a separate future |
+//! | `panic?count` | returns how many of these rows were kept |
+//! | `panic?alarm` | sets the alarm, which panics twice before it does its work |
+//! | `panic?alarms` | returns how many of these panics are left, and how often work ran since |
+//! | `abort` | evicts the object shortly after the response |
+//! | `sql` | lists the rules of [`Sql`] that are broken, one a line |
+//! | `made` | returns how many objects this isolate constructed: one more after each hibernation |
+//! | `rows` | returns how many rows statements read and wrote, as the platform bills them |
+//! | `tend` | runs due work, as the alarm does |
 //! | `socket` | accepts a WebSocket and attaches three bytes to it |
-//! | `send` | sends each socket its attachment, and says to how many |
+//! | `send` | sends each socket its attachment, and returns the number of sockets |
 
 use alloc::borrow::Cow;
 use core::cell::Cell;
@@ -28,26 +28,25 @@ use nacre_pds::{OpenError, Pds};
 use wasm_bindgen::prelude::*;
 use worker::{Delay, Response, State, WebSocketPair};
 
+use crate::host_error::HostError;
 use crate::http;
-use crate::object::switching_protocols;
-use crate::sockets::WorkerSockets;
-use crate::trouble::Trouble;
+use crate::sockets::{WorkerSockets, switching_protocols};
 
-/// Answers a request to one of the routes of tests.
+/// Answers a request to a test route, or returns `None` for other requests.
 ///
 /// # Errors
 ///
-/// [`Trouble`] if the database or the runtime fails.
+/// [`HostError`] if the database or the runtime fails.
 ///
 /// # Panics
 ///
-/// If it was asked to.
+/// If the route asks for it.
 pub(crate) fn answer(
     state: &State,
     sockets: &WorkerSockets,
     host: &Host,
     request: &web_sys::Request,
-) -> Result<Option<Response>, Trouble> {
+) -> Result<Option<Response>, HostError> {
     let uri = http::parts(request)?.uri;
     let text = match (uri.path().strip_prefix("/__test/"), uri.query()) {
         (Some("panic"), Some("count")) => rows(&*host.sql).map_err(OpenError::from)?.to_string(),
@@ -97,15 +96,15 @@ pub(crate) fn answer(
     http::response(Answer::new(text.into())).map(|answer| Some(answer.into()))
 }
 
-/// Answers a request to one of the routes that take the server.
+/// Answers a request to a test route that needs the server, or returns `None` for other requests.
 ///
 /// # Errors
 ///
-/// [`Trouble`] if the runtime fails.
+/// [`HostError`] if the runtime fails.
 pub(crate) async fn answer_with(
     pds: &Pds,
     request: &web_sys::Request,
-) -> Result<Option<Response>, Trouble> {
+) -> Result<Option<Response>, HostError> {
     if http::parts(request)?.uri.path() != "/__test/tend" {
         return Ok(None);
     }
@@ -143,51 +142,51 @@ fn alarms(sql: &dyn Sql) -> Result<String, SqlError> {
     Ok(format!("[{panics},{done}]"))
 }
 
-/// Breaks an alarm if a test asked for it.
+/// Breaks the alarm if a test asked for it.
 ///
 /// # Panics
 ///
-/// If it was asked to.
-pub(crate) async fn before_tend(host: &Host) {
+/// While `panic?alarm` has panics left.
+pub(crate) async fn before_due_work(host: &Host) {
     if integer(&*host.sql, "select panics from test_alarm").is_ok_and(|panics| panics > 0) {
         let _ = run(&*host.sql, "update test_alarm set panics = panics - 1");
-        // What the turn before has written is kept.
+        // Ends the turn, which keeps the update.
         Delay::from(Duration::from_millis(20)).await;
         panic!("a test asked for it");
     }
 }
 
-/// Counts an alarm that has done its work, if a test counts them.
-pub(crate) fn after_tend(host: &Host) {
+/// Counts an alarm that completed its work, if a test counts them.
+pub(crate) fn after_due_work(host: &Host) {
     let _ = run(&*host.sql, "update test_alarm set done = done + 1");
 }
 
-/// From a timer, as no frame of ours may be unwound by it.
+/// Evicts the object from a timer, because the abort must not unwind Rust frames.
 fn abort_soon(state: &State) -> Result<(), JsValue> {
     let context: &JsValue = state.as_raw().as_ref();
     let abort = Reflect::get(context, &"abort".into())?.unchecked_into::<Function>();
-    let abort = abort.bind1(context, &"a test evicts the object".into());
+    let abort = abort.bind1(context, &"evicted by a test".into());
     set_timeout(&abort.into(), 0);
     Ok(())
 }
 
-/// Returns the rules that do not hold.
+/// Returns the rules that are broken.
 fn broken_rules(sql: &dyn Sql) -> Result<Vec<&'static str>, SqlError> {
     run(sql, "drop table if exists test_values")?;
     run(sql, "create table test_values (id integer primary key, value)")?;
     run(sql, "drop table if exists test_integers")?;
     run(sql, "create table test_integers (value integer not null)")?;
-    let mut rules = values_come_back(sql)?;
+    let mut rules = values_round_trip(sql)?;
     rules.extend(errors_are_values(sql));
-    rules.extend(ended_queries_hold_nothing(sql)?);
-    rules.extend(transactions_hold(sql)?);
+    rules.extend(ended_queries_release_locks(sql)?);
+    rules.extend(transactions_are_atomic(sql)?);
     let broken = rules.into_iter().filter(|(_, holds)| !holds);
     Ok(broken.map(|(rule, _)| rule).collect())
 }
 
 type Rules = Vec<(&'static str, bool)>;
 
-fn values_come_back(sql: &dyn Sql) -> Result<Rules, SqlError> {
+fn values_round_trip(sql: &dyn Sql) -> Result<Rules, SqlError> {
     let every_byte: Vec<u8> = (0..=255).collect();
     let values = [
         Value::Null,
@@ -205,7 +204,7 @@ fn values_come_back(sql: &dyn Sql) -> Result<Rules, SqlError> {
             &mut ignore,
         )?;
         rules.push((
-            "a value comes back as it was",
+            "a value is read back unchanged",
             one(sql, "select value from test_values")? == *value,
         ));
     }
@@ -217,8 +216,10 @@ fn values_come_back(sql: &dyn Sql) -> Result<Rules, SqlError> {
             core::slice::from_ref(&value),
             &mut ignore,
         )?;
-        rules
-            .push(("an integer comes back", one(sql, "select value from test_integers")? == value));
+        rules.push((
+            "an integer is read back unchanged",
+            one(sql, "select value from test_integers")? == value,
+        ));
         let kind = one(sql, "select typeof(value) from test_integers")?;
         rules.push(("an integer is stored as one", kind == Value::Text("integer".into())));
     }
@@ -252,28 +253,28 @@ fn errors_are_values(sql: &dyn Sql) -> Rules {
         ("a missing parameter is an error", fails("select ?", &[])),
         ("a spare parameter is an error", fails("select 1", &[Value::Null])),
         ("an error while stepping is an error", fails("select abs(-9223372036854775807 - 1)", &[])),
-        ("an integer beyond 2^53 is refused", fails("select ?", &[Value::Integer(SAFE + 1)])),
-        ("an integer beyond 2^53 is not read", fails("select 9007199254740992", &[])),
-        ("a fraction is not read", fails("select 0.5", &[])),
-        ("a value over 2 MB is refused", fails("select length(?)", &[large])),
-        ("a transaction of its own is refused", fails("begin", &[])),
-        ("a row's error ends the query", stopped.is_err() && seen == 1),
+        ("a parameter beyond 2^53 is an error", fails("select ?", &[Value::Integer(SAFE + 1)])),
+        ("a column beyond 2^53 is an error", fails("select 9007199254740992", &[])),
+        ("a fraction is an error", fails("select 0.5", &[])),
+        ("a value over 2 MB is an error", fails("select length(?)", &[large])),
+        ("an explicit transaction is an error", fails("begin", &[])),
+        ("an error from a row callback ends the query", stopped.is_err() && seen == 1),
         ("the next statement works", !fails("select 1", &[])),
     ]
 }
 
-/// A statement that has rows left locks its tables.
-fn ended_queries_hold_nothing(sql: &dyn Sql) -> Result<Rules, SqlError> {
+/// Checks that a query ended by its row callback does not keep its tables locked.
+fn ended_queries_release_locks(sql: &dyn Sql) -> Result<Rules, SqlError> {
     run(sql, "drop table if exists test_ended")?;
     run(sql, "create table test_ended (value integer not null)")?;
     run(sql, "insert into test_ended values (1), (2), (3)")?;
     let ended =
         sql.query("select value from test_ended", &[], &mut |_| Err(SqlError("enough".to_owned())));
     let dropped = run(sql, "drop table test_ended");
-    Ok(vec![("a query that was ended holds no table", ended.is_err() && dropped.is_ok())])
+    Ok(vec![("a query that ended early locks no table", ended.is_err() && dropped.is_ok())])
 }
 
-fn transactions_hold(sql: &dyn Sql) -> Result<Rules, SqlError> {
+fn transactions_are_atomic(sql: &dyn Sql) -> Result<Rules, SqlError> {
     let insert = "insert into test_integers values (1)";
     let count = "select count(*) from test_integers";
     run(sql, "delete from test_integers")?;
@@ -285,14 +286,14 @@ fn transactions_hold(sql: &dyn Sql) -> Result<Rules, SqlError> {
     let undone = integer(sql, count)?;
     sql.transaction(&mut || {
         inside = run(sql, insert);
-        // A statement that failed does not fail the transaction.
+        // A failed statement does not fail the transaction.
         let _ = run(sql, "selec 1");
         Outcome::Commit
     })?;
     Ok(vec![
         ("a statement runs in a transaction", inside.is_ok()),
-        ("a rollback keeps nothing", undone == 0),
-        ("a commit keeps all", integer(sql, count)? == 1),
+        ("a rollback undoes all writes", undone == 0),
+        ("a commit keeps all writes", integer(sql, count)? == 1),
     ])
 }
 
@@ -327,7 +328,7 @@ fn ignore(_: &dyn nacre_pds::host::Row) -> Result<(), SqlError> {
 }
 
 std::thread_local! {
-    /// How often an object has been made.
+    /// The number of objects constructed in this isolate.
     pub(crate) static MADE: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -337,5 +338,5 @@ extern "C" {
     fn set_timeout(callback: &JsValue, delay_ms: i32);
 }
 
-/// The largest integer that a JavaScript number holds without doubt.
+/// The largest integer that a JavaScript number represents exactly: `Number.MAX_SAFE_INTEGER`.
 const SAFE: i64 = 9_007_199_254_740_991;

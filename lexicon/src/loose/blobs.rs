@@ -7,7 +7,7 @@ use cid::Cid;
 use super::reader::{Event, Key, Scalar, Walk, check_well_formed};
 use crate::{
     BlobRef, CborError, LegacyBlobRef, MAX_INTEGER,
-    blob::LegacyShape,
+    blob_shape::LegacyShape,
     decode::{self, walk},
     link::Link,
 };

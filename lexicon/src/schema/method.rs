@@ -5,28 +5,28 @@
 use alloc::{boxed::Box, vec::Vec};
 
 use crate::schema::ast::MethodKind;
-use crate::schema::catalogue::Catalogue;
 use crate::schema::invalid::{Invalid, Reason, Step, Subject};
 use crate::schema::layout::{METHOD_SHIFT, flag, kind, method};
 use crate::schema::validate::{Properties, Property, validate};
+use crate::schema::words::Words;
 use crate::{EncodeError, MAX_INTEGER, ValueWriter, check, write_object};
 
 /// The schema of a query, procedure or subscription.
 #[derive(Clone, Copy, Debug)]
 pub struct MethodSchema<'c> {
-    catalogue: Catalogue<'c>,
+    words: Words<'c>,
     node: usize,
 }
 
 impl<'c> MethodSchema<'c> {
-    pub(super) fn new(catalogue: Catalogue<'c>, node: usize) -> Self {
-        Self { catalogue, node }
+    pub(super) fn new(words: Words<'c>, node: usize) -> Self {
+        Self { words, node }
     }
 
     /// Returns what kind of method it is.
     #[must_use]
     pub fn kind(&self) -> MethodKind {
-        match self.catalogue.word(self.node) >> METHOD_SHIFT {
+        match self.words.word(self.node) >> METHOD_SHIFT {
             method::PROCEDURE => MethodKind::Procedure,
             method::SUBSCRIPTION => MethodKind::Subscription,
             _ => MethodKind::Query,
@@ -62,12 +62,12 @@ impl<'c> MethodSchema<'c> {
         query: impl IntoIterator<Item = (&'q str, &'q str)> + Clone,
     ) -> Result<Vec<u8>, Box<Invalid>> {
         let wrong = |reason| Invalid::new(reason).of(Subject::Params);
-        let object = self.catalogue.index(self.node + 1);
+        let object = self.words.index(self.node + 1);
         if object == 0 {
             return write(&[]).map_err(wrong);
         }
         let mut params = Vec::new();
-        let mut properties = Properties::new(self.catalogue, object);
+        let mut properties = Properties::new(self.words, object);
         while let Some(Property { name, node, .. }) = properties.next() {
             let name = core::str::from_utf8(name).unwrap_or_default();
             let is_it = |(key, value): &(&str, &str)| *key == name && !value.is_empty();
@@ -87,7 +87,7 @@ impl<'c> MethodSchema<'c> {
         // Defaults are not held against the schema: that would blame the caller for them.
         let given: Vec<_> = params.iter().filter(|param| param.given).collect();
         let cbor = write(&given).map_err(wrong)?;
-        validate(self.catalogue, object, &cbor).map_err(|invalid| invalid.of(Subject::Params))?;
+        validate(self.words, object, &cbor).map_err(|invalid| invalid.of(Subject::Params))?;
         if given.len() == params.len() {
             return Ok(cbor);
         }
@@ -120,21 +120,21 @@ impl<'c> MethodSchema<'c> {
     }
 
     fn validate(&self, body: usize, cbor: &[u8]) -> Result<(), Box<Invalid>> {
-        match self.catalogue.index(self.node + body) {
+        match self.words.index(self.node + body) {
             0 => check(cbor).map_err(|error| Invalid::new(Reason::Data(error))),
-            node => validate(self.catalogue, node, cbor),
+            node => validate(self.words, node, cbor),
         }
     }
 
     fn encoding(&self, body: usize) -> Option<&'c str> {
-        Some(self.catalogue.name(self.node + body + 1)).filter(|encoding| !encoding.is_empty())
+        Some(self.words.name(self.node + body + 1)).filter(|encoding| !encoding.is_empty())
     }
 
     /// Reads the values of one parameter, of which there are some.
     fn read<'v>(&self, node: usize, values: &[&'v str]) -> Result<Value<'v>, Reason> {
-        match (self.catalogue.word(node) & 0xff, values) {
+        match (self.words.word(node) & 0xff, values) {
             (kind::ARRAY, _) => {
-                let items = self.catalogue.index(node + 1);
+                let items = self.words.index(node + 1);
                 values
                     .iter()
                     .map(|value| self.read(items, &[value]))
@@ -153,14 +153,14 @@ impl<'c> MethodSchema<'c> {
 
     /// Returns what is taken for granted where a parameter is not given.
     fn default(&self, node: usize) -> Option<Value<'c>> {
-        let first = self.catalogue.word(node);
+        let first = self.words.word(node);
         if first & flag::DEFAULT == 0 {
             return None;
         }
         match first & 0xff {
             kind::BOOLEAN => Some(Value::Bool(first & flag::TRUE != 0)),
-            kind::INTEGER => Some(Value::Integer(self.catalogue.wide(node - 2))),
-            kind::TEXT => Some(Value::Text(self.catalogue.name(node - 2))),
+            kind::INTEGER => Some(Value::Integer(self.words.wide(node - 2))),
+            kind::TEXT => Some(Value::Text(self.words.name(node - 2))),
             _ => None,
         }
     }

@@ -14,41 +14,41 @@ mod leaf;
 use alloc::{borrow::ToOwned, boxed::Box, format, string::String};
 use core::cmp::Ordering;
 
-use crate::blob::BlobShape;
+use crate::blob_shape::BlobShape;
 use crate::cbor::{ARRAY, Cursor, FALSE, Head, MAP, NEGATIVE, NULL, TAG, TEXT, TRUE, UNSIGNED};
 use crate::decode::{check, check_key, check_value, key, open, type_value};
-use crate::schema::catalogue::{Catalogue, index};
 use crate::schema::invalid::{Invalid, Reason, Step};
 use crate::schema::layout::{ROW_WORDS, flag, kind, order};
+use crate::schema::words::{Words, index};
 use crate::{DataError, MAX_DEPTH, MAX_ITEMS, ReferencedBlob, utf8::is_utf8};
 
 pub(super) type Verdict = Result<(), Box<Invalid>>;
 
 /// Holds data against a node.
-pub(super) fn validate(catalogue: Catalogue<'_>, node: usize, cbor: &[u8]) -> Verdict {
-    validate_by(catalogue, cbor, &[], |validator| validator.value(node))
+pub(super) fn validate(words: Words<'_>, node: usize, cbor: &[u8]) -> Verdict {
+    validate_by(words, cbor, &[], |validator| validator.value(node))
 }
 
 /// Holds data against the object that the records of a collection are. Blobs that are `kept` may be
 /// of any type and size.
 pub(super) fn validate_record(
-    catalogue: Catalogue<'_>,
+    words: Words<'_>,
     object: usize,
     collection: &str,
     cbor: &[u8],
     kept: &[ReferencedBlob],
 ) -> Verdict {
-    validate_by(catalogue, cbor, kept, |validator| validator.record(object, collection))
+    validate_by(words, cbor, kept, |validator| validator.record(object, collection))
 }
 
 fn validate_by<'c, 'd>(
-    catalogue: Catalogue<'c>,
+    words: Words<'c>,
     cbor: &'d [u8],
     kept: &'d [ReferencedBlob],
     by: impl FnOnce(&mut Validator<'c, 'd>) -> Verdict,
 ) -> Verdict {
     let cursor = open(cbor).map_err(not_data)?;
-    let mut validator = Validator { catalogue, cursor, kept, depth: 0 };
+    let mut validator = Validator { words, cursor, kept, depth: 0 };
     let verdict = by(&mut validator);
     if verdict.is_ok() && validator.cursor.is_at_end() {
         return Ok(());
@@ -59,7 +59,7 @@ fn validate_by<'c, 'd>(
 
 /// Data that is being validated.
 struct Validator<'c, 'd> {
-    catalogue: Catalogue<'c>,
+    words: Words<'c>,
     cursor: Cursor<'d>,
     /// Blob references that may be of any type and size.
     kept: &'d [ReferencedBlob],
@@ -85,7 +85,7 @@ impl<'d> Validator<'_, 'd> {
     /// Validates the value that comes next. Calls itself for what is inside of it, down to
     /// [`MAX_DEPTH`].
     fn value(&mut self, node: usize) -> Verdict {
-        match self.catalogue.word(node) & 0xff {
+        match self.words.word(node) & 0xff {
             kind::ARRAY => self.array(node),
             kind::BLOB => self.blob(node),
             kind::BOOLEAN => self.boolean(node),
@@ -103,7 +103,7 @@ impl<'d> Validator<'_, 'd> {
     fn object(&mut self, node: usize) -> Result<Option<&'d [u8]>, Box<Invalid>> {
         let start = self.cursor.at();
         let Some(count) = self.enter(MAP) else { return Err(Invalid::new(Reason::Object)) };
-        let mut properties = Properties::new(self.catalogue, node);
+        let mut properties = Properties::new(self.words, node);
         let (mut before, mut found): (&[u8], Option<&[u8]>) = (b"", None);
         for _ in 0..count {
             let name = key(&mut self.cursor).map_err(not_data)?;
@@ -140,7 +140,7 @@ impl<'d> Validator<'_, 'd> {
 
     fn array(&mut self, node: usize) -> Verdict {
         let Some(count) = self.enter(ARRAY) else { return Err(Invalid::new(Reason::Array)) };
-        let (items, limits) = (self.catalogue.index(node + 1), self.limits(node, node + 2));
+        let (items, limits) = (self.words.index(node + 1), self.limits(node, node + 2));
         if let Some(most) = limits.above(count) {
             return Err(Invalid::new(Reason::ManyItems(most)));
         }
@@ -160,14 +160,14 @@ impl<'d> Validator<'_, 'd> {
     fn union(&mut self, node: usize) -> Verdict {
         let found = type_of(self.cursor.clone()).filter(|found| *found != b"blob");
         let Some(found) = found else { return Err(Invalid::new(Reason::Untyped)) };
-        let (catalogue, count) = (self.catalogue, self.catalogue.index(node + 1));
+        let (words, count) = (self.words, self.words.index(node + 1));
         // A main definition may be called by its full name too.
         let name = found.strip_suffix(b"#main").unwrap_or(found);
-        if let Some(variant) = catalogue.find(node + 2, count, name) {
-            return self.value(catalogue.index(variant + 2));
+        if let Some(variant) = words.find(node + 2, count, name) {
+            return self.value(words.index(variant + 2));
         }
-        if catalogue.word(node) & flag::CLOSED != 0 {
-            let name = |index| format!("lex:{}", catalogue.name(node + 2 + ROW_WORDS * index));
+        if words.word(node) & flag::CLOSED != 0 {
+            let name = |index| format!("lex:{}", words.name(node + 2 + ROW_WORDS * index));
             return Err(Invalid::new(Reason::Variant((0..count).map(name).collect())));
         }
         self.any()
@@ -213,7 +213,7 @@ impl<'d> Validator<'_, 'd> {
 
 /// The properties of an object that have not been met.
 pub(super) struct Properties<'c> {
-    catalogue: Catalogue<'c>,
+    words: Words<'c>,
     at: usize,
     left: usize,
 }
@@ -227,8 +227,8 @@ pub(super) struct Property<'c> {
 }
 
 impl<'c> Properties<'c> {
-    pub(super) fn new(catalogue: Catalogue<'c>, object: usize) -> Self {
-        Self { catalogue, at: object + 2, left: catalogue.index(object + 1) }
+    pub(super) fn new(words: Words<'c>, object: usize) -> Self {
+        Self { words, at: object + 2, left: words.index(object + 1) }
     }
 
     #[inline]
@@ -236,9 +236,9 @@ impl<'c> Properties<'c> {
         if self.left == 0 {
             return None;
         }
-        let [start, length, node] = self.catalogue.row(self.at);
+        let [start, length, node] = self.words.row(self.at);
         Some(Property {
-            name: self.catalogue.bytes(start, length & flag::LENGTH),
+            name: self.words.bytes(start, length & flag::LENGTH),
             node: index(node),
             required: length & flag::REQUIRED != 0,
             nullable: length & flag::NULLABLE != 0,

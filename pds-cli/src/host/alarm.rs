@@ -1,4 +1,4 @@
-//! The time at which the server wants to be called.
+//! The alarm that starts scheduled work.
 
 use alloc::rc::Rc;
 use core::future::pending;
@@ -14,26 +14,26 @@ use tokio::time::sleep;
 
 use crate::log;
 
-/// An alarm of this process. It is not stored: a server that starts looks for due work anyway.
+/// An alarm in memory. It need not survive a restart, because starting the server runs due work.
 #[derive(Debug, Default)]
 pub(crate) struct ProcessAlarm(watch::Sender<Option<i64>>);
 
 impl ProcessAlarm {
-    /// Does due work at the start and whenever the alarm goes off, until it is dropped.
+    /// Runs due work at the start and whenever the alarm goes off, until the future is dropped.
     ///
-    /// Work that panics is logged and retried a minute later.
+    /// After a panic, logs it and retries a minute later.
     pub(crate) async fn serve(self: Rc<Self>, pds: Rc<Pds>) {
         let mut changes = self.0.subscribe();
         let mut panics = 0_usize;
         loop {
-            // A task of its own keeps a panic to itself; the set ends it together with this one.
+            // A separate task contains a panic. The set aborts it together with this one.
             let mut work = JoinSet::new();
             let account = Rc::clone(&pds);
             work.spawn_local(async move { account.tend_after(panics).await });
             match work.join_next().await {
                 Some(Err(error)) if error.is_panic() => {
                     panics = panics.saturating_add(1);
-                    log(&format_args!("scheduled work panicked, retrying in {RETRY_S} s"));
+                    log(&format_args!("scheduled work panicked; retrying in {RETRY_S} s"));
                     self.retry();
                 }
                 _ => panics = 0,
@@ -49,7 +49,7 @@ impl ProcessAlarm {
         }
     }
 
-    /// Sets the alarm for a retry, unless it goes off sooner.
+    /// Sets the alarm for a retry unless it is already set for an earlier time.
     fn retry(&self) {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let retry_s = i64::try_from(since.as_secs()).unwrap_or(i64::MAX).saturating_add(RETRY_S);
@@ -70,7 +70,7 @@ async fn until(time_s: Option<i64>) {
     sleep(time.duration_since(SystemTime::now()).unwrap_or_default()).await;
 }
 
-/// How long after a panic work is retried.
+/// The delay before a retry after a panic.
 const RETRY_S: i64 = 60;
 
 #[cfg(test)]
@@ -82,12 +82,12 @@ mod tests {
     use nacre_pds::sqlite::Sqlite;
     use tokio::task::LocalSet;
 
-    use super::super::blobs::BlobFolder;
-    use super::super::http::HttpClient;
+    use super::super::blob_folder::BlobFolder;
+    use super::super::http_client::HttpClient;
     use super::super::system::{SystemLog, SystemRng};
     use super::*;
 
-    /// A clock that panics so many times, and counts how often it was read.
+    /// A clock that panics a given number of times and counts its reads.
     #[derive(Default)]
     struct FragileClock {
         panics: Cell<u32>,
@@ -126,7 +126,7 @@ mod tests {
         LocalSet::new()
             .run_until(async {
                 let serving = tokio::task::spawn_local(Rc::clone(&alarm).serve(pds));
-                // Timers fire at once when there is nothing else to do.
+                // With the clock paused, timers fire as soon as all tasks wait.
                 while clock.panics.get() > 0 {
                     sleep(Duration::from_secs(1)).await;
                 }

@@ -1,4 +1,4 @@
-//! Bodies on their way between hyper and the server, piece by piece in both directions.
+//! Conversion of streamed bodies between hyper and the server.
 
 use alloc::rc::Rc;
 use core::cell::Cell;
@@ -15,40 +15,44 @@ use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use nacre_pds::body::{Body, BodyError};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Takes a request's body from hyper. Once it is dropped, `Unread` has the rest of it.
+/// Converts a request's body. When the server drops it, its unread rest moves to the `UnreadBody`.
 ///
-/// A client that waits for `100 Continue` sends nothing that would have to be read.
-pub(crate) fn incoming(body: Incoming, awaits_continue: bool) -> (Body, Unread) {
-    let unread = Unread(Rc::default());
+/// A client that still waits for `100 Continue` has no rest, because it has not sent the body.
+pub(crate) fn incoming(body: Incoming, awaits_continue: bool) -> (Body, UnreadBody) {
+    let unread = UnreadBody(Rc::default());
     if body.is_end_stream() {
         return (Body::Empty, unread);
     }
-    let (upload, rest) = (Some(Upload::new(body)), Rc::clone(&unread.0));
-    let lent = Lent { upload, rest, is_sent: !awaits_continue };
-    (Body::Stream(Box::pin(lent)), unread)
+    let (body, rest) = (Some(PacedBody::new(body)), Rc::clone(&unread.0));
+    let body = RequestBody { body, rest, is_sent: !awaits_continue };
+    (Body::Stream(Box::pin(body)), unread)
 }
 
-/// The rest of a request's body that the answer does not depend on.
-pub(crate) struct Unread(Rc<Cell<Option<Upload<Incoming>>>>);
+/// The part of a request's body that the server did not read.
+pub(crate) struct UnreadBody(Rc<Cell<Option<PacedBody<Incoming>>>>);
 
-/// A request's body that gives its rest back when it is dropped.
-struct Lent {
-    upload: Option<Upload<Incoming>>,
-    rest: Rc<Cell<Option<Upload<Incoming>>>>,
-    /// Whether the client sends the body, as it does once it was asked for.
+/// A request's body, which hands its unread rest over when it is dropped.
+struct RequestBody {
+    body: Option<PacedBody<Incoming>>,
+    rest: Rc<Cell<Option<PacedBody<Incoming>>>>,
+    /// Whether the client sends the body. One that waits for `100 Continue` starts at the first
+    /// read.
     is_sent: bool,
 }
 
-/// A response's body as hyper sends it.
-pub(crate) struct Outgoing(pub(crate) Body);
+/// A response's body in the form that hyper sends.
+pub(crate) struct ResponseBody(pub(crate) Body);
 
-/// A request's body as the server reads it.
-struct Upload<B> {
+/// A request's body that fails if the client sends it too slowly.
+///
+/// The client has a budget of waiting time: waiting spends it, and each received byte adds
+/// [`TIME_PER_BYTE`], up to [`STALL_TIMEOUT`].
+struct PacedBody<B> {
     body: B,
-    /// Runs while the client lets us wait.
+    /// The current wait for the client.
     wait: Option<Wait>,
-    /// How long it may still let us wait; it earns more by what it sends.
-    patience: Duration,
+    /// The remaining waiting time.
+    budget: Duration,
 }
 
 struct Wait {
@@ -56,21 +60,21 @@ struct Wait {
     end: Pin<Box<Sleep>>,
 }
 
-impl Unread {
-    /// Reads and discards the rest of the body. A client that is still sending when its connection
-    /// is closed may lose the answer.
+impl UnreadBody {
+    /// Reads and discards the rest of the body, up to [`MAX_UNREAD_BYTES`]. A client that is still
+    /// sending when its connection closes may lose the response.
     pub(crate) async fn drain(self) {
-        let Some(mut upload) = self.0.take() else { return };
-        let mut left = MAX_UNREAD_BYTES;
-        while let Some(Ok(piece)) = upload.next().await
-            && let Some(rest) = left.checked_sub(piece.len())
+        let Some(mut body) = self.0.take() else { return };
+        let mut remaining = MAX_UNREAD_BYTES;
+        while let Some(Ok(piece)) = body.next().await
+            && let Some(rest) = remaining.checked_sub(piece.len())
         {
-            left = rest;
+            remaining = rest;
         }
     }
 }
 
-impl Stream for Lent {
+impl Stream for RequestBody {
     type Item = Result<Bytes, BodyError>;
 
     fn poll_next(
@@ -78,37 +82,37 @@ impl Stream for Lent {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, BodyError>>> {
         self.is_sent = true;
-        let Some(upload) = &mut self.upload else { return Poll::Ready(None) };
-        let piece = Pin::new(upload).poll_next(context);
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let piece = Pin::new(body).poll_next(context);
         if matches!(piece, Poll::Ready(None | Some(Err(_)))) {
-            self.upload = None;
+            self.body = None;
         }
         piece
     }
 }
 
-impl Drop for Lent {
+impl Drop for RequestBody {
     fn drop(&mut self) {
-        self.rest.set(self.upload.take().filter(|_| self.is_sent));
+        self.rest.set(self.body.take().filter(|_| self.is_sent));
     }
 }
 
-impl<B> Upload<B> {
+impl<B> PacedBody<B> {
     fn new(body: B) -> Self {
-        Self { body, wait: None, patience: UPLOAD_PATIENCE }
+        Self { body, wait: None, budget: STALL_TIMEOUT }
     }
 
-    /// Settles the account with a client that has sent this many bytes.
-    fn earn(&mut self, bytes: usize) {
+    /// Ends the current wait and updates the budget for this many received bytes.
+    fn update_budget(&mut self, bytes: usize) {
         let waited = self.wait.take().map(|wait| wait.since.elapsed()).unwrap_or_default();
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let earned = PATIENCE_PER_BYTE.saturating_mul(bytes);
-        let left = self.patience.saturating_sub(waited);
-        self.patience = left.saturating_add(earned).min(UPLOAD_PATIENCE);
+        let earned = TIME_PER_BYTE.saturating_mul(bytes);
+        let left = self.budget.saturating_sub(waited);
+        self.budget = left.saturating_add(earned).min(STALL_TIMEOUT);
     }
 }
 
-impl<B> Stream for Upload<B>
+impl<B> Stream for PacedBody<B>
 where
     B: hyper::body::Body<Data = Bytes, Error: fmt::Display> + Unpin,
 {
@@ -119,30 +123,30 @@ where
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, BodyError>>> {
         let failed = |text: String| Poll::Ready(Some(Err(BodyError::Interrupted(text))));
-        // At most one frame, the trailers, carries no data.
+        // Only the trailers are a frame without data.
         while let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
             match frame.map(|frame| frame.map(Frame::into_data)) {
                 Some(Ok(Ok(data))) => {
-                    self.earn(data.len());
+                    self.update_budget(data.len());
                     return Poll::Ready(Some(Ok(data)));
                 }
-                Some(Ok(Err(_))) => self.earn(0),
+                Some(Ok(Err(_))) => self.update_budget(0),
                 Some(Err(error)) => return failed(error.to_string()),
                 None => return Poll::Ready(None),
             }
         }
-        let patience = self.patience;
+        let budget = self.budget;
         let wait = self
             .wait
-            .get_or_insert_with(|| Wait { since: Instant::now(), end: Box::pin(sleep(patience)) });
+            .get_or_insert_with(|| Wait { since: Instant::now(), end: Box::pin(sleep(budget)) });
         match wait.end.as_mut().poll(context) {
-            Poll::Ready(()) => failed("it came too slowly".to_owned()),
+            Poll::Ready(()) => failed("the client sent it too slowly".to_owned()),
             Poll::Pending => Poll::Pending,
         }
     }
 }
 
-impl hyper::body::Body for Outgoing {
+impl hyper::body::Body for ResponseBody {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -178,13 +182,13 @@ impl hyper::body::Body for Outgoing {
     }
 }
 
-/// How much is read of a body that was not needed.
+/// The number of bytes that are read and discarded of an unread body.
 const MAX_UNREAD_BYTES: usize = 512 * 1024 * 1024;
-/// How long an upload may stand still.
-const UPLOAD_PATIENCE: Duration = Duration::from_secs(60);
-/// An upload of 1,000 bytes a second goes on for ever, a slower one runs out of patience: else one
-/// byte a minute would hold a connection for good.
-const PATIENCE_PER_BYTE: Duration = Duration::from_millis(1);
+/// How long a body may stall.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// A client must send 1,000 bytes a second on average. Otherwise one that sends a byte a minute
+/// would hold a connection forever.
+const TIME_PER_BYTE: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
 mod tests {
@@ -194,7 +198,7 @@ mod tests {
     use super::*;
     use http::HeaderMap;
 
-    /// A client that sends these frames and then nothing, not even the end.
+    /// A body of these frames that then stalls without an end.
     struct Stalled(VecDeque<Frame<Bytes>>);
 
     impl hyper::body::Body for Stalled {
@@ -210,16 +214,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_upload_that_stands_still_fails() {
+    async fn stalled_body_fails_after_60_seconds() {
         let frames = [Frame::data("data".into()), Frame::trailers(HeaderMap::new())];
-        let upload = Upload::new(Stalled(frames.into()));
+        let body = PacedBody::new(Stalled(frames.into()));
         let started = Instant::now();
-        let failed = Body::Stream(Box::pin(upload)).collect(4).await;
+        let failed = Body::Stream(Box::pin(body)).collect(4).await;
         assert!(matches!(failed, Err(BodyError::Interrupted(_))), "{failed:?}");
-        assert!(started.elapsed() >= UPLOAD_PATIENCE);
+        assert!(started.elapsed() >= STALL_TIMEOUT);
     }
 
-    /// A client that sends a kilobyte, pauses, and so on for ever.
+    /// An endless body of kilobytes with pauses between them.
     struct Slow {
         pause: Duration,
         next: Pin<Box<Sleep>>,
@@ -242,20 +246,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_upload_that_is_too_slow_fails_and_one_that_is_just_quick_enough_does_not() {
+    async fn body_slower_than_1000_bytes_a_second_fails() {
         for (pause_ms, succeeds) in [(1_000, true), (1_100, false)] {
             let pause = Duration::from_millis(pause_ms);
             let slow = Slow { pause, next: Box::pin(sleep(pause)) };
-            let body = Body::Stream(Box::pin(Upload::new(slow)));
+            let body = Body::Stream(Box::pin(PacedBody::new(slow)));
             let ended = body.collect(1_000_000).await;
             assert_eq!(matches!(ended, Err(BodyError::TooLarge(_))), succeeds, "{pause_ms} ms");
         }
     }
 
     #[test]
-    fn a_body_in_memory_has_a_known_length() {
-        assert_eq!(Outgoing(Body::from("four")).size_hint().exact(), Some(4));
-        assert_eq!(Outgoing(Body::Empty).size_hint().exact(), Some(0));
-        assert!(Outgoing(Body::Empty).is_end_stream());
+    fn body_in_memory_has_an_exact_size_hint() {
+        assert_eq!(ResponseBody(Body::from("four")).size_hint().exact(), Some(4));
+        assert_eq!(ResponseBody(Body::Empty).size_hint().exact(), Some(0));
+        assert!(ResponseBody(Body::Empty).is_end_stream());
     }
 }

@@ -19,37 +19,37 @@ use http::header::{
 use http::{Method, StatusCode};
 use nacre_pds::body::{Body, BodyError, Response};
 
-/// Whether a request takes a compressed response.
+/// The content codings that a request accepts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Accepts {
+pub(crate) struct AcceptEncoding {
     gzip: bool,
 }
 
 /// A body that is compressed as it is sent.
 struct Compressed {
     body: Body,
-    /// The rest of a piece that is larger than what is compressed at a time.
+    /// The part of the current piece that is not compressed yet.
     rest: Bytes,
-    /// `None` once the end has been written.
+    /// `None` once the stream has ended.
     encoder: Option<GzEncoder<Vec<u8>>>,
-    /// Whether other tasks get a turn before the next piece.
+    /// Whether to yield to other tasks before the next piece.
     is_pause_due: bool,
 }
 
-impl Accepts {
-    /// Reads the `Accept-Encoding` of a request. The answer to a `HEAD` is never compressed.
+impl AcceptEncoding {
+    /// Reads the `Accept-Encoding` of a request. The response to a `HEAD` is never compressed.
     pub(crate) fn of(method: &Method, headers: &HeaderMap) -> Self {
         Self { gzip: method != Method::HEAD && accepts_gzip(headers) }
     }
 
-    /// Compresses JSON and CARs of more than 1 KB if the client accepts that.
+    /// Compresses JSON and CARs of more than 1 KiB if the client accepts gzip.
     ///
-    /// Large bodies are compressed as they are sent, 64 KiB at a time.
+    /// Larger bodies are compressed as they are sent, 64 KiB at a time.
     pub(crate) async fn compress(self, mut response: Response) -> Response {
         if !is_compressible(&response) {
             return response;
         }
-        let body = whole_if_small(mem::take(response.body_mut())).await;
+        let body = collect_if_small(mem::take(response.body_mut())).await;
         let is_small = match &body {
             Body::Empty => true,
             Body::Bytes(bytes) => bytes.len() <= SMALL_BYTES,
@@ -70,7 +70,7 @@ impl Accepts {
     }
 }
 
-/// Tells whether clients prefer gzip to a response as it is.
+/// Returns whether a client prefers gzip to no coding.
 fn accepts_gzip(headers: &HeaderMap) -> bool {
     let (mut gzip, mut identity, mut others) = (None, None, None);
     for value in headers.get_all(ACCEPT_ENCODING) {
@@ -84,7 +84,7 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
                     }
                     _ => Some(weight),
                 });
-            // A weight that cannot be read is taken for a refusal.
+            // A malformed weight counts as 0.
             let weight = weight.unwrap_or(0);
             match name.as_str() {
                 "gzip" | "x-gzip" => gzip = gzip.max(Some(weight)),
@@ -113,35 +113,35 @@ fn quality(text: &str) -> Option<u16> {
     }
 }
 
-/// Tells whether the response is JSON or a CAR, whole, and without a name for these very bytes.
+/// Returns whether a response is JSON or a CAR, and neither encoded, partial nor tagged.
 fn is_compressible(response: &Response) -> bool {
     let headers = response.headers();
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = content_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
-    let bars = [CONTENT_ENCODING, CONTENT_RANGE, ETAG];
+    let excluded = [CONTENT_ENCODING, CONTENT_RANGE, ETAG];
     COMPRESSIBLE.contains(&essence)
         && response.status() != StatusCode::NOT_MODIFIED
-        && !bars.iter().any(|name| headers.contains_key(name))
+        && !excluded.iter().any(|name| headers.contains_key(name))
 }
 
-/// Reads a stream to its end if that comes early.
-async fn whole_if_small(mut body: Body) -> Body {
+/// Collects a stream that has at most one small piece.
+async fn collect_if_small(mut body: Body) -> Body {
     if !matches!(body, Body::Stream(_)) {
         return body;
     }
     let first = match body.next_piece().await {
         None => return Body::Empty,
         Some(Ok(piece)) if piece.len() <= SMALL_BYTES => piece,
-        Some(first) => return followed([first], body),
+        Some(first) => return prepend([first], body),
     };
     match body.next_piece().await {
         None => Body::Bytes(first),
-        Some(second) => followed([Ok(first), second], body),
+        Some(second) => prepend([Ok(first), second], body),
     }
 }
 
-/// Returns a body that begins with pieces that have been read of it.
-fn followed<const N: usize>(pieces: [Result<Bytes, BodyError>; N], rest: Body) -> Body {
+/// Puts pieces back in front of a body.
+fn prepend<const N: usize>(pieces: [Result<Bytes, BodyError>; N], rest: Body) -> Body {
     let rest = stream::unfold(rest, |mut rest| async {
         let piece = rest.next_piece().await?;
         Some((piece, rest))
@@ -149,14 +149,14 @@ fn followed<const N: usize>(pieces: [Result<Bytes, BodyError>; N], rest: Body) -
     Body::Stream(Box::pin(stream::iter(pieces).chain(rest)))
 }
 
-/// Compresses a body: at once if it is one piece, else as it is sent.
+/// Compresses a body: at once if it is one small piece, or else as it is sent.
 async fn compressed(body: Body) -> Body {
     let is_one_piece = matches!(&body, Body::Bytes(bytes) if bytes.len() <= PIECE_BYTES);
     let body = Body::Stream(Box::pin(Compressed::new(body)));
     if !is_one_piece {
         return body;
     }
-    // The response has a Content-Length then.
+    // Bytes in memory get a Content-Length.
     match body.collect(usize::MAX).await {
         Ok(bytes) => Body::Bytes(bytes),
         Err(error) => Body::Stream(Box::pin(stream::iter([Err(error)]))),
@@ -169,8 +169,8 @@ impl Compressed {
         Self { body, rest: Bytes::new(), encoder, is_pause_due: false }
     }
 
-    /// Compresses the next piece, or finishes the gzip stream at the end of the body. Returns the
-    /// bytes that are ready to send.
+    /// Compresses the next piece, or ends the gzip stream after the last one. Returns the bytes
+    /// that are ready to send.
     fn advance(&mut self) -> Result<Bytes, BodyError> {
         let failed = |error: std::io::Error| BodyError::Interrupted(error.to_string());
         let Some(encoder) = &mut self.encoder else { return Ok(Bytes::new()) };
@@ -191,7 +191,7 @@ impl Stream for Compressed {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, BodyError>>> {
-        // Compressing a piece takes about a millisecond.
+        // Compressing a piece takes about a millisecond, so other tasks run in between.
         if mem::take(&mut self.is_pause_due) {
             context.waker().wake_by_ref();
             return Poll::Pending;
@@ -227,11 +227,11 @@ impl Stream for Compressed {
     }
 }
 
-/// What is worth compressing; blobs are images and videos, which are compressed already.
+/// The media types worth compressing. Blobs are images and videos, which already are.
 const COMPRESSIBLE: [&str; 2] = ["application/json", "application/vnd.ipld.car"];
-/// Bodies up to this size gain nothing.
+/// Bodies up to this size are not compressed.
 const SMALL_BYTES: usize = 1_024;
-/// How much is compressed between two turns of other tasks.
+/// The number of bytes compressed before other tasks run.
 const PIECE_BYTES: usize = 64 * 1024;
 /// The weight 1, in thousandths.
 const WHOLE: u16 = 1_000;
@@ -250,11 +250,11 @@ mod tests {
         for value in values {
             headers.append(ACCEPT_ENCODING, HeaderValue::from_static(value));
         }
-        Accepts::of(&Method::GET, &headers).gzip
+        AcceptEncoding::of(&Method::GET, &headers).gzip
     }
 
     #[test]
-    fn gzip_is_accepted_as_the_weights_say() {
+    fn gzip_is_accepted_by_its_weight() {
         for values in [
             &["gzip"][..],
             &["br, gzip, deflate"],
@@ -309,12 +309,12 @@ mod tests {
         unpacked
     }
 
-    const GZIP: Accepts = Accepts { gzip: true };
+    const GZIP: AcceptEncoding = AcceptEncoding { gzip: true };
     const JSON: &str = "application/json; charset=utf-8";
     const CAR: &str = "application/vnd.ipld.car";
 
     #[tokio::test]
-    async fn a_large_body_is_compressed() {
+    async fn large_bodies_are_compressed() {
         let text = b"pearl ".repeat(100_000);
         for (content_type, body, is_one_piece) in [
             (JSON, Body::from(text[..2_000].to_vec()), true),
@@ -333,11 +333,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_does_not_accept_gzip_gets_the_body_as_it_is() {
+    async fn body_is_not_compressed_for_a_client_without_gzip() {
         let text = b"pearl ".repeat(1_000);
         let request = Request::head("/").header(ACCEPT_ENCODING, "gzip").body(()).unwrap();
-        let head = Accepts::of(request.method(), request.headers());
-        for accepts in [head, Accepts { gzip: false }] {
+        let head = AcceptEncoding::of(request.method(), request.headers());
+        for accepts in [head, AcceptEncoding { gzip: false }] {
             let plain = accepts.compress(response(JSON, Body::from(text.clone()))).await;
             assert!(!plain.headers().contains_key(CONTENT_ENCODING));
             assert_eq!(plain.headers()[VARY], "Accept-Encoding");
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn small_bodies_and_other_types_stay_as_they_are() {
+    async fn small_bodies_and_other_types_are_not_compressed() {
         let small = vec![b' '; SMALL_BYTES];
         let large = vec![b' '; 10_000];
         let mut etagged = response(JSON, Body::from(large.clone()));
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_fails_is_not_ended_as_if_it_were_whole() {
+    async fn failing_body_ends_with_its_error() {
         let pieces = [Ok(Bytes::from(vec![0; 5_000])), Err(BodyError::Interrupted("x".to_owned()))];
         let body = Body::Stream(Box::pin(stream::iter(pieces)));
         let compressed = GZIP.compress(response(CAR, body)).await;

@@ -1,21 +1,21 @@
 //! The native host: one thread, one executor, one account, as in a Durable Object.
 //!
-//! Everything runs on one current-thread runtime, so a *turn* of the server is what the executor
-//! runs between two awaits, and nothing needs `Send`.
+//! Everything runs on one current-thread runtime. A *turn* of the server is therefore the code
+//! between two awaits, and nothing needs `Send`.
 
 mod alarm;
-mod blobs;
+mod blob_folder;
 mod body;
+mod client_address;
 mod compress;
-mod gate;
-mod http;
-mod patience;
-mod peer;
+mod http_client;
+mod output_gate;
 mod server;
 mod sockets;
-mod stop;
+mod stop_signals;
 mod system;
 mod websocket;
+mod write_timeout;
 
 use alloc::rc::Rc;
 use alloc::sync::Arc;
@@ -29,36 +29,36 @@ use nacre_pds::{OpenError, Pds};
 use tokio::task::JoinSet;
 
 use self::alarm::ProcessAlarm;
-pub(crate) use self::blobs::BlobFolder;
-use self::gate::Gate;
-use self::http::HttpClient;
-pub(crate) use self::peer::Clients;
+pub(crate) use self::blob_folder::BlobFolder;
+pub(crate) use self::client_address::AddressSource;
+use self::http_client::HttpClient;
+use self::output_gate::OutputGate;
 use self::server::Server;
 use self::sockets::Subscribers;
-use self::stop::Signals;
+use self::stop_signals::StopSignals;
 pub(crate) use self::system::SystemRng;
 use self::system::{SystemClock, SystemLog};
 use crate::log;
 
-/// Opens the account to be served.
+/// Opens an account for serving.
 pub(crate) fn open(
     config: Config,
     (sql, log): (Sqlite, WriteAheadLog),
     blobs: BlobFolder,
-    clients: Clients,
+    address_source: AddressSource,
 ) -> Result<Server, OpenError> {
-    let gate = Rc::new(Gate::new(Arc::new(log)));
-    let blobs = blobs.behind(Rc::clone(&gate));
+    let gate = Rc::new(OutputGate::new(Arc::new(log)));
+    let blobs = blobs.with_gate(Rc::clone(&gate));
     let sockets = Rc::new(Subscribers::new(Rc::clone(&gate)));
     let alarm = Rc::new(ProcessAlarm::default());
     let http = HttpClient::new(Rc::clone(&gate));
     let sql = Rc::new(sql);
     let host = parts(sql, blobs.clone(), Rc::clone(&sockets), Rc::clone(&alarm), http);
     let pds = Pds::open(host, config)?;
-    Ok(Server::new(Rc::new(pds), sockets, blobs, alarm, gate, clients))
+    Ok(Server::new(Rc::new(pds), sockets, blobs, alarm, gate, address_source))
 }
 
-/// Returns the host of a command of the operator, who serves nobody meanwhile.
+/// Returns the host for an operator command on an account that is not being served.
 pub(crate) fn unserved(sql: Rc<dyn Sql>, blobs: BlobFolder) -> Host {
     parts(sql, blobs, Rc::default(), Rc::default(), HttpClient::default())
 }
@@ -83,14 +83,15 @@ fn parts(
     }
 }
 
-/// Serves the account until the process is told to stop; calls `ready` once it is reached.
+/// Serves the account until the process receives a stop signal. Calls `ready` once connections are
+/// accepted.
 ///
 /// Must run within a `LocalSet`.
 ///
 /// # Errors
 ///
-/// What the system says of the listeners, or of the disk: what was not acknowledged by then never
-/// is.
+/// The operating system's error if a listener cannot be used or the database cannot be synced to
+/// disk. Pending responses are then never sent.
 pub(crate) async fn serve(
     server: Server,
     listeners: Vec<TcpListener>,
@@ -102,14 +103,14 @@ pub(crate) async fn serve(
         let listener = tokio::net::TcpListener::from_std(listener)?;
         accepting.spawn_local(Rc::clone(&server).accept(listener));
     }
-    let tending = tokio::task::spawn_local(server.tend());
-    let mut signals = Signals::new()?;
+    let due_work = tokio::task::spawn_local(server.run_due_work());
+    let mut signals = StopSignals::new()?;
     ready();
     let stopped = async {
         signals.next().await;
-        log(&"stopping; a second signal stops at once");
+        log(&"stopping; send the signal again to stop at once");
         accepting.shutdown().await;
-        tending.abort();
+        due_work.abort();
         tokio::select! {
             () = server.drain() => {}
             () = signals.next() => {}
@@ -117,6 +118,6 @@ pub(crate) async fn serve(
     };
     tokio::select! {
         () = stopped => Ok(()),
-        error = server.sync() => Err(error),
+        error = server.run_output_gate() => Err(error),
     }
 }

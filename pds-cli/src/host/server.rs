@@ -1,4 +1,4 @@
-//! Connections and requests: hyper on one side, the account on the other.
+//! The HTTP server: accepts connections and passes their requests to the account.
 
 use alloc::rc::Rc;
 use alloc::sync::Arc;
@@ -32,37 +32,37 @@ use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
 use super::alarm::ProcessAlarm;
-use super::blobs::BlobFolder;
-use super::body::{Outgoing, incoming};
-use super::compress::Accepts;
-use super::gate::Gate;
-use super::patience::Patient;
-use super::peer::Clients;
-use super::sockets::{Membership, Subscribers};
+use super::blob_folder::BlobFolder;
+use super::body::{ResponseBody, incoming};
+use super::client_address::AddressSource;
+use super::compress::AcceptEncoding;
+use super::output_gate::OutputGate;
+use super::sockets::{Registration, Subscribers};
 use super::websocket::{self, Handshake, HandshakeError};
+use super::write_timeout::WriteTimeout;
 use crate::log;
 
-/// The account and who is connected to it.
+/// A server for one account.
 pub(crate) struct Server {
     pds: Rc<Pds>,
     subscribers: Rc<Subscribers>,
     blobs: BlobFolder,
     alarm: Rc<ProcessAlarm>,
-    gate: Rc<Gate>,
-    clients: Clients,
-    places: Arc<Semaphore>,
+    gate: Rc<OutputGate>,
+    address_source: AddressSource,
+    connection_slots: Arc<Semaphore>,
     stop: watch::Sender<bool>,
 }
 
-/// What a task made of a request.
+/// The result of handling a request.
 enum Answer {
     Response(Response),
     Upgrade(Subscription),
 }
 
-/// A place among the connections: given back when the connection, the last request that came by it
-/// and the WebSocket that it became have all ended.
-type Place = Rc<OwnedSemaphorePermit>;
+/// A connection slot. It is released when the connection, its last request and its WebSocket have
+/// all ended.
+type ConnectionPermit = Rc<OwnedSemaphorePermit>;
 
 impl Server {
     pub(crate) fn new(
@@ -70,37 +70,37 @@ impl Server {
         subscribers: Rc<Subscribers>,
         blobs: BlobFolder,
         alarm: Rc<ProcessAlarm>,
-        gate: Rc<Gate>,
-        clients: Clients,
+        gate: Rc<OutputGate>,
+        address_source: AddressSource,
     ) -> Self {
-        let places = Arc::new(Semaphore::new(usize::from(MAX_CONNECTIONS)));
+        let connection_slots = Arc::new(Semaphore::new(usize::from(MAX_CONNECTIONS)));
         let stop = watch::Sender::new(false);
-        Self { pds, subscribers, blobs, alarm, gate, clients, places, stop }
+        Self { pds, subscribers, blobs, alarm, gate, address_source, connection_slots, stop }
     }
 
-    /// Calls the account when it has something to do by itself, for ever.
-    pub(crate) fn tend(&self) -> impl Future<Output = ()> + 'static {
+    /// Runs the account's scheduled work. Never returns.
+    pub(crate) fn run_due_work(&self) -> impl Future<Output = ()> + 'static {
         Rc::clone(&self.alarm).serve(Rc::clone(&self.pds))
     }
 
-    /// Opens the output gate for what the disk holds; returns only when the disk fails.
-    pub(crate) async fn sync(&self) -> io::Error {
-        self.gate.tend().await
+    /// Syncs commits and releases the output that waits for them. Returns only if a sync fails.
+    pub(crate) async fn run_output_gate(&self) -> io::Error {
+        self.gate.run().await
     }
 
-    /// Accepts connections as long as there are places.
+    /// Accepts connections while there are free slots.
     pub(crate) async fn accept(self: Rc<Self>, listener: TcpListener) {
         loop {
-            let place = Arc::clone(&self.places).acquire_owned().await;
-            let place = Rc::new(place.expect("nothing closes the semaphore"));
+            let permit = Arc::clone(&self.connection_slots).acquire_owned().await;
+            let permit = Rc::new(permit.expect("nothing closes the semaphore"));
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    // Responses are written whole; waiting for more would only delay them.
+                    // Responses are written whole, so Nagle's algorithm only delays them.
                     let _ = stream.set_nodelay(true);
-                    spawn_local(Rc::clone(&self).connection(stream, peer.ip(), place));
+                    spawn_local(Rc::clone(&self).connection(stream, peer.ip(), permit));
                 }
                 Err(error) => {
-                    // The process may be out of files, and is so until a connection ends.
+                    // The process may be out of file descriptors until a connection ends.
                     log(&format_args!("cannot accept a connection: {error}"));
                     sleep(ACCEPT_PAUSE).await;
                 }
@@ -108,19 +108,20 @@ impl Server {
         }
     }
 
-    /// Lets every connection finish what it is at, and closes the sockets, within a bounded time.
+    /// Closes all WebSockets and waits until the requests in flight have finished, for at most
+    /// [`DRAIN_TIMEOUT`].
     pub(crate) async fn drain(&self) {
         self.stop.send_replace(true);
         self.subscribers.close_all(GOING_AWAY);
-        let all = self.places.acquire_many(u32::from(MAX_CONNECTIONS));
-        if timeout(DRAIN_PATIENCE, all).await.is_err() {
-            log(&"some clients did not finish in time");
+        let all = self.connection_slots.acquire_many(u32::from(MAX_CONNECTIONS));
+        if timeout(DRAIN_TIMEOUT, all).await.is_err() {
+            log(&"stopped before all requests finished");
         }
     }
 
-    /// Serves a connection: its first request must arrive soon, and later ones may take longer, as
+    /// Serves a connection. Its first request must arrive soon. Later ones may take longer, because
     /// proxies keep idle connections for a minute or two.
-    async fn connection<S>(self: Rc<Self>, stream: S, peer: IpAddr, place: Place)
+    async fn connection<S>(self: Rc<Self>, stream: S, peer: IpAddr, permit: ConnectionPermit)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -128,15 +129,15 @@ impl Server {
         let was_used = Cell::new(false);
         let service = service_fn(|request| {
             was_used.set(true);
-            let answer = Rc::clone(&self).answer(request, peer, Rc::clone(&place));
-            async { Ok::<_, Infallible>(answer.await.map(Outgoing)) }
+            let answer = Rc::clone(&self).answer(request, peer, Rc::clone(&permit));
+            async { Ok::<_, Infallible>(answer.await.map(ResponseBody)) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(IDLE_TIMEOUT.saturating_add(IDLE_GRACE))
             .max_buf_size(MAX_HEAD_BYTES)
             .max_headers(MAX_HEADERS)
-            .serve_connection(TokioIo::new(Patient::new(stream)), service)
+            .serve_connection(TokioIo::new(WriteTimeout::new(stream)), service)
             .with_upgrades();
         let mut connection = pin!(connection);
         let unused = async {
@@ -145,7 +146,7 @@ impl Server {
                 pending::<()>().await;
             }
         };
-        // What goes wrong with a connection is its client's business.
+        // Errors of a connection only concern its client.
         select! {
             _ = connection.as_mut() => return,
             () = unused => return,
@@ -158,19 +159,18 @@ impl Server {
         self: Rc<Self>,
         mut request: Request<Incoming>,
         peer: IpAddr,
-        place: Place,
+        permit: ConnectionPermit,
     ) -> Response {
         let handshake = Handshake::read(&request);
         let upgraded = upgrade::on(&mut request);
-        let accepts = Accepts::of(request.method(), request.headers());
+        let accepts = AcceptEncoding::of(request.method(), request.headers());
         let is_kept_alive = is_kept_alive(&request);
-        let client = self.clients.address(peer, request.headers());
+        let client = self.address_source.client_address(peer, request.headers());
         let (head, body) = request.into_parts();
         let (body, unread) = incoming(body, head.headers.contains_key(EXPECT));
         let request = Request::from_parts(head, body);
-        let (server, held) = (Rc::clone(&self), Rc::clone(&place));
-        // A task of its own outlives a client that goes away, so that what has begun is finished,
-        // and keeps a panic to itself.
+        let (server, held) = (Rc::clone(&self), Rc::clone(&permit));
+        // A separate task finishes the request even if the client disconnects, and contains panics.
         let answered = spawn_local(async move {
             let _held = held;
             let answer = match server.pds.handle(request, Some(client)).await {
@@ -179,8 +179,8 @@ impl Server {
                 Reply::Upload(upload) => Answer::Response(server.receive(upload).await),
                 Reply::Upgrade(subscription) => Answer::Upgrade(subscription),
             };
-            // An answer that only reads may tell of what another request has just written.
-            server.gate.pass(server.gate.now()).await;
+            // A request that only reads may reveal what another one has just written.
+            server.gate.wait_until_synced(server.gate.position()).await;
             spawn_local(unread.drain());
             answer
         });
@@ -195,10 +195,10 @@ impl Server {
                 response
             }
             Ok(Answer::Upgrade(subscription)) => match handshake {
-                Ok(handshake) => self.upgrade(handshake, upgraded, subscription, place),
-                Err(error) => refuse(error),
+                Ok(handshake) => self.upgrade(handshake, upgraded, subscription, permit),
+                Err(error) => handshake_error(error),
             },
-            Err(_) => broken(),
+            Err(_) => panic_response(),
         }
     }
 
@@ -208,11 +208,11 @@ impl Server {
         let Some(range) = range else { return response };
         match self.blobs.read(&cid, range).await {
             Ok(body) => response.map(|_| body),
-            Err(error) => self.pds.refuse_download(format!("the blob {cid}: {error}")),
+            Err(error) => self.pds.refuse_download(format!("cannot read blob {cid}: {error}")),
         }
     }
 
-    /// Stores a blob, and tells the account of it.
+    /// Stores a blob and registers it with the account.
     async fn receive(&self, mut upload: Upload) -> Response {
         match self.blobs.store(&mut upload).await {
             Ok(received) => self.pds.keep_blob(upload, &received).await,
@@ -220,22 +220,23 @@ impl Server {
         }
     }
 
-    /// Accepts a WebSocket, and begins to serve it once the client has been told.
+    /// Accepts a WebSocket. Serves it once the response is sent.
     fn upgrade(
         self: Rc<Self>,
         handshake: Handshake,
         upgraded: OnUpgrade,
         subscription: Subscription,
-        place: Place,
+        permit: ConnectionPermit,
     ) -> Response {
-        let Some(membership) = self.subscribers.join() else {
-            return error(StatusCode::SERVICE_UNAVAILABLE, "TooManySubscribers", "try again later");
+        let Some(registration) = self.subscribers.register() else {
+            let message = "subscriber limit reached; try again later";
+            return error(StatusCode::SERVICE_UNAVAILABLE, "TooManySubscribers", message);
         };
         spawn_local(async move {
-            let _place = place;
+            let _place = permit;
             if let Ok(io) = upgraded.await {
-                self.subscribe(&membership, subscription);
-                websocket::run(TokioIo::new(io), membership).await;
+                self.subscribe(&registration, subscription);
+                websocket::run(TokioIo::new(io), registration).await;
             }
         });
         let mut response = Response::default();
@@ -248,10 +249,10 @@ impl Server {
         response
     }
 
-    /// Starts the server's part of a subscription beside the task that serves the socket.
-    fn subscribe(&self, membership: &Membership, subscription: Subscription) {
+    /// Starts the account's side of a subscription. Closes the socket if that panics.
+    fn subscribe(&self, registration: &Registration, subscription: Subscription) {
         let (pds, subscribers, id) =
-            (Rc::clone(&self.pds), Rc::clone(&self.subscribers), membership.id);
+            (Rc::clone(&self.pds), Rc::clone(&self.subscribers), registration.id);
         let subscribed = spawn_local(async move { pds.subscribe(id, subscription).await });
         spawn_local(async move {
             if subscribed.await.is_err() {
@@ -261,7 +262,7 @@ impl Server {
     }
 }
 
-/// Tells whether the connection goes on after a request.
+/// Returns whether the connection stays open after a request.
 fn is_kept_alive(request: &Request<Incoming>) -> bool {
     let values = request.headers().get_all(CONNECTION).iter();
     let mut options = values.filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
@@ -269,27 +270,27 @@ fn is_kept_alive(request: &Request<Incoming>) -> bool {
         && !options.any(|option| option.trim().eq_ignore_ascii_case("close"))
 }
 
-/// Answers a request that a WebSocket was expected of.
-fn refuse(why: HandshakeError) -> Response {
-    if why == HandshakeError::Key {
-        return error(StatusCode::BAD_REQUEST, "InvalidRequest", &why.to_string());
+/// Returns the response to a request without a valid WebSocket handshake.
+fn handshake_error(cause: HandshakeError) -> Response {
+    if cause == HandshakeError::Key {
+        return error(StatusCode::BAD_REQUEST, "InvalidRequest", &cause.to_string());
     }
-    let mut response = error(StatusCode::UPGRADE_REQUIRED, "InvalidRequest", &why.to_string());
+    let mut response = error(StatusCode::UPGRADE_REQUIRED, "InvalidRequest", &cause.to_string());
     set(&mut response, CONNECTION, "upgrade");
     set(&mut response, UPGRADE, "websocket");
     set(&mut response, SEC_WEBSOCKET_VERSION, "13");
     response
 }
 
-/// Answers a request whose handler panicked, of which the panic itself told the log.
-fn broken() -> Response {
+/// Returns the response to a request whose handler panicked. The panic hook has logged it.
+fn panic_response() -> Response {
     let status = StatusCode::INTERNAL_SERVER_ERROR;
     let mut response = error(status, "InternalServerError", "Internal Server Error");
     set(&mut response, CONNECTION, "close");
     response
 }
 
-/// Makes an error in the form of XRPC.
+/// Returns an XRPC error response.
 fn error(status: StatusCode, error: &str, message: &str) -> Response {
     let body = serde_json::json!({ "error": error, "message": message }).to_string();
     let mut response = Response::new(Body::from(body));
@@ -303,26 +304,26 @@ fn set(response: &mut Response, name: HeaderName, value: &'static str) {
     response.headers_mut().insert(name, HeaderValue::from_static(value));
 }
 
-/// The most connections at a time; the next ones wait in the system's queue. Many systems let a
-/// process have 1,024 open files.
+/// The most connections at a time. Further ones wait in the system's queue. Many systems limit a
+/// process to 1,024 open files.
 const MAX_CONNECTIONS: u16 = 512;
-/// The largest request line and headers together; hyper, which reads in growing steps, may take up
-/// to twice as much.
+/// The largest request head: request line and headers. Hyper reads in growing steps and may accept
+/// up to twice as much.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// The most headers of a request.
 const MAX_HEADERS: usize = 100;
-/// How long a client may take to send the headers of its first request.
+/// The time that a client has to send the head of its first request.
 const FIRST_HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a connection may be idle between requests, as clients are told. A proxy that keeps it
-/// for longer than the server does loses the request that it sends just then.
+/// How long a connection may be idle between requests. The server announces it, because a proxy
+/// that reuses a connection just as it is closed loses the request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
-/// For requests that are on their way when that time is over.
+/// The extra time for requests in flight when the idle timeout ends.
 const IDLE_GRACE: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-/// How long to wait after the system refused to accept a connection.
+/// The pause after the system refused to accept a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long requests may take to finish when the server stops; Docker waits for ten seconds.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(8);
+/// The time that requests have to finish when the server stops. Docker waits for ten seconds.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 /// Close codes of <https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1>.
 const GOING_AWAY: u16 = 1001;
 const INTERNAL_ERROR: u16 = 1011;
@@ -340,13 +341,13 @@ mod tests {
     use tokio::task::{LocalSet, yield_now};
     use tokio::time::Instant;
 
-    use super::super::gate::tests::TestLog;
-    use super::super::http::HttpClient;
+    use super::super::http_client::HttpClient;
+    use super::super::output_gate::tests::TestLog;
     use super::super::sockets::MAX_SUBSCRIBERS;
     use super::super::system::{SystemLog, SystemRng};
     use super::*;
 
-    /// A clock that panics once it is broken.
+    /// A clock that panics while it is broken.
     #[derive(Default)]
     struct FragileClock(Cell<bool>);
 
@@ -367,12 +368,12 @@ mod tests {
         open_behind(Rc::default()).await
     }
 
-    async fn open_behind(gate: Rc<Gate>) -> Running {
+    async fn open_behind(gate: Rc<OutputGate>) -> Running {
         let vars = new_account("pds.test", "alice.test", "password", &SystemRng).unwrap();
         let var = |name: &str| vars.iter().find(|var| var.0 == name).map(|var| var.1.clone());
         let clock = Rc::new(FragileClock::default());
         let sockets = Rc::new(Subscribers::new(Rc::clone(&gate)));
-        // None of these tests sends any.
+        // No test here uses it.
         let blobs = BlobFolder::new("blobs".into());
         let alarm = Rc::new(ProcessAlarm::default());
         let host = Host {
@@ -395,14 +396,14 @@ mod tests {
                 blobs,
                 alarm,
                 gate,
-                Clients::Direct,
+                AddressSource::Connection,
             )),
             clock,
             listener,
         }
     }
 
-    /// Sends a request on a connection of its own.
+    /// Sends a request on a new connection.
     async fn send(address: core::net::SocketAddr, request: &str) -> TcpStream {
         let mut client = TcpStream::connect(address).await.unwrap();
         let request = request.replace('\n', "\r\n");
@@ -425,7 +426,7 @@ mod tests {
         sec-websocket-version: 13\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\n\n";
 
     #[tokio::test]
-    async fn a_panic_is_one_clients_error() {
+    async fn panic_fails_only_its_own_request() {
         let Running { server, clock, listener } = open().await;
         let address = listener.local_addr().unwrap();
         let clients = async {
@@ -443,18 +444,18 @@ mod tests {
         serving.run_until(clients).await;
     }
 
-    /// Serves one connection, to whose client end `client` speaks.
+    /// Serves one connection, whose client end is passed to `client`.
     async fn with_connection<F: Future>(client: impl FnOnce(DuplexStream) -> F) -> F::Output {
         let Running { server, .. } = open().await;
         let (ours, theirs) = duplex(64 * 1024);
-        let place = Rc::new(Arc::clone(&server.places).acquire_owned().await.unwrap());
+        let permit = Rc::new(Arc::clone(&server.connection_slots).acquire_owned().await.unwrap());
         let serving = LocalSet::new();
-        serving.spawn_local(server.connection(ours, IpAddr::from([192, 0, 2, 1]), place));
+        serving.spawn_local(server.connection(ours, IpAddr::from([192, 0, 2, 1]), permit));
         serving.run_until(client(theirs)).await
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_without_a_request_is_closed_after_30_seconds() {
+    async fn connection_without_a_request_is_closed_after_30_seconds() {
         for begun in ["", "GET / HT"] {
             let started = Instant::now();
             let answer = with_connection(|mut client| async move {
@@ -469,7 +470,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_idle_connection_takes_requests_for_as_long_as_announced() {
+    async fn idle_connection_stays_open_for_the_announced_time() {
         let request = b"GET /xrpc/_health HTTP/1.1\r\nhost: localhost\r\n\r\n";
         let answer = with_connection(|mut client| async move {
             for _ in 0..3 {
@@ -484,11 +485,11 @@ mod tests {
             let mut rest = Vec::new();
             client.read_to_end(&mut rest).await.map(|_| rest)
         });
-        assert_eq!(answer.await.unwrap(), b"", "and is closed in the end");
+        assert_eq!(answer.await.unwrap(), b"", "the connection stayed open");
     }
 
     #[tokio::test]
-    async fn a_client_that_sends_a_refused_body_gets_the_answer_and_keeps_the_connection() {
+    async fn refused_body_is_drained_and_the_connection_stays_open() {
         let head = "POST /xrpc/com.atproto.sync.requestCrawl HTTP/1.1\r\nhost: localhost\r\n\
             content-type: application/json\r\n";
         let body = vec![b'{'; 5_000_000];
@@ -496,7 +497,7 @@ mod tests {
             let request = format!("{head}{more}content-length: {}\r\n\r\n", body.len());
             let body = &body;
             let answers = with_connection(|mut client| async move {
-                // All of it is sent before anything is read.
+                // Sends everything before it reads.
                 client.write_all(request.as_bytes()).await.unwrap();
                 client.write_all(body).await.unwrap();
                 client.write_all(HEALTH.replace('\n', "\r\n").as_bytes()).await.unwrap();
@@ -511,7 +512,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refused_body_that_waits_for_100_continue_is_not_asked_for() {
+    async fn refused_request_gets_no_100_continue() {
         let request = b"POST /xrpc/com.atproto.sync.requestCrawl HTTP/1.1\r\nhost: localhost\r\n\
             content-encoding: br\r\ncontent-length: 5000000\r\nexpect: 100-continue\r\n\r\n";
         let answer = with_connection(|mut client| async move {
@@ -524,17 +525,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_waits_for_a_place() {
+    async fn connection_waits_for_a_free_slot() {
         let Running { server, listener, .. } = open().await;
         let address = listener.local_addr().unwrap();
         let all = u32::from(MAX_CONNECTIONS);
-        let taken = Arc::clone(&server.places).acquire_many_owned(all).await.unwrap();
+        let taken = Arc::clone(&server.connection_slots).acquire_many_owned(all).await.unwrap();
         let clients = async {
             let client = send(address, HEALTH).await;
             for _ in 0..100 {
                 yield_now().await;
             }
-            assert!(client.try_read(&mut [0]).is_err(), "there is no place yet");
+            assert!(client.try_read(&mut [0]).is_err(), "served without a free slot");
             drop(taken);
             assert!(receive(client).await.starts_with("HTTP/1.1 200 "));
         };
@@ -544,12 +545,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_subscriber_too_many_is_told_to_come_back() {
+    async fn subscriber_over_the_limit_is_refused_with_503() {
         let Running { server, listener, .. } = open().await;
         let address = listener.local_addr().unwrap();
         let subscribers = Rc::clone(&server.subscribers);
         let clients = async {
-            let mut members: Vec<_> = (0..MAX_SUBSCRIBERS).map(|_| subscribers.join()).collect();
+            let mut members: Vec<_> =
+                (0..MAX_SUBSCRIBERS).map(|_| subscribers.register()).collect();
             let answer = receive(send(address, SUBSCRIBE).await).await;
             assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
             members.pop();
@@ -564,10 +566,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_disk_that_fails_ends_the_server() {
+    async fn failed_sync_stops_the_server() {
         let (log, disk) = TestLog::new();
         let Running { server, .. } =
-            open_behind(Rc::new(Gate::new(Arc::<TestLog>::clone(&log)))).await;
+            open_behind(Rc::new(OutputGate::new(Arc::<TestLog>::clone(&log)))).await;
         let server = Rc::into_inner(server).unwrap();
         log.commits.store(1, Ordering::SeqCst);
         disk.send(Err(io::ErrorKind::StorageFull.into())).unwrap();
@@ -577,9 +579,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_leaves_before_the_disk_holds_what_was_written() {
+    async fn responses_and_frames_wait_until_commits_are_on_disk() {
         let (log, disk) = TestLog::new();
-        let gate = Rc::new(Gate::new(Arc::<TestLog>::clone(&log)));
+        let gate = Rc::new(OutputGate::new(Arc::<TestLog>::clone(&log)));
         let Running { server, listener, .. } = open_behind(gate).await;
         let address = listener.local_addr().unwrap();
         let subscribers = Rc::clone(&server.subscribers);
@@ -599,11 +601,11 @@ mod tests {
             for _ in 0..100 {
                 yield_now().await;
             }
-            assert!(asking.try_read(&mut [0]).is_err(), "the answer waits");
+            assert!(asking.try_read(&mut [0]).is_err(), "the response did not wait");
             let mut seen = vec![0; 4096];
             let count = watching.try_read(&mut seen).unwrap_or(0);
             let seen = String::from_utf8_lossy(&seen[..count]).into_owned();
-            assert!(!seen.contains("the frame"), "the frame waits: {seen}");
+            assert!(!seen.contains("the frame"), "the frame did not wait: {seen}");
             disk.send(Ok(())).unwrap();
             assert!(receive(asking).await.starts_with("HTTP/1.1 200 "));
             let mut rest = Vec::new();
@@ -613,7 +615,7 @@ mod tests {
         };
         let serving = LocalSet::new();
         let syncing = Rc::clone(&server);
-        serving.spawn_local(async move { syncing.sync().await });
+        serving.spawn_local(async move { syncing.run_output_gate().await });
         serving.spawn_local(server.accept(listener));
         serving.run_until(clients).await;
     }

@@ -1,7 +1,7 @@
-//! The sockets of the event stream's subscribers: one bounded queue each, the messages shared.
+//! The subscribers of the event stream, with a bounded queue of shared messages each.
 //!
-//! [`Subscribers`] is what the server sees. Each open WebSocket has a [`Subscriber`] whose queue
-//! the server fills and whose task, in [`websocket`](super::websocket), empties it.
+//! [`Subscribers`] is the registry that the server uses. Each open WebSocket has a [`Subscriber`]:
+//! the server fills its queue, and a task in [`websocket`](super::websocket) empties it.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::rc::Rc;
@@ -13,77 +13,75 @@ use nacre_pds::host::{SocketId, Sockets};
 use tokio::sync::Notify;
 use tokio::task::yield_now;
 
-use super::gate::{Gate, Moment};
+use super::output_gate::{LogPosition, OutputGate};
 
 /// The most subscribers at a time.
 pub(crate) const MAX_SUBSCRIBERS: usize = 256;
 
-/// All open sockets.
+/// The registry of open sockets.
 #[derive(Default)]
 pub(crate) struct Subscribers {
-    gate: Rc<Gate>,
-    last: Cell<u64>,
+    gate: Rc<OutputGate>,
+    last_id: Cell<u64>,
     open: RefCell<BTreeMap<SocketId, Rc<Subscriber>>>,
 }
 
-/// One socket's side of the registry.
+/// The queue and state of one socket.
 #[derive(Default)]
 pub(crate) struct Subscriber {
-    gate: Rc<Gate>,
+    gate: Rc<OutputGate>,
     state: RefCell<State>,
-    /// Woken when there is a message.
+    /// Wakes the socket's task when a message is queued.
     filled: Notify,
-    /// Woken when the server closes the socket.
+    /// Wakes the socket's task when the server closes the socket.
     closed: Notify,
-    /// Woken when there is room again, or nobody left to make any.
+    /// Wakes a replay when the queue has room again or the socket is removed.
     drained: Notify,
 }
 
-/// How a socket is closed.
+/// The server's request to close a socket.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Farewell {
-    /// The last message.
+pub(crate) struct CloseRequest {
+    /// The message to send before the close frame.
     pub(crate) last: Option<Bytes>,
     /// The code of the close frame.
     pub(crate) code: u16,
 }
 
-/// A subscriber's membership, which ends when this is dropped.
-pub(crate) struct Membership {
+/// A subscriber's entry in the registry, which is removed on drop.
+pub(crate) struct Registration {
     subscribers: Rc<Subscribers>,
-    /// The socket's name.
     pub(crate) id: SocketId,
-    /// The socket's side.
     pub(crate) subscriber: Rc<Subscriber>,
 }
 
 #[derive(Default)]
 struct State {
     attachment: Vec<u8>,
-    /// Messages, and what must be on the disk before each is sent.
-    queue: VecDeque<(Moment, Bytes)>,
+    /// The messages, each with the commits that must be on disk before it is sent.
+    queue: VecDeque<(LogPosition, Bytes)>,
     queued_bytes: usize,
-    farewell: Option<Farewell>,
-    gone: bool,
+    close_request: Option<CloseRequest>,
+    is_removed: bool,
 }
 
 impl Subscribers {
-    /// Makes the registry of a host whose commits do not wait for the disk.
-    pub(crate) fn new(gate: Rc<Gate>) -> Self {
+    /// Returns an empty registry whose messages wait for an output gate.
+    pub(crate) fn new(gate: Rc<OutputGate>) -> Self {
         Self { gate, ..Self::default() }
     }
 
-    /// Adds a socket, or returns `None` where there are [`MAX_SUBSCRIBERS`] already.
-    pub(crate) fn join(self: &Rc<Self>) -> Option<Membership> {
+    /// Registers a socket. Returns `None` if there are [`MAX_SUBSCRIBERS`] already.
+    pub(crate) fn register(self: &Rc<Self>) -> Option<Registration> {
         if self.open.borrow().len() >= MAX_SUBSCRIBERS {
             return None;
         }
-        let id = SocketId(self.last.get().saturating_add(1));
-        self.last.set(id.0);
+        let id = SocketId(self.last_id.get().saturating_add(1));
+        self.last_id.set(id.0);
         let gate = Rc::clone(&self.gate);
         let subscriber = Rc::new(Subscriber { gate, ..Subscriber::default() });
         self.open.borrow_mut().insert(id, Rc::clone(&subscriber));
-        Some(Membership { subscribers: Rc::clone(self), id, subscriber })
+        Some(Registration { subscribers: Rc::clone(self), id, subscriber })
     }
 
     /// Closes every socket with `code`.
@@ -97,11 +95,11 @@ impl Subscribers {
         self.open.borrow().get(&socket).map(Rc::clone)
     }
 
-    /// Takes a socket out, so that the server sees it no more.
+    /// Removes a socket from the registry and drops its queue.
     fn remove(&self, socket: SocketId) -> Option<Rc<Subscriber>> {
         let subscriber = self.open.borrow_mut().remove(&socket)?;
         let mut state = subscriber.state.borrow_mut();
-        state.gone = true;
+        state.is_removed = true;
         state.queue.clear();
         state.queued_bytes = 0;
         drop(state);
@@ -135,7 +133,7 @@ impl Sockets for Subscribers {
     fn close(&self, socket: SocketId, last: Option<&[u8]>, code: u16) {
         if let Some(subscriber) = self.remove(socket) {
             let last = last.map(Bytes::copy_from_slice);
-            subscriber.state.borrow_mut().farewell = Some(Farewell { last, code });
+            subscriber.state.borrow_mut().close_request = Some(CloseRequest { last, code });
             subscriber.closed.notify_one();
         }
     }
@@ -152,12 +150,12 @@ impl Sockets for Subscribers {
 }
 
 impl Subscriber {
-    /// Takes the next message off the queue once the disk holds what it tells; `None` where there
-    /// is none. Only one task may take.
+    /// Waits for the commits before the next message and takes it off the queue. Returns `None` if
+    /// the queue is empty. Only one task may call this.
     pub(crate) async fn next(&self) -> Option<Bytes> {
-        let moment = self.state.borrow().queue.front()?.0;
-        if self.gate.pass(moment).await {
-            // The answer to whoever has written this goes first, whatever the crowd of subscribers.
+        let position = self.state.borrow().queue.front()?.0;
+        if self.gate.wait_until_synced(position).await {
+            // Lets the response to the write go out before the messages to all subscribers.
             yield_now().await;
         }
         self.pop()
@@ -179,10 +177,10 @@ impl Subscriber {
     }
 
     /// Waits for the server to close the socket. Only one task may wait.
-    pub(crate) async fn farewell(&self) -> Farewell {
+    pub(crate) async fn close_request(&self) -> CloseRequest {
         loop {
-            if let Some(farewell) = self.state.borrow_mut().farewell.take() {
-                return farewell;
+            if let Some(close_request) = self.state.borrow_mut().close_request.take() {
+                return close_request;
             }
             self.closed.notified().await;
         }
@@ -191,39 +189,39 @@ impl Subscriber {
     async fn ready(&self) {
         loop {
             let drained = self.drained.notified();
-            let (gone, queued_bytes) = {
+            let (is_removed, queued_bytes) = {
                 let state = self.state.borrow();
-                (state.gone, state.queued_bytes)
+                (state.is_removed, state.queued_bytes)
             };
-            if gone || queued_bytes <= LOW_WATER_BYTES {
+            if is_removed || queued_bytes <= LOW_WATER_BYTES {
                 return;
             }
             drained.await;
         }
     }
 
-    /// Queues a message, or returns `false` where it does not fit.
+    /// Queues a message. Returns `false` if it does not fit.
     fn push(&self, message: &mut Message<'_>) -> bool {
         let mut state = self.state.borrow_mut();
         let queued_bytes = state.queued_bytes.saturating_add(message.len());
-        // A message of any size fits into an empty queue.
+        // An empty queue takes a message of any size.
         if queued_bytes > MAX_QUEUED_BYTES && !state.queue.is_empty() {
             return false;
         }
-        state.queue.push_back((self.gate.now(), message.share()));
+        state.queue.push_back((self.gate.position(), message.share()));
         state.queued_bytes = queued_bytes;
         self.filled.notify_one();
         true
     }
 }
 
-impl Drop for Membership {
+impl Drop for Registration {
     fn drop(&mut self) {
         self.subscribers.remove(self.id);
     }
 }
 
-/// A message that is copied when the first subscriber takes it, once for all.
+/// A message that is copied once, when the first subscriber queues it.
 enum Message<'a> {
     Borrowed(&'a [u8]),
     Shared(Bytes),
@@ -247,9 +245,9 @@ impl Message<'_> {
     }
 }
 
-/// A socket that has this much unsent takes no more.
+/// The most bytes in a queue. A message that exceeds it is refused.
 const MAX_QUEUED_BYTES: usize = 8 * 1024 * 1024;
-/// A socket with no more than this unsent is ready for the next part of a replay.
+/// A socket with at most this many queued bytes is ready for the next part of a replay.
 const LOW_WATER_BYTES: usize = 1024 * 1024;
 
 #[cfg(test)]
@@ -266,18 +264,18 @@ mod tests {
     #[test]
     fn subscribers_share_one_copy_of_a_message() {
         let subscribers = Rc::new(Subscribers::default());
-        let (one, two) = (subscribers.join().unwrap(), subscribers.join().unwrap());
-        let gone = SocketId(99);
-        assert!(subscribers.send(&[one.id, gone, two.id], b"message").is_empty());
+        let (one, two) = (subscribers.register().unwrap(), subscribers.register().unwrap());
+        let unknown = SocketId(99);
+        assert!(subscribers.send(&[one.id, unknown, two.id], b"message").is_empty());
         let (first, second) = (one.subscriber.pop().unwrap(), two.subscriber.pop().unwrap());
         assert_eq!(first, "message");
         assert_eq!(first.as_ptr(), second.as_ptr());
     }
 
     #[test]
-    fn a_queue_takes_8_mebibytes_and_no_more() {
+    fn queue_is_limited_to_8_mebibytes() {
         let subscribers = Rc::new(Subscribers::default());
-        let (slow, quick) = (subscribers.join().unwrap(), subscribers.join().unwrap());
+        let (slow, quick) = (subscribers.register().unwrap(), subscribers.register().unwrap());
         let half = vec![0; MAX_QUEUED_BYTES / 2];
         assert!(subscribers.send(&[slow.id], &half).is_empty());
         assert!(subscribers.send(&[slow.id], &half).is_empty());
@@ -287,88 +285,89 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_queue_takes_a_message_of_any_size() {
+    fn empty_queue_takes_a_message_of_any_size() {
         let subscribers = Rc::new(Subscribers::default());
-        let member = subscribers.join().unwrap();
-        assert!(subscribers.send(&[member.id], &vec![0; MAX_QUEUED_BYTES + 1]).is_empty());
-        assert_eq!(subscribers.send(&[member.id], b"x"), [member.id]);
+        let registration = subscribers.register().unwrap();
+        assert!(subscribers.send(&[registration.id], &vec![0; MAX_QUEUED_BYTES + 1]).is_empty());
+        assert_eq!(subscribers.send(&[registration.id], b"x"), [registration.id]);
     }
 
     #[test]
-    fn a_socket_is_ready_in_a_later_turn() {
+    fn socket_becomes_ready_in_a_later_turn() {
         let subscribers = Rc::new(Subscribers::default());
-        let member = subscribers.join().unwrap();
-        let mut ready = subscribers.ready(member.id);
+        let registration = subscribers.register().unwrap();
+        let mut ready = subscribers.ready(registration.id);
         assert!(!is_ready(&mut ready));
         assert!(is_ready(&mut ready));
     }
 
     #[test]
-    fn a_socket_is_ready_once_its_queue_is_low() {
+    fn socket_becomes_ready_when_its_queue_drains_to_the_low_water_mark() {
         let subscribers = Rc::new(Subscribers::default());
-        let member = subscribers.join().unwrap();
+        let registration = subscribers.register().unwrap();
         for size in [1, LOW_WATER_BYTES, 1] {
-            subscribers.send(&[member.id], &vec![0; size]);
+            subscribers.send(&[registration.id], &vec![0; size]);
         }
-        let mut ready = subscribers.ready(member.id);
+        let mut ready = subscribers.ready(registration.id);
         for _ in 0..3 {
             assert!(!is_ready(&mut ready));
         }
-        member.subscriber.pop().unwrap();
+        registration.subscriber.pop().unwrap();
         assert!(!is_ready(&mut ready));
-        member.subscriber.pop().unwrap();
+        registration.subscriber.pop().unwrap();
         assert!(is_ready(&mut ready));
     }
 
     #[test]
-    fn a_socket_that_goes_is_ready() {
+    fn removed_socket_becomes_ready() {
         let subscribers = Rc::new(Subscribers::default());
-        let member = subscribers.join().unwrap();
-        subscribers.send(&[member.id], &vec![0; LOW_WATER_BYTES + 1]);
-        let mut ready = subscribers.ready(member.id);
+        let registration = subscribers.register().unwrap();
+        subscribers.send(&[registration.id], &vec![0; LOW_WATER_BYTES + 1]);
+        let mut ready = subscribers.ready(registration.id);
         for _ in 0..3 {
             assert!(!is_ready(&mut ready));
         }
-        drop(member);
+        drop(registration);
         assert!(is_ready(&mut ready));
     }
 
     #[test]
-    fn a_closed_socket_keeps_only_its_farewell() {
+    fn closing_drops_the_queue_and_keeps_the_first_close_request() {
         let subscribers = Rc::new(Subscribers::default());
-        let member = subscribers.join().unwrap();
-        subscribers.send(&[member.id], b"unsent");
-        subscribers.close(member.id, Some(b"last"), 1008);
-        subscribers.close(member.id, None, 1000);
+        let registration = subscribers.register().unwrap();
+        subscribers.send(&[registration.id], b"unsent");
+        subscribers.close(registration.id, Some(b"last"), 1008);
+        subscribers.close(registration.id, None, 1000);
         assert!(subscribers.list().is_empty());
-        assert!(subscribers.send(&[member.id], b"late").is_empty());
-        assert_eq!(member.subscriber.pop(), None);
+        assert!(subscribers.send(&[registration.id], b"late").is_empty());
+        assert_eq!(registration.subscriber.pop(), None);
         let last = Some(Bytes::from_static(b"last"));
-        let farewell = pin!(member.subscriber.farewell());
-        let polled = farewell.poll(&mut Context::from_waker(Waker::noop()));
-        assert_eq!(polled, Poll::Ready(Farewell { last, code: 1008 }));
+        let close_request = pin!(registration.subscriber.close_request());
+        let polled = close_request.poll(&mut Context::from_waker(Waker::noop()));
+        assert_eq!(polled, Poll::Ready(CloseRequest { last, code: 1008 }));
     }
 
     #[test]
-    fn an_attachment_lasts_as_long_as_its_socket() {
+    fn attachment_is_dropped_with_its_socket() {
         let subscribers = Rc::new(Subscribers::default());
-        let member = subscribers.join().unwrap();
-        let id = member.id;
+        let registration = subscribers.register().unwrap();
+        let id = registration.id;
         assert_eq!(subscribers.attachment(id), Some(Vec::new()));
         subscribers.set_attachment(id, b"kept");
         assert_eq!(subscribers.attachment(id), Some(b"kept".to_vec()));
-        drop(member);
+        drop(registration);
         assert_eq!(subscribers.attachment(id), None);
     }
 
     #[test]
-    fn there_are_256_subscribers_and_no_more() {
+    fn subscribers_are_limited_to_256() {
         let subscribers = Rc::new(Subscribers::default());
-        let mut members: Vec<_> = (0..MAX_SUBSCRIBERS).map_while(|_| subscribers.join()).collect();
-        assert_eq!(members.len(), MAX_SUBSCRIBERS);
-        assert!(subscribers.join().is_none());
-        let last = members.pop().unwrap().id;
-        let next = subscribers.join().unwrap();
-        assert!(next.id > last, "a name is never used twice");
+        let mut registrations: Vec<_> =
+            (0..MAX_SUBSCRIBERS).map_while(|_| subscribers.register()).collect();
+        assert_eq!(registrations.len(), MAX_SUBSCRIBERS);
+        assert!(subscribers.register().is_none());
+        let last = registrations.pop().unwrap().id;
+        let next = subscribers.register().unwrap();
+        assert!(next.id > last, "an id was reused");
     }
 }

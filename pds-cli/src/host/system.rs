@@ -1,4 +1,4 @@
-//! What the operating system gives: the time, randomness, and a place for the log.
+//! The operating system's clock and random numbers, and the log.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,7 +9,7 @@ use crate::log;
 /// The system's clock.
 pub(crate) struct SystemClock;
 
-/// The system's randomness.
+/// The system's random number generator.
 pub(crate) struct SystemRng;
 
 /// The log on standard error.
@@ -17,7 +17,7 @@ pub(crate) struct SystemLog;
 
 impl Clock for SystemClock {
     fn now_micros(&self) -> u64 {
-        // A clock before 1970 is as good as one that stands still.
+        // A clock set before 1970 reads as 1970.
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
     }
@@ -25,7 +25,7 @@ impl Clock for SystemClock {
 
 impl Rng for SystemRng {
     fn fill(&self, bytes: &mut [u8]) {
-        getrandom::fill(bytes).expect("the operating system has randomness");
+        getrandom::fill(bytes).expect("the operating system provides random numbers");
     }
 }
 

@@ -18,12 +18,12 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 
-use super::sockets::{Farewell, Membership, Subscriber};
+use super::sockets::{CloseRequest, Registration, Subscriber};
 
-/// The opening handshake of a client that asks for a WebSocket as it should.
+/// A valid opening handshake.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Handshake {
-    /// What `Sec-WebSocket-Accept` says in the answer.
+    /// The value of `Sec-WebSocket-Accept` in the response.
     pub(crate) accept: String,
 }
 
@@ -31,23 +31,23 @@ pub(crate) struct Handshake {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum HandshakeError {
     /// The key is not 16 bytes of base64.
-    #[error("Sec-WebSocket-Key is not 16 bytes in base64")]
+    #[error("Sec-WebSocket-Key must be 16 bytes in base64")]
     Key,
-    /// The request does not ask for a WebSocket.
-    #[error("this method is a WebSocket")]
+    /// The request does not ask for an upgrade to a WebSocket.
+    #[error("this method requires a WebSocket")]
     NoUpgrade,
-    /// The client speaks another version of the protocol.
-    #[error("Sec-WebSocket-Version is not 13")]
+    /// The client uses another version of the protocol.
+    #[error("Sec-WebSocket-Version must be 13")]
     Version,
 }
 
 impl Handshake {
-    /// Reads the handshake from a request's headers.
+    /// Reads and checks the handshake in a request's headers.
     pub(crate) fn read<B>(request: &Request<B>) -> Result<Self, HandshakeError> {
         let headers = request.headers();
         let upgrade = request.version() == Version::HTTP_11
-            && names(headers, &CONNECTION, "upgrade")
-            && names(headers, &UPGRADE, "websocket");
+            && has_token(headers, &CONNECTION, "upgrade")
+            && has_token(headers, &UPGRADE, "websocket");
         if !upgrade {
             return Err(HandshakeError::NoUpgrade);
         }
@@ -62,8 +62,8 @@ impl Handshake {
     }
 }
 
-/// Serves one subscriber on an upgraded connection until either side ends it.
-pub(crate) async fn run<S>(io: S, membership: Membership)
+/// Serves one subscriber on an upgraded connection until either side closes it.
+pub(crate) async fn run<S>(io: S, registration: Registration)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -72,21 +72,21 @@ where
         .max_frame_size(Some(MAX_INCOMING_BYTES));
     let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
     let (mut sink, mut stream) = socket.split();
-    let subscriber = &*membership.subscriber;
-    let farewell = select! {
+    let subscriber = &*registration.subscriber;
+    let close_request = select! {
         biased;
-        farewell = subscriber.farewell() => Some(farewell),
-        () = listen(&mut stream) => None,
-        () = speak(&mut sink, subscriber) => None,
+        close_request = subscriber.close_request() => Some(close_request),
+        () = receive(&mut stream) => None,
+        () = send_messages(&mut sink, subscriber) => None,
     };
-    if let Some(farewell) = farewell {
-        // A client that does not answer is left to itself.
-        let _ = timeout(CLOSE_PATIENCE, part(&mut sink, &mut stream, farewell)).await;
+    if let Some(close_request) = close_request {
+        // A client that does not answer in time is disconnected.
+        let _ = timeout(CLOSE_TIMEOUT, close(&mut sink, &mut stream, close_request)).await;
     }
 }
 
-/// Sends what is queued, and waits for more, with a ping now and then; returns when sending fails.
-async fn speak<S>(sink: &mut Sink<S>, subscriber: &Subscriber)
+/// Sends queued messages as they come, and pings while there are none. Returns when sending fails.
+async fn send_messages<S>(sink: &mut Sink<S>, subscriber: &Subscriber)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -99,9 +99,9 @@ where
         if sink.flush().await.is_err() {
             return;
         }
-        // Proxies drop a connection that is silent, and the system finds out that a client is gone
-        // only when something is sent to it.
-        while timeout(SILENCE, subscriber.filled()).await.is_err() {
+        // Proxies drop idle connections, and a client that vanished is only detected by sending to
+        // it.
+        while timeout(PING_INTERVAL, subscriber.filled()).await.is_err() {
             if sink.send(Message::Ping(Bytes::new())).await.is_err() {
                 return;
             }
@@ -109,49 +109,49 @@ where
     }
 }
 
-/// Reads until the client goes, which also answers its pings and its close frame.
-async fn listen<S>(stream: &mut SplitStream<WebSocketStream<S>>)
+/// Reads and ignores messages until the client disconnects. Reading also answers its pings and its
+/// close frame.
+async fn receive<S>(stream: &mut SplitStream<WebSocketStream<S>>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    // Subscribers have nothing to say: what they send is not looked at.
     while let Some(Ok(_)) = stream.next().await {}
 }
 
-/// Closes the socket from this side, and waits for the client to do the same.
-async fn part<S>(
+/// Sends the close frame and waits for the client's.
+async fn close<S>(
     sink: &mut Sink<S>,
     stream: &mut SplitStream<WebSocketStream<S>>,
-    farewell: Farewell,
+    close_request: CloseRequest,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let frame = CloseFrame { code: farewell.code.into(), reason: "".into() };
-    let said = async {
-        if let Some(last) = farewell.last {
+    let frame = CloseFrame { code: close_request.code.into(), reason: "".into() };
+    let sent = async {
+        if let Some(last) = close_request.last {
             sink.feed(Message::Binary(last)).await?;
         }
         sink.send(Message::Close(Some(frame))).await
     };
-    if said.await.is_ok() {
-        listen(stream).await;
+    if sent.await.is_ok() {
+        receive(stream).await;
     }
 }
 
-/// Returns whether a header that lists words has this one.
-fn names(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
+/// Returns whether a header that lists tokens contains this one.
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     let lines = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    lines.flat_map(|line| line.split(',')).any(|found| found.trim().eq_ignore_ascii_case(word))
+    lines.flat_map(|line| line.split(',')).any(|found| found.trim().eq_ignore_ascii_case(token))
 }
 
 type Sink<S> = SplitSink<WebSocketStream<S>, Message>;
 
-/// The largest message that a subscriber may send: it has no reason to send any.
+/// The largest message that a subscriber may send.
 const MAX_INCOMING_BYTES: usize = 64 * 1024;
-/// How long nothing is sent before a ping is.
-const SILENCE: Duration = Duration::from_secs(30);
-/// How long a client may take to read the last message and answer the close frame.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+/// The time without a message after which a ping is sent.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+/// The time that a client has to read the last message and answer the close frame.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
@@ -166,11 +166,11 @@ mod tests {
 
     type Client = WebSocketStream<DuplexStream>;
 
-    /// Connects a client to a new subscriber, whose connection holds one kibibyte.
+    /// Connects a client to a new subscriber over a connection that buffers one kibibyte.
     async fn connect() -> (Rc<Subscribers>, Client, JoinHandle<()>) {
         let subscribers = Rc::new(Subscribers::default());
         let (ours, theirs) = duplex(1024);
-        let serving = spawn_local(run(ours, subscribers.join().unwrap()));
+        let serving = spawn_local(run(ours, subscribers.register().unwrap()));
         (subscribers, WebSocketStream::from_raw_socket(theirs, Role::Client, None).await, serving)
     }
 
@@ -182,20 +182,20 @@ mod tests {
         request.body(()).unwrap()
     }
 
-    /// The key and its answer are those of the specification's example.
+    /// The key of the specification's example.
     const KEY: (&str, &str) = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
     const CONNECTION: (&str, &str) = ("connection", "keep-alive, Upgrade");
     const UPGRADE: (&str, &str) = ("upgrade", "WebSocket");
     const VERSION: (&str, &str) = ("sec-websocket-version", "13");
 
     #[test]
-    fn a_handshake_is_answered_as_the_specification_says() {
+    fn accept_value_matches_the_specification() {
         let handshake = Handshake::read(&request(&[CONNECTION, UPGRADE, VERSION, KEY])).unwrap();
         assert_eq!(handshake.accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
     #[test]
-    fn a_handshake_that_lacks_something_is_refused() {
+    fn incomplete_handshakes_are_refused() {
         let short = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25j");
         let old = ("sec-websocket-version", "8");
         let table: [(&[_], _); 8] = [
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_closed_socket_says_its_last_word_while_its_client_is_slow() {
+    async fn closing_a_slow_client_sends_the_last_message_and_drops_the_queue() {
         LocalSet::new()
             .run_until(async {
                 let (subscribers, mut client, serving) = connect().await;
@@ -259,7 +259,7 @@ mod tests {
                 while let Some(Ok(message)) = client.next().await {
                     rest.push(message);
                 }
-                assert!(rest.len() < 5, "what was queued is dropped");
+                assert!(rest.len() < 5, "the queue was not dropped");
                 let Some(Message::Close(Some(frame))) = rest.pop() else { panic!("no close") };
                 assert_eq!(u16::from(frame.code), 1008);
                 assert_eq!(rest.pop(), Some(Message::Binary("last".into())));
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_never_reads_is_left_behind() {
+    async fn closing_does_not_wait_for_a_client_that_never_reads() {
         LocalSet::new()
             .run_until(async {
                 let (subscribers, client, serving) = connect().await;
@@ -282,14 +282,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_silent_stream_pings() {
+    async fn idle_stream_sends_pings() {
         LocalSet::new()
             .run_until(async {
                 let (subscribers, mut client, serving) = connect().await;
                 let start = tokio::time::Instant::now();
                 for count in 1..4 {
                     assert!(client.next().await.unwrap().unwrap().is_ping());
-                    assert_eq!(start.elapsed().as_secs(), count * SILENCE.as_secs());
+                    assert_eq!(start.elapsed().as_secs(), count * PING_INTERVAL.as_secs());
                 }
                 subscribers.send(&subscribers.list(), b"event");
                 assert_eq!(client.next().await.unwrap().unwrap(), Message::Binary("event".into()));
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_may_send_64_kibibytes_and_no_more() {
+    async fn messages_from_clients_are_limited_to_64_kibibytes() {
         LocalSet::new()
             .run_until(async {
                 let (subscribers, mut client, serving) = connect().await;
@@ -310,7 +310,7 @@ mod tests {
                 client.send(Message::Ping("still here".into())).await.unwrap();
                 assert!(client.next().await.unwrap().unwrap().is_pong());
                 let more = vec![0; MAX_INCOMING_BYTES + 1];
-                // The server may be gone before it has read all of it.
+                // The server may disconnect before it has read the whole message.
                 let _ = client.send(Message::Binary(more.into())).await;
                 serving.await.unwrap();
                 assert!(subscribers.list().is_empty());
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_goes_leaves_no_socket() {
+    async fn disconnecting_removes_the_socket() {
         LocalSet::new()
             .run_until(async {
                 let (subscribers, client, serving) = connect().await;

@@ -1,4 +1,4 @@
-//! As much of an HTTP client as the tests need.
+//! A small HTTP client for the tests.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -6,9 +6,9 @@ use std::net::TcpStream;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{WebSocket, client};
 
-use crate::server::{PATIENCE, Server};
+use crate::server::{Server, TIMEOUT};
 
-/// What a server answered.
+/// A response.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The status line and the headers.
@@ -17,7 +17,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Reads the rest of a connection.
+    /// Reads a response up to the end of the connection.
     pub(crate) fn read(connection: &mut TcpStream) -> Self {
         let mut whole = Vec::new();
         connection.read_to_end(&mut whole).unwrap();
@@ -27,7 +27,7 @@ impl Answer {
         Self { status, head, body: whole[end + 4..].to_vec() }
     }
 
-    /// Returns the body, which is JSON.
+    /// Parses the body as JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
@@ -36,11 +36,11 @@ impl Answer {
 /// Connects to a server.
 pub(crate) fn connect(server: &Server) -> TcpStream {
     let connection = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
-    connection.set_read_timeout(Some(PATIENCE)).unwrap();
+    connection.set_read_timeout(Some(TIMEOUT)).unwrap();
     connection
 }
 
-/// Sends a request line with headers, and nothing else, on a connection of its own.
+/// Sends a GET request with these header lines on a new connection.
 pub(crate) fn get(server: &Server, path: &str, headers: &str) -> Answer {
     let mut connection = connect(server);
     let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
@@ -61,20 +61,21 @@ pub(crate) fn call(server: &Server, method: &str, token: &str, input: &Value) ->
     Answer::read(&mut connection)
 }
 
-/// Logs in with what the server printed, and returns the header that proves it.
+/// Signs in with the printed password and returns the authorization header.
 pub(crate) fn log_in(server: &Server) -> String {
-    let input = json!({ "identifier": server.says("handle"), "password": server.says("password") });
+    let input =
+        json!({ "identifier": server.field("handle"), "password": server.field("password") });
     let answer = call(server, "com.atproto.server.createSession", "", &input);
     assert_eq!(answer.status, 200, "{}", answer.head);
     let session = answer.json();
-    assert_eq!(session["did"], server.card["did"]);
+    assert_eq!(session["did"], server.info["did"]);
     format!("authorization: Bearer {}\r\n", session["accessJwt"].as_str().unwrap())
 }
 
-/// Writes a post, and returns its record key.
+/// Creates a post and returns its record key.
 pub(crate) fn post(server: &Server, token: &str) -> String {
     let input = json!({
-        "repo": server.says("did"),
+        "repo": server.field("did"),
         "collection": "app.bsky.feed.post",
         "record": {
             "$type": "app.bsky.feed.post",

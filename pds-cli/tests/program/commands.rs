@@ -1,4 +1,4 @@
-//! What the commands say and keep.
+//! Tests of the commands: their messages and files.
 
 use std::fs;
 use std::io::Write as _;
@@ -24,12 +24,12 @@ fn serve(folder: &Path) -> Command {
     command
 }
 
-/// Returns what the server says of its account.
+/// Returns the account fields of the JSON line.
 fn identity(server: &Server) -> [Value; 5] {
-    ["url", "did", "handle", "password", "publicKey"].map(|name| server.card[name].clone())
+    ["url", "did", "handle", "password", "publicKey"].map(|name| server.info[name].clone())
 }
 
-/// Prints the variables of a new account.
+/// Returns the output of `pds vars`.
 fn vars() -> String {
     let flags = ["--hostname", "pds.example.com", "--handle", "Alice.Example.com"];
     let output = program().arg("vars").args(flags).args(["--password", "secret"]).output().unwrap();
@@ -38,23 +38,23 @@ fn vars() -> String {
 }
 
 #[test]
-fn the_card_is_that_of_a_server_that_listens() {
+fn dev_prints_its_address_and_identity_when_ready() {
     let folder = tempdir().unwrap();
     let server = Server::dev(folder.path());
     let port = server.port();
     assert_eq!(get(&server, "/xrpc/_health", "").status, 200);
-    assert_eq!(server.card["pid"], server.pid());
-    assert_eq!(server.says("url"), format!("http://localhost:{port}"));
-    assert_eq!(server.says("did"), format!("did:web:localhost%3A{port}"));
-    assert_eq!(server.says("handle"), "alice.test");
-    assert!(server.says("publicKey").starts_with("did:key:zQ3"));
-    assert_eq!(server.card.as_object().unwrap().len(), 6);
+    assert_eq!(server.info["pid"], server.pid());
+    assert_eq!(server.field("url"), format!("http://localhost:{port}"));
+    assert_eq!(server.field("did"), format!("did:web:localhost%3A{port}"));
+    assert_eq!(server.field("handle"), "alice.test");
+    assert!(server.field("publicKey").starts_with("did:key:zQ3"));
+    assert_eq!(server.info.as_object().unwrap().len(), 6);
     log_in(&server);
     assert_eq!(server.stop(), Some(0));
 }
 
 #[test]
-fn a_restart_keeps_the_account() {
+fn dev_serves_the_same_account_after_a_restart() {
     let folder = tempdir().unwrap();
     let first = Server::dev(folder.path());
     let before = identity(&first);
@@ -64,25 +64,25 @@ fn a_restart_keeps_the_account() {
 }
 
 #[test]
-fn the_flags_make_the_account() {
+fn dev_flags_define_the_account() {
     let folder = tempdir().unwrap();
     let flags =
         ["--port", "0", "--hostname", "PDS.test", "--handle", "Bob.test", "--password", "it's =me"];
     let first = Server::start(&mut dev(folder.path(), &flags));
     log_in(&first);
-    assert_eq!(first.says("did"), "did:web:pds.test");
-    assert_eq!(first.says("handle"), "bob.test");
-    assert_eq!(first.says("password"), "it's =me");
+    assert_eq!(first.field("did"), "did:web:pds.test");
+    assert_eq!(first.field("handle"), "bob.test");
+    assert_eq!(first.field("password"), "it's =me");
     assert_eq!(first.stop(), Some(0));
-    // They may be said again as long as they say the same.
-    assert_eq!(Server::start(&mut dev(folder.path(), &flags)).says("handle"), "bob.test");
+    // The same flags are accepted again.
+    assert_eq!(Server::start(&mut dev(folder.path(), &flags)).field("handle"), "bob.test");
 }
 
 #[test]
-fn flags_that_contradict_the_account_are_refused() {
+fn dev_flags_that_contradict_the_stored_account_are_refused() {
     let folder = tempdir().unwrap();
     let server = Server::dev(folder.path());
-    let (port, password) = (server.port().to_string(), server.says("password").to_owned());
+    let (port, password) = (server.port().to_string(), server.field("password").to_owned());
     assert_eq!(server.stop(), Some(0));
     let other = if port == "2583" { "2584" } else { "2583" };
     for (flag, value, kept) in [
@@ -91,13 +91,16 @@ fn flags_that_contradict_the_account_are_refused() {
         ("--password", "another", password),
         ("--port", other, port.clone()),
     ] {
-        let said = failure(&mut dev(folder.path(), &[flag, value]));
-        assert!(said.contains(&format!("{flag} {kept}")) && said.contains("--dir"), "{said}");
+        let message = failure(&mut dev(folder.path(), &[flag, value]));
+        assert!(
+            message.contains(&format!("{flag} {kept}")) && message.contains("--dir"),
+            "{message}"
+        );
     }
 }
 
 #[test]
-fn flags_that_make_no_account_are_refused() {
+fn invalid_dev_flags_are_refused() {
     let folder = tempdir().unwrap();
     for (flag, value) in [
         ("--hostname", "not a host"),
@@ -106,62 +109,62 @@ fn flags_that_make_no_account_are_refused() {
         ("--password", ""),
         ("--password", "two\nlines"),
     ] {
-        let said = failure(&mut dev(folder.path(), &["--port", "0", flag, value]));
-        assert!(said.contains(flag), "{said}");
+        let message = failure(&mut dev(folder.path(), &["--port", "0", flag, value]));
+        assert!(message.contains(flag), "{message}");
     }
     let flags = ["--port", "1", "--hostname", "localhost:2"];
-    assert!(failure(&mut dev(folder.path(), &flags)).contains("--port says 1"));
+    assert!(failure(&mut dev(folder.path(), &flags)).contains("--port is 1"));
     assert!(!folder.path().join("pds.env").exists());
 }
 
 #[test]
-fn a_second_server_is_told_who_holds_the_folder() {
+fn second_server_in_a_folder_is_refused_and_names_the_first() {
     let folder = tempdir().unwrap();
     let server = Server::dev(folder.path());
-    let said = failure(&mut dev(folder.path(), &[]));
-    assert!(said.contains(&format!("process {}", server.pid())), "{said}");
-    assert!(said.contains(server.says("url")) && said.contains("--dir"), "{said}");
-    assert_eq!(failure(serve(folder.path()).envs(pairs(&vars()))), said);
+    let message = failure(&mut dev(folder.path(), &[]));
+    assert!(message.contains(&format!("process {}", server.pid())), "{message}");
+    assert!(message.contains(server.field("url")) && message.contains("--dir"), "{message}");
+    assert_eq!(failure(serve(folder.path()).envs(pairs(&vars()))), message);
 }
 
 #[test]
-fn a_busy_port_is_named() {
+fn port_in_use_is_reported() {
     let folder = tempdir().unwrap();
     let other = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = other.local_addr().unwrap().port().to_string();
-    let said = failure(&mut dev(folder.path(), &["--port", &port]));
-    assert!(said.contains(&port) && said.contains("--port"), "{said}");
+    let message = failure(&mut dev(folder.path(), &["--port", &port]));
+    assert!(message.contains(&port) && message.contains("--port"), "{message}");
     assert!(!folder.path().join("pds.env").exists());
 }
 
 #[test]
-fn a_kept_account_that_was_damaged_is_named() {
+fn damaged_account_file_is_reported() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("pds.env");
     fs::write(&path, "PDS_HOSTNAME=localhost:0\nDID=did:web:x\n").unwrap();
-    let said = failure(&mut dev(folder.path(), &[]));
-    assert!(said.contains("pds.env: HANDLE is missing"), "{said}");
+    let message = failure(&mut dev(folder.path(), &[]));
+    assert!(message.contains("pds.env: HANDLE is missing"), "{message}");
     fs::write(&path, "PDS_HOSTNAME\n").unwrap();
     assert!(failure(&mut dev(folder.path(), &[])).contains("line 1"));
 }
 
 #[test]
-fn serve_names_the_variable_that_is_missing_or_malformed() {
+fn serve_reports_missing_and_malformed_variables() {
     let folder = tempdir().unwrap();
     for name in ["PDS_HOSTNAME", "DID", "HANDLE", "SIGNING_KEY", "JWT_SECRET", "PASSWORD_HASH"] {
         let vars = vars();
-        let said = failure(serve(folder.path()).envs(pairs(&vars)).env_remove(name));
-        assert!(said.contains(&format!("{name} is missing")), "{said}");
-        assert!(said.contains("--env-file"), "{said}");
-        let said = failure(serve(folder.path()).envs(pairs(&vars)).env(name, "%"));
+        let message = failure(serve(folder.path()).envs(pairs(&vars)).env_remove(name));
+        assert!(message.contains(&format!("{name} is missing")), "{message}");
+        assert!(message.contains("--env-file"), "{message}");
+        let message = failure(serve(folder.path()).envs(pairs(&vars)).env(name, "%"));
         let is_secret = !["PDS_HOSTNAME", "DID", "HANDLE"].contains(&name);
-        assert!(said.contains(name) && said.contains('%') != is_secret, "{said}");
+        assert!(message.contains(name) && message.contains('%') != is_secret, "{message}");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[test]
-fn a_flag_or_a_variable_in_another_form_is_answered_with_the_right_one() {
+fn errors_suggest_the_right_form_of_a_value() {
     let folder = tempdir().unwrap();
     let vars = |hostname, handle| {
         let flags = ["vars", "--hostname", hostname, "--handle", handle, "--password", "secret"];
@@ -176,27 +179,27 @@ fn a_flag_or_a_variable_in_another_form_is_answered_with_the_right_one() {
         vars("pds.example.com", "at://a.example.com").trim_end(),
         "pds: --handle is \"at://a.example.com\", which is not a handle; write \"a.example.com\""
     );
-    let said = failure(&mut dev(folder.path(), &["--port", "0", "--handle", "@a.example.com"]));
-    assert!(said.trim_end().ends_with("; write \"a.example.com\""), "{said}");
+    let message = failure(&mut dev(folder.path(), &["--port", "0", "--handle", "@a.example.com"]));
+    assert!(message.trim_end().ends_with("; write \"a.example.com\""), "{message}");
     let vars = self::vars();
     let env =
         serve(folder.path()).envs(pairs(&vars)).env("DID", "did:web:pds.example.com ").output();
-    let said = String::from_utf8(env.unwrap().stderr).unwrap();
-    assert!(said.trim_end().ends_with("; write \"did:web:pds.example.com\""), "{said}");
+    let message = String::from_utf8(env.unwrap().stderr).unwrap();
+    assert!(message.trim_end().ends_with("; write \"did:web:pds.example.com\""), "{message}");
 }
 
 #[test]
-fn a_line_of_an_env_file_that_cannot_be_read_is_named() {
+fn env_file_syntax_error_names_its_line() {
     let folder = tempdir().unwrap();
     let file = folder.path().join("account.env");
     fs::write(&file, "# mine\nexport HANDLE=a.test # it\nJWT_SECRET='secret\n").unwrap();
-    let said = failure(serve(folder.path()).arg("--env-file").arg(&file));
-    assert!(said.contains("account.env: line 3 has a quote that is not closed"), "{said}");
-    assert!(!said.contains("secret"), "{said}");
+    let message = failure(serve(folder.path()).arg("--env-file").arg(&file));
+    assert!(message.contains("account.env: line 3 has an unclosed quote"), "{message}");
+    assert!(!message.contains("secret"), "{message}");
 }
 
 #[test]
-fn a_folder_with_a_wrong_did_is_reset_before_the_account_was_active_and_not_after() {
+fn reset_is_refused_once_the_account_was_active() {
     let folder = tempdir().unwrap();
     let data = folder.path().join("data");
     let vars = vars();
@@ -211,8 +214,8 @@ fn a_folder_with_a_wrong_did_is_reset_before_the_account_was_active_and_not_afte
         serve
     };
     let (wrong, right) = ("did:web:wrong.example.com", "did:web:pds.example.com");
-    let said = failure(&mut with("reset", right));
-    assert!(said.contains("there is no account in this folder"), "{said}");
+    let message = failure(&mut with("reset", right));
+    assert!(message.contains("no account in this folder"), "{message}");
     let server = Server::start(&mut serve(wrong, "false"));
     let token = pairs(&vars).find(|(name, _)| *name == "AUTH_TOKEN").unwrap().1;
     let token = format!("authorization: Bearer {token}\r\n");
@@ -220,53 +223,56 @@ fn a_folder_with_a_wrong_did_is_reset_before_the_account_was_active_and_not_afte
     assert_eq!(server.stop(), Some(0));
     let blob = data.join("blobs").join(kept["blob"]["ref"]["$link"].as_str().unwrap());
     assert!(blob.exists());
-    // It may be of the account whose DID is the right one.
+    // This blob may belong to the account with the right DID.
     let other = data.join("blobs/bafkreihdwdcefgh4dqjkv67uzcmw7ojee6xedzdetojuzjevtenxquvyku");
     fs::write(&other, "pearl").unwrap();
-    let said = failure(&mut serve(right, "true"));
+    let message = failure(&mut serve(right, "true"));
     let both = format!("the database belongs to \"{wrong}\", but DID is \"{right}\"");
-    assert!(said.contains(&both) && said.contains("\"pds reset\""), "{said}");
+    assert!(message.contains(&both) && message.contains("\"pds reset\""), "{message}");
     let reset = with("reset", right).env("INITIAL_ACTIVE", "true").output().unwrap();
     assert!(reset.status.success(), "{reset:?}");
     assert_eq!((blob.exists(), other.exists()), (false, true));
     assert_eq!(Server::start(&mut serve(right, "true")).stop(), Some(0));
-    let said = failure(&mut with("reset", wrong));
-    assert!(said.contains(&format!("the account {right} was active")), "{said}");
-    let said = failure(&mut serve(wrong, "true"));
-    assert!(said.contains(&format!("set DID to \"{right}\" again")), "{said}");
+    let message = failure(&mut with("reset", wrong));
+    assert!(message.contains(&format!("the account {right} was active")), "{message}");
+    let message = failure(&mut serve(wrong, "true"));
+    assert!(message.contains(&format!("set DID back to \"{right}\"")), "{message}");
 }
 
 #[test]
-fn serve_reads_a_file_under_the_environment() {
+fn environment_overrides_the_env_file() {
     let folder = tempdir().unwrap();
     let file = folder.path().join("account.env");
     fs::write(&file, vars()).unwrap();
     let mut command = serve(&folder.path().join("data"));
     command.arg("--env-file").arg(&file).env("HANDLE", "bob.example.com");
     let server = Server::start(&mut command);
-    assert_eq!(server.says("did"), "did:web:pds.example.com");
-    assert_eq!(server.says("handle"), "bob.example.com");
-    assert!(server.card.get("password").is_none());
+    assert_eq!(server.field("did"), "did:web:pds.example.com");
+    assert_eq!(server.field("handle"), "bob.example.com");
+    assert!(server.info.get("password").is_none());
     assert_eq!(server.stop(), Some(0));
 }
 
 #[test]
-fn serve_leaves_the_folder_of_another_account_alone() {
+fn serve_refuses_the_folder_of_another_account() {
     let folder = tempdir().unwrap();
     assert_eq!(Server::dev(folder.path()).stop(), Some(0));
-    let said = failure(serve(folder.path()).envs(pairs(&vars())));
-    assert!(said.contains("pds.sqlite: the database belongs to \"did:web:localhost"), "{said}");
+    let message = failure(serve(folder.path()).envs(pairs(&vars())));
+    assert!(
+        message.contains("pds.sqlite: the database belongs to \"did:web:localhost"),
+        "{message}"
+    );
 }
 
 #[test]
-fn serve_names_an_env_file_that_is_not_there() {
+fn missing_env_file_is_reported() {
     let folder = tempdir().unwrap();
-    let said = failure(serve(folder.path()).args(["--env-file", "nowhere.env"]));
-    assert!(said.contains("nowhere.env"), "{said}");
+    let message = failure(serve(folder.path()).args(["--env-file", "nowhere.env"]));
+    assert!(message.contains("nowhere.env"), "{message}");
 }
 
 #[test]
-fn vars_are_those_of_an_account_that_never_was() {
+fn vars_generates_new_secrets_each_time() {
     let (one, two) = (vars(), vars());
     let value = |text, name| pairs(text).find(|(known, _)| *known == name).unwrap().1;
     assert_eq!(value(&one, "HANDLE"), "alice.example.com");
@@ -274,11 +280,11 @@ fn vars_are_those_of_an_account_that_never_was() {
     for name in ["SIGNING_KEY", "SIGNING_KEY_PUBLIC", "JWT_SECRET", "AUTH_TOKEN", "PASSWORD_HASH"] {
         assert_ne!(value(&one, name), value(&two, name));
     }
-    assert!(!one.contains("secret"), "the password is only there as a hash");
+    assert!(!one.contains("secret"), "the password is printed in the clear");
 }
 
 #[test]
-fn the_version_is_printed() {
+fn version_flag_prints_the_version() {
     let output = program().arg("--version").output().unwrap();
     assert_eq!(
         String::from_utf8(output.stdout).unwrap(),
@@ -291,7 +297,7 @@ fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 #[test]
-fn an_account_that_takes_no_import_says_so() {
+fn imports_are_refused_if_accept_imports_is_false() {
     let folder = tempdir().unwrap();
     let file = folder.path().join("vars");
     let vars = vars();

@@ -1,4 +1,4 @@
-//! `pds repo`: what it finds in a folder.
+//! Tests of `pds repo`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use tempfile::tempdir;
 use crate::client::{call, get, log_in};
 use crate::server::{Server, failure, program};
 
-/// A blob that no server has been sent.
+/// The CID of a blob that no server received.
 const STRAY: &str = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";
 
 fn verify(folder: &Path) -> Output {
@@ -34,19 +34,19 @@ fn change(folder: &Path, sql: &'static str) {
 }
 
 #[test]
-fn a_folder_is_verified_and_what_is_wrong_is_named() {
+fn verify_reports_each_kind_of_damage() {
     let folder = tempdir().unwrap();
     let server = Server::dev(folder.path());
     let token = log_in(&server);
     for number in 0..30 {
         let record = json!({ "text": format!("pearl {number}") });
         let input = json!({
-            "repo": server.says("did"), "collection": "com.example.pearl",
+            "repo": server.field("did"), "collection": "com.example.pearl",
             "rkey": format!("k{number}"), "record": record,
         });
         assert_eq!(call(&server, "com.atproto.repo.createRecord", &token, &input).status, 200);
     }
-    // While it is served, nobody else has it.
+    // The server holds the lock.
     let held = failure(program().args(["repo", "verify", "--dir"]).arg(folder.path()));
     assert!(held.contains("in use by another pds"), "{held}");
     assert_eq!(get(&server, "/xrpc/_health", "").status, 200);
@@ -104,14 +104,14 @@ fn a_folder_is_verified_and_what_is_wrong_is_named() {
 fn create_pearl(server: &Server) {
     let token = log_in(server);
     let input = json!({
-        "repo": server.says("did"), "collection": "com.example.pearl", "rkey": "k",
+        "repo": server.field("did"), "collection": "com.example.pearl", "rkey": "k",
         "record": { "text": "pearl" },
     });
     assert_eq!(call(server, "com.atproto.repo.createRecord", &token, &input).status, 200);
 }
 
 #[test]
-fn what_follows_from_the_records_is_healed() {
+fn heal_rebuilds_derived_data_but_not_lost_records() {
     let folder = tempdir().unwrap();
     let server = Server::dev(folder.path());
     create_pearl(&server);
@@ -130,12 +130,12 @@ fn what_follows_from_the_records_is_healed() {
     assert_eq!(report(&verify(folder.path()))["faults"], json!([]));
 
     change(folder.path(), "delete from record");
-    let told = failure(program().args(["repo", "heal", "--dir"]).arg(folder.path()));
-    assert!(told.contains("restore a backup or import the repository"), "{told}");
+    let message = failure(program().args(["repo", "heal", "--dir"]).arg(folder.path()));
+    assert!(message.contains("restore a backup or import the repository"), "{message}");
 }
 
 #[test]
-fn blobs_that_no_server_knows_of_are_named_and_nothing_is_changed() {
+fn verify_reports_orphaned_blobs_without_removing_them() {
     let folder = tempdir().unwrap();
     assert_eq!(Server::dev(folder.path()).stop(), Some(0));
     let stray = folder.path().join("blobs").join(STRAY);
@@ -143,11 +143,11 @@ fn blobs_that_no_server_knows_of_are_named_and_nothing_is_changed() {
     let faults = report(&verify(folder.path()))["faults"].to_string();
     assert!(faults.contains(&format!("orphaned blob: {STRAY}")), "{faults}");
     std::fs::remove_file(stray).unwrap();
-    // What a server has not finished is none, and is for the next server to remove.
+    // A temporary file is not a blob. The next server removes it.
     let unfinished = folder.path().join("blobs/.unfinished-0");
     std::fs::write(&unfinished, "pea").unwrap();
     assert_eq!(report(&verify(folder.path()))["faults"], json!([]));
-    assert!(unfinished.exists(), "nothing is changed");
+    assert!(unfinished.exists(), "the file was removed");
     assert_eq!(Server::dev(folder.path()).stop(), Some(0));
     assert!(!unfinished.exists());
 }
@@ -163,7 +163,7 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
-fn verify_leaves_an_older_database_as_it_is_and_heal_migrates_it() {
+fn verify_does_not_migrate_an_older_database_and_heal_does() {
     let folder = tempdir().unwrap();
     assert_eq!(Server::dev(folder.path()).stop(), Some(0));
     change(folder.path(), "drop table setup");
@@ -178,14 +178,14 @@ fn verify_leaves_an_older_database_as_it_is_and_heal_migrates_it() {
         .unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(report(&output)["faults"], json!([]));
-    assert!(files(folder.path()) == before, "verify has changed the folder");
-    assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0, "the copy is left behind");
+    assert!(files(folder.path()) == before, "verify changed the folder");
+    assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0, "the copy was not removed");
     assert!(heal(folder.path()).status.success());
-    assert!(files(folder.path()) != before, "heal migrates");
+    assert!(files(folder.path()) != before, "heal did not migrate");
 }
 
 #[test]
-fn verify_reads_what_a_killed_server_has_left_in_the_log() {
+fn verify_reads_the_write_ahead_log_of_a_killed_server() {
     let folder = tempdir().unwrap();
     let server = Server::dev(folder.path());
     create_pearl(&server);
@@ -194,18 +194,18 @@ fn verify_reads_what_a_killed_server_has_left_in_the_log() {
     assert!(before["pds.sqlite-wal"].len() > 1_000);
     let output = verify(folder.path());
     assert_eq!((&report(&output)["records"], &report(&output)["faults"]), (&json!(1), &json!([])));
-    assert!(files(folder.path()) == before, "verify has changed the folder");
+    assert!(files(folder.path()) == before, "verify changed the folder");
 }
 
 #[test]
-fn database_without_an_account_is_reported_and_no_account_is_made() {
+fn database_without_an_account_is_reported_and_none_is_created() {
     let folder = tempdir().unwrap();
     assert_eq!(Server::dev(folder.path()).stop(), Some(0));
     change(folder.path(), "delete from account");
     let before = files(folder.path());
     for command in ["verify", "heal"] {
-        let told = failure(program().args(["repo", command, "--dir"]).arg(folder.path()));
-        assert!(told.contains("there is no account in this database"), "{told}");
+        let message = failure(program().args(["repo", command, "--dir"]).arg(folder.path()));
+        assert!(message.contains("there is no account in this database"), "{message}");
     }
     assert!(files(folder.path())["pds.env"] == before["pds.env"]);
     let found = Sqlite::open(&folder.path().join("pds.sqlite")).unwrap();
@@ -219,10 +219,10 @@ fn database_without_an_account_is_reported_and_no_account_is_made() {
 }
 
 #[test]
-fn a_folder_without_an_account_is_named_and_not_made() {
+fn folder_without_an_account_is_reported_and_not_created() {
     let folder = tempdir().unwrap();
     let empty = folder.path().join("empty");
-    let told = failure(program().args(["repo", "verify", "--dir"]).arg(&empty));
-    assert!(told.contains("there is no account in this folder"), "{told}");
+    let message = failure(program().args(["repo", "verify", "--dir"]).arg(&empty));
+    assert!(message.contains("no account in this folder"), "{message}");
     assert!(!empty.exists());
 }

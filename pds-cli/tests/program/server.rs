@@ -1,4 +1,4 @@
-//! The program, running.
+//! Runs the program as a child process.
 
 use core::time::Duration;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -12,22 +12,22 @@ use std::time::Instant;
 use serde_json::Value;
 
 /// How long anything may take before a test fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A server that was started by a test, and is stopped with it.
+/// A running server, which is killed on drop.
 pub(crate) struct Server {
     child: Child,
-    /// The line that it printed.
-    pub(crate) card: Value,
+    /// The JSON line that it printed.
+    pub(crate) info: Value,
 }
 
 impl Server {
-    /// Starts `pds dev` on a folder, on a port of its own choice unless the folder has one.
+    /// Starts `pds dev` on a folder, on a free port unless the folder has one.
     pub(crate) fn dev(folder: &Path) -> Self {
         Self::start(program().args(["dev", "--json", "--port", "0", "--dir"]).arg(folder))
     }
 
-    /// Starts the program and waits for the line that says where it listens.
+    /// Starts the program and waits for the JSON line that it prints when ready.
     pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -38,24 +38,24 @@ impl Server {
             sender.send(line).unwrap();
             let mut rest = String::new();
             stdout.read_to_string(&mut rest).unwrap();
-            assert_eq!(rest, "", "one line is all that it prints");
+            assert_eq!(rest, "", "printed more than one line");
         });
-        let line = lines.recv_timeout(PATIENCE).unwrap();
-        let card = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?} is no card"));
-        Self { child, card }
+        let line = lines.recv_timeout(TIMEOUT).unwrap();
+        let info = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?} is not JSON"));
+        Self { child, info }
     }
 
-    /// Returns a line of the card.
-    pub(crate) fn says(&self, name: &str) -> &str {
-        self.card[name].as_str().unwrap_or_else(|| panic!("{name} in {}", self.card))
+    /// Returns a field of the JSON line.
+    pub(crate) fn field(&self, name: &str) -> &str {
+        self.info[name].as_str().unwrap_or_else(|| panic!("{name} in {}", self.info))
     }
 
-    /// Returns the port that the address names.
+    /// Returns the port in the URL.
     pub(crate) fn port(&self) -> u16 {
-        self.says("url").rsplit_once(':').unwrap().1.parse().unwrap()
+        self.field("url").rsplit_once(':').unwrap().1.parse().unwrap()
     }
 
-    /// Returns the process's number.
+    /// Returns the process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -77,7 +77,7 @@ impl Server {
         until(|| self.child.try_wait().unwrap()).code()
     }
 
-    /// Ends the program without a word.
+    /// Kills the program.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -96,32 +96,32 @@ impl Drop for Server {
     }
 }
 
-/// Returns the program under test, which the machine's own variables do not reach.
+/// Returns the program under test, with an empty environment.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pds"));
     command.env_clear().stdin(Stdio::null());
     command
 }
 
-/// Runs a command that must fail, and returns the one line that it says.
+/// Runs a command that must fail, and returns its one line on standard error.
 pub(crate) fn failure(command: &mut Command) -> String {
     let Output { status, stdout, stderr } = command.output().unwrap();
-    let said = String::from_utf8(stderr).unwrap();
-    assert_eq!(status.code(), Some(1), "{said}");
+    let message = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(1), "{message}");
     assert!(stdout.is_empty());
-    let line = said.strip_suffix('\n').unwrap();
-    assert!(!line.contains('\n') && line.starts_with("pds: "), "{said:?}");
+    let line = message.strip_suffix('\n').unwrap();
+    assert!(!line.contains('\n') && line.starts_with("pds: "), "{message:?}");
     line.to_owned()
 }
 
-/// Asks again and again until there is an answer.
+/// Polls until there is an answer.
 fn until<T>(mut ask: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
-    while started.elapsed() < PATIENCE {
+    while started.elapsed() < TIMEOUT {
         if let Some(answer) = ask() {
             return answer;
         }
         thread::sleep(Duration::from_millis(5));
     }
-    panic!("nothing happened in {PATIENCE:?}");
+    panic!("nothing happened in {TIMEOUT:?}");
 }

@@ -1,4 +1,4 @@
-//! What the host does for the server behind it.
+//! Tests of the native host.
 
 use std::io::{Read as _, Write as _};
 
@@ -11,11 +11,11 @@ use crate::server::Server;
 const STREAM: &str = "/xrpc/com.atproto.sync.subscribeRepos";
 
 #[test]
-fn what_was_answered_survives_a_kill() {
+fn acknowledged_write_survives_a_kill() {
     let folder = tempdir().unwrap();
     let server = Server::dev(folder.path());
     let rkey = post(&server, &log_in(&server));
-    let did = server.says("did").replace('%', "%25");
+    let did = server.field("did").replace('%', "%25");
     server.kill();
     let server = Server::dev(folder.path());
     let query = format!("repo={did}&collection=app.bsky.feed.post&rkey={rkey}");
@@ -25,7 +25,7 @@ fn what_was_answered_survives_a_kill() {
 }
 
 #[test]
-fn a_subscriber_sees_what_is_written_and_is_told_when_the_server_goes() {
+fn subscriber_receives_commits_and_a_close_frame_at_shutdown() {
     let folder = tempdir().unwrap();
     let server = Server::dev(folder.path());
     let mut socket = subscribe(&server, "");
@@ -41,7 +41,7 @@ fn a_subscriber_sees_what_is_written_and_is_told_when_the_server_goes() {
 }
 
 #[test]
-fn a_stream_that_is_asked_for_the_wrong_way_is_refused() {
+fn invalid_websocket_handshakes_are_refused() {
     let folder = tempdir().unwrap();
     let server = Server::dev(folder.path());
     let answer = get(&server, STREAM, "");
@@ -58,7 +58,7 @@ fn a_stream_that_is_asked_for_the_wrong_way_is_refused() {
 }
 
 #[test]
-fn a_request_that_has_begun_is_finished_before_the_server_stops() {
+fn request_in_flight_finishes_before_the_server_stops() {
     let folder = tempdir().unwrap();
     let mut server = Server::dev(folder.path());
     let mut connection = connect(&server);
@@ -66,7 +66,7 @@ fn a_request_that_has_begun_is_finished_before_the_server_stops() {
                 content-type: application/json\r\ncontent-length: 2\r\n\
                 expect: 100-continue\r\n\r\n";
     connection.write_all(head.as_bytes()).unwrap();
-    // The server asks for the body, so the request has begun.
+    // The server asks for the body, so the request is in flight.
     let mut asked = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
     connection.read_exact(&mut asked).unwrap();
     server.terminate();
@@ -78,7 +78,7 @@ fn a_request_that_has_begun_is_finished_before_the_server_stops() {
 }
 
 #[test]
-fn a_connection_that_idles_does_not_hold_up_the_stop() {
+fn idle_connection_does_not_delay_the_shutdown() {
     let folder = tempdir().unwrap();
     let mut server = Server::dev(folder.path());
     let mut connection = connect(&server);
@@ -92,7 +92,7 @@ fn a_connection_that_idles_does_not_hold_up_the_stop() {
 }
 
 #[test]
-fn headers_have_a_limit() {
+fn requests_are_limited_to_100_headers() {
     let folder = tempdir().unwrap();
     let server = Server::dev(folder.path());
     let headers = |count| "x: y\r\n".repeat(count);
@@ -102,14 +102,14 @@ fn headers_have_a_limit() {
 }
 
 #[test]
-fn a_head_has_a_limit() {
+fn request_heads_are_limited_in_size() {
     let folder = tempdir().unwrap();
     let server = Server::dev(folder.path());
     let header = |size| format!("x: {}\r\n", "y".repeat(size));
     assert_eq!(get(&server, "/xrpc/_health", &header(60_000)).status, 200);
     let mut connection = connect(&server);
     let head = format!("GET /xrpc/_health HTTP/1.1\r\n{}\r\n", header(1_000_000));
-    // The server may hang up while this is still being sent, and the answer may be lost then.
+    // The server may disconnect while this is being sent. The response may then be lost.
     let sent = connection.write_all(head.as_bytes());
     let mut answer = [0; 12];
     let received = connection.read_exact(&mut answer);

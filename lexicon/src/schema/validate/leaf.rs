@@ -6,7 +6,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::{Validator, Verdict};
 use crate::ReferencedBlob;
-use crate::blob::BlobShape;
+use crate::blob_shape::BlobShape;
 use crate::cbor::{BYTES, FALSE, NEGATIVE, TEXT, TRUE};
 use crate::schema::format::Format;
 use crate::schema::invalid::{Invalid, Reason};
@@ -16,7 +16,7 @@ use crate::{MAX_DEPTH, utf8::is_utf8};
 impl Validator<'_, '_> {
     pub(super) fn text(&mut self, node: usize) -> Verdict {
         let Some(text) = self.take(TEXT) else { return Err(Invalid::new(Reason::Text)) };
-        let first = self.catalogue.word(node);
+        let first = self.words.word(node);
         if first != kind::TEXT {
             self.text_within(first, node + 1, text).map_err(Invalid::new)?;
         }
@@ -35,20 +35,20 @@ impl Validator<'_, '_> {
 
     /// Holds text against all that a schema can say of it but its format.
     fn text_within(&self, first: u32, at: usize, text: &[u8]) -> Result<(), Reason> {
-        let catalogue = self.catalogue;
+        let words = self.words;
         let (limits, at) = self.limits_of(first, at, flag::MIN, flag::MAX);
         let (graphemes, mut at) =
             self.limits_of(first, at, flag::MIN_GRAPHEMES, flag::MAX_GRAPHEMES);
         if first & flag::CONST != 0 {
-            let constant = catalogue.name(at);
+            let constant = words.name(at);
             at += 2;
             if text != constant.as_bytes() {
                 return Err(Reason::Const(constant.to_owned()));
             }
         }
         if first & flag::ENUM != 0 {
-            let count = catalogue.index(at);
-            let name = |index| catalogue.name(at + 1 + 2 * index);
+            let count = words.index(at);
+            let name = |index| words.name(at + 1 + 2 * index);
             if !(0..count).any(|index| text == name(index).as_bytes()) {
                 return Err(Reason::Enum((0..count).map(|index| name(index).to_owned()).collect()));
             }
@@ -81,10 +81,10 @@ impl Validator<'_, '_> {
     }
 
     fn integer_within(&self, node: usize, value: i64) -> Result<(), Reason> {
-        let first = self.catalogue.word(node);
+        let first = self.words.word(node);
         let mut at = node + 1;
         let mut limit = |flag| {
-            let limit = (first & flag != 0).then(|| self.catalogue.wide(at));
+            let limit = (first & flag != 0).then(|| self.words.wide(at));
             at += if limit.is_some() { 2 } else { 0 };
             limit
         };
@@ -94,8 +94,7 @@ impl Validator<'_, '_> {
             _ => {}
         }
         if first & flag::ENUM != 0 {
-            let values =
-                (0..self.catalogue.index(at)).map(|index| self.catalogue.wide(at + 1 + 2 * index));
+            let values = (0..self.words.index(at)).map(|index| self.words.wide(at + 1 + 2 * index));
             if !values.clone().any(|one| one == value) {
                 return Err(Reason::Enum(values.map(|one| one.to_string()).collect()));
             }
@@ -114,7 +113,7 @@ impl Validator<'_, '_> {
             _ => return Err(Invalid::new(Reason::Boolean)),
         };
         self.cursor.skip();
-        let first = self.catalogue.word(node);
+        let first = self.words.word(node);
         let constant = first & flag::TRUE != 0;
         if first & flag::CONST != 0 && value != constant {
             return Err(Invalid::new(Reason::Const(constant.to_string())));
@@ -141,17 +140,17 @@ impl Validator<'_, '_> {
     pub(super) fn blob(&mut self, node: usize) -> Verdict {
         let blob = BlobShape::take(&mut self.cursor).filter(|_| self.depth < MAX_DEPTH);
         let Some(blob) = blob else { return Err(Invalid::new(Reason::Blob)) };
-        let (catalogue, first) = (self.catalogue, self.catalogue.word(node));
+        let (words, first) = (self.words, self.words.word(node));
         let mut at = node + 1;
         if first & flag::MAX != 0 {
-            let most = self.catalogue.wide(at).cast_unsigned();
+            let most = self.words.wide(at).cast_unsigned();
             at += 2;
             if blob.size > most && !self.is_kept(&blob) {
                 return Err(Invalid::new(Reason::BlobSize(most)));
             }
         }
         if first & flag::ENUM != 0 {
-            let types = (0..catalogue.index(at)).map(|index| catalogue.name(at + 1 + 2 * index));
+            let types = (0..words.index(at)).map(|index| words.name(at + 1 + 2 * index));
             if !types.clone().any(|pattern| is_of_type(blob.mime_type, pattern))
                 && !self.is_kept(&blob)
             {
@@ -174,13 +173,13 @@ impl Validator<'_, '_> {
 
     /// Returns the limits of a length, of which the first is at `at` if there is one.
     pub(super) fn limits(&self, node: usize, at: usize) -> Limits {
-        self.limits_of(self.catalogue.word(node), at, flag::MIN, flag::MAX).0
+        self.limits_of(self.words.word(node), at, flag::MIN, flag::MAX).0
     }
 
     fn limits_of(&self, first: u32, at: usize, min: u32, max: u32) -> (Limits, usize) {
         let mut at = at;
         let mut limit = |flag| {
-            let limit = (first & flag != 0).then(|| self.catalogue.word(at));
+            let limit = (first & flag != 0).then(|| self.words.word(at));
             at += usize::from(limit.is_some());
             limit
         };

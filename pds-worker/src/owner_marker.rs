@@ -1,4 +1,4 @@
-//! The owner marker: an object in the bucket that names the database that owns the account.
+//! The owner marker: an R2 object that names the database that owns the account.
 
 use alloc::rc::Rc;
 
@@ -6,9 +6,9 @@ use futures_core::future::LocalBoxFuture;
 use nacre_pds::host::{MarkerError, OwnerMarker};
 use worker::{Bucket, Conditional, Env};
 
-use crate::blobs::BINDING;
+use crate::bucket::BINDING;
 
-/// `nacre/owner/` and the DID, in the bucket of the blobs.
+/// The object `nacre/owner/<did>` in the bucket of the blobs.
 pub(crate) struct BucketMarker {
     bucket: Bucket,
     key: Rc<str>,
@@ -36,8 +36,8 @@ impl OwnerMarker for BucketMarker {
                 return Ok(None);
             }
             let object = bucket.get(&*key).execute().await.map_err(failed)?;
-            // If it was deleted in between, the next request tries again.
-            let gone = || MarkerError(format!("{key} has gone"));
+            // Somebody deleted it in between. The next request tries again.
+            let gone = || MarkerError(format!("{key} was deleted during the claim"));
             let body = object.as_ref().and_then(|object| object.body()).ok_or_else(gone)?;
             let owner = body.text().await.map_err(failed)?;
             Ok(Some(owner).filter(|owner| *owner != id))

@@ -1,31 +1,32 @@
-//! Who a request comes from.
+//! The address of the client that sent a request.
 
 use core::net::IpAddr;
 
 use http::{HeaderMap, HeaderName};
 
-/// How the address of a client is found.
+/// Where the server reads a client's address.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Clients {
-    /// They connect to the server itself.
-    Direct,
-    /// They connect to a proxy, which adds their address to `X-Forwarded-For`.
-    Proxied,
+pub(crate) enum AddressSource {
+    /// From the connection: clients connect directly.
+    Connection,
+    /// From `X-Forwarded-For`: clients connect to a proxy, which appends their address.
+    Proxy,
 }
 
-impl Clients {
-    /// Returns the address of the client that a request on the connection of `peer` comes from.
+impl AddressSource {
+    /// Returns the address of the client that sent a request with these headers over a connection
+    /// from `peer`.
     ///
-    /// Of a proxy's list only the last entry is the proxy's own word; the rest came with the
-    /// request.
-    pub(crate) fn address(self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    /// Uses only the last entry of a proxy's list. The client may have forged the entries before
+    /// it.
+    pub(crate) fn client_address(self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let forwarded = || {
             let line = headers.get_all(X_FORWARDED_FOR).iter().next_back()?.to_str().ok()?;
             line.rsplit(',').next()?.trim().parse().ok()
         };
         let address = match self {
-            Self::Direct => peer,
-            Self::Proxied => forwarded().unwrap_or(peer),
+            Self::Connection => peer,
+            Self::Proxy => forwarded().unwrap_or(peer),
         };
         address.to_canonical()
     }
@@ -38,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_proxy_has_the_last_word() {
+    fn last_forwarded_entry_is_used_behind_a_proxy_and_ignored_otherwise() {
         for (lines, address) in [
             (&["192.0.2.1"][..], "192.0.2.1"),
             (&["192.0.2.1, 2001:db8::2"], "2001:db8::2"),
@@ -52,8 +53,11 @@ mod tests {
                 headers.append(X_FORWARDED_FOR, line.parse().unwrap());
             }
             let peer = "::ffff:127.0.0.1".parse().unwrap();
-            assert_eq!(Clients::Proxied.address(peer, &headers).to_string(), address);
-            assert_eq!(Clients::Direct.address(peer, &headers).to_string(), "127.0.0.1");
+            assert_eq!(AddressSource::Proxy.client_address(peer, &headers).to_string(), address);
+            assert_eq!(
+                AddressSource::Connection.client_address(peer, &headers).to_string(),
+                "127.0.0.1"
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Requests to other servers, over TLS but for those of this machine.
+//! The HTTP client for requests to other servers, with TLS for `https` URLs.
 
 use alloc::rc::Rc;
 use core::cell::OnceCell;
@@ -16,20 +16,20 @@ use hyper_util::rt::TokioExecutor;
 use nacre_pds::host::{FetchLimits, Http, HttpError};
 use tokio::time::timeout;
 
-use super::gate::Gate;
+use super::output_gate::OutputGate;
 
-/// A client that keeps no connection open: what it is asked for comes hours apart.
+/// A client that keeps no connections open, because its requests are hours apart.
 #[derive(Default)]
 pub(crate) struct HttpClient {
-    gate: Rc<Gate>,
-    /// Made for the first request, as it takes some milliseconds.
+    gate: Rc<OutputGate>,
+    /// Built for the first request, because that takes some milliseconds.
     client: OnceCell<Inner>,
 }
 
 type Inner = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 impl HttpClient {
-    pub(crate) fn new(gate: Rc<Gate>) -> Self {
+    pub(crate) fn new(gate: Rc<OutputGate>) -> Self {
         Self { gate, client: OnceCell::new() }
     }
 }
@@ -40,18 +40,19 @@ impl Http for HttpClient {
         request: Request<Bytes>,
         limits: FetchLimits,
     ) -> LocalBoxFuture<'static, Result<Response<Bytes>, HttpError>> {
-        let client = self.client.get_or_init(inner).clone();
-        let (gate, moment) = (Rc::clone(&self.gate), self.gate.now());
+        let client = self.client.get_or_init(build_client).clone();
+        let (gate, position) = (Rc::clone(&self.gate), self.gate.position());
         Box::pin(async move {
-            gate.pass(moment).await;
+            gate.wait_until_synced(position).await;
             let fetched = timeout(limits.time, fetch(client, request, limits.body_bytes)).await;
             fetched.unwrap_or(Err(HttpError::TimedOut))
         })
     }
 }
 
-/// The roots of trust are Mozilla's, compiled in: the least of containers have none of their own.
-fn inner() -> Inner {
+/// Builds a client that trusts Mozilla's root certificates, which are compiled in because minimal
+/// containers have none.
+fn build_client() -> Inner {
     let connector =
         HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
     Client::builder(TokioExecutor::new())
@@ -63,12 +64,12 @@ fn inner() -> Inner {
 async fn fetch(
     client: Inner,
     request: Request<Bytes>,
-    body_bytes: usize,
+    max_body_bytes: usize,
 ) -> Result<Response<Bytes>, HttpError> {
-    let answer = client.request(request.map(Full::new)).await;
-    let answer = answer.map_err(|error| HttpError::Failed(with_causes(&error)))?;
-    let (parts, body) = answer.into_parts();
-    let body = Limited::new(body, body_bytes).collect().await.map_err(|error| {
+    let response = client.request(request.map(Full::new)).await;
+    let response = response.map_err(|error| HttpError::Failed(with_causes(&error)))?;
+    let (parts, body) = response.into_parts();
+    let body = Limited::new(body, max_body_bytes).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() {
             HttpError::TooLarge
         } else {
@@ -78,13 +79,13 @@ async fn fetch(
     Ok(Response::from_parts(parts, body.to_bytes()))
 }
 
-/// Returns what an error says and what its causes say, of which the last is the one that helps.
+/// Returns the messages of an error and all its causes.
 fn with_causes(error: &dyn Error) -> String {
     let causes = iter::successors(error.source(), |&cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
-/// The largest status line and headers together.
+/// The largest response head: status line and headers.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 #[cfg(test)]
@@ -98,12 +99,12 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio::task::{spawn_local, yield_now};
 
-    use super::super::gate::tests::{TestLog, settle, while_tended};
+    use super::super::output_gate::tests::{TestLog, settle, while_running};
     use super::*;
 
     const LIMITS: FetchLimits = FetchLimits { body_bytes: 4, time: Duration::from_secs(5) };
 
-    /// Serves one connection, and returns what came on it once it ends.
+    /// Serves one connection with this response, and returns the bytes it received.
     async fn serve(answer: &'static str) -> (String, impl Future<Output = io::Result<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/path?query", listener.local_addr().unwrap());
@@ -115,7 +116,7 @@ mod tests {
             }
             stream.write_all(answer.replace('\n', "\r\n").as_bytes()).await?;
             if answer.is_empty() {
-                // Until the client leaves.
+                // Waits until the client disconnects.
                 stream.read_to_end(&mut head).await?;
             }
             Ok(String::from_utf8_lossy(&head).into_owned())
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_comes_whole_whatever_its_status() {
+    async fn response_of_any_status_is_returned_with_its_body() {
         let (fetched, seen) = get("HTTP/1.1 404 Not Found\ncontent-length: 4\n\nfour").await;
         let fetched = fetched.unwrap();
         assert_eq!((fetched.status().as_u16(), &**fetched.body()), (404, &b"four"[..]));
@@ -142,13 +143,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_redirect_is_an_answer_like_others() {
+    async fn redirects_are_not_followed() {
         let answer = "HTTP/1.1 302 Found\nlocation: http://127.0.0.1:1/\ncontent-length: 0\n\n";
         assert_eq!(get(answer).await.0.unwrap().status().as_u16(), 302);
     }
 
     #[tokio::test]
-    async fn a_body_over_the_limit_is_not_read() {
+    async fn body_over_the_limit_is_an_error() {
         let known = "HTTP/1.1 200 OK\ncontent-length: 5\n\nfive!";
         let unknown = "HTTP/1.1 200 OK\ntransfer-encoding: chunked\n\n5\nfive!\n0\n\n";
         for answer in [known, unknown] {
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_answer_is_told() {
+    async fn malformed_response_and_refused_connection_are_errors() {
         for answer in ["HTTP/1.1\n\n", "HTTP/1.1 200 OK\ncontent-length: 4\n\nfou"] {
             let (fetched, _) = get(answer).await;
             assert!(matches!(fetched, Err(HttpError::Failed(_))), "{fetched:?}");
@@ -167,19 +168,19 @@ mod tests {
         drop(listener);
         let request = Request::get(closed).body(Bytes::new()).unwrap();
         let fetched = HttpClient::default().fetch(request, LIMITS).await.unwrap_err();
-        let HttpError::Failed(told) = &fetched else { panic!("{fetched:?}") };
-        assert!(told.contains("refused"), "{told}");
+        let HttpError::Failed(message) = &fetched else { panic!("{fetched:?}") };
+        assert!(message.contains("refused"), "{message}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_server_that_says_nothing_is_left() {
+    async fn silent_server_times_out() {
         assert_eq!(get("").await.0.unwrap_err(), HttpError::TimedOut);
     }
 
     #[tokio::test]
-    async fn no_request_is_sent_that_tells_of_what_is_not_on_the_disk() {
+    async fn request_waits_until_commits_are_on_disk() {
         let (log, disk) = TestLog::new();
-        let gate = Rc::new(Gate::new(Arc::<TestLog>::clone(&log)));
+        let gate = Rc::new(OutputGate::new(Arc::<TestLog>::clone(&log)));
         log.commits.store(1, Ordering::SeqCst);
         let client = HttpClient::new(Rc::clone(&gate));
         let body = async {
@@ -195,11 +196,11 @@ mod tests {
             disk.send(Ok(())).unwrap();
             assert_eq!(fetched.await.unwrap().unwrap().status().as_u16(), 200);
         };
-        while_tended(&gate, body).await;
+        while_running(&gate, body).await;
     }
 
     #[tokio::test]
-    async fn who_speaks_no_tls_is_not_spoken_to() {
+    async fn https_request_sends_nothing_to_a_server_without_tls() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://{}/secret", listener.local_addr().unwrap());
         let request = Request::get(url).body(Bytes::new()).unwrap();

@@ -2,8 +2,8 @@
 
 use std::io;
 
-/// Receives the signals, from the moment that it is made.
-pub(crate) struct Signals {
+/// A receiver of stop signals.
+pub(crate) struct StopSignals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -12,8 +12,8 @@ pub(crate) struct Signals {
     interrupt: tokio::signal::windows::CtrlC,
 }
 
-impl Signals {
-    /// Takes the signals over from the operating system's default.
+impl StopSignals {
+    /// Replaces the default handlers of SIGINT and SIGTERM.
     #[cfg(unix)]
     pub(crate) fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
@@ -24,7 +24,7 @@ impl Signals {
         })
     }
 
-    /// Takes the signal over from the operating system's default.
+    /// Replaces the default handler of Ctrl-C.
     #[cfg(windows)]
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self { interrupt: tokio::signal::windows::ctrl_c()? })

@@ -1,4 +1,4 @@
-//! A private copy of a database, which can be opened without a change to the original.
+//! A private copy of a database, to open it without changing the original.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use nacre_pds::host::Rng as _;
 use crate::host::SystemRng;
 use crate::launch::DATABASE;
 
-/// A copy of a database in a temporary folder, which is deleted with the value.
+/// A copy of a database in a temporary folder, which is removed on drop.
 pub(crate) struct DatabaseCopy {
     folder: PathBuf,
 }
@@ -28,7 +28,7 @@ pub(crate) struct CopyError {
 }
 
 impl DatabaseCopy {
-    /// Copies a database that nobody writes to, with the log or journal of a process that crashed.
+    /// Copies a database that nobody writes to, with the log or journal of a crashed process.
     pub(crate) fn of(database: &Path) -> Result<Self, CopyError> {
         let mut name = [0; 16];
         SystemRng.fill(&mut name);
@@ -56,17 +56,17 @@ impl DatabaseCopy {
 
 impl Drop for DatabaseCopy {
     fn drop(&mut self) {
-        // The system clears its temporary folder where this fails.
+        // If this fails, the system cleans up its temporary folder.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
-/// Copies a file without its permissions: a copy of one that is read-only can be written.
+/// Copies a file without its permissions, so that the copy of a read-only file is writable.
 fn copy_bytes(from: &Path, to: &Path) -> io::Result<u64> {
     io::copy(&mut File::open(from)?, &mut File::create(to)?)
 }
 
-/// Makes a new folder that only its owner may enter.
+/// Creates a new folder that only its owner may enter.
 fn private_folder(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]

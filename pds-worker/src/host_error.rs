@@ -1,4 +1,4 @@
-//! What a host has to answer when the server itself cannot.
+//! Errors that keep a request from reaching the server, and their responses.
 
 use core::fmt;
 
@@ -10,31 +10,31 @@ use wasm_bindgen::JsValue;
 
 /// Why a request did not reach the server.
 #[derive(Debug)]
-pub(crate) enum Trouble {
+pub(crate) enum HostError {
     /// The account cannot be opened.
     Account(OpenError),
     /// A variable or secret is missing or malformed.
     Config(ConfigError),
-    /// The request is none that HTTP knows.
+    /// The request is not valid HTTP.
     Request(&'static str),
-    /// The runtime refused what it never refuses.
+    /// A call to the runtime failed.
     Runtime(String),
-    /// A WebSocket was asked for without the words of the protocol.
+    /// A request for a WebSocket has no upgrade header.
     Upgrade,
 }
 
-impl Trouble {
-    /// Returns the answer: the XRPC error object, with nothing that is not for strangers.
+impl HostError {
+    /// Returns the response: an XRPC error object without details that only the operator may see.
     pub(crate) fn to_response(&self) -> Response {
         let (status, error, message) = match self {
             Self::Account(OpenError::Database(_)) => {
-                (503, "AccountNotOpened", "the account's database cannot be opened".to_owned())
+                (503, "AccountNotOpened", "cannot open the account database".to_owned())
             }
             Self::Account(_) => (503, "AccountNotOpened", self.to_string()),
             Self::Config(error) => (503, "ServerNotConfigured", error.to_string()),
             Self::Request(problem) => (400, "InvalidRequest", (*problem).to_owned()),
             Self::Runtime(_) => (500, "InternalServerError", "Internal Server Error".to_owned()),
-            Self::Upgrade => (426, "InvalidRequest", "this method is a WebSocket".to_owned()),
+            Self::Upgrade => (426, "InvalidRequest", "this method requires a WebSocket".to_owned()),
         };
         let body = json!({ "error": error, "message": message }).to_string();
         let mut response = ::http::Response::builder()
@@ -44,41 +44,41 @@ impl Trouble {
         if status == 426 {
             response = response.header("connection", "Upgrade").header("upgrade", "websocket");
         }
-        response.body(body.into()).expect("the statuses and headers are constants of ours")
+        response.body(body.into()).expect("all statuses and headers are valid constants")
     }
 }
 
-impl From<ConfigError> for Trouble {
+impl From<ConfigError> for HostError {
     fn from(error: ConfigError) -> Self {
         Self::Config(error)
     }
 }
 
-impl From<JsValue> for Trouble {
+impl From<JsValue> for HostError {
     fn from(thrown: JsValue) -> Self {
-        Self::Runtime(describe(&thrown))
+        Self::Runtime(js_message(&thrown))
     }
 }
 
-impl From<OpenError> for Trouble {
+impl From<OpenError> for HostError {
     fn from(error: OpenError) -> Self {
         Self::Account(error)
     }
 }
 
-impl From<worker::Error> for Trouble {
+impl From<worker::Error> for HostError {
     fn from(error: worker::Error) -> Self {
         Self::Runtime(error.to_string())
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for HostError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Account(error @ OpenError::OtherAccount { found, was_active, .. }) => {
                 error.fmt(f)?;
                 match was_active {
-                    true => write!(f, "; set DID to \"{found}\" again"),
+                    true => write!(f, "; set DID back to \"{found}\""),
                     false => f.write_str("; it was never active: POST /operator/reset starts over"),
                 }
             }
@@ -86,13 +86,13 @@ impl fmt::Display for Trouble {
             Self::Config(error) => error.fmt(f),
             Self::Request(problem) => f.write_str(problem),
             Self::Runtime(problem) => f.write_str(problem),
-            Self::Upgrade => f.write_str("a WebSocket was asked for without an upgrade"),
+            Self::Upgrade => f.write_str("WebSocket request without an upgrade header"),
         }
     }
 }
 
-/// Returns the message of what JavaScript has thrown.
-pub(crate) fn describe(thrown: &JsValue) -> String {
+/// Returns the message of an exception that JavaScript threw.
+pub(crate) fn js_message(thrown: &JsValue) -> String {
     let message = js_sys::Reflect::get(thrown, &"message".into()).ok();
     message.and_then(|message| message.as_string()).unwrap_or_else(|| format!("{thrown:?}"))
 }

@@ -1,4 +1,4 @@
-//! A connection whose client must read what it is sent.
+//! A write timeout for connections.
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -8,35 +8,37 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// A connection that fails once a write has made no progress for [`WRITE_PATIENCE`].
+/// A connection whose writes fail after [`WRITE_TIMEOUT`] without progress.
 ///
-/// Without that, a client that asks for much and reads nothing keeps its place for good.
-pub(crate) struct Patient<S> {
+/// Otherwise a client that requests a large response and never reads it would hold its connection
+/// slot forever.
+pub(crate) struct WriteTimeout<S> {
     io: S,
-    /// Runs while a write waits for the client.
-    waiting: Option<Pin<Box<Sleep>>>,
+    /// The timer of a write that waits for the client.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Patient<S> {
+impl<S> WriteTimeout<S> {
     pub(crate) fn new(io: S) -> Self {
-        Self { io, waiting: None }
+        Self { io, timer: None }
     }
 
-    fn watch<T>(
+    /// Starts the timer for a pending write, and fails the write once the timer has expired.
+    fn check_timeout<T>(
         &mut self,
         context: &mut Context<'_>,
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.waiting = None;
+            self.timer = None;
             return written;
         }
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(WRITE_PATIENCE)));
-        waiting.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(WRITE_TIMEOUT)));
+        timer.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -46,24 +48,24 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(context, bytes);
-        self.watch(context, written)
+        self.check_timeout(context, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let written = Pin::new(&mut self.io).poll_flush(context);
-        self.watch(context, written)
+        self.check_timeout(context, written)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let written = Pin::new(&mut self.io).poll_shutdown(context);
-        self.watch(context, written)
+        self.check_timeout(context, written)
     }
 
     fn poll_write_vectored(
@@ -72,7 +74,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write_vectored(context, parts);
-        self.watch(context, written)
+        self.check_timeout(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -80,8 +82,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     }
 }
 
-/// How long a client may read nothing of what it is being sent.
-const WRITE_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a write may wait for the client to read.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
@@ -91,24 +93,24 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_reads_nothing_loses_its_connection() {
+    async fn write_fails_after_60_seconds_without_progress() {
         let (ours, _theirs) = duplex(4);
         let started = Instant::now();
-        let failed = Patient::new(ours).write_all(b"12345").await.unwrap_err();
+        let failed = WriteTimeout::new(ours).write_all(b"12345").await.unwrap_err();
         assert_eq!(failed.kind(), io::ErrorKind::TimedOut);
-        assert!(started.elapsed() >= WRITE_PATIENCE);
+        assert!(started.elapsed() >= WRITE_TIMEOUT);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_reads_slowly_keeps_it() {
+    async fn slow_reads_restart_the_timeout() {
         let (ours, mut theirs) = duplex(1);
         let sending = async {
-            let mut ours = Patient::new(ours);
+            let mut ours = WriteTimeout::new(ours);
             ours.write_all(b"12345").await.unwrap();
         };
         let reading = async {
             for _ in 0..5 {
-                advance(WRITE_PATIENCE - Duration::from_secs(1)).await;
+                advance(WRITE_TIMEOUT - Duration::from_secs(1)).await;
                 theirs.read_u8().await.unwrap();
             }
         };
