@@ -28,12 +28,12 @@ onEachHost("relays", (server) => {
 		await server().stop();
 		await appendFile(join(server().folder, "pds.env"), `RELAYS=${urls.join(",")}\n`);
 		await server().start();
-		await tend();
+		await runDueWork();
 	}
 
 	/** Runs due work. The native host runs it at the start, and an object at its alarm. */
-	async function tend() {
-		if (server().host === "workerd") await send(server(), "/__test/tend");
+	async function runDueWork() {
+		if (server().host === "workerd") await send(server(), "/__test/run-due-work");
 	}
 
 	async function look() {
@@ -72,7 +72,7 @@ onEachHost("relays", (server) => {
 		const [bigger] = relays;
 		await server().stop();
 		await server().start();
-		await tend();
+		await runDueWork();
 		await look();
 		assert.equal(bigger.asked.length, 1);
 	});

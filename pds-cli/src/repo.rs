@@ -77,7 +77,7 @@ fn verify(args: &Args) -> Result<(), Failure> {
     let folder = AccountFolder::open(&args.folder)?;
     let copy = DatabaseCopy::of(&folder.database)?;
     let pds = folder.account(&copy.path(), Pds::open_copy)?;
-    let audit = wait_for(pds.audit_all())??;
+    let audit = wait_for(pds.audit())??;
     let text = if args.json { line(&audit)? } else { audit_text(&audit) };
     report(&text, &audit, folder.database)
 }

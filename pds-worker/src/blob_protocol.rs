@@ -11,8 +11,9 @@ use ::http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use bytes::Bytes;
 use cid::Cid;
 use nacre_pds::Pds;
-use nacre_pds::blobs::{Download, Received, Upload, UploadError};
+use nacre_pds::blobs::{Received, UploadError};
 use nacre_pds::body::{Body, BodyError, Request, Response};
+use nacre_pds::{Download, Upload};
 use serde_json::json;
 
 use crate::host_error::HostError;

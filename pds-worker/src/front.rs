@@ -12,7 +12,7 @@ use ::http::Method;
 use ::http::header::CONTENT_LENGTH;
 use bytes::Bytes;
 use js_sys::{Object, Reflect, Uint8Array};
-use nacre_pds::coding::{Coding, Decoder, Step};
+use nacre_pds::body::{Coding, Decoder, Step};
 use nacre_pds::config::{DataLocation, Identity};
 use wasm_bindgen::prelude::*;
 use worker::worker_sys::{self, DurableObjectNamespace};
@@ -115,10 +115,10 @@ fn answer(request: &web_sys::Request, env: &JsValue) -> Result<JsValue, HostErro
         return Ok(JsValue::NULL);
     }
     let stateless = IDENTITY.with(|cell| match cell.get() {
-        Some(identity) => Ok(nacre_pds::front::answer(identity, &parts)),
+        Some(identity) => Ok(nacre_pds::http::answer(identity, &parts)),
         None => {
             let identity = Identity::from_vars(|name| Vars(env).text(name))?;
-            Ok::<_, HostError>(nacre_pds::front::answer(cell.get_or_init(|| identity), &parts))
+            Ok::<_, HostError>(nacre_pds::http::answer(cell.get_or_init(|| identity), &parts))
         }
     })?;
     match stateless {

@@ -62,7 +62,7 @@ impl DurableObject for AccountDurableObject {
             Ok(pds) => {
                 #[cfg(feature = "test-routes")]
                 crate::test_routes::before_due_work(&self.host_or_fail()?).await;
-                pds.tend_after(panics).await;
+                pds.run_due_work_after(panics).await;
                 #[cfg(feature = "test-routes")]
                 crate::test_routes::after_due_work(&self.host_or_fail()?);
             }

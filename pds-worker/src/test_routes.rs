@@ -13,7 +13,7 @@
 //! | `sql` | lists the rules of [`Sql`] that are broken, one a line |
 //! | `made` | returns how many objects this isolate constructed: one more after each hibernation |
 //! | `rows` | returns how many rows statements read and wrote, as the platform bills them |
-//! | `tend` | runs due work, as the alarm does |
+//! | `run-due-work` | runs due work, as the alarm does |
 //! | `socket` | accepts a WebSocket and attaches three bytes to it |
 //! | `send` | sends each socket its attachment, and returns the number of sockets |
 
@@ -105,10 +105,10 @@ pub(crate) async fn answer_with(
     pds: &Pds,
     request: &web_sys::Request,
 ) -> Result<Option<Response>, HostError> {
-    if http::parts(request)?.uri.path() != "/__test/tend" {
+    if http::parts(request)?.uri.path() != "/__test/run-due-work" {
         return Ok(None);
     }
-    pds.tend().await;
+    pds.run_due_work().await;
     http::response(Answer::new(Body::Empty)).map(|answer| Some(answer.into()))
 }
 

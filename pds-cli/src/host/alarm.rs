@@ -29,7 +29,7 @@ impl ProcessAlarm {
             // A separate task contains a panic. The set aborts it together with this one.
             let mut work = JoinSet::new();
             let account = Rc::clone(&pds);
-            work.spawn_local(async move { account.tend_after(panics).await });
+            work.spawn_local(async move { account.run_due_work_after(panics).await });
             match work.join_next().await {
                 Some(Err(error)) if error.is_panic() => {
                     panics = panics.saturating_add(1);
