@@ -9,20 +9,19 @@ use crate::scheduler::Scheduler;
 use crate::store::Store;
 
 /// What every part is built from. A part keeps what it needs of it.
-#[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) config: Rc<Config>,
     pub(crate) store: Store,
-    pub(crate) host: Host,
+    pub(crate) host: Rc<Host>,
     pub(crate) account: Rc<Account>,
     pub(crate) scheduler: Rc<Scheduler>,
 }
 
 impl Context {
     pub(crate) fn new(host: Host, config: Config, store: Store) -> Self {
-        let config = Rc::new(config);
+        let (host, config) = (Rc::new(host), Rc::new(config));
         let account = Rc::new(Account::new(Rc::clone(&config), store.clone()));
-        let scheduler = Rc::new(Scheduler::new(host.clone()));
+        let scheduler = Rc::new(Scheduler::new(Rc::clone(&host)));
         Self { config, store, host, account, scheduler }
     }
 }

@@ -246,13 +246,13 @@ impl dyn Clock {
 
 impl dyn Log {
     /// Logs a fault with its causes.
-    pub(crate) fn fault(&self, error: &dyn Error) {
+    pub(crate) fn fault(&self, error: &impl Error) {
         self.error(&with_causes(error));
     }
 }
 
 /// Returns the message of an error and of each of its sources.
-pub(crate) fn with_causes(error: &dyn Error) -> String {
+pub(crate) fn with_causes(error: &impl Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

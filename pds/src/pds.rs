@@ -19,7 +19,7 @@ use crate::store::Store;
 
 /// The server of one account. A host keeps one on one thread and passes it every event.
 pub struct Pds {
-    pub(crate) host: Host,
+    pub(crate) host: Rc<Host>,
     pub(crate) config: Rc<Config>,
     pub(crate) store: Store,
     pub(crate) account: Rc<Account>,
@@ -43,8 +43,12 @@ impl Pds {
     /// Builds the parts and connects them. Reads nothing.
     pub(crate) fn new(host: Host, config: Config, store: Store) -> Self {
         let context = Context::new(host, config, store);
-        let Context { config, store, host, .. } = context.clone();
-        let setup = Rc::new(SetupRecord::new(config, store, host));
+        let setup = SetupRecord::new(
+            Rc::clone(&context.config),
+            context.store.clone(),
+            Rc::clone(&context.host),
+        );
+        let setup = Rc::new(setup);
 
         let log = Rc::new(EventLog::new(&context));
         let subscribers = Rc::new(Subscribers::new(&context));

@@ -10,7 +10,7 @@ use core::fmt;
 
 use futures_core::future::LocalBoxFuture;
 
-use crate::host::{Host, SqlError};
+use crate::host::{Host, SqlError, with_causes};
 
 /// Work that a part of the server does from time to time.
 pub(crate) trait Work {
@@ -44,12 +44,12 @@ pub(crate) enum Urgency {
     High,
 }
 
-/// Why work failed. It is logged, and retried at the next alarm.
-pub(crate) type WorkError = Box<dyn Error>;
+/// Why work failed, for the log. The work is retried at the next alarm.
+pub(crate) struct WorkError(String);
 
 /// Sets the host's alarm and runs the registered work.
 pub(crate) struct Scheduler {
-    host: Host,
+    host: Rc<Host>,
     works: RefCell<Vec<Registered>>,
     /// When the alarm goes off, in seconds. `None` if this process does not know.
     alarm_s: Cell<Option<i64>>,
@@ -64,7 +64,7 @@ struct Registered {
 }
 
 impl Scheduler {
-    pub(crate) fn new(host: Host) -> Self {
+    pub(crate) fn new(host: Rc<Host>) -> Self {
         let (alarm_s, has_run) = (Cell::new(None), Cell::new(false));
         Self { host, works: RefCell::default(), alarm_s, has_run }
     }
@@ -90,7 +90,7 @@ impl Scheduler {
         for index in 0..works.len() {
             let Some(work) = works.get(panics.wrapping_add(index) % works.len()) else { continue };
             if let Err(error) = work.run().await {
-                self.host.log.fault(&*error);
+                self.host.log.error(&error.0);
             }
         }
         self.reschedule();
@@ -154,6 +154,12 @@ impl Scheduler {
 
     fn works(&self) -> Vec<Rc<dyn Work>> {
         self.works.borrow().iter().filter_map(|registered| registered.work.upgrade()).collect()
+    }
+}
+
+impl<E: Error> From<E> for WorkError {
+    fn from(error: E) -> Self {
+        Self(with_causes(&error))
     }
 }
 

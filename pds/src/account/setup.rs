@@ -16,11 +16,11 @@ use crate::store::{MarkerState, Setup, SetupValues, Store};
 pub(crate) struct SetupRecord {
     config: Rc<Config>,
     store: Store,
-    host: Host,
+    host: Rc<Host>,
 }
 
 impl SetupRecord {
-    pub(crate) fn new(config: Rc<Config>, store: Store, host: Host) -> Self {
+    pub(crate) fn new(config: Rc<Config>, store: Store, host: Rc<Host>) -> Self {
         Self { config, store, host }
     }
 

@@ -103,7 +103,7 @@ impl From<SubscribeError> for Failure {
 impl From<KeepError> for Failure {
     fn from(error: KeepError) -> Self {
         match error {
-            KeepError::BeingRemoved => unavailable(&error),
+            KeepError::BeingRemoved => unavailable(error.to_string()),
             KeepError::Database(error) => error.into(),
             KeepError::Store(error) => Self::fault(error),
         }
@@ -191,7 +191,7 @@ impl From<ImportError> for Failure {
 impl From<AuditError> for Failure {
     fn from(error: AuditError) -> Self {
         match error {
-            AuditError::Busy => unavailable(&error),
+            AuditError::Busy => unavailable(error.to_string()),
             AuditError::Blobs(error) => Self::fault(error),
             AuditError::Database(error) => error.into(),
         }
@@ -204,7 +204,7 @@ impl From<HealError> for Failure {
             HealError::Audit(error) => error.into(),
             HealError::Blobs(error) => Self::fault(error),
             HealError::Database(error) => error.into(),
-            HealError::Importing => unavailable(&error),
+            HealError::Importing => unavailable(error.to_string()),
             HealError::Commit | HealError::Record(_) | HealError::Records => {
                 XrpcError::new(409, "CannotHeal", error.to_string()).into()
             }
@@ -240,7 +240,7 @@ impl From<ResetError> for Failure {
         match error {
             ResetError::Blobs(_) => Self::fault(error),
             ResetError::Database(error) => error.into(),
-            ResetError::Importing | ResetError::Start(_) => unavailable(&error),
+            ResetError::Importing | ResetError::Start(_) => unavailable(error.to_string()),
             ResetError::WasActive(_) => {
                 XrpcError::new(409, "AccountWasActive", error.to_string()).into()
             }
@@ -253,8 +253,8 @@ fn revoked() -> XrpcError {
     XrpcError::new(400, "ExpiredToken", "Token has been revoked")
 }
 
-fn unavailable(error: &dyn core::error::Error) -> Failure {
-    XrpcError::new(503, "ServiceUnavailable", error.to_string()).into()
+fn unavailable(message: String) -> Failure {
+    XrpcError::new(503, "ServiceUnavailable", message).into()
 }
 
 const ROW_LIMIT: &str = "the daily limit of rows written on Cloudflare's free plan is reached; \

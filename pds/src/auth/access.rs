@@ -76,8 +76,12 @@ pub(crate) struct AccessRules {
 
 impl AccessRules {
     pub(crate) fn new(context: &Context) -> Self {
-        let Context { config, store, host, account, .. } = context.clone();
-        Self { config, account, store, clock: host.clock }
+        Self {
+            config: Rc::clone(&context.config),
+            account: Rc::clone(&context.account),
+            store: context.store.clone(),
+            clock: Rc::clone(&context.host.clock),
+        }
     }
 
     /// Admits the owner. Reads one row, so that a revoked session ends at once.

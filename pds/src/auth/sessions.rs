@@ -39,8 +39,12 @@ pub(crate) enum SessionError {
 
 impl Sessions {
     pub(crate) fn new(context: &Context) -> Self {
-        let Context { config, store, host, .. } = context.clone();
-        Self { config, store, clock: host.clock, rng: host.rng }
+        Self {
+            config: Rc::clone(&context.config),
+            store: context.store.clone(),
+            clock: Rc::clone(&context.host.clock),
+            rng: Rc::clone(&context.host.rng),
+        }
     }
 
     /// Opens a session. If there are 500, the one that expires first is closed.

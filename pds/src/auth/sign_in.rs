@@ -36,8 +36,12 @@ pub(crate) enum SignInError {
 
 impl SignIn {
     pub(crate) fn new(context: &Context, sessions: Rc<Sessions>) -> Self {
-        let Context { config, store, host, .. } = context.clone();
-        Self { config, store, clock: host.clock, sessions }
+        Self {
+            config: Rc::clone(&context.config),
+            store: context.store.clone(),
+            clock: Rc::clone(&context.host.clock),
+            sessions,
+        }
     }
 
     /// Opens a session for a client that knows the password. `peer` is its address, if known.

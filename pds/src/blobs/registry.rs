@@ -17,7 +17,7 @@ use crate::store::{Store, StoredBlob};
 /// Keeps the database's list of blobs in step with the host's store of blobs.
 pub(crate) struct Blobs {
     pub(super) store: Store,
-    pub(super) host: Host,
+    pub(super) host: Rc<Host>,
     pub(super) scheduler: Rc<Scheduler>,
     pub(crate) removals: Removals,
 }
@@ -44,8 +44,12 @@ pub(crate) enum KeepError {
 
 impl Blobs {
     pub(crate) fn new(context: &Context) -> Self {
-        let Context { store, host, scheduler, .. } = context.clone();
-        Self { store, host, scheduler, removals: Removals::default() }
+        Self {
+            store: context.store.clone(),
+            host: Rc::clone(&context.host),
+            scheduler: Rc::clone(&context.scheduler),
+            removals: Removals::default(),
+        }
     }
 
     /// Adds a blob to the database whose bytes the host has stored. Until a record refers to it, it

@@ -30,8 +30,9 @@ impl Removals {
     /// Starts the removal of a blob that the database lists for removal. Returns `None` if it is in
     /// flight already.
     pub(crate) fn begin(&self, cid: Cid) -> Option<Removal<'_>> {
-        let in_flight = &self.in_flight;
-        in_flight.borrow_mut().insert(cid).then_some(Removal { in_flight, cid })
+        let is_new = self.in_flight.borrow_mut().insert(cid);
+        // Made eagerly, it would end the removal in flight when it is dropped.
+        is_new.then(|| Removal { in_flight: &self.in_flight, cid })
     }
 
     /// Returns whether a blob is being removed.
@@ -69,3 +70,20 @@ impl Drop for Removal<'_> {
 
 /// About an hour between retries.
 const MAX_DOUBLINGS: u32 = 6;
+
+#[cfg(test)]
+mod tests {
+    use super::super::intake::raw_cid;
+    use super::*;
+
+    #[test]
+    fn a_second_removal_of_a_blob_does_not_end_the_first() {
+        let removals = Removals::default();
+        let cid = raw_cid(&[1; 32]);
+        let first = removals.begin(cid).unwrap();
+        assert!(removals.begin(cid).is_none());
+        assert!(removals.is_in_flight(&cid));
+        drop(first);
+        assert!(!removals.is_in_flight(&cid));
+    }
+}

@@ -25,13 +25,12 @@ pub(crate) struct EventLog {
 
 impl EventLog {
     pub(crate) fn new(context: &Context) -> Self {
-        let Context { config, store, host, account, .. } = context.clone();
         Self {
-            account,
-            store,
-            clock: host.clock,
-            max_age_s: i64::from(config.event_retention_hours) * 3_600,
-            max_bytes: i64::from(config.event_retention_mib) * 1_048_576,
+            account: Rc::clone(&context.account),
+            store: context.store.clone(),
+            clock: Rc::clone(&context.host.clock),
+            max_age_s: i64::from(context.config.event_retention_hours) * 3_600,
+            max_bytes: i64::from(context.config.event_retention_mib) * 1_048_576,
             last_bytes: Cell::new(0),
         }
     }

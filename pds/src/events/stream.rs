@@ -21,8 +21,13 @@ pub(crate) struct EventStream {
 
 impl EventStream {
     pub(crate) fn new(context: &Context, log: Rc<EventLog>, subscribers: Rc<Subscribers>) -> Self {
-        let Context { store, account, scheduler, .. } = context.clone();
-        Self { log, subscribers, account, store, scheduler }
+        Self {
+            log,
+            subscribers,
+            account: Rc::clone(&context.account),
+            store: context.store.clone(),
+            scheduler: Rc::clone(&context.scheduler),
+        }
     }
 
     /// Runs `change` in one transaction, then sends the frames that it returns, which it has

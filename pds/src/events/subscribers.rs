@@ -18,7 +18,7 @@ use crate::text::printable;
 
 /// Sends events to the open sockets, and replays the log to subscribers that are behind.
 pub(crate) struct Subscribers {
-    host: Host,
+    host: Rc<Host>,
     store: Store,
     scheduler: Rc<Scheduler>,
     /// The sockets that this process is replaying to.
@@ -58,8 +58,12 @@ pub(crate) enum SubscribeError {
 
 impl Subscribers {
     pub(crate) fn new(context: &Context) -> Self {
-        let Context { host, store, scheduler, .. } = context.clone();
-        Self { host, store, scheduler, replaying: RefCell::default() }
+        Self {
+            host: Rc::clone(&context.host),
+            store: context.store.clone(),
+            scheduler: Rc::clone(&context.scheduler),
+            replaying: RefCell::default(),
+        }
     }
 
     /// Sends an event to every live subscriber. Call this in the turn that logged the event.
@@ -183,13 +187,16 @@ impl Subscribers {
         !self.replaying.borrow().contains(&socket)
     }
 
-    async fn replay(&self, socket: SocketId, position: Position) {
-        let replaying = Replaying::begin(&self.replaying, socket);
-        let replayed = self.replay_slices(socket, position).await;
-        drop(replaying);
-        if let Err(error) = replayed {
-            self.abort(socket, &error);
-        }
+    /// Replays the log to a socket. Boxed, so that its code is compiled once.
+    fn replay(&self, socket: SocketId, position: Position) -> LocalBoxFuture<'_, ()> {
+        Box::pin(async move {
+            let replaying = Replaying::begin(&self.replaying, socket);
+            let replayed = self.replay_slices(socket, position).await;
+            drop(replaying);
+            if let Err(error) = replayed {
+                self.abort(socket, &error);
+            }
+        })
     }
 
     async fn replay_slices(

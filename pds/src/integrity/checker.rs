@@ -17,7 +17,7 @@ pub(crate) struct Integrity {
     pub(super) repo: Rc<Repository>,
     pub(super) blobs: Rc<Blobs>,
     pub(super) store: Store,
-    pub(super) host: Host,
+    pub(super) host: Rc<Host>,
     pub(super) scheduler: Rc<Scheduler>,
 }
 
@@ -28,8 +28,15 @@ impl Integrity {
         repo: Rc<Repository>,
         blobs: Rc<Blobs>,
     ) -> Self {
-        let Context { store, host, account, scheduler, .. } = context.clone();
-        Self { account, setup, repo, blobs, store, host, scheduler }
+        Self {
+            account: Rc::clone(&context.account),
+            setup,
+            repo,
+            blobs,
+            store: context.store.clone(),
+            host: Rc::clone(&context.host),
+            scheduler: Rc::clone(&context.scheduler),
+        }
     }
 
     /// Returns whether stored bytes that no record names are kept, because their records may still

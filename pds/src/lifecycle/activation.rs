@@ -45,8 +45,14 @@ impl Activation {
         relays: Rc<Relays>,
         repo: Rc<Repository>,
     ) -> Self {
-        let Context { store, host, account, .. } = context.clone();
-        Self { account, events, relays, repo, store, clock: host.clock }
+        Self {
+            account: Rc::clone(&context.account),
+            events,
+            relays,
+            repo,
+            store: context.store.clone(),
+            clock: Rc::clone(&context.host.clock),
+        }
     }
 
     /// Activates the account and announces it with three events: `#account`, `#identity` and

@@ -33,7 +33,7 @@ pub(crate) struct Ownership {
     repo: Rc<Repository>,
     relays: Rc<Relays>,
     store: Store,
-    host: Host,
+    host: Rc<Host>,
     scheduler: Rc<Scheduler>,
     /// Whether a new account starts active.
     initial_active: bool,
@@ -92,9 +92,17 @@ impl Ownership {
         repo: Rc<Repository>,
         relays: Rc<Relays>,
     ) -> Self {
-        let Context { config, store, host, account, scheduler } = context.clone();
-        let (initial_active, progress) = (config.initial_active, Progress::default());
-        Self { account, setup, repo, relays, store, host, scheduler, initial_active, progress }
+        Self {
+            account: Rc::clone(&context.account),
+            setup,
+            repo,
+            relays,
+            store: context.store.clone(),
+            host: Rc::clone(&context.host),
+            scheduler: Rc::clone(&context.scheduler),
+            initial_active: context.config.initial_active,
+            progress: Progress::default(),
+        }
     }
 
     /// Checks a database that holds the account or is empty. Creates the account in an empty one if

@@ -21,7 +21,7 @@ pub(crate) struct Relays {
     account: Rc<Account>,
     subscribers: Rc<Subscribers>,
     store: Store,
-    host: Host,
+    host: Rc<Host>,
     scheduler: Rc<Scheduler>,
     client: RelayClient,
     /// Whether no relay has been asked for anything since the account was opened.
@@ -42,16 +42,17 @@ pub(crate) struct Polled {
 
 impl Relays {
     pub(crate) fn new(context: &Context, subscribers: Rc<Subscribers>) -> Self {
-        let Context { config, store, host, account, scheduler } = context.clone();
-        let hostname = config.identity.hostname.clone();
         Self {
-            urls: config.relays.clone(),
-            account,
+            urls: context.config.relays.clone(),
+            account: Rc::clone(&context.account),
             subscribers,
-            store,
-            client: RelayClient { http: Rc::clone(&host.http), hostname },
-            host,
-            scheduler,
+            store: context.store.clone(),
+            client: RelayClient {
+                http: Rc::clone(&context.host.http),
+                hostname: context.config.identity.hostname.clone(),
+            },
+            host: Rc::clone(&context.host),
+            scheduler: Rc::clone(&context.scheduler),
             is_new: Cell::new(true),
             polled: RefCell::default(),
         }
@@ -86,7 +87,13 @@ impl Relays {
     ///
     /// Writes a row only if the status changes, or once in [`CHECK_PAUSE_S`]: a lag is measured
     /// from the `seq` of that time, however often somebody asks in between.
-    pub(crate) async fn check(&self, url: &str) -> Result<(), SqlError> {
+    ///
+    /// Boxed, so that its code is compiled once and not into each caller.
+    pub(crate) fn check<'a>(&'a self, url: &'a str) -> LocalBoxFuture<'a, Result<(), SqlError>> {
+        Box::pin(self.check_now(url))
+    }
+
+    async fn check_now(&self, url: &str) -> Result<(), SqlError> {
         let answer = self.client.host_status(url).await;
         let (now_s, own_seq) = (self.host.clock.now_s(), self.account.state()?.seq);
         let before = self.store.relay(url)?;

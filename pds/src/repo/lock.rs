@@ -13,7 +13,8 @@ pub(crate) struct ReplacementGuard<'l>(&'l Cell<bool>);
 impl ReplacementLock {
     /// Takes the lock. Returns `None` if it is held.
     pub(crate) fn try_lock(&self) -> Option<ReplacementGuard<'_>> {
-        (!self.0.replace(true)).then_some(ReplacementGuard(&self.0))
+        // A guard that is made eagerly would release the lock of another when it is dropped.
+        (!self.0.replace(true)).then(|| ReplacementGuard(&self.0))
     }
 
     /// Returns whether the lock is held.
@@ -25,5 +26,22 @@ impl ReplacementLock {
 impl Drop for ReplacementGuard<'_> {
     fn drop(&mut self) {
         self.0.set(false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_attempt_does_not_release_the_lock() {
+        let lock = ReplacementLock::default();
+        let guard = lock.try_lock().unwrap();
+        assert!(lock.try_lock().is_none());
+        assert!(lock.is_held());
+        assert!(lock.try_lock().is_none());
+        drop(guard);
+        assert!(!lock.is_held());
+        assert!(lock.try_lock().is_some());
     }
 }

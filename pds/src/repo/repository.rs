@@ -19,7 +19,7 @@ pub(crate) struct Repository {
     pub(super) events: Rc<EventStream>,
     pub(super) blobs: Rc<Blobs>,
     pub(super) store: Store,
-    pub(super) host: Host,
+    pub(super) host: Rc<Host>,
     pub(super) scheduler: Rc<Scheduler>,
     /// Held while an import or a heal replaces the repository.
     pub(crate) lock: ReplacementLock,
@@ -27,9 +27,15 @@ pub(crate) struct Repository {
 
 impl Repository {
     pub(crate) fn new(context: &Context, events: Rc<EventStream>, blobs: Rc<Blobs>) -> Self {
-        let Context { store, host, account, scheduler, .. } = context.clone();
-        let lock = ReplacementLock::default();
-        Self { account, events, blobs, store, host, scheduler, lock }
+        Self {
+            account: Rc::clone(&context.account),
+            events,
+            blobs,
+            store: context.store.clone(),
+            host: Rc::clone(&context.host),
+            scheduler: Rc::clone(&context.scheduler),
+            lock: ReplacementLock::default(),
+        }
     }
 
     /// Returns a clock for record keys. Each key exceeds every rev and every key before it.
