@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 use cid::Cid;
 
-use crate::ahead::Ahead;
 use crate::error::CarError;
 use crate::frame::{Block, MAX_BLOCK_BYTES, read_header};
+use crate::read_ahead::ReadAhead;
 
 /// One step of reading a CAR. The caller does the reading of bytes.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -33,7 +33,7 @@ pub struct Decoder {
     used: usize,
     /// How much of it was read.
     read: usize,
-    ahead: Ahead,
+    ahead: ReadAhead,
     state: State,
     finished: bool,
     hashes: bool,
@@ -49,7 +49,7 @@ impl Decoder {
             buffer: Vec::new(),
             used: 0,
             read: 0,
-            ahead: Ahead::default(),
+            ahead: ReadAhead::default(),
             state: State::Header,
             finished: false,
             hashes: true,
@@ -77,7 +77,7 @@ impl Decoder {
         self.buffer.drain(..self.used);
         self.buffer.extend_from_slice(piece);
         // What was read ahead has moved, and is read once more.
-        (self.used, self.read, self.ahead) = (0, 0, Ahead::default());
+        (self.used, self.read, self.ahead) = (0, 0, ReadAhead::default());
     }
 
     /// Says that all input was pushed.

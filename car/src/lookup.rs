@@ -47,7 +47,7 @@ impl<'a> Lookup<'a> {
     /// [`CarError`] if the CAR is wrong in what had to be read of it: up to the block, or the whole
     /// file once there is an index, which has to be below 4 GiB.
     pub fn block(&mut self, cid: &Cid) -> Result<Option<&'a [u8]>, CarError> {
-        let CidBytes::Usual(start, digest) = CidBytes::of(cid) else { return Ok(None) };
+        let CidBytes::Split(start, digest) = CidBytes::of(cid) else { return Ok(None) };
         let input = self.reader.input();
         if self.index.is_none() {
             if let Some(frame) = self.reader.peek_frame()?
@@ -70,7 +70,7 @@ impl<'a> Lookup<'a> {
     pub fn prefetch(&self, cids: impl IntoIterator<Item = Cid>) {
         let Some(index) = &self.index else { return };
         let mut cids = cids.into_iter();
-        let mut firsts = [0; FETCHES];
+        let mut firsts = [0; PREFETCH_BATCH];
         loop {
             let mut count = 0;
             for (first, cid) in firsts.iter_mut().zip(&mut cids) {
@@ -78,7 +78,7 @@ impl<'a> Lookup<'a> {
                 count += 1;
             }
             index.prefetch(self.reader.input(), &firsts[..count]);
-            if count < FETCHES {
+            if count < PREFETCH_BATCH {
                 return;
             }
         }
@@ -120,7 +120,7 @@ struct Index {
 impl Index {
     fn new(input: &[u8], mut entries: Vec<u64>) -> Self {
         entries.sort_unstable();
-        forget_repeats(input, &mut entries);
+        remove_duplicates(input, &mut entries);
         // One to two blocks a bucket.
         let bits = entries.len().max(1).ilog2().min(MAX_BUCKET_BITS);
         let shift = u64::BITS - bits;
@@ -136,7 +136,7 @@ impl Index {
     }
 
     fn find(&self, input: &[u8], start: &[u8; CID_START], digest: &[u8; 32]) -> Option<Frame> {
-        self.alike(first_bits(digest))
+        self.candidates(first_bits(digest))
             .filter_map(|entry| frame_of(input, entry))
             .find(|frame| frame.has_cid(input, start, digest))
     }
@@ -150,15 +150,15 @@ impl Index {
         for first in firsts {
             nacre_sha256::prefetch(self.bucket(*first));
         }
-        for entry in firsts.iter().filter_map(|first| self.alike(*first).next()) {
+        for entry in firsts.iter().filter_map(|first| self.candidates(*first).next()) {
             let at = usize::try_from(entry & OFFSET).unwrap_or_default();
-            let end = input.len().min(at + FETCHED_BYTES);
+            let end = input.len().min(at + PREFETCH_BYTES);
             nacre_sha256::prefetch(input.get(at..end).unwrap_or_default());
         }
     }
 
     /// Returns the entries that are as their digest begins.
-    fn alike(&self, first: u64) -> impl Iterator<Item = u64> {
+    fn candidates(&self, first: u64) -> impl Iterator<Item = u64> {
         let bucket = self.bucket(first);
         let start = bucket.partition_point(|entry| *entry < first);
         bucket[start..].iter().copied().take_while(move |entry| entry ^ first <= OFFSET)
@@ -174,7 +174,7 @@ impl Index {
 }
 
 /// Of the blocks that come more than once, keeps the first of each.
-fn forget_repeats(input: &[u8], entries: &mut Vec<u64>) {
+fn remove_duplicates(input: &[u8], entries: &mut Vec<u64>) {
     let cid = |entry: u64| frame_of(input, entry).map(|frame| frame.cid(input));
     let (mut alike, mut kept) = (0, 0);
     for index in 0..entries.len() {
@@ -220,10 +220,10 @@ fn bucket(entry: u64, shift: u32) -> usize {
 const OFFSET: u64 = 0xffff_ffff;
 
 /// How many blocks are fetched at once: about what a processor can have under way.
-const FETCHES: usize = 16;
+const PREFETCH_BATCH: usize = 16;
 
 /// How much of a block is fetched: nearly every node and record has no more.
-const FETCHED_BYTES: usize = 512;
+const PREFETCH_BYTES: usize = 512;
 
 /// At most 64 MiB of buckets.
 const MAX_BUCKET_BITS: u32 = 24;

@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 use cid::Cid;
 
-use crate::ahead::Ahead;
 use crate::error::CarError;
 use crate::frame::{Block, Frame, MAX_BLOCK_BYTES, read_header};
+use crate::read_ahead::ReadAhead;
 
 /// The blocks of a CAR in memory, in the order of the file.
 ///
@@ -17,7 +17,7 @@ pub struct Reader<'a> {
     input: &'a [u8],
     /// How much of the input was read.
     read: usize,
-    ahead: Ahead,
+    ahead: ReadAhead,
     hashes: bool,
 }
 
@@ -29,7 +29,7 @@ impl<'a> Reader<'a> {
     /// [`CarError`] if the header is not one, too large or cut short.
     pub fn new(input: &'a [u8]) -> Result<Self, CarError> {
         let (roots, read) = read_header(input)?.ok_or(CarError::Truncated)?;
-        Ok(Self { roots, input, read, ahead: Ahead::default(), hashes: true })
+        Ok(Self { roots, input, read, ahead: ReadAhead::default(), hashes: true })
     }
 
     /// Leaves the hashes unchecked, for bytes that were checked before.
@@ -88,7 +88,7 @@ impl<'a> Iterator for Reader<'a> {
         match self.next_frame() {
             Ok(frame) => frame.map(|frame| Ok(frame.block(self.input))),
             Err(error) => {
-                self.ahead = Ahead::default();
+                self.ahead = ReadAhead::default();
                 self.read = self.input.len();
                 Some(Err(error))
             }

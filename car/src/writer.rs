@@ -119,7 +119,7 @@ impl Writer {
 }
 
 /// How the CIDs begin that repositories use.
-const USUAL: [[u8; CID_START]; 2] = [[1, DAG_CBOR, SHA_256, 32], [1, RAW, SHA_256, 32]];
+const REPO_CID_STARTS: [[u8; CID_START]; 2] = [[1, DAG_CBOR, SHA_256, 32], [1, RAW, SHA_256, 32]];
 
 /// How many blocks the processor fetches ahead of the one that is written.
 const AHEAD: usize = 8;
@@ -146,37 +146,37 @@ pub fn header(roots: &[Cid]) -> Vec<u8> {
 /// The binary form of a CID, in parts that need not be joined for the kinds that repositories use.
 /// (What was just written in two pieces of odd lengths a processor is slow to read back as one.)
 pub(crate) enum CidBytes<'c> {
-    Usual(&'static [u8; CID_START], &'c [u8; 32]),
-    Other(Vec<u8>),
+    Split(&'static [u8; CID_START], &'c [u8; 32]),
+    Joined(Vec<u8>),
 }
 
 impl<'c> CidBytes<'c> {
     pub(crate) fn of(cid: &'c Cid) -> Self {
         let hash = cid.hash();
-        let start = USUAL.iter().find(|start| u64::from(start[1]) == cid.codec());
+        let start = REPO_CID_STARTS.iter().find(|start| u64::from(start[1]) == cid.codec());
         match (cid.version(), start, hash.digest().try_into()) {
             (Version::V1, Some(start), Ok(digest)) if hash.code() == u64::from(SHA_256) => {
-                Self::Usual(start, digest)
+                Self::Split(start, digest)
             }
-            _ => Self::Other(cid.to_bytes()),
+            _ => Self::Joined(cid.to_bytes()),
         }
     }
 
     #[inline]
     fn write(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Usual(start, digest) => {
+            Self::Split(start, digest) => {
                 out.extend_from_slice(*start);
                 out.extend_from_slice(*digest);
             }
-            Self::Other(bytes) => out.extend_from_slice(bytes),
+            Self::Joined(bytes) => out.extend_from_slice(bytes),
         }
     }
 
     fn len(&self) -> usize {
         match self {
-            Self::Usual(start, digest) => start.len() + digest.len(),
-            Self::Other(bytes) => bytes.len(),
+            Self::Split(start, digest) => start.len() + digest.len(),
+            Self::Joined(bytes) => bytes.len(),
         }
     }
 }

@@ -144,15 +144,14 @@ fn read_next<'r, 'a>(
     blocks: &mut Lookup<'a>,
     collection: &mut Option<Nsid>,
 ) -> Result<Option<Record<'r, 'a>>, RepoError<CarError>> {
-    let wrong = |(cid, error)| TreeError::Node(cid, error);
     while let Some(cid) = steps.wanted() {
         // The empty tree is known, and need not be in the CAR.
         let is_empty = cid == Tree::EMPTY.root();
         let block = if is_empty { &EMPTY_NODE } else { find(blocks, cid)? };
-        steps.enter(block).map_err(wrong)?;
+        steps.enter(block).map_err(TreeError::from)?;
         blocks.prefetch(steps.upcoming());
     }
-    let Some((key, cid)) = steps.next_entry().map_err(wrong)? else { return Ok(None) };
+    let Some((key, cid)) = steps.next_entry().map_err(TreeError::from)? else { return Ok(None) };
     let path = match collection {
         Some(collection) => RepoPath::parse_in(collection, key),
         None => RepoPath::parse(key),

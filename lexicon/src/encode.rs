@@ -21,7 +21,7 @@ use crate::{
     BlobRef, DataError, LegacyBlobRef, MAX_CBOR_BYTES, MAX_DEPTH, MAX_ITEMS, MAX_KEY_BYTES, base64,
     blob_shape::{BlobShape, LegacyShape},
     cbor::{self, ARRAY, BYTES, MAP},
-    json::{Scanner, Words},
+    json::{ScannedText, Scanner},
     link::Link,
     writer::write_blob,
 };
@@ -156,20 +156,20 @@ impl Encoder<'_> {
     fn value(&mut self) -> Result<(), DataError> {
         let out = &mut self.found.bytes;
         match self.input.peek() {
-            Some(b'"') => cbor::words(out, self.input.string(&mut self.scratch)?),
+            Some(b'"') => cbor::scanned_text(out, self.input.string(&mut self.scratch)?),
             Some(b'-' | b'0'..=b'9') => cbor::integer(out, self.input.integer()?),
             Some(b'{') => self.open(true)?,
             Some(b'[') => self.open(false)?,
             Some(b't') => {
-                self.input.word("true")?;
+                self.input.literal("true")?;
                 out.push(cbor::TRUE);
             }
             Some(b'f') => {
-                self.input.word("false")?;
+                self.input.literal("false")?;
                 out.push(cbor::FALSE);
             }
             Some(b'n') => {
-                self.input.word("null")?;
+                self.input.literal("null")?;
                 out.push(cbor::NULL);
             }
             _ => return Err(self.input.syntax()),
@@ -231,7 +231,7 @@ impl Encoder<'_> {
         }
         self.current.has_type = true;
         self.current.is_blob = text.bytes() == b"blob";
-        cbor::words(&mut self.found.bytes, text);
+        cbor::scanned_text(&mut self.found.bytes, text);
         Ok(())
     }
 
@@ -271,7 +271,7 @@ impl Encoder<'_> {
             && !self.current.has_type
         {
             let out = &mut self.found.bytes;
-            push_key(Words::of("$type"), out, &mut self.entries, &mut self.current);
+            push_key(ScannedText::of("$type"), out, &mut self.entries, &mut self.current);
             cbor::text(out, root_type);
             self.current.len += 1;
         }
@@ -363,9 +363,14 @@ impl Encoder<'_> {
 
 /// Appends a key and remembers its entry.
 #[inline]
-fn push_key(key: Words<'_>, out: &mut Vec<u8>, entries: &mut Vec<Entry>, object: &mut Container) {
+fn push_key(
+    key: ScannedText<'_>,
+    out: &mut Vec<u8>,
+    entries: &mut Vec<Entry>,
+    object: &mut Container,
+) {
     let start = out.len();
-    cbor::words(out, key);
+    cbor::scanned_text(out, key);
     let entry = Entry { first: first_of(key), start, key_end: out.len(), end: out.len() };
     if let Some(before) = entries[object.first_entry..].last() {
         object.is_sorted &= before.order(&entry, out).is_lt();

@@ -11,7 +11,7 @@ use crate::{DataError, MAX_INTEGER, MAX_JSON_BYTES};
 
 /// A string that was read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Words<'a> {
+pub(crate) struct ScannedText<'a> {
     /// How many bytes it has.
     pub(crate) len: usize,
     /// Its bytes, and often those that come behind it: whoever copies it may copy more, and a
@@ -19,7 +19,7 @@ pub(crate) struct Words<'a> {
     pub(crate) ahead: &'a [u8],
 }
 
-impl<'a> Words<'a> {
+impl<'a> ScannedText<'a> {
     pub(crate) fn of(text: &'a str) -> Self {
         Self { len: text.len(), ahead: text.as_bytes() }
     }
@@ -85,15 +85,18 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads `true`, `false` or `null`.
-    pub(crate) fn word(&mut self, word: &str) -> Result<(), DataError> {
-        let rest = self.rest.strip_prefix(word.as_bytes()).ok_or_else(|| self.syntax())?;
+    pub(crate) fn literal(&mut self, literal: &str) -> Result<(), DataError> {
+        let rest = self.rest.strip_prefix(literal.as_bytes()).ok_or_else(|| self.syntax())?;
         self.rest = rest;
         Ok(())
     }
 
     /// Reads a string; one with escapes is put together in `scratch`.
     #[inline(always)]
-    pub(crate) fn string<'s>(&mut self, scratch: &'s mut Vec<u8>) -> Result<Words<'s>, DataError>
+    pub(crate) fn string<'s>(
+        &mut self,
+        scratch: &'s mut Vec<u8>,
+    ) -> Result<ScannedText<'s>, DataError>
     where
         'a: 's,
     {
@@ -103,9 +106,9 @@ impl<'a> Scanner<'a> {
         self.skip(len);
         if let Some((b'"', rest)) = self.rest.split_first() {
             self.rest = rest;
-            return Ok(Words { len, ahead });
+            return Ok(ScannedText { len, ahead });
         }
-        self.escaped(Words { len, ahead }.bytes(), scratch)
+        self.escaped(ScannedText { len, ahead }.bytes(), scratch)
     }
 
     /// Reads the rest of a string, behind text that was plain.
@@ -114,7 +117,7 @@ impl<'a> Scanner<'a> {
         &mut self,
         plain: &[u8],
         scratch: &'s mut Vec<u8>,
-    ) -> Result<Words<'s>, DataError> {
+    ) -> Result<ScannedText<'s>, DataError> {
         scratch.clear();
         scratch.extend_from_slice(plain);
         // What stopped the plain text is a quote, an escape, a control character or the end.
@@ -125,10 +128,10 @@ impl<'a> Scanner<'a> {
             let escaped = self.escape()?;
             scratch.extend_from_slice(escaped.encode_utf8(&mut [0; 4]).as_bytes());
             let (ahead, len) = (self.rest, plain_len(self.rest));
-            scratch.extend_from_slice(Words { len, ahead }.bytes());
+            scratch.extend_from_slice(ScannedText { len, ahead }.bytes());
             self.skip(len);
         }
-        Ok(Words { len: scratch.len(), ahead: scratch })
+        Ok(ScannedText { len: scratch.len(), ahead: scratch })
     }
 
     /// Reads a number whose value is an integer of the data model, however it is written.

@@ -42,14 +42,14 @@ fn is_long_utf8(bytes: &[u8]) -> bool {
     let (blocks, tail) = bytes.as_chunks::<BLOCK>();
     for block in blocks {
         if state & STATE != ACCEPT || u128::from_ne_bytes(*block) & NOT_ASCII != 0 {
-            state = after(state, block);
+            state = advance(state, block);
         }
     }
-    after(state, tail) & STATE == ACCEPT
+    advance(state, tail) & STATE == ACCEPT
 }
 
 #[inline]
-fn after(mut state: u64, bytes: &[u8]) -> u64 {
+fn advance(mut state: u64, bytes: &[u8]) -> u64 {
     for &byte in bytes {
         state = ROWS[usize::from(byte)] >> (state & STATE);
     }

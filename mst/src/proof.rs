@@ -34,7 +34,7 @@ pub fn covering_proof<S: BlockSource, K: AsRef<str>>(
 ) -> Result<Vec<Block<'_>>, TreeError<S::Error>> {
     let root = Digest::try_from(root)?;
     let mut proof = Vec::new();
-    let mut cover = Cover::new(root, S::VERIFIED, keys)?;
+    let mut cover = CoverWalk::new(root, S::VERIFIED, keys)?;
     while let Some(subtree) = cover.subtrees.pop() {
         let cid = subtree.digest.to_cid();
         let block = cover.read(source, &subtree)?.ok_or(TreeError::Missing(cid))?;
@@ -68,7 +68,7 @@ fn needs<S: BlockSource, K: AsRef<str>>(
     keys: impl IntoIterator<Item = K>,
 ) -> Result<Vec<Cid>, TreeError<S::Error>> {
     let mut missing = Vec::new();
-    let mut cover = Cover::new(root, S::VERIFIED, keys)?;
+    let mut cover = CoverWalk::new(root, S::VERIFIED, keys)?;
     while let Some(subtree) = cover.subtrees.pop() {
         if cover.read(source, &subtree)?.is_none() {
             missing.push(subtree.digest.to_cid());
@@ -78,7 +78,7 @@ fn needs<S: BlockSource, K: AsRef<str>>(
 }
 
 /// A way through all of a tree that covers some keys.
-struct Cover {
+struct CoverWalk {
     nodes: OpenNodes,
     /// In order, each once.
     keys: Vec<Span>,
@@ -94,7 +94,7 @@ struct Subtree {
     keys: Range<usize>,
 }
 
-impl Cover {
+impl CoverWalk {
     fn new<K: AsRef<str>, E>(
         root: Digest,
         verified: bool,

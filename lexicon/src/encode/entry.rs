@@ -2,7 +2,7 @@
 
 use core::cmp::Ordering;
 
-use crate::json::Words;
+use crate::json::ScannedText;
 
 /// A key and its value in the output; the key lies there encoded, so it compares as bytes.
 #[derive(Clone, Copy)]
@@ -27,7 +27,7 @@ impl Entry {
 /// Returns the length of a key and its first seven bytes. Of a key that is not short it is the
 /// length alone, which comes before all bytes.
 #[inline]
-pub(super) fn first_of(key: Words<'_>) -> u64 {
+pub(super) fn first_of(key: ScannedText<'_>) -> u64 {
     let Ok(len @ 0..LONG_KEY) = u8::try_from(key.len) else {
         let len = u64::try_from(key.len).unwrap_or(u64::MAX);
         return u64::from(LONG_KEY) << 56 | len;

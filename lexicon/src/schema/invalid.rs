@@ -11,8 +11,8 @@ use crate::DataError;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Invalid {
     pub(super) subject: Subject,
-    /// The names and numbers on the way from the place that is wrong up to the top.
-    pub(super) way: Vec<Step>,
+    /// The names and numbers on the steps from the place that is wrong up to the top.
+    pub(super) steps: Vec<Step>,
     pub(super) reason: Reason,
 }
 
@@ -32,7 +32,7 @@ pub enum Subject {
     Record,
 }
 
-/// A step on the way down.
+/// A step on the steps down.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Step {
     Item(usize),
@@ -128,7 +128,7 @@ pub enum Reason {
 
 impl Invalid {
     pub(super) fn new(reason: Reason) -> Box<Self> {
-        Box::new(Self { subject: Subject::Record, way: Vec::new(), reason })
+        Box::new(Self { subject: Subject::Record, steps: Vec::new(), reason })
     }
 
     /// Says what data it is that is wrong, if it is not a record.
@@ -154,7 +154,7 @@ impl Invalid {
     #[must_use]
     pub fn path(&self) -> String {
         let mut path = String::new();
-        for (index, step) in self.way.iter().rev().enumerate() {
+        for (index, step) in self.steps.iter().rev().enumerate() {
             if index > 0 {
                 path.push('/');
             }
@@ -173,15 +173,15 @@ impl fmt::Display for Invalid {
             Subject::Params => "Params",
             Subject::Record => "Record",
         };
-        match (self.subject, &*self.way) {
+        match (self.subject, &*self.steps) {
             // A parameter is known by its name alone.
             (Subject::Params, [below @ .., Step::Key(name)]) => {
                 f.write_str(name)?;
-                write_way(f, below)?;
+                write_steps(f, below)?;
             }
-            (_, way) => {
+            (_, steps) => {
                 f.write_str(subject)?;
-                write_way(f, way)?;
+                write_steps(f, steps)?;
             }
         }
         write!(f, " {}", self.reason)
@@ -190,8 +190,8 @@ impl fmt::Display for Invalid {
 
 impl core::error::Error for Invalid {}
 
-fn write_way(f: &mut fmt::Formatter<'_>, way: &[Step]) -> fmt::Result {
-    way.iter().rev().try_for_each(|step| write!(f, "/{step}"))
+fn write_steps(f: &mut fmt::Formatter<'_>, steps: &[Step]) -> fmt::Result {
+    steps.iter().rev().try_for_each(|step| write!(f, "/{step}"))
 }
 
 impl fmt::Display for Step {

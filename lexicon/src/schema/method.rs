@@ -79,7 +79,7 @@ impl<'c> MethodSchema<'c> {
             }
             let value = self.read(node, &values).map_err(|reason| {
                 let mut invalid = wrong(reason);
-                invalid.way.push(Step::Key(name.into()));
+                invalid.steps.push(Step::Key(name.into()));
                 invalid
             })?;
             params.push(Param { name, value, given: true });

@@ -22,10 +22,10 @@ use crate::schema::layout::{ROW_WORDS, flag, kind, order};
 use crate::schema::words::{Words, index};
 use crate::{DataError, MAX_DEPTH, MAX_ITEMS, ReferencedBlob, utf8::is_utf8};
 
-pub(super) type Verdict = Result<(), Box<Invalid>>;
+pub(super) type Validation = Result<(), Box<Invalid>>;
 
 /// Holds data against a node.
-pub(super) fn validate(words: Words<'_>, node: usize, cbor: &[u8]) -> Verdict {
+pub(super) fn validate(words: Words<'_>, node: usize, cbor: &[u8]) -> Validation {
     validate_by(words, cbor, &[], |validator| validator.value(node))
 }
 
@@ -37,7 +37,7 @@ pub(super) fn validate_record(
     collection: &str,
     cbor: &[u8],
     kept: &[ReferencedBlob],
-) -> Verdict {
+) -> Validation {
     validate_by(words, cbor, kept, |validator| validator.record(object, collection))
 }
 
@@ -45,8 +45,8 @@ fn validate_by<'c, 'd>(
     words: Words<'c>,
     cbor: &'d [u8],
     kept: &'d [ReferencedBlob],
-    by: impl FnOnce(&mut Validator<'c, 'd>) -> Verdict,
-) -> Verdict {
+    by: impl FnOnce(&mut Validator<'c, 'd>) -> Validation,
+) -> Validation {
     let cursor = open(cbor).map_err(not_data)?;
     let mut validator = Validator { words, cursor, kept, depth: 0 };
     let verdict = by(&mut validator);
@@ -68,7 +68,7 @@ struct Validator<'c, 'd> {
 }
 
 impl<'d> Validator<'_, 'd> {
-    fn record(&mut self, object: usize, collection: &str) -> Verdict {
+    fn record(&mut self, object: usize, collection: &str) -> Validation {
         let record = self.cursor.clone();
         let verdict = self.object(object);
         if verdict.as_ref().is_ok_and(|found| *found == Some(collection.as_bytes())) {
@@ -84,7 +84,7 @@ impl<'d> Validator<'_, 'd> {
 
     /// Validates the value that comes next. Calls itself for what is inside of it, down to
     /// [`MAX_DEPTH`].
-    fn value(&mut self, node: usize) -> Verdict {
+    fn value(&mut self, node: usize) -> Validation {
         match self.words.word(node) & 0xff {
             kind::ARRAY => self.array(node),
             kind::BLOB => self.blob(node),
@@ -138,7 +138,7 @@ impl<'d> Validator<'_, 'd> {
         Ok(found)
     }
 
-    fn array(&mut self, node: usize) -> Verdict {
+    fn array(&mut self, node: usize) -> Validation {
         let Some(count) = self.enter(ARRAY) else { return Err(Invalid::new(Reason::Array)) };
         let (items, limits) = (self.words.index(node + 1), self.limits(node, node + 2));
         if let Some(most) = limits.above(count) {
@@ -149,7 +149,7 @@ impl<'d> Validator<'_, 'd> {
         }
         for index in 0..count {
             self.value(items).map_err(|mut invalid| {
-                invalid.way.push(Step::Item(index));
+                invalid.steps.push(Step::Item(index));
                 invalid
             })?;
         }
@@ -157,7 +157,7 @@ impl<'d> Validator<'_, 'd> {
         Ok(())
     }
 
-    fn union(&mut self, node: usize) -> Verdict {
+    fn union(&mut self, node: usize) -> Validation {
         let found = type_of(self.cursor.clone()).filter(|found| *found != b"blob");
         let Some(found) = found else { return Err(Invalid::new(Reason::Untyped)) };
         let (words, count) = (self.words, self.words.index(node + 1));
@@ -173,7 +173,7 @@ impl<'d> Validator<'_, 'd> {
         self.any()
     }
 
-    fn unknown(&mut self) -> Verdict {
+    fn unknown(&mut self) -> Validation {
         let is_map = self.cursor.peek().is_some_and(|initial| initial >> 5 == MAP);
         if !is_map || type_of(self.cursor.clone()) == Some(b"blob") {
             return Err(Invalid::new(Reason::Object));
@@ -182,7 +182,7 @@ impl<'d> Validator<'_, 'd> {
     }
 
     /// Takes a value that no schema says anything of.
-    fn any(&mut self) -> Verdict {
+    fn any(&mut self) -> Validation {
         if self.cursor.peek().is_some_and(|initial| initial >> 5 == TEXT) {
             return match self.take(TEXT) {
                 Some(text) if is_utf8(text) => Ok(()),
@@ -273,7 +273,7 @@ impl<'c> Properties<'c> {
     }
 
     /// Goes past all that are left.
-    fn end(&mut self) -> Verdict {
+    fn end(&mut self) -> Validation {
         while let Some(property) = self.peek() {
             self.pass(property)?;
         }
@@ -281,7 +281,7 @@ impl<'c> Properties<'c> {
     }
 
     /// Goes on behind a property that the data has not.
-    fn pass(&mut self, property: Property<'_>) -> Verdict {
+    fn pass(&mut self, property: Property<'_>) -> Validation {
         self.advance();
         if property.required {
             let name = String::from_utf8_lossy(property.name).into_owned();
@@ -332,6 +332,6 @@ fn not_data(error: DataError) -> Box<Invalid> {
 }
 
 fn at_key(mut invalid: Box<Invalid>, key: &[u8]) -> Box<Invalid> {
-    invalid.way.push(Step::Key(String::from_utf8_lossy(key).into_owned()));
+    invalid.steps.push(Step::Key(String::from_utf8_lossy(key).into_owned()));
     invalid
 }

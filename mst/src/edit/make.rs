@@ -47,7 +47,7 @@ impl<S: BlockSource> Editor<'_, S> {
             }
         }
         let stash_start = self.stash.len();
-        let mut work = NodeInWork {
+        let mut work = NodeDraft {
             level,
             left: None,
             entries_start: self.entries.len(),
@@ -104,7 +104,7 @@ impl<S: BlockSource> Editor<'_, S> {
     /// Makes a node that differs from an old one in one link, by copying all the rest.
     fn patch(
         &mut self,
-        work: &NodeInWork,
+        work: &NodeDraft,
         piece: &Piece,
         (node, block): (&OpenNode, &[u8]),
         slot: usize,
@@ -137,7 +137,7 @@ impl<S: BlockSource> Editor<'_, S> {
     /// Takes the entries and subtrees of an old node into a new one, with the edits between them.
     fn merge(
         &mut self,
-        work: &mut NodeInWork,
+        work: &mut NodeDraft,
         part: &Part,
         piece: &Piece,
         (node, block): (&OpenNode, &[u8]),
@@ -195,7 +195,7 @@ impl<S: BlockSource> Editor<'_, S> {
     /// Adds the entries that edits set on this level before `end`, or before the end of the part.
     fn add_edits(
         &mut self,
-        work: &mut NodeInWork,
+        work: &mut NodeDraft,
         part: &Part,
         end: Option<Span>,
     ) -> Result<(), TreeError<S::Error>> {
@@ -221,7 +221,7 @@ impl<S: BlockSource> Editor<'_, S> {
     /// Makes the subtree of the gap that is open, and opens the next one.
     fn close_gap(
         &mut self,
-        work: &mut NodeInWork,
+        work: &mut NodeDraft,
         edits_end: usize,
         high: Option<Span>,
     ) -> Result<(), TreeError<S::Error>> {
@@ -249,7 +249,7 @@ impl<S: BlockSource> Editor<'_, S> {
     /// Closes the last gap and writes the node, if it is another one than before.
     fn complete(
         &mut self,
-        mut work: NodeInWork,
+        mut work: NodeDraft,
         part: &Part,
         is_cut: bool,
     ) -> Result<Option<Digest>, TreeError<S::Error>> {
@@ -301,14 +301,14 @@ impl<S: BlockSource> Editor<'_, S> {
     /// Makes a node of the next level. Below the last there is nothing.
     fn make_below(
         &mut self,
-        work: &NodeInWork,
+        work: &NodeDraft,
         part: &Part,
     ) -> Result<Option<Digest>, TreeError<S::Error>> {
         work.level.checked_sub(1).map_or(Ok(None), |level| self.make(level, part))
     }
 
     /// Says that the old nodes of a part will not be in the new tree.
-    fn replace(&mut self, work: &NodeInWork, part: &Part) {
+    fn replace(&mut self, work: &NodeDraft, part: &Part) {
         let pieces = &self.pieces[part.pieces.clone()];
         let old = pieces.iter().filter(|piece| piece.level == work.level);
         self.replaced.extend(old.map(|piece| piece.digest));
@@ -318,7 +318,7 @@ impl<S: BlockSource> Editor<'_, S> {
     ///
     /// Who undoes edits in a tree that was not verified, and arrives at one that was, then knows
     /// that all other keys were on their levels too.
-    fn check_top(&self, work: &NodeInWork, part: &Part) -> Result<(), TreeError<S::Error>> {
+    fn check_top(&self, work: &NodeDraft, part: &Part) -> Result<(), TreeError<S::Error>> {
         let first = self.entries.get(work.entries_start);
         let old = self.pieces[part.pieces.clone()].first();
         match (first, old) {
@@ -331,7 +331,7 @@ impl<S: BlockSource> Editor<'_, S> {
 }
 
 /// A node while it is being made from left to right.
-struct NodeInWork {
+struct NodeDraft {
     level: u32,
     left: Option<Digest>,
     entries_start: usize,

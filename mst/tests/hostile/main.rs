@@ -64,7 +64,7 @@ fn ways<S: BlockSource>() -> Vec<(&'static str, Way<S>)> {
                 } else {
                     steps.next_entry().map(|entry| entry.is_some())
                 };
-                if !step.map_err(|(cid, error)| TreeError::Node(cid, error))? {
+                if !step? {
                     return Ok(());
                 }
             }

@@ -4,7 +4,7 @@ use alloc::{borrow::ToOwned, string::String, string::ToString, vec::Vec};
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::{Validator, Verdict};
+use super::{Validation, Validator};
 use crate::ReferencedBlob;
 use crate::blob_shape::BlobShape;
 use crate::cbor::{BYTES, FALSE, NEGATIVE, TEXT, TRUE};
@@ -14,7 +14,7 @@ use crate::schema::layout::{FORMAT_BITS, FORMAT_SHIFT, flag, kind};
 use crate::{MAX_DEPTH, utf8::is_utf8};
 
 impl Validator<'_, '_> {
-    pub(super) fn text(&mut self, node: usize) -> Verdict {
+    pub(super) fn text(&mut self, node: usize) -> Validation {
         let Some(text) = self.take(TEXT) else { return Err(Invalid::new(Reason::Text)) };
         let first = self.words.word(node);
         if first != kind::TEXT {
@@ -73,7 +73,7 @@ impl Validator<'_, '_> {
         Ok(())
     }
 
-    pub(super) fn integer(&mut self, node: usize) -> Verdict {
+    pub(super) fn integer(&mut self, node: usize) -> Validation {
         let head = self.cursor.peek().filter(|initial| initial >> 5 <= NEGATIVE);
         let value = head.and_then(|_| self.cursor.head().ok()).and_then(|head| head.integer().ok());
         let Some(value) = value else { return Err(Invalid::new(Reason::Integer)) };
@@ -106,7 +106,7 @@ impl Validator<'_, '_> {
         }
     }
 
-    pub(super) fn boolean(&mut self, node: usize) -> Verdict {
+    pub(super) fn boolean(&mut self, node: usize) -> Validation {
         let value = match self.cursor.peek() {
             Some(TRUE) => true,
             Some(FALSE) => false,
@@ -121,7 +121,7 @@ impl Validator<'_, '_> {
         Ok(())
     }
 
-    pub(super) fn bytes(&mut self, node: usize) -> Verdict {
+    pub(super) fn bytes(&mut self, node: usize) -> Validation {
         let Some(bytes) = self.take(BYTES) else { return Err(Invalid::new(Reason::Bytes)) };
         let limits = self.limits(node, node + 1);
         if let Some(most) = limits.above(bytes.len()) {
@@ -133,11 +133,11 @@ impl Validator<'_, '_> {
         Ok(())
     }
 
-    pub(super) fn link(&mut self) -> Verdict {
+    pub(super) fn link(&mut self) -> Validation {
         self.cursor.link().map(drop).map_err(|_| Invalid::new(Reason::Link))
     }
 
-    pub(super) fn blob(&mut self, node: usize) -> Verdict {
+    pub(super) fn blob(&mut self, node: usize) -> Validation {
         let blob = BlobShape::take(&mut self.cursor).filter(|_| self.depth < MAX_DEPTH);
         let Some(blob) = blob else { return Err(Invalid::new(Reason::Blob)) };
         let (words, first) = (self.words, self.words.word(node));

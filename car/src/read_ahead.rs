@@ -5,14 +5,14 @@ use crate::frame::Frame;
 
 /// Blocks that were read, hashed and found right, and what was wrong behind them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Ahead {
+pub(crate) struct ReadAhead {
     frames: [Option<Frame>; BLOCKS],
     /// How many of them the caller has had.
     taken: usize,
     error: Option<CarError>,
 }
 
-impl Ahead {
+impl ReadAhead {
     /// Returns the next of the blocks, or `None` if there are no more of them. The error stays.
     pub(crate) fn take(&mut self) -> Result<Option<Frame>, CarError> {
         match self.frames.get(self.taken).copied().flatten() {
