@@ -28,8 +28,8 @@ impl Changes {
         self.tree.root()
     }
 
-    /// Returns the new nodes in pre-order: the root first, each before the nodes below it, from left
-    /// to right.
+    /// Returns the new nodes in pre-order: the root first, each before the nodes below it, from
+    /// left to right.
     #[must_use]
     pub fn new_blocks(&self) -> impl ExactSizeIterator<Item = (Cid, &[u8])> + Clone {
         self.new_digests().map(|(digest, bytes)| (digest.to_cid(), bytes))

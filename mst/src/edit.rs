@@ -76,8 +76,8 @@ impl Tree {
     ///
     /// # Errors
     ///
-    /// [`TreeError`] if the edits do not ascend, a key or a record's CID is invalid, a node that the
-    /// edits touch is missing or invalid, or a node would exceed its limit.
+    /// [`TreeError`] if the edits do not ascend, a key or a record's CID is invalid, a node that
+    /// the edits touch is missing or invalid, or a node would exceed its limit.
     pub fn apply<S: BlockSource>(
         &self,
         source: &S,
@@ -236,8 +236,8 @@ impl<'s, S: BlockSource> Editor<'s, S> {
         let mut list: Vec<_> = blocks.iter().map(|_| (Digest::EMPTY, 0..0)).collect();
         let top = blocks.last().map_or(0, |root| root.level);
         for (index, block) in blocks.into_iter().enumerate() {
-            // Blocks were created in post-order, so those before this block's descendants are to its
-            // left. In pre-order its ancestors come before it as well.
+            // Blocks were created in post-order, so those before this block's descendants are to
+            // its left. In pre-order its ancestors come before it as well.
             let above = level_index(top - block.level);
             list[index - block.below + above] = (block.digest, block.at);
         }

@@ -49,7 +49,7 @@ impl<'b> Steps<'b> {
         }
     }
 
-    /// Leaves out the entries before `key`, and every subtree that holds only such entries.
+    /// Skips the entries before `key`, without reading subtrees that hold only those.
     #[must_use]
     pub fn starting_at(mut self, key: &str) -> Self {
         self.seek = Some(key.as_bytes().to_vec());
@@ -212,7 +212,7 @@ impl<'s, S: BlockSource> Walk<'s, S> {
         Self { source, steps: Steps::new(tree) }
     }
 
-    /// Leaves out the entries before `key`, and every subtree that holds only such entries.
+    /// Skips the entries before `key`, without reading subtrees that hold only those.
     #[must_use]
     pub fn starting_at(mut self, key: &str) -> Self {
         self.steps = self.steps.starting_at(key);
