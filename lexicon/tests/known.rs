@@ -152,7 +152,7 @@ fn nsid(index: usize) -> String {
 }
 
 #[test]
-fn a_schema_is_got_together() {
+fn resolver_collects_all_referenced_documents() {
     let mut resolver = Resolver::new(nsid(0).parse().unwrap());
     let mut asked = Vec::new();
     while let Some(needed) = resolver.needs().map(|needed| needed.to_owned()) {
@@ -176,14 +176,14 @@ fn a_schema_is_got_together() {
 }
 
 #[test]
-fn a_schema_that_is_not_all_there_is_none() {
+fn incomplete_schema_does_not_compile() {
     let mut resolver = Resolver::new(nsid(0).parse().unwrap());
     assert!(resolver.add(document(&nsid(0), &[nsid(1)])).is_ok());
     assert_eq!(resolver.finish(), Err(SchemaError::Unresolved(nsid(1))));
 }
 
 #[test]
-fn only_what_is_needed_is_taken() {
+fn resolver_rejects_documents_it_does_not_need() {
     let mut resolver = Resolver::new(nsid(0).parse().unwrap());
     let other = document(&nsid(1), &[]);
     let unexpected = Err(SchemaError::Unexpected(other.id().to_owned()));
@@ -197,7 +197,7 @@ fn only_what_is_needed_is_taken() {
 }
 
 #[test]
-fn a_schema_is_not_spread_over_any_number_of_documents() {
+fn number_of_documents_is_limited() {
     let refs = |count| (1..count).map(nsid).collect::<Vec<_>>();
     let mut resolver = Resolver::new(nsid(0).parse().unwrap());
     assert!(resolver.add(document(&nsid(0), &refs(MAX_DOCUMENTS))).is_ok());

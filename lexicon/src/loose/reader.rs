@@ -1,9 +1,9 @@
-//! Reads any well-formed CBOR item, without recursion.
+//! A non-recursive reader of any well-formed CBOR item.
 //!
 //! # Tricky bits
 //!
 //! A map key can be a container whose keys are containers in turn. To stay iterative, [`Walk`]
-//! hands such a key over as bytes, and [`skip`] passes over it without telling keys from values.
+//! returns such a key as bytes, and [`skip`] skips it without distinguishing keys from values.
 
 use alloc::{borrow::Cow, vec::Vec};
 
@@ -39,7 +39,7 @@ fn skip(reader: &mut Reader<'_>, room: usize) -> Result<(), CborError> {
     }
 }
 
-/// Goes through an item step by step.
+/// A walk over an item.
 pub(super) struct Walk<'a> {
     reader: Reader<'a>,
     nesting: Nesting,
@@ -67,7 +67,7 @@ pub(super) enum Key<'a> {
     Other(&'a [u8]),
 }
 
-/// An item that holds no other.
+/// An item without other items inside.
 pub(super) enum Scalar<'a> {
     Bytes(Cow<'a, [u8]>),
     Float(f64),
