@@ -94,7 +94,7 @@ onEachHost("a server with a wrong DID", (server) => {
 			const reset = await promisify(execFile)(process.env.NACRE_PDS ?? "pds", [
 				...["reset", "--dir", folder],
 			]);
-			assert.match(reset.stdout, new RegExp(`starts over with ${other}`));
+			assert.match(reset.stdout, new RegExp(`the account is now ${other}`));
 			await server().start();
 		} else {
 			await server().start();

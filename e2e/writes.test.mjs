@@ -38,7 +38,7 @@ onEachHost("writes", (server) => {
 		[
 			"bad bytes",
 			() => asker.write(CREATE, { record: { bytes: { $bytes: "!" } } }),
-			"$bytes stands alone and holds base64",
+			"a $bytes object has no other key and holds base64",
 		],
 		[
 			"no object",

@@ -1,55 +1,55 @@
-//! Reads a CAR that arrives in pieces.
+//! A decoder for a CAR that arrives in chunks.
 
 use alloc::vec::Vec;
 
 use cid::Cid;
 
-use crate::ahead::Ahead;
 use crate::error::CarError;
 use crate::frame::{Block, MAX_BLOCK_BYTES, read_header};
+use crate::read_ahead::ReadAhead;
 
-/// One step of reading a CAR. The caller does the reading of bytes.
+/// A step of decoding a CAR.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Step<'a> {
-    /// A whole block, its hash checked unless [`Decoder::without_hashing`] was said.
+    /// A block. Its hash is verified unless the decoder is [`Decoder::without_hashing`].
     Block(Block<'a>),
-    /// The input ended at a block boundary, as said by [`Decoder::finish`].
+    /// The end of the input, at a block boundary, after [`Decoder::finish`].
     End,
-    /// The roots in the header, the first thing in a CAR.
+    /// The roots in the header. This is the first step.
     Header(Vec<Cid>),
-    /// Give more bytes with [`Decoder::push`], or say with [`Decoder::finish`] that there are none.
+    /// Pass more bytes to [`Decoder::push`], or call [`Decoder::finish`] at the end of the input.
     NeedMore,
 }
 
-/// A reader of a CAR that arrives in pieces of any size.
+/// A decoder for a CAR that arrives in chunks of any size.
 ///
-/// It keeps what was pushed and not yet stepped over: if [`step`](Self::step) is called until
-/// [`Step::NeedMore`] after each piece, that is one unfinished block and the piece. How many bytes
-/// and blocks there may be in all is for the caller to limit.
+/// It buffers bytes that are not stepped over yet. If [`step`](Self::step) is called until
+/// [`Step::NeedMore`] after each chunk, these are one incomplete block and the chunk. The caller
+/// limits the total number of bytes and blocks.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     buffer: Vec<u8>,
-    /// How much of the buffer was stepped over.
+    /// The number of bytes in the buffer that were stepped over.
     used: usize,
-    /// How much of it was read.
+    /// The number of bytes in the buffer that were read.
     read: usize,
-    ahead: Ahead,
+    ahead: ReadAhead,
     state: State,
     finished: bool,
     hashes: bool,
-    /// The most bytes that a block may have.
+    /// The size limit of a block.
     limit: usize,
 }
 
 impl Decoder {
-    /// Returns a reader that has seen nothing yet.
+    /// Returns a decoder at the start of a CAR.
     #[must_use]
     pub fn new() -> Self {
         Self {
             buffer: Vec::new(),
             used: 0,
             read: 0,
-            ahead: Ahead::default(),
+            ahead: ReadAhead::default(),
             state: State::Header,
             finished: false,
             hashes: true,
@@ -57,39 +57,39 @@ impl Decoder {
         }
     }
 
-    /// Leaves the hashes unchecked, for bytes that were checked before.
+    /// Disables hash checks, for bytes that were checked before.
     #[must_use]
     pub fn without_hashing(mut self) -> Self {
         self.hashes = false;
         self
     }
 
-    /// Sets the size limit of blocks, [`MAX_BLOCK_BYTES`] unless set. A block is kept in memory
-    /// until it is whole.
+    /// Sets the size limit of blocks, which defaults to [`MAX_BLOCK_BYTES`]. Blocks are buffered
+    /// whole.
     #[must_use]
     pub fn with_block_limit(mut self, bytes: usize) -> Self {
         self.limit = bytes;
         self
     }
 
-    /// Takes in the next piece of input.
-    pub fn push(&mut self, piece: &[u8]) {
+    /// Adds the next chunk of input.
+    pub fn push(&mut self, chunk: &[u8]) {
         self.buffer.drain(..self.used);
-        self.buffer.extend_from_slice(piece);
-        // What was read ahead has moved, and is read once more.
-        (self.used, self.read, self.ahead) = (0, 0, Ahead::default());
+        self.buffer.extend_from_slice(chunk);
+        // Blocks that were read ahead have moved and are read again.
+        (self.used, self.read, self.ahead) = (0, 0, ReadAhead::default());
     }
 
-    /// Says that all input was pushed.
+    /// Marks the end of the input.
     pub fn finish(&mut self) {
         self.finished = true;
     }
 
-    /// Reads the next part.
+    /// Decodes the next step.
     ///
     /// # Errors
     ///
-    /// [`CarError`] if the input is wrong or has ended too early; from then on always the same.
+    /// [`CarError`] if the input is malformed or truncated. Later calls return the same error.
     pub fn step(&mut self) -> Result<Step<'_>, CarError> {
         match self.state {
             State::Failed(error) => Err(error),

@@ -1,4 +1,4 @@
-//! The parts of a CAR: lengths, header, blocks. Reading them from a slice that may end too early.
+//! The parts of a CAR (lengths, header, blocks), read from a slice that may be incomplete.
 //!
 //! Specification: <https://ipld.io/specs/transport/car/carv1/>
 
@@ -9,10 +9,10 @@ use cid::multihash::Multihash;
 
 use crate::error::CarError;
 
-/// The largest header, enough for 99 roots.
+/// The largest header, in bytes. It has room for 99 roots.
 pub const MAX_HEADER_BYTES: usize = 4 * 1024;
 
-/// The largest block, its CID not counted.
+/// The largest block, in bytes, without its CID.
 pub const MAX_BLOCK_BYTES: usize = 2 * 1024 * 1024;
 
 /// A block and its CID.
@@ -24,24 +24,23 @@ pub struct Block<'a> {
     pub bytes: &'a [u8],
 }
 
-/// Where a block lies in a CAR, or in a piece of one.
+/// The position of a block in a CAR, or in a part of one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame {
-    /// Where its length begins.
+    /// The offset of its length.
     pub(crate) start: usize,
-    /// Where its CID begins.
+    /// The offset of its CID.
     body: usize,
     pub(crate) end: usize,
 }
 
 impl Frame {
-    /// Reads the block that begins at `start`, or returns `None` if the input ends within it. Does
-    /// not hash.
+    /// Reads the block at `start` without hashing it. Returns `None` if the input ends within it.
     pub(crate) fn read(input: &[u8], start: usize) -> Result<Option<Self>, CarError> {
         Self::read_up_to(MAX_BLOCK_BYTES, input, start)
     }
 
-    /// Does what [`Self::read`] does, with another limit on the block's bytes.
+    /// Like [`Self::read`], with another size limit.
     pub(crate) fn read_up_to(
         limit: usize,
         input: &[u8],
@@ -66,7 +65,7 @@ impl Frame {
         &input[self.body..self.body + CID_BYTES]
     }
 
-    /// Returns whether the CID is this one.
+    /// Returns whether the block has this CID.
     pub(crate) fn has_cid(self, input: &[u8], start: &[u8; CID_START], digest: &[u8; 32]) -> bool {
         self.digest(input) == digest && self.cid(input).starts_with(start)
     }
@@ -81,19 +80,20 @@ impl Frame {
     }
 
     pub(crate) fn block(self, input: &[u8]) -> Block<'_> {
-        let (cid, _) = split_cid(self.cid(input)).expect("read() has looked at the CID");
+        let (cid, _) = split_cid(self.cid(input)).expect("read() has checked the CID");
         Block { cid, bytes: self.bytes(input) }
     }
 }
 
-/// Reads the header and what it occupies, or `None` if the input ends within it.
+/// Reads the header. Returns the roots and the length of the header, or `None` if the input ends
+/// within it.
 pub(crate) fn read_header(input: &[u8]) -> Result<Option<(Vec<Cid>, usize)>, CarError> {
     let framed = read_frame(input, MAX_HEADER_BYTES, CarError::HeaderSize)?;
     framed.map(|(prefix, body)| Ok((parse_header(body)?, prefix + body.len()))).transpose()
 }
 
-/// Reads a length and as many bytes, and returns how long the length is, and the bytes. The length
-/// is judged before the bytes are waited for.
+/// Reads a length and as many bytes. Returns the size of the length, and the bytes. Checks the
+/// length before the bytes are available.
 fn read_frame(
     input: &[u8],
     limit: usize,
@@ -104,7 +104,7 @@ fn read_frame(
     Ok(input.get(prefix..prefix + length).map(|body| (prefix, body)))
 }
 
-/// Reads an unsigned varint and what it occupies.
+/// Reads an unsigned varint. Returns its value and its size.
 fn read_varint(input: &[u8]) -> Result<Option<(u64, usize)>, CarError> {
     let mut value = 0;
     for (index, byte) in input.iter().take(MAX_VARINT_BYTES).enumerate() {
@@ -157,7 +157,7 @@ pub(crate) const SHA_256: u8 = 0x12;
 /// A CID of the kinds that repositories use: version, codec, hash function, length, digest.
 pub(crate) const CID_BYTES: usize = CID_START + 32;
 
-/// How many of them come before the digest.
+/// The number of bytes of a CID before its digest.
 pub(crate) const CID_START: usize = 4;
 const MAX_VARINT_BYTES: usize = 9;
 
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn varints_are_read_in_their_shortest_form_only() {
+    fn varints_must_have_the_shortest_form() {
         assert_eq!(read_varint(&[0x00]), Ok(Some((0, 1))));
         assert_eq!(read_varint(&[0x7f, 0xff]), Ok(Some((127, 1))));
         assert_eq!(read_varint(&[0x80, 0x01]), Ok(Some((128, 2))));

@@ -2,11 +2,11 @@
 #![no_std]
 extern crate alloc;
 
-mod ahead;
 mod decoder;
 mod error;
 mod frame;
 mod lookup;
+mod read_ahead;
 mod reader;
 mod writer;
 

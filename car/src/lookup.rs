@@ -1,4 +1,4 @@
-//! Finds the blocks of a CAR by their CIDs, best in the order of the file.
+//! Lookup of blocks by CID, which is fastest in the order of the file.
 
 use alloc::vec::Vec;
 
@@ -11,14 +11,14 @@ use crate::writer::CidBytes;
 
 /// The blocks of a CAR in memory, by their CIDs.
 ///
-/// Who asks for the blocks in the order of the file, as one who walks over a repository in
-/// pre-order does, goes through it once, in constant memory. The first question out of order makes
-/// an index of the whole file, of 8 to 20 bytes a block: also one for a block that was given out
-/// before, or is not there. Every block is compared with its CID before it is found.
+/// Lookups in the order of the file, as in a pre-order walk over a repository, read it once in
+/// constant memory. The first lookup out of order builds an index of the whole file, of 8 to 20
+/// bytes a block. So does a lookup of an earlier or an absent block. Every block is checked against
+/// its CID before it is returned.
 #[derive(Clone, Debug)]
 pub struct Lookup<'a> {
     reader: Reader<'a>,
-    /// Where the first block begins.
+    /// The offset of the first block.
     start: usize,
     index: Option<Index>,
 }
@@ -28,7 +28,7 @@ impl<'a> Lookup<'a> {
     ///
     /// # Errors
     ///
-    /// [`CarError`] if the header is not one, too large or cut short.
+    /// [`CarError`] if the header is malformed, too large or truncated.
     pub fn new(input: &'a [u8]) -> Result<Self, CarError> {
         let reader = Reader::new(input)?;
         Ok(Self { start: reader.position(), reader, index: None })
@@ -44,10 +44,10 @@ impl<'a> Lookup<'a> {
     ///
     /// # Errors
     ///
-    /// [`CarError`] if the CAR is wrong in what had to be read of it: up to the block, or the whole
-    /// file once there is an index, which has to be below 4 GiB.
+    /// [`CarError`] if the part of the CAR that had to be read is invalid: up to the block, or for
+    /// the index the whole file, which must be below 4 GiB.
     pub fn block(&mut self, cid: &Cid) -> Result<Option<&'a [u8]>, CarError> {
-        let CidBytes::Usual(start, digest) = CidBytes::of(cid) else { return Ok(None) };
+        let CidBytes::Split(start, digest) = CidBytes::of(cid) else { return Ok(None) };
         let input = self.reader.input();
         if self.index.is_none() {
             if let Some(frame) = self.reader.peek_frame()?
@@ -62,15 +62,14 @@ impl<'a> Lookup<'a> {
         Ok(frame.map(|frame| frame.bytes(input)))
     }
 
-    /// Asks the processor to fetch these blocks, and what it takes to find them, for who will ask
-    /// for them soon. Blocks far from each other each take long to come from the memory, but many
-    /// of them no longer than one. Nothing depends on it but the time that this takes.
+    /// Prefetches these blocks and their index entries into the processor's cache. Cache misses of
+    /// several blocks then overlap. This has no effect except on speed.
     ///
-    /// As long as blocks are asked for in the order of the file, there is nothing to be done.
+    /// Does nothing while there is no index.
     pub fn prefetch(&self, cids: impl IntoIterator<Item = Cid>) {
         let Some(index) = &self.index else { return };
         let mut cids = cids.into_iter();
-        let mut firsts = [0; FETCHES];
+        let mut firsts = [0; PREFETCH_BATCH];
         loop {
             let mut count = 0;
             for (first, cid) in firsts.iter_mut().zip(&mut cids) {
@@ -78,20 +77,20 @@ impl<'a> Lookup<'a> {
                 count += 1;
             }
             index.prefetch(self.reader.input(), &firsts[..count]);
-            if count < FETCHES {
+            if count < PREFETCH_BATCH {
                 return;
             }
         }
     }
 
-    /// Reads all that is left of the file, and makes an index of all of it.
+    /// Reads the rest of the file and builds an index of all of it.
     fn make_index(&mut self) -> Result<Index, CarError> {
         let input = self.reader.input();
         let next = self.reader.peek_frame()?.map_or(input.len(), |frame| frame.start);
         let mut entries = Vec::new();
         let mut at = self.start;
         while at < next {
-            // It was read and hashed before.
+            // These blocks were hashed before.
             let Some(frame) = Frame::read(input, at)? else { break };
             entries.push(entry(input, frame)?);
             at = frame.end;
@@ -103,24 +102,24 @@ impl<'a> Lookup<'a> {
     }
 }
 
-/// Where the blocks are.
+/// An index of blocks by digest.
 #[derive(Clone, Debug)]
 struct Index {
-    /// For each block the first 32 bits of its digest, then 32 bits that say where it begins.
+    /// For each block the first 32 bits of its digest, then its offset in 32 bits.
     ///
-    /// Sorted, and each block once, so that nobody who makes up digests can make it slow: of more
-    /// than a handful that begin alike, each takes billions of hashes.
+    /// Sorted and deduplicated. An attacker cannot slow it down: colliding first bits cost billions
+    /// of hashes each.
     entries: Vec<u64>,
-    /// Where in `entries` the digests with each first bits begin, and the end.
+    /// The start of each bucket in `entries`, and the end.
     buckets: Vec<u32>,
-    /// How many bits a bucket has to itself.
+    /// The shift that turns an entry into the index of its bucket.
     shift: u32,
 }
 
 impl Index {
     fn new(input: &[u8], mut entries: Vec<u64>) -> Self {
         entries.sort_unstable();
-        forget_repeats(input, &mut entries);
+        remove_duplicates(input, &mut entries);
         // One to two blocks a bucket.
         let bits = entries.len().max(1).ilog2().min(MAX_BUCKET_BITS);
         let shift = u64::BITS - bits;
@@ -136,12 +135,12 @@ impl Index {
     }
 
     fn find(&self, input: &[u8], start: &[u8; CID_START], digest: &[u8; 32]) -> Option<Frame> {
-        self.alike(first_bits(digest))
+        self.candidates(first_bits(digest))
             .filter_map(|entry| frame_of(input, entry))
             .find(|frame| frame.has_cid(input, start, digest))
     }
 
-    /// Fetches the blocks whose digests begin like this, in steps that all make together.
+    /// Prefetches the blocks with these first bits, step by step for all of them.
     fn prefetch(&self, input: &[u8], firsts: &[u64]) {
         for first in firsts {
             let bucket = bucket(*first, self.shift);
@@ -150,15 +149,15 @@ impl Index {
         for first in firsts {
             nacre_sha256::prefetch(self.bucket(*first));
         }
-        for entry in firsts.iter().filter_map(|first| self.alike(*first).next()) {
+        for entry in firsts.iter().filter_map(|first| self.candidates(*first).next()) {
             let at = usize::try_from(entry & OFFSET).unwrap_or_default();
-            let end = input.len().min(at + FETCHED_BYTES);
+            let end = input.len().min(at + PREFETCH_BYTES);
             nacre_sha256::prefetch(input.get(at..end).unwrap_or_default());
         }
     }
 
-    /// Returns the entries that are as their digest begins.
-    fn alike(&self, first: u64) -> impl Iterator<Item = u64> {
+    /// Returns the entries with these first bits.
+    fn candidates(&self, first: u64) -> impl Iterator<Item = u64> {
         let bucket = self.bucket(first);
         let start = bucket.partition_point(|entry| *entry < first);
         bucket[start..].iter().copied().take_while(move |entry| entry ^ first <= OFFSET)
@@ -173,8 +172,8 @@ impl Index {
     }
 }
 
-/// Of the blocks that come more than once, keeps the first of each.
-fn forget_repeats(input: &[u8], entries: &mut Vec<u64>) {
+/// Keeps only the first of repeated blocks.
+fn remove_duplicates(input: &[u8], entries: &mut Vec<u64>) {
     let cid = |entry: u64| frame_of(input, entry).map(|frame| frame.cid(input));
     let (mut alike, mut kept) = (0, 0);
     for index in 0..entries.len() {
@@ -190,7 +189,7 @@ fn forget_repeats(input: &[u8], entries: &mut Vec<u64>) {
     entries.truncate(kept);
 }
 
-/// Returns the block that an entry is of.
+/// Returns the block of an entry.
 fn frame_of(input: &[u8], entry: u64) -> Option<Frame> {
     let at = usize::try_from(entry & OFFSET).ok()?;
     Frame::read(input, at).ok().flatten()
@@ -201,7 +200,7 @@ fn entry(input: &[u8], frame: Frame) -> Result<u64, CarError> {
     Ok(first_bits(frame.digest(input)) | u64::from(offset))
 }
 
-/// Returns the first bits of a digest as an entry has them.
+/// Returns the first bits of a digest at their position in an entry.
 fn first_bits(digest: &[u8]) -> u64 {
     let first = digest.first_chunk().map_or(0, |first| u32::from_be_bytes(*first));
     u64::from(first) << 32
@@ -216,14 +215,14 @@ fn bucket(entry: u64, shift: u32) -> usize {
     usize::try_from(bucket).expect("a bucket has at most 24 bits")
 }
 
-/// The bits of an entry that say where the block begins.
+/// The bits of an entry that hold the offset of the block.
 const OFFSET: u64 = 0xffff_ffff;
 
-/// How many blocks are fetched at once: about what a processor can have under way.
-const FETCHES: usize = 16;
+/// The number of blocks prefetched together: about the number of misses in flight of a processor.
+const PREFETCH_BATCH: usize = 16;
 
-/// How much of a block is fetched: nearly every node and record has no more.
-const FETCHED_BYTES: usize = 512;
+/// The number of bytes prefetched of a block. Nearly every node and record is smaller.
+const PREFETCH_BYTES: usize = 512;
 
 /// At most 64 MiB of buckets.
 const MAX_BUCKET_BITS: u32 = 24;
@@ -234,7 +233,7 @@ mod tests {
     use crate::writer::Writer;
 
     #[test]
-    fn a_block_that_comes_again_and_again_is_in_the_index_once() {
+    fn repeated_blocks_are_indexed_once() {
         let blocks: Vec<_> = (0..20_u8).map(|byte| [byte % 5; 3]).collect();
         let mut car = Writer::with_roots(&[]);
         for (index, bytes) in blocks.iter().enumerate() {
@@ -251,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_found_below_4_gib_and_no_further() {
+    fn offsets_are_limited_to_4_gib() {
         assert_eq!(usize::try_from(u32::MAX).map(offset), Ok(Ok(u32::MAX)));
         assert_eq!(offset(1 << 32), Err(CarError::Size));
     }

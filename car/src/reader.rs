@@ -1,23 +1,23 @@
-//! Reads a CAR that is in memory, copying nothing.
+//! A reader of a CAR in memory that copies nothing.
 
 use alloc::vec::Vec;
 
 use cid::Cid;
 
-use crate::ahead::Ahead;
 use crate::error::CarError;
 use crate::frame::{Block, Frame, MAX_BLOCK_BYTES, read_header};
+use crate::read_ahead::ReadAhead;
 
 /// The blocks of a CAR in memory, in the order of the file.
 ///
-/// Every block is compared with its CID, a few at a time. Nothing follows an error.
+/// Blocks are checked against their CIDs in batches. The iteration ends after an error.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     roots: Vec<Cid>,
     input: &'a [u8],
-    /// How much of the input was read.
+    /// The number of bytes read.
     read: usize,
-    ahead: Ahead,
+    ahead: ReadAhead,
     hashes: bool,
 }
 
@@ -26,13 +26,13 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     ///
-    /// [`CarError`] if the header is not one, too large or cut short.
+    /// [`CarError`] if the header is malformed, too large or truncated.
     pub fn new(input: &'a [u8]) -> Result<Self, CarError> {
         let (roots, read) = read_header(input)?.ok_or(CarError::Truncated)?;
-        Ok(Self { roots, input, read, ahead: Ahead::default(), hashes: true })
+        Ok(Self { roots, input, read, ahead: ReadAhead::default(), hashes: true })
     }
 
-    /// Leaves the hashes unchecked, for bytes that were checked before.
+    /// Disables hash checks, for bytes that were checked before.
     #[must_use]
     pub fn without_hashing(mut self) -> Self {
         self.hashes = false;
@@ -45,7 +45,7 @@ impl<'a> Reader<'a> {
         &self.roots
     }
 
-    /// Returns how much of the input was read.
+    /// Returns the number of bytes read.
     pub(crate) fn position(&self) -> usize {
         self.read
     }
@@ -54,18 +54,18 @@ impl<'a> Reader<'a> {
         self.input
     }
 
-    /// Returns where the next block of the file is, or `None` at the end.
+    /// Returns the position of the next block, or `None` at the end.
     pub(crate) fn next_frame(&mut self) -> Result<Option<Frame>, CarError> {
         self.peek_frame()?;
         self.ahead.take()
     }
 
-    /// Returns what [`Self::next_frame`] would.
+    /// Returns the position of the next block without advancing.
     pub(crate) fn peek_frame(&mut self) -> Result<Option<Frame>, CarError> {
         if let Some(frame) = self.ahead.peek() {
             return Ok(Some(frame));
         }
-        // An error that was found behind the blocks before.
+        // Reports an error found after the previous batch.
         self.ahead.take()?;
         if self.read == self.input.len() {
             return Ok(None);
@@ -88,7 +88,7 @@ impl<'a> Iterator for Reader<'a> {
         match self.next_frame() {
             Ok(frame) => frame.map(|frame| Ok(frame.block(self.input))),
             Err(error) => {
-                self.ahead = Ahead::default();
+                self.ahead = ReadAhead::default();
                 self.read = self.input.len();
                 Some(Err(error))
             }

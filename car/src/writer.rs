@@ -1,4 +1,4 @@
-//! Writes a CAR into memory, whole or in pieces.
+//! Writes a CAR into memory, whole or in chunks.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -9,26 +9,28 @@ use crate::frame::{CID_START, DAG_CBOR, HEADER_END, HEADER_START, RAW, SHA_256};
 
 /// A CAR that is being written.
 ///
-/// It can be taken in pieces: send [`as_bytes`](Self::as_bytes) and [`clear`](Self::clear) to reuse
-/// the memory, or [`take_chunk`](Self::take_chunk) to own each piece. The order of blocks is the
-/// caller's: a CAR that is to be read as a stream has the commit first and then the tree in
-/// pre-order, each record where its entry is: behind the subtree left of it, before that on its
-/// right.
-/// Nothing is checked: a block over the limit, or another kind of CID, is written as it is and
-/// refused by the readers.
+/// To write in chunks, send [`as_bytes`](Self::as_bytes) and [`clear`](Self::clear) the buffer, or
+/// own each chunk with [`take_chunk`](Self::take_chunk).
+///
+/// The caller determines the order of blocks. A CAR that can be read as a stream has the commit
+/// first and then the tree in pre-order, with each record at its entry: after the subtree to its
+/// left, and before the subtree to its right.
+///
+/// The writer checks nothing. A block over the limit or another kind of CID is written unchanged
+/// and rejected by readers.
 #[derive(Clone, Debug)]
 pub struct Writer {
     buffer: Vec<u8>,
 }
 
 impl Writer {
-    /// Begins a CAR with one root.
+    /// Starts a CAR with one root.
     #[must_use]
     pub fn new(root: &Cid) -> Self {
         Self::with_roots(core::slice::from_ref(root))
     }
 
-    /// Begins a CAR with these roots.
+    /// Starts a CAR with these roots.
     #[must_use]
     pub fn with_roots(roots: &[Cid]) -> Self {
         Self { buffer: header(roots) }
@@ -40,16 +42,15 @@ impl Writer {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// Writes many blocks, and sends and [clears](Self::clear) what was written whenever it is
-    /// `chunk_bytes` or more. What is less at the end stays.
+    /// Writes many blocks. Sends and [clears](Self::clear) the buffer whenever it has `chunk_bytes`
+    /// or more. The rest stays in the buffer.
     ///
-    /// For blocks that lie in memory. It looks a few of them ahead, so that the processor has
-    /// fetched a block when it is written.
+    /// This is for blocks in memory: it prefetches a few blocks ahead.
     ///
     /// # Errors
     ///
-    /// What `send` returns. What was not sent is still in the writer, and up to eight blocks were
-    /// taken from `blocks` and lost, so there is no going on.
+    /// The error of `send`. Writing cannot be resumed, because up to eight blocks taken from
+    /// `blocks` are lost.
     pub fn blocks<'b, E>(
         &mut self,
         blocks: impl IntoIterator<Item = (&'b Cid, &'b [u8])>,
@@ -74,57 +75,57 @@ impl Writer {
         }
     }
 
-    /// Writes all of a block but its `length` bytes, for a caller that sends them itself: what
-    /// follows this has to be these bytes.
+    /// Writes the start of a block for a caller that sends its `length` bytes itself. These bytes
+    /// must follow next.
     pub fn block_head(&mut self, cid: &Cid, length: usize) {
         let cid = CidBytes::of(cid);
         write_varint(&mut self.buffer, cid.len() + length);
         cid.write(&mut self.buffer);
     }
 
-    /// Returns how many bytes were written and not yet taken.
+    /// Returns the number of bytes in the buffer.
     #[must_use]
     pub fn len(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Returns whether all that was written was taken.
+    /// Returns whether the buffer is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.buffer.is_empty()
     }
 
-    /// Returns what was written and not yet taken.
+    /// Returns the content of the buffer.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.buffer
     }
 
-    /// Lets go of what was written, keeping the memory for what follows.
+    /// Clears the buffer and keeps its memory.
     pub fn clear(&mut self) {
         self.buffer.clear();
     }
 
-    /// Takes what was written so far; more can follow.
+    /// Takes the content of the buffer. More blocks can follow.
     #[must_use]
     pub fn take_chunk(&mut self) -> Vec<u8> {
         core::mem::take(&mut self.buffer)
     }
 
-    /// Returns what was written and not yet taken, and is done.
+    /// Finishes the CAR and returns the content of the buffer.
     #[must_use]
     pub fn finish(self) -> Vec<u8> {
         self.buffer
     }
 }
 
-/// How the CIDs begin that repositories use.
-const USUAL: [[u8; CID_START]; 2] = [[1, DAG_CBOR, SHA_256, 32], [1, RAW, SHA_256, 32]];
+/// The first bytes of the CIDs that repositories use.
+const REPO_CID_STARTS: [[u8; CID_START]; 2] = [[1, DAG_CBOR, SHA_256, 32], [1, RAW, SHA_256, 32]];
 
-/// How many blocks the processor fetches ahead of the one that is written.
+/// The number of blocks prefetched ahead of the one being written.
 const AHEAD: usize = 8;
 
-/// Returns the header of a CAR with these roots, its length included.
+/// Returns the header of a CAR with these roots, including its length prefix.
 #[must_use]
 pub fn header(roots: &[Cid]) -> Vec<u8> {
     let mut body = Vec::from(HEADER_START);
@@ -143,47 +144,47 @@ pub fn header(roots: &[Cid]) -> Vec<u8> {
     framed
 }
 
-/// The binary form of a CID, in parts that need not be joined for the kinds that repositories use.
-/// (What was just written in two pieces of odd lengths a processor is slow to read back as one.)
+/// The binary form of a CID. The CIDs that repositories use stay in two parts, because reading back
+/// as one what was just written in two parts of odd lengths stalls the processor.
 pub(crate) enum CidBytes<'c> {
-    Usual(&'static [u8; CID_START], &'c [u8; 32]),
-    Other(Vec<u8>),
+    Split(&'static [u8; CID_START], &'c [u8; 32]),
+    Joined(Vec<u8>),
 }
 
 impl<'c> CidBytes<'c> {
     pub(crate) fn of(cid: &'c Cid) -> Self {
         let hash = cid.hash();
-        let start = USUAL.iter().find(|start| u64::from(start[1]) == cid.codec());
+        let start = REPO_CID_STARTS.iter().find(|start| u64::from(start[1]) == cid.codec());
         match (cid.version(), start, hash.digest().try_into()) {
             (Version::V1, Some(start), Ok(digest)) if hash.code() == u64::from(SHA_256) => {
-                Self::Usual(start, digest)
+                Self::Split(start, digest)
             }
-            _ => Self::Other(cid.to_bytes()),
+            _ => Self::Joined(cid.to_bytes()),
         }
     }
 
     #[inline]
     fn write(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Usual(start, digest) => {
+            Self::Split(start, digest) => {
                 out.extend_from_slice(*start);
                 out.extend_from_slice(*digest);
             }
-            Self::Other(bytes) => out.extend_from_slice(bytes),
+            Self::Joined(bytes) => out.extend_from_slice(bytes),
         }
     }
 
     fn len(&self) -> usize {
         match self {
-            Self::Usual(start, digest) => start.len() + digest.len(),
-            Self::Other(bytes) => bytes.len(),
+            Self::Split(start, digest) => start.len() + digest.len(),
+            Self::Joined(bytes) => bytes.len(),
         }
     }
 }
 
 #[inline]
 fn write_varint(out: &mut Vec<u8>, mut value: usize) {
-    // Most blocks are of such a length.
+    // A fast path for the length of most blocks.
     if let [low, high @ 0..64, 0, 0, ..] = value.to_le_bytes()
         && value >= 128
     {
@@ -201,7 +202,8 @@ fn write_varint(out: &mut Vec<u8>, mut value: usize) {
     }
 }
 
-/// Writes a CBOR head in its shortest form. Nobody has 2^32 roots, nor a CID so long.
+/// Writes a CBOR head in its shortest form. The number of roots and the length of a CID fit 32
+/// bits.
 fn write_head(out: &mut Vec<u8>, major: u8, value: usize) {
     let value = u32::try_from(value).unwrap_or(u32::MAX);
     match value.to_be_bytes() {

@@ -69,7 +69,7 @@ fn section(cid: &[u8], block: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_wrong_with_a_length_is_named() {
+fn length_errors_are_named() {
     use CarError::{BlockSize, Cid, Truncated, Varint};
     let largest = 36 + MAX_BLOCK_BYTES;
     for (name, length, expected) in [
@@ -93,7 +93,7 @@ fn what_is_wrong_with_a_length_is_named() {
 }
 
 #[test]
-fn what_is_wrong_with_a_cid_is_named() {
+fn cid_errors_are_named() {
     let bytes = b"some bytes";
     let hash = *cid_of(RAW, bytes).hash();
     let other = |code, digest: &[u8]| Cid::new_v1(RAW, Multihash::wrap(code, digest).unwrap());
@@ -127,7 +127,7 @@ fn what_is_wrong_with_a_cid_is_named() {
 }
 
 #[test]
-fn what_is_wrong_with_a_block_is_named() {
+fn block_errors_are_named() {
     let cid = cid_of(RAW, b"one");
     let good = section(&cid.to_bytes(), b"one");
     let hash = CarError::Hash(cid);
@@ -145,7 +145,7 @@ fn what_is_wrong_with_a_block_is_named() {
 }
 
 #[test]
-fn what_is_wrong_with_a_header_is_named() {
+fn header_errors_are_named() {
     use CarError::{Header, HeaderSize, Truncated, Varint};
     let root = cid_of(DAG_CBOR, b"");
     let good = header(&[root]);
@@ -198,7 +198,7 @@ fn what_is_wrong_with_a_header_is_named() {
 }
 
 #[test]
-fn a_lookup_finds_each_block_of_many_that_come_again_and_again() {
+fn lookup_finds_repeated_blocks() {
     let different: Blocks = (0..40_u8).map(|n| (cid_of(RAW, &[n]), vec![n])).collect();
     let mut blocks = different.clone();
     for round in 0..50 {
@@ -220,7 +220,7 @@ fn a_lookup_finds_each_block_of_many_that_come_again_and_again() {
 }
 
 #[test]
-fn a_cid_that_no_file_can_hold_is_not_found() {
+fn lookup_of_an_unsupported_cid_finds_nothing() {
     let file = write(&[], &vec![(cid_of(RAW, b"one"), b"one".to_vec())]);
     let hash = *cid_of(RAW, b"one").hash();
     let mut lookup = Lookup::new(&file).unwrap();
@@ -231,7 +231,7 @@ fn a_cid_that_no_file_can_hold_is_not_found() {
 }
 
 #[test]
-fn a_decoder_that_has_failed_stays_so_whatever_comes() {
+fn decoder_stays_failed_after_an_error() {
     let mut decoder = Decoder::new();
     decoder.push(&[0x80, 0]);
     assert_eq!(decoder.step(), Err(CarError::Varint));
@@ -241,7 +241,7 @@ fn a_decoder_that_has_failed_stays_so_whatever_comes() {
 }
 
 #[test]
-fn a_file_without_blocks_ends_at_once() {
+fn file_without_blocks_ends_after_the_header() {
     let file = header(&[]);
     assert_eq!(read(&file), Ok((vec![], vec![])));
     let mut decoder = Decoder::new();

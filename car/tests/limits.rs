@@ -17,7 +17,7 @@ fn assert_error(file: &[u8], error: CarError) {
 }
 
 #[test]
-fn a_header_has_so_many_bytes_and_no_more() {
+fn header_size_is_limited() {
     // 99 roots fill all but a few bytes; one more is too much.
     let root = cid_of(DAG_CBOR, b"");
     let file = header(&[root; 99]);
@@ -28,7 +28,7 @@ fn a_header_has_so_many_bytes_and_no_more() {
 }
 
 #[test]
-fn a_header_of_exactly_the_limit_is_waited_for_and_one_more_byte_is_not() {
+fn header_limit_is_checked_before_its_bytes_arrive() {
     let mut decoder = Decoder::new();
     decoder.push(&[0x80, 0x20]);
     assert_eq!(decoder.step(), Ok(Step::NeedMore));
@@ -38,7 +38,7 @@ fn a_header_of_exactly_the_limit_is_waited_for_and_one_more_byte_is_not() {
 }
 
 #[test]
-fn a_block_has_so_many_bytes_and_no_more() {
+fn block_size_is_limited() {
     let mut bytes = vec![7; MAX_BLOCK_BYTES];
     let file = write(&[], &vec![(cid_of(RAW, &bytes), bytes.clone())]);
     assert_eq!(read(&file).unwrap().1[0].1, bytes);
@@ -49,7 +49,7 @@ fn a_block_has_so_many_bytes_and_no_more() {
 }
 
 #[test]
-fn a_decoder_takes_larger_blocks_up_to_the_limit_that_it_is_given() {
+fn decoder_block_limit_can_be_raised() {
     let bytes = vec![7; MAX_BLOCK_BYTES + 1];
     let file = write(&[], &vec![(cid_of(RAW, &bytes), bytes.clone())]);
     for (limit, fits) in [(bytes.len(), true), (bytes.len() - 1, false), (usize::MAX, true)] {
@@ -64,7 +64,7 @@ fn a_decoder_takes_larger_blocks_up_to_the_limit_that_it_is_given() {
 }
 
 #[test]
-fn a_length_is_judged_before_the_bytes_are_waited_for() {
+fn length_is_checked_before_the_bytes_arrive() {
     let mut decoder = Decoder::new();
     decoder.push(&file_with(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]));
     assert!(matches!(decoder.step(), Ok(Step::Header(_))));
@@ -73,7 +73,7 @@ fn a_length_is_judged_before_the_bytes_are_waited_for() {
 }
 
 #[test]
-fn a_varint_is_short_and_the_shortest() {
+fn varints_must_have_the_shortest_form() {
     assert_error(&file_with(&[0xff; 10]), CarError::Varint);
     assert_error(&file_with(&[0xa4, 0x00]), CarError::Varint);
     assert_error(&file_with(&[0xff; 8]), CarError::Truncated);
@@ -81,7 +81,7 @@ fn a_varint_is_short_and_the_shortest() {
 }
 
 #[test]
-fn other_kinds_of_cid_are_refused() {
+fn other_kinds_of_cid_are_rejected() {
     let hash = *cid_of(RAW, b"").hash();
     let sha3 = cid::multihash::Multihash::wrap(0x16, hash.digest()).unwrap();
     let short = cid::multihash::Multihash::wrap(0x12, &hash.digest()[..31]).unwrap();
@@ -99,7 +99,7 @@ fn other_kinds_of_cid_are_refused() {
 }
 
 #[test]
-fn only_the_canonical_header_of_version_1_is_read() {
+fn header_must_be_canonical_and_version_1() {
     let good = header(&[]);
     assert_eq!(read(&good), Ok((Vec::new(), Vec::new())));
     let frame = |body: &[u8]| [&[u8::try_from(body.len()).unwrap()], body].concat();
@@ -115,7 +115,7 @@ fn only_the_canonical_header_of_version_1_is_read() {
 }
 
 #[test]
-fn a_block_with_another_hash_is_refused_unless_told_otherwise() {
+fn hash_mismatch_is_rejected_unless_hashing_is_disabled() {
     let cid = cid_of(RAW, b"one");
     let file = write(&[], &vec![(cid, b"two".to_vec())]);
     assert_error(&file, CarError::Hash(cid));

@@ -18,8 +18,8 @@ const GROWTH: usize = 3;
 
 /// All in one test: others beside it would be counted too.
 #[test]
-fn memory_is_bounded_by_the_bytes_that_are_there() {
-    claims_of_what_is_not_there();
+fn memory_is_bounded_by_the_size_of_the_input() {
+    claimed_sizes_are_not_allocated();
     // As many blocks as a file can have: a record has three bytes or more.
     let many = 100_000_u32;
     let blocks: Blocks = (0..many)
@@ -50,7 +50,7 @@ fn memory_is_bounded_by_the_bytes_that_are_there() {
     });
 }
 
-fn claims_of_what_is_not_there() {
+fn claimed_sizes_are_not_allocated() {
     let start = header(&[]);
     let largest = [0xa4, 0x80, 0x80, 0x01];
     let claims = [

@@ -35,7 +35,7 @@ fn order() -> impl Strategy<Value = Vec<Index>> {
 
 proptest! {
     #[test]
-    fn a_block_is_found_in_whatever_order(
+    fn blocks_are_found_in_any_order(
         blocks in vec(block(), 0..60),
         in_order in 0_usize..60,
         order in order(),
@@ -63,7 +63,7 @@ proptest! {
     }
 
     #[test]
-    fn a_block_with_another_hash_is_never_found(
+    fn block_that_does_not_match_its_cid_is_not_found(
         blocks in vec(block(), 1..40),
         which: Index,
         asked in vec(any::<Index>(), 1..60),
@@ -91,7 +91,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_read(roots in roots(), blocks in blocks(), pieces in pieces()) {
+    fn written_file_reads_back(roots in roots(), blocks in blocks(), pieces in pieces()) {
         let file = write(&roots, &blocks);
         let expected = Ok((roots, blocks));
         prop_assert_eq!(&read(&file), &expected);
@@ -99,7 +99,7 @@ proptest! {
     }
 
     #[test]
-    fn a_file_sent_in_chunks_is_the_same_file(blocks in vec(block(), 0..40), size in 1_usize..900) {
+    fn sending_in_chunks_gives_the_same_file(blocks in vec(block(), 0..40), size in 1_usize..900) {
         let root = cid_of(RAW, b"");
         let mut writer = Writer::new(&root);
         let mut chunks: Vec<Vec<u8>> = Vec::new();
@@ -120,7 +120,7 @@ proptest! {
     }
 
     #[test]
-    fn a_file_taken_in_chunks_is_the_same_file(blocks in blocks(), take: bool) {
+    fn taking_chunks_gives_the_same_file(blocks in blocks(), take: bool) {
         let root = cid_of(RAW, b"");
         let mut writer = Writer::new(&root);
         let mut file = Vec::new();
@@ -140,7 +140,7 @@ proptest! {
     }
 
     #[test]
-    fn in_pieces_everything_is_as_in_one(
+    fn decoding_in_chunks_equals_decoding_at_once(
         blocks in blocks(),
         at: Index,
         byte: u8,
@@ -155,7 +155,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_never_panic(
+    fn arbitrary_bytes_do_not_panic(
         bytes in vec(any::<u8>(), 0..300),
         with_header: bool,
         pieces in pieces(),
@@ -166,7 +166,7 @@ proptest! {
     }
 
     #[test]
-    fn any_change_to_a_file_is_noticed(
+    fn flipped_byte_is_detected(
         blocks in vec(block(), 1..6),
         at: Index,
         flip in 1..=255_u8,
@@ -181,7 +181,7 @@ proptest! {
     }
 
     #[test]
-    fn a_file_that_is_cut_is_truncated_or_ends_at_a_block(blocks in blocks(), cut: Index) {
+    fn truncated_file_is_detected_except_at_a_block_boundary(blocks in blocks(), cut: Index) {
         let file = write(&[cid_of(RAW, b"")], &blocks);
         let cut = cut.index(file.len());
         match read(&file[..cut]) {
@@ -191,7 +191,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_follows_an_error(blocks in vec(block(), 2..6)) {
+    fn iteration_ends_after_an_error(blocks in vec(block(), 2..6)) {
         let mut file = write(&[], &blocks);
         let start = header(&[]).len();
         file[start + 10] ^= 1;
@@ -202,7 +202,7 @@ proptest! {
     }
 
     #[test]
-    fn another_implementation_reads_what_we_write(roots in vec(block(), 1..4), blocks in blocks()) {
+    fn another_implementation_reads_our_output(roots in vec(block(), 1..4), blocks in blocks()) {
         let roots: Vec<_> = roots.into_iter().map(|(cid, _)| cid).collect();
         let file = write(&roots, &blocks);
         let found = run(async {
@@ -217,7 +217,7 @@ proptest! {
     }
 
     #[test]
-    fn another_implementation_writes_what_we_write(
+    fn another_implementation_writes_the_same_output(
         roots in vec(block(), 1..4),
         blocks in vec(block(), 1..6),
     ) {

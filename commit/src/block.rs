@@ -1,4 +1,4 @@
-//! The signed block at the top of a repository.
+//! Signed commits.
 //!
 //! Specification: <https://atproto.com/specs/repository#commit-objects>
 
@@ -10,10 +10,10 @@ use nacre_syntax::{Did, DidError, Tid, TidError};
 
 use crate::cbor::{Input, cid_of, write_bytes, write_link, write_map, write_small, write_text};
 
-/// The largest block that is read as a commit. With the longest DID it has 2,245 bytes.
+/// The largest commit, in bytes. With the longest DID a commit has 2,245.
 pub const MAX_COMMIT_BYTES: usize = 4096;
 
-/// A signed commit: the block at the top of a repository, which says what all of it is.
+/// A signed commit: the root block of a repository.
 ///
 /// <https://atproto.com/specs/repository#commit-objects>
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -22,34 +22,34 @@ pub struct Commit {
     pub did: Did,
     /// The version of the repository format.
     pub version: Version,
-    /// The CID of the root node of the tree, from which every record is reached.
+    /// The CID of the root node of the tree.
     pub data: Cid,
-    /// The revision: the time of the commit, and greater than that of every commit before it.
+    /// The revision: the time of the commit, greater than that of every commit before it.
     pub rev: Tid,
-    /// The commit before: always `None` where we write, seldom anything else where others do.
+    /// The previous commit. This crate always writes `None`, and other servers almost always do.
     pub prev: Option<Cid>,
-    /// The signature over the SHA-256 of all the other fields, encoded without it; low-S.
+    /// The low-S signature over the SHA-256 of the commit without this field.
     pub sig: Signature,
 }
 
 /// A commit that is not signed yet: version 3, with `prev` null.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UnsignedCommit {
-    /// The account that is going to sign.
+    /// The account that signs.
     pub did: Did,
     /// The CID of the root node of the tree.
     pub data: Cid,
-    /// The revision. That it is greater than the last one is for the caller to see to;
-    /// [`commit`](crate::commit) does.
+    /// The revision. The caller must ensure that it exceeds the last one;
+    /// [`commit`](crate::commit) checks it.
     pub rev: Tid,
 }
 
-/// The version of the repository format that a commit is of.
+/// The version of the repository format of a commit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Version {
-    /// The one before the present one: read, and written back as it was, but never signed here.
+    /// The previous version: decoded and encoded, but never signed here.
     V2,
-    /// The present one.
+    /// The current version.
     V3,
 }
 
@@ -57,11 +57,11 @@ pub enum Version {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The block is not the canonical DAG-CBOR of a commit with exactly its fields; something else
-    /// stands within the field that begins at this offset.
+    /// The block is not the canonical DAG-CBOR of a commit with exactly its fields. The first
+    /// deviation is in the field that starts at this offset.
     #[error("not the canonical encoding of a commit at byte {0}")]
     Cbor(usize),
-    /// The DID is not one.
+    /// The DID is invalid.
     #[error(transparent)]
     Did(#[from] DidError),
     /// The revision is not a TID.
@@ -79,7 +79,7 @@ pub enum DecodeError {
 }
 
 impl Commit {
-    /// Reads a commit. The signature is not verified: see [`Commit::verify`].
+    /// Decodes a commit without verifying its signature: see [`Commit::verify`].
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ impl Commit {
         key.verify(&self.write(None), &self.sig)
     }
 
-    /// Writes the block, or without a signature the bytes that are signed.
+    /// Encodes the block, or without a signature the bytes to sign.
     fn write(&self, sig: Option<&Signature>) -> Vec<u8> {
         let Self { did, version, data, rev, prev, .. } = self;
         write_block(did, Some(rev), sig, data, prev.as_ref(), *version)
@@ -165,7 +165,7 @@ impl Version {
     }
 }
 
-/// Writes a block with the fields that are there, in canonical order.
+/// Encodes a block with the present fields in canonical order.
 pub(crate) fn write_block(
     did: &Did,
     rev: Option<&Tid>,
@@ -195,14 +195,14 @@ pub(crate) fn write_block(
     out
 }
 
-/// The fields of a block, one after the other.
+/// A reader of the fields of a block.
 pub(crate) struct Fields<'a> {
     block: &'a [u8],
     input: Input<'a>,
 }
 
 impl<'a> Fields<'a> {
-    /// Opens a block that has this many fields.
+    /// Opens a block with this many fields.
     pub(crate) fn open(block: &'a [u8], count: u8) -> Result<Self, DecodeError> {
         if block.len() > MAX_COMMIT_BYTES {
             return Err(DecodeError::Size);

@@ -1,4 +1,4 @@
-//! As much of DAG-CBOR as a commit is made of.
+//! The subset of DAG-CBOR that commits use.
 
 use alloc::vec::Vec;
 
@@ -31,8 +31,8 @@ pub(crate) fn write_small(out: &mut Vec<u8>, value: u8) {
     out.push(value);
 }
 
-/// Writes a link. Commits link to trees and commits, so the CID is DAG-CBOR and SHA-256 when it was
-/// read or made here; any other is written as it is and refused by readers.
+/// Writes a link. CIDs of trees and commits are DAG-CBOR and SHA-256. Any other CID is written
+/// unchanged and rejected by readers.
 pub(crate) fn write_link(out: &mut Vec<u8>, cid: Option<&Cid>) {
     let Some(cid) = cid else {
         out.push(NULL);
@@ -55,7 +55,7 @@ fn write_head(out: &mut Vec<u8>, major: u8, length: usize) {
     }
 }
 
-/// A reader of canonical bytes. Each method says with `None` that something else stands there.
+/// A reader of canonical bytes. Each method returns `None` if something else comes next.
 #[derive(Clone, Copy)]
 pub(crate) struct Input<'a> {
     rest: &'a [u8],
@@ -66,7 +66,7 @@ impl<'a> Input<'a> {
         Self { rest: bytes }
     }
 
-    /// Returns how many bytes are left.
+    /// Returns the number of bytes left.
     pub(crate) fn len(&self) -> usize {
         self.rest.len()
     }
@@ -76,7 +76,7 @@ impl<'a> Input<'a> {
         matches!(head, 0xa0..=0xb7).then_some(head & 0x1f)
     }
 
-    /// Reads a map key, and says whether it is this one.
+    /// Reads this map key. Returns `None` for another one.
     pub(crate) fn key(&mut self, name: &str) -> Option<()> {
         (self.text()? == name).then_some(())
     }
@@ -104,7 +104,7 @@ impl<'a> Input<'a> {
         self.link().map(Some)
     }
 
-    /// Reads a link to a DAG-CBOR block by its SHA-256.
+    /// Reads a link to a DAG-CBOR block with a SHA-256 hash.
     pub(crate) fn link(&mut self) -> Option<Cid> {
         let rest = self.rest.strip_prefix(&TAG_LINK)?.strip_prefix(&CID_START)?;
         let (digest, rest) = rest.split_first_chunk()?;

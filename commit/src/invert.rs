@@ -1,4 +1,4 @@
-//! Undoing the operations of a commit, with which others check that it did no more than it says.
+//! Operation inversion, which proves that a commit changed nothing but its operations.
 //!
 //! Specification: <https://atproto.com/specs/sync#commit-validation-mst-operation-inversion>
 
@@ -10,35 +10,36 @@ use nacre_syntax::RepoPath;
 
 use crate::write::{Action, MAX_WRITES, Op};
 
-/// Why operations cannot be undone.
+/// Why operations cannot be inverted.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvertError<E> {
-    /// The tree or the operation itself does not agree with what is said of this path.
-    #[error("the operation on {0} is not what was done")]
+    /// The operation on this path contradicts itself or the tree.
+    #[error("the operation on {0} does not match the tree")]
     Op(RepoPath),
-    /// There are two operations on one path.
-    #[error("there are two operations on {0}")]
+    /// Two operations have the same path.
+    #[error("two operations on {0}")]
     RepeatedPath(RepoPath),
-    /// There are more than [`MAX_WRITES`], namely so many.
-    #[error("{0} operations are more than the 200 of one commit")]
+    /// This number of operations exceeds [`MAX_WRITES`].
+    #[error("{0} operations exceed the limit of 200")]
     TooManyOps(usize),
-    /// The tree could not be read or changed.
+    /// The tree cannot be read or edited.
     #[error(transparent)]
     Tree(#[from] TreeError<E>),
 }
 
-/// Undoes `ops` in the tree at `data` and returns the root of the tree before, that of
-/// [`Tree::EMPTY`](nacre_mst::Tree::EMPTY) for a first commit.
+/// Inverts `ops` in the tree at `data` and returns the root of the tree before them. For a first
+/// commit that is the root of [`Tree::EMPTY`](nacre_mst::Tree::EMPTY).
 ///
-/// The source needs to hold only the covering proof of the paths. Its blocks must have been
-/// compared with their CIDs, as the readers of `nacre-car` do. If the result is the `data` of the
-/// commit before, `prev_data`, then `ops` are all that the commit changed in the tree; any other
-/// result means nothing. Signature, DID and revision are for the caller to check.
+/// If the result is the `data` of the previous commit, `prev_data`, then the commit changed nothing
+/// but `ops`. Any other result has no meaning.
+///
+/// The source only needs the covering proof of the paths. Its blocks must have been compared with
+/// their CIDs, as the readers of `nacre-car` do. The caller checks signature, DID and revision.
 ///
 /// # Errors
 ///
-/// [`InvertError`] if the tree does not show the operations, or a block of the proof is missing.
+/// [`InvertError`] if the operations do not match the tree, or a block of the proof is missing.
 pub fn invert<S: BlockSource>(
     source: &S,
     data: Cid,
@@ -52,15 +53,15 @@ pub fn invert<S: BlockSource>(
     if let Some(pair) = order.windows(2).find(|pair| pair[0].path == pair[1].path) {
         return Err(InvertError::RepeatedPath(pair[0].path.clone()));
     }
-    if let Some(op) = order.iter().find(|op| !op.agrees()) {
+    if let Some(op) = order.iter().find(|op| !op.is_consistent()) {
         return Err(InvertError::Op(op.path.clone()));
     }
     let edits: Vec<_> =
         order.iter().map(|op| Edit { key: op.path.as_str(), value: op.prev }).collect();
-    // Who arrives at a tree that is right has been in one that is: applying reads all nodes beside
-    // the keys of the operations, with their order, and sees that these keys and the first of the
-    // new top are on their levels; all other nodes are part of the tree before as they are here. So
-    // the heights of the other keys in the proof need not be hashed.
+    // If the result is the root of a valid tree, the tree at `data` is valid too. Applying the
+    // edits reads all nodes beside the keys of the operations, checks their order, and checks the
+    // levels of these keys and of the new root's first key. All other nodes are also part of the
+    // tree before. The heights of the other keys in the proof need not be hashed.
     let tree = Tree::load(data).map_err(TreeError::from)?;
     let changes = tree.apply(&Verified(source), &edits)?;
     match order.iter().zip(&changes.previous).find(|(op, found)| op.cid != **found) {
@@ -70,8 +71,8 @@ pub fn invert<S: BlockSource>(
 }
 
 impl Op {
-    /// Returns whether the action goes with the records.
-    fn agrees(&self) -> bool {
+    /// Returns whether the action matches the presence of the records.
+    fn is_consistent(&self) -> bool {
         let expected = match self.action {
             Action::Create => (false, true),
             Action::Delete => (true, false),

@@ -1,4 +1,4 @@
-//! Commits from before revisions: version 2, without `rev`.
+//! Commits of version 2 without a `rev`.
 //!
 //! Specification: <https://atproto.com/specs/repository#commit-objects>
 
@@ -11,9 +11,9 @@ use nacre_syntax::Did;
 use crate::block::{DecodeError, Fields, Version, write_block};
 use crate::cbor::{Input, cid_of};
 
-/// A signed commit of version 2 that has no `rev`, as old repositories still have at the top.
+/// A signed commit of version 2 without a `rev`, as old repositories still have.
 ///
-/// It is read so that such a repository can be imported. A commit of version 2 with a `rev` is a
+/// Reading it allows imports of such a repository. A commit of version 2 with a `rev` is a
 /// [`Commit`](crate::Commit).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LegacyCommit {
@@ -21,14 +21,14 @@ pub struct LegacyCommit {
     pub did: Did,
     /// The CID of the root node of the tree.
     pub data: Cid,
-    /// The commit before, or `None` for the first one.
+    /// The previous commit, or `None` for the first one.
     pub prev: Option<Cid>,
-    /// The signature over the SHA-256 of all other fields, encoded without it; low-S.
+    /// The low-S signature over the SHA-256 of the commit without this field.
     pub sig: Signature,
 }
 
 impl LegacyCommit {
-    /// Reads a commit without a `rev`. The signature is not verified: see [`Self::verify`].
+    /// Decodes a commit without verifying its signature: see [`Self::verify`].
     ///
     /// The block must be the canonical encoding of exactly `did`, `sig`, `data`, `prev` and
     /// `version`, and have at most [`MAX_COMMIT_BYTES`](crate::MAX_COMMIT_BYTES).

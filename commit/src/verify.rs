@@ -1,4 +1,4 @@
-//! Checking a whole repository, such as an export that is to be imported.
+//! Verification of a whole repository, such as an export before an import.
 
 use cid::Cid;
 use nacre_car::{CarError, Lookup};
@@ -9,61 +9,61 @@ use nacre_syntax::{Did, Nsid, RepoPath, RepoPathError};
 use crate::block::{Commit, DecodeError};
 use crate::cbor::cid_of;
 
-/// A repository that was checked: its DID, its tree and paths, the hash of every block, and the
-/// signature if there was a key.
+/// A verified repository: its DID, tree, paths, the hash of every block, and the signature if a key
+/// was passed.
 ///
 /// Its records are the entries of the tree at `commit.data`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct VerifiedRepo {
-    /// The commit at the top, with the DID that was asked for.
+    /// The commit, which has the expected DID.
     pub commit: Commit,
-    /// The CID of its block, the root of the CAR.
+    /// The CID of the commit, the root of the CAR.
     pub cid: Cid,
-    /// How many records the tree has; two of equal content count as two.
+    /// The number of entries of the tree. Two records with the same content count as two.
     pub records: u64,
 }
 
-/// What is wrong with a repository.
+/// Why a repository is invalid.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RepoError<E> {
-    /// The top block is not a commit.
-    #[error("the commit cannot be read")]
+    /// The root block is not a commit.
+    #[error("the root block is not a valid commit")]
     Commit(#[from] DecodeError),
-    /// The repository is that of someone else.
-    #[error("the repository is that of {0}")]
+    /// The repository belongs to another account.
+    #[error("the repository belongs to {0}")]
     Did(Did),
-    /// A key of the tree is not the path of a record.
-    #[error("the key of record {0} is not a path")]
+    /// A key of the tree is not a valid repo path.
+    #[error("the key of record {0} is not a valid path")]
     Path(Cid, #[source] RepoPathError),
-    /// The CAR has so many roots, and not one.
-    #[error("a repository has one root and not {0}")]
+    /// The CAR has this number of roots instead of one.
+    #[error("expected one root, found {0}")]
     Roots(usize),
-    /// The signature is not by the key.
+    /// The signature does not verify with the key.
     #[error("the commit is not signed by the key")]
     Signature(#[from] VerifyError),
-    /// A block is missing or not what it should be.
+    /// A block is missing or invalid.
     #[error(transparent)]
     Tree(#[from] TreeError<E>),
 }
 
-/// Checks the commit of a repository in a CAR: that there is one root, that it is of `did`, and the
-/// signature, if there is a key.
+/// Verifies the commit of a repository in a CAR: that it is the only root, that it belongs to
+/// `did`, and its signature if a key is passed.
 ///
-/// The rest is checked while the [`Records`] are read: with each the part of the tree that leads to
-/// it, every rule that a tree has, and the hash of every block. Only when
-/// [`next_record`](Records::next_record) has returned `None`, or [`finish`](Records::finish) `Ok`,
-/// is all of the repository right.
+/// Reading the [`Records`] verifies the rest: the nodes that lead to each record, every rule of a
+/// tree, and the hash of every block. The whole repository is valid only once
+/// [`next_record`](Records::next_record) returns `None` or [`finish`](Records::finish) returns
+/// `Ok`.
 ///
-/// A CAR that has the commit first and then the tree in pre-order, each record at its entry, is
-/// gone through once, in constant memory, and what follows the last block that is needed is not
-/// read. Any other is read and hashed whole, at the first block that is not where it is expected,
-/// for an index of 8 to 20 bytes a block; it has to be below 4 GiB. How many blocks there may be is
-/// for the caller to limit, who has to hold them.
+/// A CAR with the commit first and then the tree in pre-order, each record at its entry, is read
+/// once in constant memory, up to the last needed block. In any other order, the first block out of
+/// place causes the whole CAR to be read and hashed for an index of 8 to 20 bytes a block. It must
+/// then be smaller than 4 GiB. The number of blocks is not limited here, because the caller already
+/// holds the CAR.
 ///
 /// # Errors
 ///
-/// [`RepoError`] if the CAR has not one root, or the commit is not right.
+/// [`RepoError`] if the CAR does not have exactly one root, or the commit is invalid.
 pub fn verify_repo<'a, D: AsRef<str>>(
     car: &'a [u8],
     did: &Did<D>,
@@ -80,7 +80,7 @@ pub fn verify_repo<'a, D: AsRef<str>>(
 
 /// The records of a repository that is being verified, in the order of their paths.
 #[derive(Clone, Debug)]
-#[must_use = "what was not read is not verified"]
+#[must_use = "records that are not read are not verified"]
 pub struct Records<'a> {
     repo: VerifiedRepo,
     blocks: Lookup<'a>,
@@ -93,27 +93,27 @@ pub struct Records<'a> {
 /// A record of a repository.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Record<'r, 'a> {
-    /// The collection and the record key, both checked by their grammars.
+    /// The collection and the record key, both with valid syntax.
     pub path: RepoPath<&'r str>,
-    /// The CID that the tree has for it, and that its block has.
+    /// The CID of the record, which its block matches.
     pub cid: Cid,
-    /// Its block. That it is a record is for the caller to check.
+    /// The block. The caller checks whether it is a valid record.
     pub bytes: &'a [u8],
 }
 
 impl<'a> Records<'a> {
-    /// Returns the commit. Its DID is checked, and its signature if there was a key, whatever
-    /// follows.
+    /// Returns the commit, whose DID is already verified, and whose signature is if a key was
+    /// passed.
     #[must_use]
     pub fn commit(&self) -> &Commit {
         &self.repo.commit
     }
 
-    /// Returns the next record, or `None` when the whole repository was found right.
+    /// Returns the next record, or `None` when the whole repository is verified.
     ///
     /// # Errors
     ///
-    /// [`RepoError`] names the first thing that is wrong, from then on always the same.
+    /// [`RepoError`] names the first error. Later calls return the same one.
     pub fn next_record(&mut self) -> Result<Option<Record<'_, 'a>>, RepoError<CarError>> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
@@ -128,11 +128,11 @@ impl<'a> Records<'a> {
         next
     }
 
-    /// Verifies what is left, and returns what the repository is.
+    /// Verifies the rest of the repository.
     ///
     /// # Errors
     ///
-    /// As for [`Self::next_record`].
+    /// Those of [`Self::next_record`].
     pub fn finish(mut self) -> Result<VerifiedRepo, RepoError<CarError>> {
         while self.next_record()?.is_some() {}
         Ok(self.repo)
@@ -144,15 +144,14 @@ fn read_next<'r, 'a>(
     blocks: &mut Lookup<'a>,
     collection: &mut Option<Nsid>,
 ) -> Result<Option<Record<'r, 'a>>, RepoError<CarError>> {
-    let wrong = |(cid, error)| TreeError::Node(cid, error);
     while let Some(cid) = steps.wanted() {
-        // The empty tree is known, and need not be in the CAR.
+        // A CAR may omit the root of the empty tree.
         let is_empty = cid == Tree::EMPTY.root();
         let block = if is_empty { &EMPTY_NODE } else { find(blocks, cid)? };
-        steps.enter(block).map_err(wrong)?;
+        steps.enter(block).map_err(TreeError::from)?;
         blocks.prefetch(steps.upcoming());
     }
-    let Some((key, cid)) = steps.next_entry().map_err(wrong)? else { return Ok(None) };
+    let Some((key, cid)) = steps.next_entry().map_err(TreeError::from)? else { return Ok(None) };
     let path = match collection {
         Some(collection) => RepoPath::parse_in(collection, key),
         None => RepoPath::parse(key),
@@ -165,7 +164,7 @@ fn read_next<'r, 'a>(
     Ok(Some(Record { path, cid, bytes }))
 }
 
-/// Finds a block that must be there.
+/// Returns a block, or an error if the CAR does not hold it.
 fn find<'a>(blocks: &mut Lookup<'a>, cid: Cid) -> Result<&'a [u8], TreeError<CarError>> {
     blocks.block(&cid).map_err(TreeError::Source)?.ok_or(TreeError::Missing(cid))
 }
@@ -184,12 +183,11 @@ fn check_commit<E, D: AsRef<str>>(
     Ok(())
 }
 
-/// Checks the whole repository of `did` whose commit is `root`, where its blocks are in a store:
-/// all that [`verify_repo`] does.
+/// Verifies the repository of `did` with the commit `root` in a store, like [`verify_repo`].
 ///
 /// # Errors
 ///
-/// [`RepoError`] names the first thing that is wrong.
+/// [`RepoError`] names the first error.
 pub fn verify_blocks<S: BlockSource, D: AsRef<str>>(
     source: &S,
     root: Cid,
@@ -217,7 +215,7 @@ pub fn verify_blocks<S: BlockSource, D: AsRef<str>>(
     Ok(VerifiedRepo { commit, cid: root, records })
 }
 
-/// Reads a block that must be there and have its hash.
+/// Reads a block and checks its hash.
 fn check_hash<S: BlockSource, T>(
     source: &S,
     cid: Cid,

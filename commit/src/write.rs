@@ -1,4 +1,4 @@
-//! From writes to a commit, with all that a store keeps and a subscriber gets.
+//! Turns writes into a commit, with the data that a store keeps and subscribers get.
 //!
 //! Specification: <https://atproto.com/specs/sync#firehose>
 
@@ -12,73 +12,74 @@ use nacre_syntax::{Did, RepoPath, Tid};
 use crate::block::{Commit, UnsignedCommit};
 use crate::cbor::cid_of;
 
-/// The most writes in one commit, as many as a firehose event may tell of.
+/// The most writes in a commit, which is the limit of a firehose event.
 pub const MAX_WRITES: usize = 200;
 
 /// One change to a repository.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Write<'a> {
-    /// Writes a record where there is none.
+    /// Creates a record.
     Create {
-        /// A path that nothing is at, or the commit is refused.
+        /// The path, which must not have a record.
         path: RepoPath<&'a str>,
         /// The CID of the record's block, which the caller stores.
         cid: Cid,
     },
-    /// Removes a record.
+    /// Deletes a record.
     Delete {
-        /// A path that a record is at, or the commit is refused.
+        /// The path, which must have a record.
         path: RepoPath<&'a str>,
     },
-    /// Writes a record over another.
+    /// Replaces a record.
     Update {
-        /// A path that a record is at, or the commit is refused.
+        /// The path, which must have a record.
         path: RepoPath<&'a str>,
-        /// The CID of the new record's block. It may be that of the old one: the tree then stays.
+        /// The CID of the new record's block. If it equals the old one, the tree does not change.
         cid: Cid,
     },
 }
 
-/// Where a repository stands: of its latest commit, what the next one has to know. Keep it with the
-/// tree's nodes, and replace it together with them.
+/// The head of a repository: the parts of its latest commit that the next one needs.
+///
+/// Store it with the tree's nodes, and replace both in one transaction.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Head {
-    /// The account; commits of another one are refused.
+    /// The account. Commits of another account are rejected.
     pub did: Did,
     /// The CID of the commit.
     pub cid: Cid,
     /// The CID of the root of its tree, which becomes the next commit's `prevData`.
     pub data: Cid,
-    /// Its revision, which becomes the next commit's `since` and which that has to exceed.
+    /// Its revision, which becomes the next commit's `since`. The next revision must exceed it.
     pub rev: Tid,
 }
 
-/// A new commit, and what it changes.
+/// A new commit and its changes.
 ///
-/// The CAR of a `#commit` event has the root `cid`, and holds `bytes`, the
+/// The CAR of a `#commit` event has the root `cid` and contains `bytes`, the
 /// [`new_nodes`](Self::new_nodes), the `proof` and the new records.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CommitDiff {
     /// The signed commit.
     pub commit: Commit,
-    /// The CID of its block, the new head.
+    /// The CID of the commit's block, the new head.
     pub cid: Cid,
-    /// Its block, to be stored with the head.
+    /// The commit's block, to be stored with the head.
     pub bytes: Vec<u8>,
-    /// The revision before; `None` for the first commit.
+    /// The previous revision, or `None` for the first commit.
     pub since: Option<Tid>,
-    /// The root of the tree before; `None` for the first commit.
+    /// The root of the previous tree, or `None` for the first commit.
     pub prev_data: Option<Cid>,
-    /// What was done, in the order of the writes.
+    /// The operations, in the order of the writes.
     pub ops: Vec<Op>,
-    /// The nodes that, with the new ones, are the covering proof of all paths in the new tree: what
-    /// others need to undo the operations and arrive at `prev_data`.
+    /// The nodes that together with the new ones are the covering proof of all paths in the new
+    /// tree. Subscribers need them to invert the operations.
     pub proof: Vec<(Cid, Vec<u8>)>,
     changes: Changes,
 }
 
 impl CommitDiff {
-    /// Returns the tree nodes to keep, each before the nodes below it, the root first.
+    /// Returns the new tree nodes: the root first, each before the nodes below it.
     pub fn new_nodes(&self) -> impl Iterator<Item = (Cid, &[u8])> {
         let root = self.commit.data;
         let is_empty = self.prev_data.is_none() && root == Tree::EMPTY.root();
@@ -86,72 +87,72 @@ impl CommitDiff {
         empty.into_iter().chain(self.changes.new_blocks())
     }
 
-    /// Returns the tree nodes that are not needed any more.
+    /// Returns the tree nodes that are no longer needed.
     pub fn retired(&self) -> impl Iterator<Item = Cid> {
-        // Before the first commit there was not even the empty tree.
+        // Before the first commit not even the empty tree was stored.
         self.changes.retired().filter(|_| self.prev_data.is_some())
     }
 }
 
-/// What a commit did to one record.
+/// An operation of a commit on one record.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Op {
     /// The kind of change.
     pub action: Action,
     /// The record's path.
     pub path: RepoPath,
-    /// The CID of the record that is there now; `None` for a delete.
+    /// The CID of the new record, or `None` for a delete.
     pub cid: Option<Cid>,
-    /// The CID of the record that was there; `None` for a create.
+    /// The CID of the previous record, or `None` for a create.
     pub prev: Option<Cid>,
 }
 
-/// The kinds of change to a record.
+/// The kind of change to a record.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Action {
-    /// There was no record.
+    /// The record is new.
     Create,
-    /// There is no record any more.
+    /// The record was deleted.
     Delete,
-    /// There was another record.
+    /// The record was replaced.
     Update,
 }
 
-/// Why writes cannot be committed. Nothing has changed then.
+/// Why writes cannot be committed. A failed commit has no effect.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommitError<E> {
-    /// A create, where there is a record already.
-    #[error("there is a record at {0} already")]
+    /// A create names a path that has a record.
+    #[error("record {0} already exists")]
     AlreadyExists(RepoPath),
-    /// The head is that of another repository.
-    #[error("the head is that of {0}")]
+    /// The head belongs to another repository.
+    #[error("the head belongs to {0}")]
     ForeignHead(Did),
-    /// An update or a delete, where there is no record.
-    #[error("there is no record at {0}")]
+    /// An update or a delete names a path without a record.
+    #[error("record {0} does not exist")]
     NotFound(RepoPath),
-    /// Two writes to one path.
-    #[error("there are two writes to {0}")]
+    /// Two writes have the same path.
+    #[error("two writes to {0}")]
     RepeatedPath(RepoPath),
-    /// The revision is not newer than that of the head, which is this.
+    /// The revision is not newer than this revision of the head.
     #[error("the revision is not newer than {0}")]
     RevNotNewer(Tid),
-    /// There are more than [`MAX_WRITES`], namely so many.
-    #[error("{0} writes are more than the 200 of one commit")]
+    /// This number of writes exceeds [`MAX_WRITES`].
+    #[error("{0} writes exceed the limit of 200")]
     TooManyWrites(usize),
-    /// The tree could not be read or changed.
+    /// The tree cannot be read or edited.
     #[error(transparent)]
     Tree(#[from] TreeError<E>),
 }
 
 /// Applies `writes` to the repository at `head`, all or none, and signs the result.
 ///
-/// Without a head this is the first commit. No writes are fine: the tree stays and is signed again.
-/// The source supplies the tree's nodes; the records themselves are not looked at.
+/// Without a head this is the first commit. Without writes the tree stays the same and is signed
+/// again. The source supplies the tree's nodes. Records are not read.
 ///
 /// # Errors
 ///
-/// [`CommitError`] if the writes do not fit the repository or each other, or the tree cannot be
+/// [`CommitError`] if the writes contradict the repository or each other, or the tree cannot be
 /// read.
 pub fn commit<S: BlockSource>(
     source: &S,
@@ -173,7 +174,7 @@ pub fn commit<S: BlockSource>(
     for (index, prev) in order.into_iter().zip(&changes.previous) {
         previous[index] = *prev;
     }
-    let ops = writes.iter().zip(previous).map(|(write, prev)| write.done(prev));
+    let ops = writes.iter().zip(previous).map(|(write, prev)| write.to_op(prev));
     let ops = ops.collect::<Result<Vec<_>, _>>()?;
     let overlay = Overlay::new(&changes, source);
     let root = changes.root();
@@ -197,7 +198,7 @@ pub fn commit<S: BlockSource>(
 }
 
 impl<'a> Write<'a> {
-    /// Returns the path that is written to.
+    /// Returns the path of the record.
     #[must_use]
     pub fn path(&self) -> RepoPath<&'a str> {
         match self {
@@ -216,8 +217,8 @@ impl<'a> Write<'a> {
         Edit { key: self.path().into_inner(), value: self.cid() }
     }
 
-    /// Returns what was done, or why not, if there was this record before.
-    fn done<E>(&self, prev: Option<Cid>) -> Result<Op, CommitError<E>> {
+    /// Returns the operation of this write, given the previous record.
+    fn to_op<E>(&self, prev: Option<Cid>) -> Result<Op, CommitError<E>> {
         let path = self.path().to_owned();
         let action = match self {
             Self::Create { .. } => Action::Create,
@@ -232,7 +233,7 @@ impl<'a> Write<'a> {
     }
 }
 
-/// Checks what can be seen without the tree.
+/// Checks that do not need the tree.
 fn check<E>(
     did: &Did,
     head: Option<&Head>,

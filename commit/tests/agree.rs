@@ -37,7 +37,7 @@ fn verify(root: Cid, blocks: &Blocks) -> Result<VerifiedRepo, String> {
 
 proptest! {
     #[test]
-    fn without_some_block_both_miss_it_or_both_do_without(
+    fn missing_block_has_the_same_effect_on_both_verifiers(
         entries in vec((any::<Index>(), 0..4_u8), 0..40),
         gone: Index,
     ) {
@@ -56,7 +56,7 @@ proptest! {
 }
 
 #[test]
-fn the_empty_tree_need_not_be_there() {
+fn empty_tree_may_be_omitted() {
     let (root, mut blocks) = repo(&Entries::new());
     assert_eq!(verify(root, &blocks).map(|repo| repo.records), Ok(0));
     assert!(blocks.remove(&Tree::EMPTY.root()).is_some());

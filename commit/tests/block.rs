@@ -46,7 +46,7 @@ fn text(text: impl Into<String>) -> Option<Ipld> {
 
 proptest! {
     #[test]
-    fn another_codec_writes_the_same_block(
+    fn another_codec_gives_the_same_block(
         did in "did:web:[a-z]{1,300}",
         micros in 0..Tid::MAX_MICROS,
         prev in proptest::option::of(any::<u8>()),
@@ -68,7 +68,7 @@ proptest! {
     }
 
     #[test]
-    fn a_commit_is_read_only_in_the_one_form_it_is_written(
+    fn commits_are_decoded_only_in_canonical_form(
         at: Index,
         byte: u8,
         cut in proptest::option::of(any::<Index>()),
@@ -84,7 +84,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..300), cut: Index) {
+    fn arbitrary_bytes_do_not_panic(bytes in vec(any::<u8>(), 0..300), cut: Index) {
         let _ = Commit::decode(&bytes);
         let block = signed().encode();
         let _ = Commit::decode(&[&block[..cut.index(block.len())], &bytes].concat());
@@ -92,7 +92,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_signed_is_the_block_without_the_signature() {
+fn signature_covers_the_block_without_the_signature() {
     let commit = signed();
     let mut fields = fields(&commit);
     fields.retain(|(name, _)| *name != "sig");
@@ -100,7 +100,7 @@ fn what_is_signed_is_the_block_without_the_signature() {
 }
 
 #[test]
-fn a_change_to_any_field_breaks_the_signature() {
+fn changing_any_field_breaks_the_signature() {
     let good = signed();
     let someone = Did::parse("did:web:example.com".to_owned()).unwrap();
     for commit in [
@@ -140,7 +140,7 @@ fn each_broken_rule_has_its_error() {
 }
 
 #[test]
-fn a_block_has_so_many_bytes_and_no_more() {
+fn block_size_is_limited() {
     let longest = format!("did:web:{}", "a".repeat(Did::MAX_BYTES - 8));
     let commit = Commit { did: Did::parse(longest).unwrap(), prev: Some(record(0)), ..signed() };
     let block = commit.encode();

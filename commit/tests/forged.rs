@@ -48,17 +48,17 @@ fn paths(height: u32) -> Vec<&'static str> {
 /// not found by undoing the creation of a record in the other.
 fn assert_refused(blocks: &Blocks, before: Cid, after: Cid, created: &str) {
     let (path, cid) = (path(created).to_owned(), Some(record(0)));
-    assert_op_refused(blocks, before, after, Op { action: Action::Create, path, cid, prev: None });
+    assert_op_rejected(blocks, before, after, Op { action: Action::Create, path, cid, prev: None });
 }
 
-fn assert_op_refused(blocks: &Blocks, before: Cid, after: Cid, op: Op) {
+fn assert_op_rejected(blocks: &Blocks, before: Cid, after: Cid, op: Op) {
     assert!(verify(blocks, Tree::load(before).unwrap()).is_ok());
     assert!(verify(blocks, Tree::load(after).unwrap()).is_err());
     assert_ne!(invert(blocks, after, &[op]), Ok(before));
 }
 
 #[test]
-fn a_created_key_too_low_is_noticed() {
+fn created_key_on_too_low_a_level_is_rejected() {
     let mut blocks = Blocks::new();
     let (low, high) = (paths(1)[0], *paths(3).last().unwrap());
     assert!(low < high);
@@ -68,7 +68,7 @@ fn a_created_key_too_low_is_noticed() {
 }
 
 #[test]
-fn a_created_key_that_others_stand_beside_is_noticed() {
+fn created_key_beside_misplaced_keys_is_rejected() {
     let mut blocks = Blocks::new();
     let high = paths(3)[0];
     let low = *paths(1).last().unwrap();
@@ -79,7 +79,7 @@ fn a_created_key_that_others_stand_beside_is_noticed() {
 }
 
 #[test]
-fn a_level_left_out_below_a_created_key_is_noticed() {
+fn missing_level_below_a_created_key_is_rejected() {
     let mut blocks = Blocks::new();
     let high = paths(3)[0];
     let low = *paths(1).last().unwrap();
@@ -89,7 +89,7 @@ fn a_level_left_out_below_a_created_key_is_noticed() {
 }
 
 #[test]
-fn a_level_too_many_below_a_created_key_is_noticed() {
+fn extra_level_below_a_created_key_is_rejected() {
     let mut blocks = Blocks::new();
     let high = paths(2)[0];
     let low = *paths(1).last().unwrap();
@@ -100,7 +100,7 @@ fn a_level_too_many_below_a_created_key_is_noticed() {
 }
 
 #[test]
-fn keys_on_the_wrong_side_of_a_created_key_are_noticed() {
+fn keys_on_the_wrong_side_of_a_created_key_are_rejected() {
     let mut blocks = Blocks::new();
     let (lows, highs) = (paths(1), paths(2));
     let (first, last) = (lows[0], lows[lows.len() - 1]);
@@ -115,7 +115,7 @@ fn keys_on_the_wrong_side_of_a_created_key_are_noticed() {
 }
 
 #[test]
-fn a_deleted_key_that_stands_on_another_level_is_noticed() {
+fn deleted_key_on_the_wrong_level_is_rejected() {
     let mut blocks = Blocks::new();
     let (low, high) = (paths(0)[0], *paths(2).last().unwrap());
     assert!(low < high);
@@ -125,5 +125,5 @@ fn a_deleted_key_that_stands_on_another_level_is_noticed() {
     let before = put(&mut blocks, Some(between), &[(high, None)]);
     let (path, prev) = (path(high).to_owned(), Some(record(0)));
     let op = Op { action: Action::Delete, path, cid: None, prev };
-    assert_op_refused(&blocks, before, after, op);
+    assert_op_rejected(&blocks, before, after, op);
 }

@@ -43,7 +43,7 @@ fn first(blocks: &Blocks, writes: &[Write<'_>]) -> CommitDiff {
 
 proptest! {
     #[test]
-    fn every_commit_of_a_history_holds(
+    fn every_commit_of_a_history_verifies_and_inverts(
         batches in vec(batch(), 1..8),
         order in vec(any::<u64>(), 12),
     ) {
@@ -91,7 +91,7 @@ proptest! {
     }
 
     #[test]
-    fn operations_that_were_not_done_are_not_undone(batch in batch(), which: Index, what in 0..4) {
+    fn false_operations_do_not_invert(batch in batch(), which: Index, what in 0..4) {
         let third = PATHS.iter().step_by(3);
         let start: Entries = third.map(|path| (path.clone(), record(0))).collect();
         let (data, blocks) = tree(&start);
@@ -127,7 +127,7 @@ fn is_silent(write: &Write<'_>, start: &Entries) -> bool {
 }
 
 #[test]
-fn the_first_commit_may_be_empty_and_shows_its_root() {
+fn first_commit_may_be_empty() {
     let diff = first(&Blocks::new(), &[]);
     assert_eq!((diff.since, diff.prev_data, diff.ops.len()), (None, None, 0));
     let root = [(Tree::EMPTY.root(), &EMPTY_NODE[..])];
@@ -136,7 +136,7 @@ fn the_first_commit_may_be_empty_and_shows_its_root() {
 }
 
 #[test]
-fn an_empty_commit_signs_the_same_tree_again() {
+fn empty_commit_signs_the_same_tree() {
     let diff = first(&Blocks::new(), &[]);
     let blocks = new_nodes(&diff);
     let again = commit(&blocks, &did(), Some(&head(&diff)), &[], rev(1), &KEY).unwrap();
@@ -147,7 +147,7 @@ fn an_empty_commit_signs_the_same_tree_again() {
 }
 
 #[test]
-fn writes_that_do_not_fit_are_refused_by_name() {
+fn contradicting_writes_are_rejected() {
     let (a, b) = (PATHS[0].as_str(), PATHS[20].as_str());
     let diff = first(&Blocks::new(), &[Write::Create { path: path(a), cid: record(0) }]);
     let blocks = new_nodes(&diff);
@@ -190,7 +190,7 @@ fn writes_that_do_not_fit_are_refused_by_name() {
 }
 
 #[test]
-fn a_commit_has_so_many_writes_and_no_more() {
+fn number_of_writes_is_limited() {
     let paths: Vec<_> = (0..=MAX_WRITES).map(|n| format!("org.example.c/{n:03}")).collect();
     let writes: Vec<_> =
         paths.iter().map(|at| Write::Create { path: path(at), cid: record(0) }).collect();
@@ -215,7 +215,7 @@ fn a_commit_has_so_many_writes_and_no_more() {
 }
 
 #[test]
-fn undoing_needs_the_blocks_of_the_proof_and_what_is_said_of_each_path() {
+fn inversion_needs_every_block_of_the_proof_and_every_operation() {
     let diff = first(&Blocks::new(), &[Write::Create { path: path(&PATHS[0]), cid: record(0) }]);
     let data = diff.commit.data;
     assert_eq!(

@@ -93,7 +93,7 @@ fn spliced(block: &[u8], at: usize, removed: usize, put: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn the_parts_are_right_before_anything_is_made_wrong() {
+fn undamaged_fixture_verifies() {
     let parts = Parts::new();
     for result in parts.verify(&parts.commit.encode()) {
         assert_eq!(result.unwrap().records, 10);
@@ -101,7 +101,7 @@ fn the_parts_are_right_before_anything_is_made_wrong() {
 }
 
 #[test]
-fn what_is_not_the_one_encoding_of_a_commit_is_named_by_where_it_is_not() {
+fn encoding_errors_name_the_offset() {
     let parts = Parts::new();
     let good = parts.commit.encode();
     let at = |name: &str| {
@@ -171,7 +171,7 @@ fn what_is_not_the_one_encoding_of_a_commit_is_named_by_where_it_is_not() {
 }
 
 #[test]
-fn what_is_wrong_with_a_field_is_named() {
+fn field_errors_are_named() {
     let parts = Parts::new();
     let good = parts.commit.encode();
     let (sig, version) = (good.windows(4).position(|it| it == b"\x63sig").unwrap(), good.len() - 1);
@@ -212,7 +212,7 @@ fn what_is_wrong_with_a_field_is_named() {
 }
 
 #[test]
-fn a_signature_that_is_not_low_or_not_one_does_not_pass() {
+fn high_s_and_malformed_signatures_are_rejected() {
     // The order of the curve, from which a signature's s can be subtracted.
     const K256: [u8; 32] = [
         0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
@@ -251,7 +251,7 @@ fn a_signature_that_is_not_low_or_not_one_does_not_pass() {
 }
 
 #[test]
-fn what_is_wrong_with_a_repository_is_named() {
+fn repository_errors_are_named() {
     let mut parts = Parts::new();
     let someone = Did::parse("did:web:example.com".to_owned()).unwrap();
     let Commit { data, .. } = parts.commit;
@@ -288,7 +288,7 @@ fn what_is_wrong_with_a_repository_is_named() {
 }
 
 #[test]
-fn a_car_that_is_wrong_is_named_as_a_car() {
+fn car_errors_are_named() {
     let parts = Parts::new();
     let commit = parts.commit.encode();
     let root = cid_of(&commit);
@@ -318,7 +318,7 @@ fn a_car_that_is_wrong_is_named_as_a_car() {
 }
 
 #[test]
-fn operations_that_a_tree_does_not_show_are_named() {
+fn operations_that_contradict_the_tree_are_named() {
     let Parts { commit, blocks } = Parts::new();
     let path = |number: usize| RepoPath::parse(PATHS[number].clone()).unwrap();
     let op = |action, number, cid, prev| Op { action, path: path(number), cid, prev };

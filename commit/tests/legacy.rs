@@ -49,7 +49,7 @@ fn good() -> LegacyCommit {
 
 proptest! {
     #[test]
-    fn a_commit_that_another_codec_wrote_and_signed_is_read_and_verified(
+    fn commit_of_another_codec_is_decoded_and_verified(
         did in "did:web:[a-z]{1,300}",
         prev in proptest::option::of(any::<u8>()),
         p256: bool,
@@ -69,7 +69,7 @@ proptest! {
     }
 
     #[test]
-    fn only_the_canonical_encoding_is_read(
+    fn only_the_canonical_encoding_is_decoded(
         at: Index,
         byte: u8,
         cut in proptest::option::of(any::<Index>()),
@@ -85,7 +85,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..300), cut: Index) {
+    fn arbitrary_bytes_do_not_panic(bytes in vec(any::<u8>(), 0..300), cut: Index) {
         let _ = LegacyCommit::decode(&bytes);
         let block = good().encode();
         let _ = LegacyCommit::decode(&[&block[..cut.index(block.len())], &bytes].concat());
@@ -93,7 +93,7 @@ proptest! {
 }
 
 #[test]
-fn a_block_is_read_either_with_a_rev_or_without() {
+fn block_decodes_with_exactly_one_of_both_types() {
     let legacy = good().encode();
     assert_eq!(Commit::decode(&legacy), Err(DecodeError::Cbor(0)));
     let current = UnsignedCommit { did: did(), data: record(1), rev: rev(0) }.sign(&KEY).encode();
@@ -101,7 +101,7 @@ fn a_block_is_read_either_with_a_rev_or_without() {
 }
 
 #[test]
-fn a_change_to_any_field_breaks_the_signature() {
+fn changing_any_field_breaks_the_signature() {
     let good = good();
     let someone = Did::parse("did:web:example.com".to_owned()).unwrap();
     for commit in [
@@ -137,7 +137,7 @@ fn each_broken_rule_has_its_error() {
 }
 
 #[test]
-fn a_block_may_have_the_limit_and_not_a_byte_more() {
+fn block_size_limit_is_inclusive() {
     let longest = Did::parse(format!("did:web:{}", "a".repeat(Did::MAX_BYTES - 8))).unwrap();
     let commit = LegacyCommit { did: longest, prev: Some(record(0)), ..good() };
     assert_eq!(LegacyCommit::decode(&commit.encode()), Ok(commit));

@@ -18,7 +18,7 @@ const START: usize = 64 * 1024;
 
 /// All in one test: others beside it would be counted too.
 #[test]
-fn memory_is_bounded_by_what_a_repository_is() {
+fn memory_is_bounded_by_the_size_of_the_repository() {
     let mut records = Blocks::new();
     let entries: Entries = (0..20_000_u32)
         .map(|number| {

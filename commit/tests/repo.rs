@@ -69,7 +69,7 @@ fn records_come_in_order_with_their_blocks() {
 }
 
 #[test]
-fn a_repository_has_one_root_and_its_records_are_not_got_by_ignoring_an_error() {
+fn error_ends_the_records_for_good() {
     let (root, mut blocks) = repo(&[&PATHS[0], &PATHS[1]]);
     for roots in [vec![], vec![root, root]] {
         let count = roots.len();
@@ -92,7 +92,7 @@ fn a_repository_has_one_root_and_its_records_are_not_got_by_ignoring_an_error() 
 }
 
 #[test]
-fn a_whole_repository_passes_with_its_key_or_without() {
+fn complete_repository_verifies_with_and_without_a_key() {
     let keys: Vec<_> = PATHS.iter().map(String::as_str).collect();
     let (root, mut blocks) = repo(&keys);
     blocks.insert(cid_of(b"not referred to"), b"not referred to".to_vec());
@@ -104,7 +104,7 @@ fn a_whole_repository_passes_with_its_key_or_without() {
 }
 
 #[test]
-fn each_thing_that_can_be_wrong_has_its_error() {
+fn each_fault_has_its_error() {
     let (root, blocks) = repo(&[&PATHS[0]]);
     let other_key = SigningKey::from_bytes(Curve::K256, &[8; 32]).unwrap();
     assert_eq!(
@@ -124,7 +124,7 @@ fn each_thing_that_can_be_wrong_has_its_error() {
 
 proptest! {
     #[test]
-    fn without_a_block_or_with_a_changed_one_it_does_not_pass(
+    fn missing_or_changed_block_is_rejected(
         count in 1_usize..PATHS.len(),
         which: Index,
         at: Index,

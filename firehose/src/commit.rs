@@ -8,10 +8,10 @@ use nacre_syntax::{RepoPath, Tid};
 
 use crate::{FrameError, MAX_BLOCKS_BYTES, MAX_OPS, read::Reader, write::Writer};
 
-/// A commit, to be encoded.
+/// A `#commit` event to encode.
 ///
-/// The fields that nobody uses any more are written as the protocol wants them: `rebase` and
-/// `tooBig` are false and `blobs` is empty.
+/// Deprecated fields are written as the protocol requires: `rebase` and `tooBig` are false, and
+/// `blobs` is empty.
 #[derive(Clone, Copy, Debug)]
 pub struct CommitEvent<'a> {
     /// The number of the event.
@@ -22,16 +22,16 @@ pub struct CommitEvent<'a> {
     pub commit: &'a Cid,
     /// The revision of the commit.
     pub rev: Tid,
-    /// The revision before, if there was one.
+    /// The previous revision, or `None` for the first commit.
     pub since: Option<Tid>,
-    /// The root of the tree before, if there was a commit before.
+    /// The root of the previous tree, or `None` for the first commit.
     pub prev_data: Option<&'a Cid>,
-    /// A CAR: the signed commit, the new records, and the tree's nodes that prove the operations;
-    /// at most [`MAX_BLOCKS_BYTES`].
+    /// A CAR of the signed commit, the new records, and the tree nodes that prove the operations.
+    /// At most [`MAX_BLOCKS_BYTES`].
     pub blocks: &'a [u8],
-    /// What changed; at most [`MAX_OPS`].
+    /// The operations, at most [`MAX_OPS`].
     pub ops: &'a [Op],
-    /// When the event was made.
+    /// The time of the event.
     pub time: &'a str,
 }
 
@@ -66,7 +66,7 @@ impl CommitEvent<'_> {
     }
 }
 
-/// A commit, decoded where it lies.
+/// A decoded `#commit` event, borrowed from its frame.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CommitView<'a> {
     /// The number of the event.
@@ -77,17 +77,17 @@ pub struct CommitView<'a> {
     pub commit: Cid,
     /// The revision of the commit.
     pub rev: Tid,
-    /// The revision before, if there was one.
+    /// The previous revision, or `None` for the first commit.
     pub since: Option<Tid>,
-    /// The root of the tree before; absent from a first commit, and from old servers.
+    /// The root of the previous tree. Absent in a first commit, and from old servers.
     pub prev_data: Option<Cid>,
-    /// A CAR, not looked at.
+    /// A CAR, which is not decoded.
     pub blocks: &'a [u8],
-    /// What changed.
+    /// The operations.
     pub ops: Vec<OpView<'a>>,
-    /// Whether the server left out what changed. Only old servers do so.
+    /// Whether the server omitted blocks and operations. Only old servers do so.
     pub too_big: bool,
-    /// When the event was made.
+    /// The time of the event.
     pub time: &'a str,
 }
 
@@ -102,12 +102,12 @@ impl<'a> CommitView<'a> {
     }
 }
 
-/// One change, decoded where it lies.
+/// A decoded operation, borrowed from its frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct OpView<'a> {
-    /// What was done to the record.
+    /// The kind of change.
     pub action: Action,
-    /// Where the record is.
+    /// The path of the record.
     pub path: RepoPath<&'a str>,
     /// The record now; `None` exactly if it was deleted.
     pub cid: Option<Cid>,
@@ -230,8 +230,8 @@ fn write_op(op: &Op, frame: &mut Writer) {
     );
 }
 
-/// Room for one operation with a path of usual length.
+/// The capacity for an operation with a path of usual length.
 const OP_BYTES: usize = 192;
 
-/// Room for everything else.
+/// The capacity for all other fields.
 const REST_BYTES: usize = 512;

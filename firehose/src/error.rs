@@ -1,25 +1,25 @@
-//! What can be wrong with a frame.
+//! Errors of decoding a frame.
 
-/// Why bytes are not a frame.
+/// Why bytes are not a valid frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// A value is not the DAG-CBOR that is expected at this byte.
+    /// The value at this byte is malformed or has the wrong type.
     #[error("unexpected or malformed DAG-CBOR at byte {0}")]
     Cbor(usize),
-    /// This field holds something that it may not hold.
+    /// This field has an invalid value.
     #[error("invalid {0}")]
     Field(&'static str),
     /// The keys of an object are not in canonical order, or are not unique.
     #[error("keys out of order at byte {0}")]
     KeyOrder(usize),
-    /// This field is not there.
+    /// This field is missing.
     #[error("{0} is missing")]
     Missing(&'static str),
     /// The header's `op` is neither 1 nor -1.
     #[error("unknown op in the header")]
     Op,
-    /// The frame is over [`MAX_FRAME_BYTES`](crate::MAX_FRAME_BYTES).
+    /// The frame exceeds [`MAX_FRAME_BYTES`](crate::MAX_FRAME_BYTES).
     #[error("frame is too large")]
     TooLarge,
     /// The commit has more than [`MAX_OPS`](crate::MAX_OPS) operations.
@@ -28,7 +28,7 @@ pub enum FrameError {
     /// Something follows the body.
     #[error("unexpected data after the body")]
     Trailing,
-    /// The frame ends inside of a value.
+    /// The frame ends within a value.
     #[error("frame ends too early")]
     Truncated,
 }

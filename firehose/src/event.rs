@@ -6,18 +6,18 @@ use nacre_syntax::Tid;
 
 use crate::{FrameError, MAX_SYNC_BLOCKS_BYTES, read::Reader, write::Writer};
 
-/// The state of a repository, told without what changed.
+/// The current state of a repository, without its changes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SyncEvent<'a> {
     /// The number of the event.
     pub seq: i64,
     /// The repository's DID.
     pub did: &'a str,
-    /// The revision of the present commit.
+    /// The revision of the current commit.
     pub rev: Tid,
     /// A CAR of the signed commit alone; at most [`MAX_SYNC_BLOCKS_BYTES`].
     pub blocks: &'a [u8],
-    /// When the event was made.
+    /// The time of the event.
     pub time: &'a str,
 }
 
@@ -69,9 +69,9 @@ pub struct IdentityEvent<'a> {
     pub seq: i64,
     /// The account's DID.
     pub did: &'a str,
-    /// The account's handle, which consumers verify for themselves.
+    /// The account's handle, which consumers must verify.
     pub handle: Option<&'a str>,
-    /// When the event was made.
+    /// The time of the event.
     pub time: &'a str,
 }
 
@@ -118,9 +118,9 @@ pub struct AccountEvent<'a> {
     pub did: &'a str,
     /// Whether the account's content may be shown.
     pub active: bool,
-    /// Why not, if it may not: `deactivated`, `deleted`, `takendown` and the like.
+    /// The reason if it may not: `deactivated`, `deleted`, `takendown` and the like.
     pub status: Option<&'a str>,
-    /// When the event was made.
+    /// The time of the event.
     pub time: &'a str,
 }
 
@@ -161,12 +161,12 @@ impl<'a> AccountEvent<'a> {
     }
 }
 
-/// A remark about the stream itself, such as `OutdatedCursor`. It has no number.
+/// Information about the stream itself, such as `OutdatedCursor`. It has no sequence number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct InfoEvent<'a> {
-    /// What programs look at.
+    /// The name, for programs.
     pub name: &'a str,
-    /// What people read.
+    /// The explanation, for people.
     pub message: Option<&'a str>,
 }
 
@@ -182,17 +182,17 @@ impl<'a> InfoEvent<'a> {
     }
 
     pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, FrameError> {
-        let (name, message) = read_remark("name", reader)?;
+        let (name, message) = read_name_and_message("name", reader)?;
         Ok(Self { name, message })
     }
 }
 
-/// What a server says before it closes the stream, such as `FutureCursor`.
+/// The error before a server closes the stream, such as `FutureCursor`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ErrorFrame<'a> {
-    /// What programs look at.
+    /// The name, for programs.
     pub error: &'a str,
-    /// What people read.
+    /// The explanation, for people.
     pub message: Option<&'a str>,
 }
 
@@ -208,13 +208,13 @@ impl<'a> ErrorFrame<'a> {
     }
 
     pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, FrameError> {
-        let (error, message) = read_remark("error", reader)?;
+        let (error, message) = read_name_and_message("error", reader)?;
         Ok(Self { error, message })
     }
 }
 
-/// Reads an object of a name and perhaps a message.
-fn read_remark<'a>(
+/// Reads an object with a name and an optional message.
+fn read_name_and_message<'a>(
     name_key: &'static str,
     reader: &mut Reader<'a>,
 ) -> Result<(&'a str, Option<&'a str>), FrameError> {
@@ -230,5 +230,5 @@ fn read_remark<'a>(
     Ok((name.ok_or(FrameError::Missing(name_key))?, message))
 }
 
-/// Room for all fields of usual length but `blocks`.
+/// The capacity for all fields of usual length except `blocks`.
 const REST_BYTES: usize = 256;

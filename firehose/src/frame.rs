@@ -1,4 +1,4 @@
-//! One message of the stream: a header and a body, two DAG-CBOR objects end to end.
+//! A frame of the stream: a header and a body, each a DAG-CBOR object.
 //!
 //! <https://atproto.com/specs/event-stream>, <https://atproto.com/specs/sync#firehose>
 
@@ -7,7 +7,7 @@ use crate::{
     SyncEvent, read::Reader,
 };
 
-/// A decoded frame, which borrows the bytes it was decoded from.
+/// A decoded frame, borrowed from its bytes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 #[expect(clippy::large_enum_variant, reason = "nearly all frames are commits")]
@@ -16,7 +16,7 @@ pub enum Frame<'a> {
     Account(AccountEvent<'a>),
     /// `#commit`
     Commit(CommitView<'a>),
-    /// The stream ends.
+    /// The error that ends the stream.
     Error(ErrorFrame<'a>),
     /// `#identity`
     Identity(IdentityEvent<'a>),
@@ -24,14 +24,12 @@ pub enum Frame<'a> {
     Info(InfoEvent<'a>),
     /// `#sync`
     Sync(SyncEvent<'a>),
-    /// An event of this type, which is newer than this crate and to be ignored.
+    /// An event of a type that this crate does not know. Ignore it.
     Unknown(&'a str),
 }
 
 impl<'a> Frame<'a> {
-    /// Decodes a frame; its `blocks` are not looked at.
-    ///
-    /// Fields that are not known are ignored, so that events can grow.
+    /// Decodes a frame, but not its `blocks`. Ignores unknown fields.
     ///
     /// # Errors
     ///

@@ -16,7 +16,7 @@ pub use error::FrameError;
 pub use event::{AccountEvent, ErrorFrame, IdentityEvent, InfoEvent, SyncEvent};
 pub use frame::Frame;
 pub use position::{CONSUMER_TOO_SLOW, FUTURE_CURSOR, OUTDATED_CURSOR, Position, Window};
-pub use verify::{Known, Untrue, Verdict, Verifier};
+pub use verify::{RepoState, Verdict, Verifier, VerifyError};
 
 /// The longest `blocks` of a commit, in bytes.
 pub const MAX_BLOCKS_BYTES: usize = 2_000_000;

@@ -1,50 +1,49 @@
-//! Where a subscriber is in the stream: a state machine without sockets, log or clock.
+//! The position of a subscriber in the stream.
 
 use crate::{ErrorFrame, InfoEvent};
 
-/// Where a subscriber is. A server keeps it with the socket, as bytes, so that it outlives the
-/// server's memory.
+/// The position of a subscriber in the stream, which a server stores with the socket.
 ///
-/// A subscriber is first *behind*: a replay sends it what it missed, in slices, from the log. In
-/// the turn in which the log has nothing more for it, it becomes *live*, and from then on gets each
-/// event in the turn that made it. So nothing is lost or sent twice between the two.
+/// A subscriber starts *behind*: a replay sends it the events that it missed, in slices, from the
+/// log. It becomes *live* in the turn in which the log has no more events for it, and then gets
+/// each event in the turn that creates it. No event is lost or repeated in between.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Position {
-    /// It has all events up to this number, and none after it.
+    /// The subscriber has all events up to this number, and none after it.
     Behind(i64),
-    /// It has all events.
+    /// The subscriber has all events.
     Live,
 }
 
-/// What the log holds: the events after `removed`, up to `last`.
+/// The range of the log: the events after `removed`, up to `last`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Window {
-    /// The number of the last event that was removed from the log; 0 if none was.
+    /// The number of the last event removed from the log, or 0.
     pub removed: i64,
-    /// The number of the last event; 0 if there was none.
+    /// The number of the last event, or 0.
     pub last: i64,
 }
 
-/// Told to a subscriber whose cursor is older than the log, before what there is.
+/// Sent to a subscriber whose cursor is older than the log, before the replay.
 pub const OUTDATED_CURSOR: InfoEvent<'static> = InfoEvent {
     name: "OutdatedCursor",
     message: Some("Requested cursor exceeded limit. Possibly missing events"),
 };
 
-/// Told to a subscriber whose cursor is of another stream than this one; the stream ends.
+/// Sent to a subscriber whose cursor is ahead of the stream. The stream ends.
 pub const FUTURE_CURSOR: ErrorFrame<'static> =
     ErrorFrame { error: "FutureCursor", message: Some("Cursor in the future.") };
 
-/// Told to a subscriber that reads too slowly; the stream ends.
+/// Sent to a subscriber that reads too slowly. The stream ends.
 pub const CONSUMER_TOO_SLOW: ErrorFrame<'static> =
     ErrorFrame { error: "ConsumerTooSlow", message: Some("Stream consumer too slow") };
 
 impl Position {
-    /// How many bytes a position is kept as.
+    /// The length of an encoded position.
     pub const BYTES: usize = 9;
 
-    /// Returns where a subscriber with this cursor begins, and what it is told first. The cursor of
-    /// one that gave none is the last event that there was when it asked.
+    /// Returns the initial position for a cursor, and a message to send first. For a subscriber
+    /// without a cursor, pass the number of the last event.
     ///
     /// # Errors
     ///
@@ -62,7 +61,7 @@ impl Position {
         }
     }
 
-    /// Makes sure that the log still has what the subscriber is to get next.
+    /// Checks that the log still has the subscriber's next event.
     ///
     /// # Errors
     ///
@@ -74,7 +73,7 @@ impl Position {
         }
     }
 
-    /// Returns the position as it is kept.
+    /// Encodes the position.
     #[must_use]
     pub fn to_bytes(self) -> [u8; Self::BYTES] {
         let (kind, after) = match self {
@@ -86,7 +85,7 @@ impl Position {
         bytes
     }
 
-    /// Reads a position as it was kept, if it is one.
+    /// Decodes a position. Returns `None` for other bytes.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (kind, after) = bytes.split_first()?;
@@ -109,7 +108,7 @@ mod tests {
     const WINDOW: Window = Window { removed: 10, last: 20 };
 
     #[test]
-    fn a_cursor_within_the_window_is_where_a_subscriber_begins() {
+    fn cursor_within_the_window_starts_a_replay() {
         for cursor in 10..=20 {
             let begins = Position::begin(cursor, WINDOW);
             assert_eq!(begins, Ok((Position::Behind(cursor), None)));
@@ -119,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_outside_of_it_is_told_so() {
+    fn cursor_outside_the_window_is_reported() {
         for cursor in [0, 9] {
             let begins = Position::begin(cursor, WINDOW);
             assert_eq!(begins, Ok((Position::Behind(10), Some(OUTDATED_CURSOR))));
@@ -128,14 +127,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_removed_before_it_is_sent_ends_the_stream() {
+    fn pruning_past_a_subscriber_ends_its_stream() {
         assert_eq!(Position::Behind(10).check(WINDOW), Ok(()));
         assert_eq!(Position::Behind(9).check(WINDOW), Err(CONSUMER_TOO_SLOW));
         assert_eq!(Position::Live.check(WINDOW), Ok(()));
     }
 
     #[test]
-    fn a_position_is_kept_as_bytes() {
+    fn positions_round_trip_through_bytes() {
         for position in [Position::Live, Position::Behind(0), Position::Behind(i64::MAX)] {
             assert_eq!(Position::from_bytes(&position.to_bytes()), Some(position));
         }

@@ -1,7 +1,7 @@
-//! Reads DAG-CBOR strictly where it lies.
+//! A strict reader of DAG-CBOR that borrows from its input.
 //!
-//! Unknown fields are stepped over: their heads must be minimal and definite, their contents are
-//! nobody's business.
+//! Unknown fields are skipped. Their heads must be minimal and definite, but their contents are not
+//! checked.
 
 use cid::Cid;
 use nacre_syntax::{Datetime, Did, Handle, Tid};
@@ -11,7 +11,7 @@ use crate::{
     write::{ARRAY, BYTES, FALSE, LINK_TAG, MAP, NEGATIVE, NULL, TAG, TEXT, TRUE, UNSIGNED},
 };
 
-/// A place in a frame.
+/// A cursor over a frame.
 pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -20,7 +20,7 @@ pub(crate) struct Reader<'a> {
 /// An object that is being read.
 pub(crate) struct Map<'a> {
     left: u64,
-    /// The key read last.
+    /// The last key.
     key: Option<&'a str>,
 }
 
@@ -102,7 +102,7 @@ impl<'a> Reader<'a> {
         if self.null() { Ok(None) } else { self.link().map(Some) }
     }
 
-    /// Steps over a null, if that is what is here.
+    /// Skips a null. Returns `false` if another value comes next.
     pub(crate) fn null(&mut self) -> bool {
         let found = self.bytes.get(self.at) == Some(&NULL);
         self.at += usize::from(found);
@@ -134,9 +134,9 @@ impl<'a> Reader<'a> {
         Tid::parse(self.text()?).map_err(|_| FrameError::Field(field))
     }
 
-    /// Steps over one value, whatever is in it.
+    /// Skips one value.
     pub(crate) fn skip(&mut self) -> Result<(), FrameError> {
-        // Each value that is still to come has at least one byte, so no count can run away.
+        // Each remaining value has at least one byte, which bounds the count.
         let mut values = 1_u64;
         while values > 0 {
             values -= 1;
@@ -171,7 +171,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads the head of any value but a simple one.
+    /// Reads the head of any value except a simple one.
     fn head(&mut self) -> Result<(u8, u64), FrameError> {
         let at = self.at;
         let initial = *self.bytes.get(at).ok_or(FrameError::Truncated)?;
@@ -199,7 +199,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Tells whether these bytes are a CIDv1 of raw or DAG-CBOR bytes with a SHA-256 hash.
+/// Returns whether these bytes are a CIDv1 of raw or DAG-CBOR bytes with a SHA-256 hash.
 fn is_allowed(cid: &[u8]) -> bool {
     matches!(cid, [1, 0x55 | 0x71, 0x12, 32, digest @ ..] if digest.len() == 32)
 }

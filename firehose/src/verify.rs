@@ -1,4 +1,4 @@
-//! Whether the events of one repository are true, and follow each other.
+//! Verification of the events of one repository.
 //!
 //! Specification: <https://atproto.com/specs/sync#authenticated-transfer>
 
@@ -9,223 +9,225 @@ use core::convert::Infallible;
 use cid::Cid;
 use nacre_car::{CarError, Reader};
 use nacre_commit::{Commit, DecodeError, InvertError, Op, invert};
-use nacre_crypto::{VerifyError, VerifyingKey};
+use nacre_crypto::VerifyingKey;
 use nacre_mst::Tree;
 use nacre_syntax::{Did, RepoPath, Tid};
 
 use crate::{CommitView, Frame, SyncEvent};
 
-/// Follows one repository through its events: what each says is checked against the one before.
+/// Verifies the events of one repository, each against the state after the one before.
 ///
-/// It keeps a revision and the root of a tree, and no records. Events are handed to it in the order
-/// in which they come; those of other accounts are for other verifiers.
+/// It stores a revision and the root of a tree, but no records. Pass it the events of its account
+/// in the order of the stream.
 ///
-/// A commit is checked as the specification says: its `blocks` are what their CIDs say, with the
-/// signed commit at the root, every node that its operations went through and every new record; its
-/// signature is that of the account's key; its operations, undone, lead to `prevData`. What takes a
-/// clock, such as a revision of the future, and what takes the network, such as the account's key,
-/// is for the caller.
+/// A commit must satisfy the specification: its `blocks` match their CIDs and contain the signed
+/// commit as the root, every node that its operations touched and every new record; its signature
+/// verifies with the account's key; inverting its operations leads to `prevData`. Checks that need
+/// a clock, such as for a rev in the future, or the network, such as for the account's current key,
+/// are up to the caller.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     did: Did,
     key: VerifyingKey,
-    known: Option<Known>,
+    state: Option<RepoState>,
 }
 
-/// Where a repository stands, as far as a consumer knows.
+/// The state of a repository after its last verified commit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Known {
-    /// The revision of the last commit.
+pub struct RepoState {
+    /// The revision of the commit.
     pub rev: Tid,
     /// The root of its tree.
     pub data: Cid,
 }
 
-/// What an event, which is true, is to somebody with a copy of the repository.
+/// How a valid event relates to the state before it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// A commit that comes right after the last one: its operations are all that changes.
-    Applies,
-    /// The state of the repository, without all that led to it from what was known before. Whoever
-    /// has a copy gets it anew; what comes next is checked against this state.
-    Jumps,
-    /// Nothing that was not known.
-    Repeats,
-    /// An event about something else than the repository's content. After an `#identity` the
-    /// account may have another key: [`Verifier::set_key`].
+    /// The event repeats a known state or an older one.
+    Duplicate,
+    /// The event is valid, but commits before it are missing. Fetch the repository again. Later
+    /// events are verified against the state after this one.
+    Gap,
+    /// The commit directly follows the known state. Applying its operations updates a copy.
+    Next,
+    /// The event does not change the repository. After an `#identity` event the account may have
+    /// another key: see [`Verifier::set_key`].
     Unrelated,
 }
 
-/// Why an event is not true. Its sender is to blame, and nothing that was known has changed.
+/// Why an event is invalid. The verifier's state does not change.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Untrue {
-    /// The blocks are no CAR.
+pub enum VerifyError {
+    /// The blocks are not a valid CAR.
     #[error(transparent)]
     Car(#[from] CarError),
-    /// The root of the blocks is no commit.
-    #[error("the commit: {0}")]
+    /// The root of the blocks is not a valid commit.
+    #[error("invalid commit: {0}")]
     Commit(#[from] DecodeError),
-    /// The event and the signed commit do not agree on this.
-    #[error("the event and its commit have another {0}")]
-    Disagrees(&'static str),
-    /// The operations are not what was done to the tree.
+    /// This field of the event does not match the signed commit.
+    #[error("event and signed commit disagree on the {0}")]
+    Mismatch(&'static str),
+    /// The blocks do not contain a commit as their only root.
+    #[error("the root of the blocks is not a commit")]
+    MissingCommit,
+    /// The blocks do not contain this record.
+    #[error("record {0} is missing from the blocks")]
+    MissingRecord(RepoPath),
+    /// The operations cannot be inverted.
     #[error(transparent)]
     Ops(#[from] InvertError<Infallible>),
-    /// The blocks have no commit as their one root.
-    #[error("there is no commit at the root of the blocks")]
-    NoCommit,
-    /// The blocks do not have this record.
-    #[error("the record {0} is not among the blocks")]
-    NoRecord(RepoPath),
-    /// The event is of another account.
-    #[error("the event is of another account")]
+    /// The event belongs to another account.
+    #[error("the event belongs to another account")]
     OtherAccount,
-    /// The operations lead from another tree than `prevData`, so that there were more.
-    #[error("the operations are not all that was done")]
+    /// Inverting the operations does not lead to `prevData`, so some are missing.
+    #[error("the operations do not lead from prevData to the commit")]
     PrevData,
-    /// The signature is not that of the account's key.
-    #[error("the signature: {0}")]
-    Signature(#[from] VerifyError),
+    /// The signature does not verify with the account's key.
+    #[error("invalid signature: {0}")]
+    Signature(#[from] nacre_crypto::VerifyError),
 }
 
 impl Verifier {
-    /// Begins with nothing known of a repository.
+    /// Starts without a known state.
     #[must_use]
     pub fn new(did: Did, key: VerifyingKey) -> Self {
-        Self { did, key, known: None }
+        Self { did, key, state: None }
     }
 
-    /// Goes on from where a copy of the repository stands.
+    /// Resumes from the state of a copy of the repository.
     #[must_use]
-    pub fn resume(did: Did, key: VerifyingKey, known: Known) -> Self {
-        Self { did, key, known: Some(known) }
+    pub fn resume(did: Did, key: VerifyingKey, state: RepoState) -> Self {
+        Self { did, key, state: Some(state) }
     }
 
-    /// Returns where the repository stands.
+    /// Returns the state after the last verified commit, or `None` before the first.
     #[must_use]
-    pub fn known(&self) -> Option<Known> {
-        self.known
+    pub fn state(&self) -> Option<RepoState> {
+        self.state
     }
 
-    /// Takes the account's key as it is from now on.
+    /// Sets the account's key for the following events.
     pub fn set_key(&mut self, key: VerifyingKey) {
         self.key = key;
     }
 
-    /// Checks the next event.
+    /// Verifies the next event and updates the state.
     ///
     /// # Errors
     ///
-    /// [`Untrue`] names the first thing that is wrong with the event.
-    pub fn accept(&mut self, frame: &Frame<'_>) -> Result<Verdict, Untrue> {
+    /// [`VerifyError`] names the first rule that the event breaks.
+    pub fn accept(&mut self, frame: &Frame<'_>) -> Result<Verdict, VerifyError> {
         match frame {
             Frame::Commit(event) => self.accept_commit(event),
             Frame::Sync(event) => self.accept_sync(event),
-            Frame::Account(event) => self.expect_own(event.did).map(|()| Verdict::Unrelated),
-            Frame::Identity(event) => self.expect_own(event.did).map(|()| Verdict::Unrelated),
+            Frame::Account(event) => {
+                self.expect_own_account(event.did).map(|()| Verdict::Unrelated)
+            }
+            Frame::Identity(event) => {
+                self.expect_own_account(event.did).map(|()| Verdict::Unrelated)
+            }
             Frame::Error(_) | Frame::Info(_) | Frame::Unknown(_) => Ok(Verdict::Unrelated),
         }
     }
 
-    fn accept_commit(&mut self, event: &CommitView<'_>) -> Result<Verdict, Untrue> {
-        self.expect_own(event.repo)?;
+    fn accept_commit(&mut self, event: &CommitView<'_>) -> Result<Verdict, VerifyError> {
+        self.expect_own_account(event.repo)?;
         let blocks = Blocks::read(event.blocks)?;
-        let commit = self.signed(&blocks, event.rev)?;
+        let commit = self.signed_commit(&blocks, event.rev)?;
         if blocks.root != event.commit {
-            return Err(Untrue::Disagrees("commit"));
+            return Err(VerifyError::Mismatch("commit"));
         }
         let missing =
             |op: &&crate::OpView<'_>| op.cid.is_some_and(|cid| !blocks.by_cid.contains_key(&cid));
-        // Servers of before left out what changed where that was much.
+        // Older servers omitted blocks and operations of large commits.
         if !event.too_big
             && let Some(op) = event.ops.iter().find(missing)
         {
-            return Err(Untrue::NoRecord(op.path.to_owned()));
+            return Err(VerifyError::MissingRecord(op.path.to_owned()));
         }
         let before = self.check_ops(event, &blocks, &commit)?;
-        let now = Known { rev: commit.rev, data: commit.data };
-        let verdict = match (self.known, before) {
-            (Some(known), _) if now.rev <= known.rev => return Ok(Verdict::Repeats),
-            (Some(known), Some(before))
-                if event.since == Some(known.rev) && before == known.data =>
-            {
-                Verdict::Applies
+        let new = RepoState { rev: commit.rev, data: commit.data };
+        let verdict = match (self.state, before) {
+            (Some(last), _) if new.rev <= last.rev => return Ok(Verdict::Duplicate),
+            (Some(last), Some(before)) if event.since == Some(last.rev) && before == last.data => {
+                Verdict::Next
             }
-            // The first of all, before which there was nothing.
+            // The first commit of the repository.
             (None, Some(before)) if event.since.is_none() && before == Tree::EMPTY.root() => {
-                Verdict::Applies
+                Verdict::Next
             }
-            _ => Verdict::Jumps,
+            _ => Verdict::Gap,
         };
-        self.known = Some(now);
+        self.state = Some(new);
         Ok(verdict)
     }
 
-    /// Undoes the operations and returns the root of the tree before; `None` where the server is
-    /// too old to say what it was, or left out what changed.
+    /// Inverts the operations and returns the root of the tree before them. Returns `None` if an
+    /// older server sent no `prevData` or omitted operations.
     fn check_ops(
         &self,
         event: &CommitView<'_>,
         blocks: &Blocks<'_>,
         commit: &Commit,
-    ) -> Result<Option<Cid>, Untrue> {
-        // Before the first commit there was nothing.
-        let nothing = || event.since.is_none().then(|| Tree::EMPTY.root());
-        let expected = event.prev_data.or_else(nothing);
+    ) -> Result<Option<Cid>, VerifyError> {
+        // The first commit starts from the empty tree.
+        let empty = || event.since.is_none().then(|| Tree::EMPTY.root());
+        let expected = event.prev_data.or_else(empty);
         let (Some(expected), false) = (expected, event.too_big) else { return Ok(None) };
         let ops: Vec<_> = event.ops.iter().map(owned).collect();
         if invert(&blocks.by_cid, commit.data, &ops)? == expected {
             Ok(Some(expected))
         } else {
-            Err(Untrue::PrevData)
+            Err(VerifyError::PrevData)
         }
     }
 
-    fn accept_sync(&mut self, event: &SyncEvent<'_>) -> Result<Verdict, Untrue> {
-        self.expect_own(event.did)?;
+    fn accept_sync(&mut self, event: &SyncEvent<'_>) -> Result<Verdict, VerifyError> {
+        self.expect_own_account(event.did)?;
         let blocks = Blocks::read(event.blocks)?;
-        let commit = self.signed(&blocks, event.rev)?;
-        let now = Known { rev: commit.rev, data: commit.data };
-        if self.known.is_some_and(|known| now.rev <= known.rev) {
-            return Ok(Verdict::Repeats);
+        let commit = self.signed_commit(&blocks, event.rev)?;
+        let new = RepoState { rev: commit.rev, data: commit.data };
+        if self.state.is_some_and(|last| new.rev <= last.rev) {
+            return Ok(Verdict::Duplicate);
         }
-        match self.known.replace(now) {
-            Some(known) if now.data == known.data => Ok(Verdict::Repeats),
-            _ => Ok(Verdict::Jumps),
+        match self.state.replace(new) {
+            Some(last) if new.data == last.data => Ok(Verdict::Duplicate),
+            _ => Ok(Verdict::Gap),
         }
     }
 
-    /// Returns the signed commit at the root of the blocks.
-    fn signed(&self, blocks: &Blocks<'_>, rev: Tid) -> Result<Commit, Untrue> {
-        let block = blocks.by_cid.get(&blocks.root).ok_or(Untrue::NoCommit)?;
+    /// Returns the commit at the root of the blocks after verifying its signature.
+    fn signed_commit(&self, blocks: &Blocks<'_>, rev: Tid) -> Result<Commit, VerifyError> {
+        let block = blocks.by_cid.get(&blocks.root).ok_or(VerifyError::MissingCommit)?;
         let commit = Commit::decode(block)?;
         if commit.did != self.did {
-            return Err(Untrue::Disagrees("account"));
+            return Err(VerifyError::Mismatch("account"));
         }
         if commit.rev != rev {
-            return Err(Untrue::Disagrees("revision"));
+            return Err(VerifyError::Mismatch("revision"));
         }
         commit.verify(&self.key)?;
         Ok(commit)
     }
 
-    fn expect_own(&self, did: &str) -> Result<(), Untrue> {
-        if did == self.did.as_str() { Ok(()) } else { Err(Untrue::OtherAccount) }
+    fn expect_own_account(&self, did: &str) -> Result<(), VerifyError> {
+        if did == self.did.as_str() { Ok(()) } else { Err(VerifyError::OtherAccount) }
     }
 }
 
-/// The blocks of an event, each of which is what its CID says.
+/// The blocks of an event, checked against their CIDs.
 struct Blocks<'a> {
     root: Cid,
     by_cid: BTreeMap<Cid, &'a [u8]>,
 }
 
 impl<'a> Blocks<'a> {
-    fn read(car: &'a [u8]) -> Result<Self, Untrue> {
+    fn read(car: &'a [u8]) -> Result<Self, VerifyError> {
         let reader = Reader::new(car)?;
-        let [root] = *reader.roots() else { return Err(Untrue::NoCommit) };
+        let [root] = *reader.roots() else { return Err(VerifyError::MissingCommit) };
         let mut by_cid = BTreeMap::new();
         for block in reader {
             let block = block?;

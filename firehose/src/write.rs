@@ -1,11 +1,11 @@
-//! Writes DAG-CBOR: shortest heads; the caller gives keys in canonical order.
+//! Writes DAG-CBOR with shortest heads. The caller writes keys in canonical order.
 
 use alloc::vec::Vec;
 
 use cid::Cid;
 use nacre_syntax::Tid;
 
-/// A frame in the making.
+/// A frame that is being written.
 pub(crate) struct Writer(Vec<u8>);
 
 impl Writer {

@@ -1,13 +1,13 @@
-//! Base64 of `$bytes`: printed with the standard alphabet and no padding, read leniently.
+//! Base64 of `$bytes`: encoded with the standard alphabet and no padding, decoded leniently.
 //!
-//! Reading takes what other implementations take: either alphabet, right padding or none, and
-//! trailing bits that are not zero.
+//! Decoding accepts what other implementations accept: either alphabet, correct padding or none,
+//! and non-zero trailing bits.
 //!
 //! <https://atproto.com/specs/data-model#bytes>
 
 use alloc::vec::Vec;
 
-/// Appends the bytes that `text` stands for; `None` if it is not base64.
+/// Decodes `text` and appends the bytes. Returns `None` if it is not base64.
 pub(crate) fn decode(text: &str, out: &mut Vec<u8>) -> Option<()> {
     let symbols = unpadded(text.as_bytes())?;
     for group in symbols.chunks(4) {
@@ -27,7 +27,7 @@ pub(crate) fn decode(text: &str, out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// Returns how many bytes [`decode`] makes of base64 text of this length, padding not counted.
+/// Returns the number of bytes that [`decode`] returns for text of this length.
 pub(crate) fn decoded_len(text: &str) -> Option<usize> {
     let symbols = unpadded(text.as_bytes())?.len();
     (symbols % 4 != 1).then_some(symbols * 3 / 4)
@@ -45,7 +45,7 @@ pub(crate) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Strips the padding, which is whole or absent.
+/// Strips the padding, which must be complete or absent.
 fn unpadded(text: &[u8]) -> Option<&[u8]> {
     let symbols = match text {
         [rest @ .., b'=', b'='] | [rest @ .., b'='] => rest,
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn every_tail_prints_and_reads() {
+    fn every_length_of_tail_round_trips() {
         for (bytes, text) in
             [("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg")]
         {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn lenient_forms_are_read() {
+    fn lenient_forms_are_decoded() {
         assert_eq!(decoded("Zg==").unwrap(), b"f");
         assert_eq!(decoded("Zm8=").unwrap(), b"fo");
         assert_eq!(decoded("123").unwrap(), [0xd7, 0x6d]);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn other_text_is_refused() {
+    fn other_text_is_rejected() {
         for text in ["a", "AAAAA", "AA=A", "AA=", "AAAA=", "A===", "====", "=", "AA A", "AA\n", "é"]
         {
             assert_eq!(decode(text, &mut Vec::new()), None, "{text}");

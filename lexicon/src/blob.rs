@@ -1,6 +1,6 @@
-//! Blob references inside of data, in the present form and in the old one.
+//! Blob references in data, in the current and the legacy form.
 //!
-//! Both are recognised by their canonical bytes, so what JSON gave and what CBOR gave take one way.
+//! Both are recognised by their canonical bytes, so JSON and CBOR share this code.
 //!
 //! <https://atproto.com/specs/data-model#blob-type>
 
@@ -17,33 +17,33 @@ use crate::{
 /// A reference to a blob.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct BlobRef {
-    /// The hash of the blob's bytes.
+    /// The CID of the blob's bytes.
     pub cid: Cid,
-    /// What the blob is said to be; has a `/`.
+    /// The declared media type, which has a `/`.
     pub mime_type: String,
-    /// How many bytes the blob is said to have.
+    /// The declared size in bytes.
     pub size: u64,
 }
 
-/// A blob reference in the form without `$type`, which old records still hold.
+/// A legacy blob reference without `$type`, as old records contain it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LegacyBlobRef {
-    /// The hash of the blob's bytes.
+    /// The CID of the blob's bytes.
     pub cid: Cid,
-    /// What the blob is said to be.
+    /// The declared media type.
     pub mime_type: String,
 }
 
 /// The blob references of one record, in the order of the record's bytes.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Blobs {
-    /// References in the old form.
+    /// References in the legacy form.
     pub legacy: Vec<LegacyBlobRef>,
-    /// References in the present form.
+    /// References in the current form.
     pub typed: Vec<BlobRef>,
 }
 
-/// Returns the blob references in DAG-CBOR, which is checked on the way.
+/// Checks DAG-CBOR and returns its blob references.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Blob references as they are encoded in canonical DAG-CBOR, borrowed from it.
+//! Blob references, parsed from canonical DAG-CBOR without copying.
 //!
 //! <https://atproto.com/specs/data-model#blob-type>
 
@@ -18,13 +18,13 @@ pub(crate) struct BlobShape<'a> {
 }
 
 impl<'a> BlobShape<'a> {
-    /// Parses a canonical map that says that it is a blob.
+    /// Parses a canonical map whose `$type` is `blob`.
     pub(crate) fn parse(map: &'a [u8]) -> Option<Self> {
         let mut cursor = Cursor::new(map);
         Self::take(&mut cursor).filter(|_| cursor.is_at_end())
     }
 
-    /// Parses the canonical map that comes next, if it is a blob.
+    /// Parses the next canonical map, if it is a blob.
     pub(crate) fn take(rest: &mut Cursor<'a>) -> Option<Self> {
         rest.take_these(b"\xa4\x63ref")?;
         let link = rest.link().ok()?;
@@ -50,7 +50,7 @@ pub(crate) struct LegacyShape<'a> {
 }
 
 impl<'a> LegacyShape<'a> {
-    /// Parses a canonical map that does not say that it is a blob.
+    /// Parses a canonical map without the `$type` of a blob.
     pub(crate) fn parse(map: &'a [u8]) -> Option<Self> {
         let mut rest = Cursor::new(map.strip_prefix(b"\xa2\x63cid")?);
         let link = Link::parse_text(text(&mut rest)?)?;

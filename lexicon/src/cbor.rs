@@ -1,10 +1,10 @@
-//! The heads of DAG-CBOR items: a major type and a number, in the shortest form.
+//! DAG-CBOR items: heads, which are a major type and a number in the shortest form, and scalars.
 //!
 //! <https://ipld.io/specs/codecs/dag-cbor/spec/>
 
 use alloc::vec::Vec;
 
-use crate::{DataError, MAX_INTEGER, json::Words, link::Link, utf8::is_utf8};
+use crate::{DataError, MAX_INTEGER, json::ScannedText, link::Link, utf8::is_utf8};
 
 pub(crate) const UNSIGNED: u8 = 0;
 pub(crate) const NEGATIVE: u8 = 1;
@@ -44,7 +44,7 @@ fn long_head(out: &mut Vec<u8>, major: u8, value: u64) {
     }
 }
 
-/// Appends the head of something that has a length in memory.
+/// Appends the head of an item with a length.
 #[inline(always)]
 pub(crate) fn head_for_len(out: &mut Vec<u8>, major: u8, len: usize) {
     head(out, major, u64::try_from(len).expect("a length in memory fits into 64 bits"));
@@ -56,22 +56,23 @@ pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// Appends text with what lies behind it, and takes that away again: a copy of a length that is
-/// known is much faster than one that is not.
+/// Appends text. Copies a fixed number of bytes and truncates, because a copy of a length known at
+/// compile time is much faster.
 #[inline(always)]
-pub(crate) fn words(out: &mut Vec<u8>, words: Words<'_>) {
-    let Words { len, ahead } = words;
+pub(crate) fn scanned_text(out: &mut Vec<u8>, scanned: ScannedText<'_>) {
+    let ScannedText { len, ahead } = scanned;
     head_for_len(out, TEXT, len);
     let end = out.len() + len;
     match (ahead.first_chunk::<16>(), ahead.first_chunk::<48>()) {
         (Some(chunk), _) if len <= 16 => out.extend_from_slice(chunk),
         (_, Some(chunk)) if len <= 48 => out.extend_from_slice(chunk),
-        _ => out.extend_from_slice(words.bytes()),
+        _ => out.extend_from_slice(scanned.bytes()),
     }
     out.truncate(end);
 }
 
-/// Appends text that is short, and known to the compiler: head and text are then one number.
+/// Appends a short text that is known at compile time. The compiler turns head and text into one
+/// store.
 #[inline(always)]
 pub(crate) fn key(out: &mut Vec<u8>, key: &str) {
     let mut item = [0; 24];
@@ -99,19 +100,19 @@ pub(crate) fn link(out: &mut Vec<u8>, link: &Link) {
     out.extend_from_slice(&link.to_item());
 }
 
-/// Reads heads and strings, strictly.
+/// A strict reader of heads and strings.
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor<'a> {
     bytes: &'a [u8],
     rest: &'a [u8],
 }
 
-/// A head that was read.
+/// A head.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
     pub(crate) major: u8,
     pub(crate) value: u64,
-    /// Where the head begins.
+    /// The offset of the head.
     pub(crate) at: usize,
 }
 
@@ -136,7 +137,7 @@ impl<'a> Cursor<'a> {
                 return Ok(Head { major, value: u64::from(*value), at });
             }
         }
-        // A copy goes the long way, so that the cursor itself can stay in registers.
+        // The slow path takes a copy, so that the cursor itself can stay in registers.
         let mut copy = self.clone();
         let head = copy.long_head()?;
         *self = copy;
@@ -151,7 +152,7 @@ impl<'a> Cursor<'a> {
         Ok(taken)
     }
 
-    /// Passes over bytes that must be these.
+    /// Skips these bytes. Returns `None` if others come next.
     #[inline(always)]
     pub(crate) fn take_these<const N: usize>(&mut self, these: &[u8; N]) -> Option<()> {
         let (taken, rest) = self.rest.split_first_chunk::<N>()?;
@@ -165,7 +166,7 @@ impl<'a> Cursor<'a> {
         T::from_utf8(self.take(len)?).ok_or(DataError::Utf8(at))
     }
 
-    /// Reads a link, tag and all.
+    /// Reads a link with its tag.
     #[inline(always)]
     pub(crate) fn link(&mut self) -> Result<Link, DataError> {
         if let Some((item, rest)) = self.rest.split_first_chunk()
@@ -174,7 +175,7 @@ impl<'a> Cursor<'a> {
             self.rest = rest;
             return Ok(link);
         }
-        Err(self.clone().why_no_link())
+        Err(self.clone().link_error())
     }
 
     #[inline(always)]
@@ -187,7 +188,7 @@ impl<'a> Cursor<'a> {
         self.rest.first().copied()
     }
 
-    /// Passes over the byte that was peeked at.
+    /// Skips one byte.
     #[inline(always)]
     pub(crate) fn skip(&mut self) {
         self.rest = self.rest.get(1..).unwrap_or_default();
@@ -198,7 +199,7 @@ impl<'a> Cursor<'a> {
         self.rest.is_empty()
     }
 
-    /// Returns what was read since `start`.
+    /// Returns the bytes read since `start`.
     pub(crate) fn since(&self, start: usize) -> &'a [u8] {
         self.bytes.get(start..self.at()).unwrap_or_default()
     }
@@ -225,9 +226,9 @@ impl<'a> Cursor<'a> {
         Ok(Head { major: initial >> 5, value, at })
     }
 
-    /// Reads what stands in place of a link piece by piece.
+    /// Returns why the next item is not a link.
     #[cold]
-    fn why_no_link(&mut self) -> DataError {
+    fn link_error(&mut self) -> DataError {
         let read = |cursor: &mut Self| {
             let tag = cursor.head()?;
             if tag.value != 42 {
@@ -254,11 +255,11 @@ impl Head {
     }
 }
 
-/// Text, for readers that keep it and for those that only want it to be text.
+/// Text as `&str` for readers that use it, or as bytes for readers that only check it.
 pub(crate) trait Text<'a>: Copy {
     fn as_bytes(self) -> &'a [u8];
 
-    /// Returns the text that these bytes are, if they are UTF-8.
+    /// Returns the text, or `None` if the bytes are not UTF-8.
     fn from_utf8(bytes: &'a [u8]) -> Option<Self>;
 }
 

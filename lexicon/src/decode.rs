@@ -1,12 +1,11 @@
-//! Reads DAG-CBOR strictly, in one pass and without building a tree.
+//! A strict reader of DAG-CBOR, in one pass and without building a tree.
 //!
-//! Whatever passes is canonical: encoding the same data again gives the same bytes, so a CID that
-//! was computed over them is the only one that the data can have.
+//! Data that passes is canonical: encoding it again gives the same bytes and the same CID.
 //!
 //! # Tricky bits
 //!
-//! [`walk`] is one loop with its state in local variables, compiled anew for each reader; what a
-//! reader does not look at costs nothing.
+//! [`walk`] is one loop with its state in local variables. It is compiled once per sink, so events
+//! that a sink ignores cost nothing.
 //!
 //! <https://atproto.com/specs/data-model#dag-cbor>
 
@@ -17,9 +16,9 @@ use crate::{
     link::Link,
 };
 
-/// Checks that these bytes are one object of the data model, canonically encoded.
+/// Checks that these bytes are one object of the data model in canonical DAG-CBOR.
 ///
-/// Takes one pass and no memory.
+/// Takes one pass and allocates nothing.
 ///
 /// # Errors
 ///
@@ -28,7 +27,7 @@ pub fn check(cbor: &[u8]) -> Result<(), DataError> {
     walk(cbor, |_: Event<'_, &[u8]>| ())
 }
 
-/// Opens data: something that begins with an object.
+/// Opens data, which must start with an object.
 pub(crate) fn open(cbor: &[u8]) -> Result<Cursor<'_>, DataError> {
     if cbor.len() > MAX_CBOR_BYTES {
         return Err(DataError::TooLarge);
@@ -40,7 +39,7 @@ pub(crate) fn open(cbor: &[u8]) -> Result<Cursor<'_>, DataError> {
     Ok(cursor)
 }
 
-/// Checks the value that comes next, which is in `depth` containers, and passes over it.
+/// Checks and skips the next value, which is inside `depth` containers.
 pub(crate) fn check_value(cursor: &mut Cursor<'_>, depth: usize) -> Result<(), DataError> {
     walk_value(cursor, depth, |_: Event<'_, &[u8]>| ())
 }
@@ -55,13 +54,13 @@ pub(crate) enum Event<'a, T> {
     Key(T),
     Link(Link),
     Map,
-    /// The object from its head on, and what it is if its `$type` is `blob`.
+    /// The encoded object, and its parsed form if its `$type` is `blob`.
     MapEnd(&'a [u8], Option<BlobShape<'a>>),
     Null,
     Text(T),
 }
 
-/// Checks DAG-CBOR and hands over each step.
+/// Checks DAG-CBOR and passes each event to `sink`.
 #[inline]
 pub(crate) fn walk<'a, T: Text<'a>>(
     cbor: &'a [u8],
@@ -80,11 +79,11 @@ fn walk_value<'a, T: Text<'a>>(
 ) -> Result<(), DataError> {
     // A copy can stay in registers.
     let mut cursor = place.clone();
-    let mut around = Around::new(depth);
+    let mut stack = ContainerStack::new(depth);
     let mut level = Level::OUTSIDE;
     loop {
         if level.left == 0 {
-            let Some(outer) = around.pop() else {
+            let Some(outer) = stack.pop() else {
                 *place = cursor;
                 return Ok(());
             };
@@ -138,7 +137,7 @@ fn walk_value<'a, T: Text<'a>>(
             }
             _ => Level::inside(head),
         };
-        around.push(level)?;
+        stack.push(level)?;
         level = inner?;
         sink(if level.is_map { Event::Map } else { Event::Array });
     }
@@ -147,18 +146,18 @@ fn walk_value<'a, T: Text<'a>>(
 /// A container that is being read.
 #[derive(Clone, Copy)]
 struct Level<'a> {
-    /// The key read last.
+    /// The last key.
     key: &'a [u8],
-    /// Where its head begins.
+    /// The offset of its head.
     start: usize,
-    /// How many items, or keys with values, are still to come.
+    /// The number of items or entries still to come.
     left: usize,
     is_map: bool,
     is_blob: bool,
 }
 
 impl<'a> Level<'a> {
-    /// What the outermost value is in.
+    /// The pseudo-container of the outermost value.
     const OUTSIDE: Self = Level { key: b"", start: 0, left: 1, is_map: false, is_blob: false };
 
     #[inline(always)]
@@ -186,39 +185,38 @@ impl<'a> Level<'a> {
     }
 }
 
-/// The containers around the one that is being read.
+/// The containers around the current one.
 ///
-/// Nearly all data is shallow. Room for the rest is there, but is not touched until it is needed.
-struct Around<'a> {
-    /// How many there are.
+/// Nearly all data is shallow, so the deeper part is not initialised until it is needed.
+struct ContainerStack<'a> {
     count: usize,
-    /// How many there may be.
-    room: usize,
-    near: [Level<'a>; NEAR],
-    far: Option<[Level<'a>; MAX_DEPTH - NEAR]>,
+    /// The most containers that fit within the depth limit.
+    limit: usize,
+    inline: [Level<'a>; INLINE_DEPTH],
+    overflow: Option<[Level<'a>; MAX_DEPTH - INLINE_DEPTH]>,
 }
 
-impl<'a> Around<'a> {
+impl<'a> ContainerStack<'a> {
     #[inline(always)]
     fn new(depth: usize) -> Self {
         Self {
             count: 0,
-            room: MAX_DEPTH.saturating_sub(depth),
-            near: [Level::OUTSIDE; NEAR],
-            far: None,
+            limit: MAX_DEPTH.saturating_sub(depth),
+            inline: [Level::OUTSIDE; INLINE_DEPTH],
+            overflow: None,
         }
     }
 
     #[inline(always)]
     fn push(&mut self, level: Level<'a>) -> Result<(), DataError> {
-        if self.count == self.room {
+        if self.count == self.limit {
             return Err(DataError::Depth);
         }
-        let place = match self.near.get_mut(self.count) {
-            Some(place) => place,
-            None => far_place(&mut self.far, self.count - NEAR)?,
+        let slot = match self.inline.get_mut(self.count) {
+            Some(slot) => slot,
+            None => overflow_slot(&mut self.overflow, self.count - INLINE_DEPTH)?,
         };
-        *place = level;
+        *slot = level;
         self.count += 1;
         Ok(())
     }
@@ -226,31 +224,31 @@ impl<'a> Around<'a> {
     #[inline(always)]
     fn pop(&mut self) -> Option<Level<'a>> {
         self.count = self.count.checked_sub(1)?;
-        match self.near.get(self.count) {
+        match self.inline.get(self.count) {
             Some(level) => Some(*level),
-            None => self.far.as_ref()?.get(self.count - NEAR).copied(),
+            None => self.overflow.as_ref()?.get(self.count - INLINE_DEPTH).copied(),
         }
     }
 }
 
 #[cold]
 #[inline(never)]
-fn far_place<'r, 'a>(
-    far: &'r mut Option<[Level<'a>; MAX_DEPTH - NEAR]>,
+fn overflow_slot<'r, 'a>(
+    overflow: &'r mut Option<[Level<'a>; MAX_DEPTH - INLINE_DEPTH]>,
     index: usize,
 ) -> Result<&'r mut Level<'a>, DataError> {
-    let far = far.get_or_insert([Level::OUTSIDE; MAX_DEPTH - NEAR]);
-    far.get_mut(index).ok_or(DataError::Depth)
+    let overflow = overflow.get_or_insert([Level::OUTSIDE; MAX_DEPTH - INLINE_DEPTH]);
+    overflow.get_mut(index).ok_or(DataError::Depth)
 }
 
-/// Takes a key that may be anything.
+/// Takes the bytes of a key without checking them.
 #[inline(always)]
 pub(crate) fn key<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], DataError> {
     let head = cursor.head()?;
     if head.major == TEXT { cursor.take(head.value) } else { Err(DataError::KeyType) }
 }
 
-/// Checks a key that was just taken, and comes after another.
+/// Checks a key that was just taken, and its order after the key before.
 #[inline(always)]
 pub(crate) fn check_key<'a, T: Text<'a>>(
     key: &'a [u8],
@@ -261,7 +259,7 @@ pub(crate) fn check_key<'a, T: Text<'a>>(
     if key.is_empty() || key.len() > MAX_KEY_BYTES {
         return Err(DataError::KeyLength);
     }
-    // No key is empty, so the first one is in order after "".
+    // The first key is compared with "", because no key is empty.
     if key.len() <= before.len() {
         if key.len() < before.len() {
             return Err(DataError::KeyOrder);
@@ -288,5 +286,5 @@ pub(crate) fn type_value<'a, T: Text<'a>>(cursor: &mut Cursor<'a>) -> Result<T, 
     if text.as_bytes().is_empty() { Err(DataError::Type) } else { Ok(text) }
 }
 
-/// As deep as what the network's applications write.
-const NEAR: usize = 8;
+/// The depth of records that the network's applications write.
+const INLINE_DEPTH: usize = 8;

@@ -1,11 +1,11 @@
-//! JSON text to canonical DAG-CBOR in one pass.
+//! Encodes JSON text as canonical DAG-CBOR in one pass.
 //!
 //! # Tricky bits
 //!
-//! The number of members and the order of keys are known only at the end of a container, so its
-//! head is one byte at first and grows in place, and the entries of an object are moved into
-//! canonical order once it ends. The container that ends is always the last thing in the output:
-//! whatever moves lies behind everything that the open containers remember.
+//! The number of members and the order of keys are known only at the end of a container. Its head
+//! is therefore a one-byte placeholder that may grow, and the entries of an object are sorted when
+//! it ends. The container that ends is always at the end of the output, so offsets in the open
+//! containers stay valid.
 //!
 //! <https://atproto.com/specs/data-model>
 
@@ -21,15 +21,15 @@ use crate::{
     BlobRef, DataError, LegacyBlobRef, MAX_CBOR_BYTES, MAX_DEPTH, MAX_ITEMS, MAX_KEY_BYTES, base64,
     blob_shape::{BlobShape, LegacyShape},
     cbor::{self, ARRAY, BYTES, MAP},
-    json::{Scanner, Words},
+    json::{ScannedText, Scanner},
     link::Link,
     writer::write_blob,
 };
 
 /// Encodes a JSON object as canonical DAG-CBOR.
 ///
-/// Keys are put in order; `{"$link": …}` becomes a link and `{"$bytes": …}` a byte string. A number
-/// is taken by its value, as in JavaScript: `1.0` and `1e2` are integers.
+/// Sorts keys. `{"$link": …}` becomes a link and `{"$bytes": …}` a byte string. Numbers count by
+/// their value, as in JavaScript: `1.0` and `1e2` are integers.
 ///
 /// # Errors
 ///
@@ -39,22 +39,22 @@ pub fn to_cbor(json: &str) -> Result<Vec<u8>, DataError> {
     if encoded.bytes.len() > MAX_CBOR_BYTES { Err(DataError::TooLarge) } else { Ok(encoded.bytes) }
 }
 
-/// What [`encode`] finds on its way.
+/// The output of [`encode`].
 #[derive(Debug, Default)]
 pub(crate) struct Encoded {
     pub(crate) bytes: Vec<u8>,
     pub(crate) blobs: Vec<BlobRef>,
-    /// The first blob reference in the old form that was not upgraded.
+    /// The first legacy blob reference that was not upgraded.
     pub(crate) legacy_blob: Option<Cid>,
-    /// The outermost `$type`, if it is not the one given.
+    /// The outermost `$type`, if it differs from the expected one.
     pub(crate) other_type: Option<String>,
 }
 
-/// Returns the size of a blob, if it is known.
+/// Returns the size of a blob, or `None` if it is unknown.
 pub(crate) type SizeOf<'a> = &'a mut dyn FnMut(&mut LegacyBlobRef) -> Option<u64>;
 
-/// Encodes an object, and gives it this `$type` if it has none. Blob references in the old form
-/// are upgraded if there is `size_of` and it knows the blob.
+/// Encodes an object. Adds `root_type` as its `$type` if it has none. Upgrades legacy blob
+/// references whose size `size_of` knows.
 pub(crate) fn encode<'a>(
     json: &'a str,
     root_type: Option<&'a str>,
@@ -64,9 +64,12 @@ pub(crate) fn encode<'a>(
         input: Scanner::new(json)?,
         root_type,
         size_of,
-        found: Encoded { bytes: Vec::with_capacity(json.len() + MORE), ..Encoded::default() },
+        found: Encoded {
+            bytes: Vec::with_capacity(json.len() + SPARE_BYTES),
+            ..Encoded::default()
+        },
         current: Container::OUTSIDE,
-        around: Vec::with_capacity(8),
+        outer: Vec::with_capacity(8),
         entries: Vec::with_capacity(32),
         scratch: Vec::new(),
         sorted: Vec::new(),
@@ -80,32 +83,32 @@ struct Encoder<'a> {
     root_type: Option<&'a str>,
     size_of: Option<SizeOf<'a>>,
     found: Encoded,
-    /// The innermost container that is open.
+    /// The innermost open container.
     current: Container,
-    /// Those around it, outermost first; none if no container is open.
-    around: Vec<Container>,
+    /// The containers around it, outermost first. Empty if no container is open.
+    outer: Vec<Container>,
     /// The entries of all open objects, those of the innermost last.
     entries: Vec<Entry>,
-    /// A string with escapes, put together.
+    /// Scratch space for unescaping a string.
     scratch: Vec<u8>,
-    /// An object's entries, on their way into order.
+    /// Scratch space for sorting an object's entries.
     sorted: Vec<u8>,
 }
 
 /// An array or object that is being encoded.
 struct Container {
     is_object: bool,
-    /// Where its head is.
+    /// The offset of its head.
     start: usize,
-    /// How many members it has so far.
+    /// The number of members so far.
     len: usize,
-    /// Where its entries begin, if it is an object.
+    /// The index of its first entry, if it is an object.
     first_entry: usize,
-    /// Whether its keys have come in order, without duplicates.
+    /// Whether its keys were in order so far, without duplicates.
     is_sorted: bool,
     is_blob: bool,
     has_type: bool,
-    /// Whether it has a key of blob references in the old form.
+    /// Whether it has the key `cid`, as a legacy blob reference does.
     has_cid: bool,
 }
 
@@ -131,7 +134,7 @@ impl Encoder<'_> {
             }
             _ => return Err(self.input.syntax()),
         }
-        while !self.around.is_empty() {
+        while !self.outer.is_empty() {
             let Container { is_object, len, .. } = self.current;
             if self.input.eat(if is_object { b'}' } else { b']' }) {
                 self.close()?;
@@ -156,20 +159,20 @@ impl Encoder<'_> {
     fn value(&mut self) -> Result<(), DataError> {
         let out = &mut self.found.bytes;
         match self.input.peek() {
-            Some(b'"') => cbor::words(out, self.input.string(&mut self.scratch)?),
+            Some(b'"') => cbor::scanned_text(out, self.input.string(&mut self.scratch)?),
             Some(b'-' | b'0'..=b'9') => cbor::integer(out, self.input.integer()?),
             Some(b'{') => self.open(true)?,
             Some(b'[') => self.open(false)?,
             Some(b't') => {
-                self.input.word("true")?;
+                self.input.literal("true")?;
                 out.push(cbor::TRUE);
             }
             Some(b'f') => {
-                self.input.word("false")?;
+                self.input.literal("false")?;
                 out.push(cbor::FALSE);
             }
             Some(b'n') => {
-                self.input.word("null")?;
+                self.input.literal("null")?;
                 out.push(cbor::NULL);
             }
             _ => return Err(self.input.syntax()),
@@ -178,7 +181,7 @@ impl Encoder<'_> {
     }
 
     fn open(&mut self, is_object: bool) -> Result<(), DataError> {
-        if self.around.len() == MAX_DEPTH {
+        if self.outer.len() == MAX_DEPTH {
             return Err(DataError::Depth);
         }
         self.input.expect(if is_object { b'{' } else { b'[' })?;
@@ -188,14 +191,14 @@ impl Encoder<'_> {
             first_entry: self.entries.len(),
             ..Container::OUTSIDE
         };
-        self.around.push(mem::replace(&mut self.current, container));
-        // The head's place, for up to 23 members.
+        self.outer.push(mem::replace(&mut self.current, container));
+        // A placeholder for the head, which suffices for up to 23 members.
         self.found.bytes.push(0);
         Ok(())
     }
 
-    /// Encodes a key. Returns whether that was all: the value of `$type` is encoded with it, and
-    /// `$link` and `$bytes` are no keys, but the whole object is a value.
+    /// Encodes a key. Returns whether the value is already encoded too: that of `$type`, or the
+    /// value that a `$link` or `$bytes` object stands for.
     fn entry(&mut self) -> Result<bool, DataError> {
         let key = self.input.string(&mut self.scratch)?;
         if key.len == 0 || key.len > MAX_KEY_BYTES {
@@ -203,8 +206,8 @@ impl Encoder<'_> {
         }
         let mut is_type = false;
         match key.bytes() {
-            b"$bytes" => return self.lone_value(DataError::Bytes, push_bytes).map(|()| true),
-            b"$link" => return self.lone_value(DataError::Link, push_link).map(|()| true),
+            b"$bytes" => return self.special_object(DataError::Bytes, push_bytes).map(|()| true),
+            b"$link" => return self.special_object(DataError::Link, push_link).map(|()| true),
             b"$type" => is_type = true,
             b"cid" => self.current.has_cid = true,
             _ => {}
@@ -226,23 +229,23 @@ impl Encoder<'_> {
             return Err(DataError::Type);
         }
         let is_other = |expected: &str| expected.as_bytes() != text.bytes();
-        if self.around.len() == 1 && self.root_type.is_some_and(is_other) {
+        if self.outer.len() == 1 && self.root_type.is_some_and(is_other) {
             self.found.other_type = Some(text.text().to_owned());
         }
         self.current.has_type = true;
         self.current.is_blob = text.bytes() == b"blob";
-        cbor::words(&mut self.found.bytes, text);
+        cbor::scanned_text(&mut self.found.bytes, text);
         Ok(())
     }
 
-    /// Replaces an object whose only key was just read by the value that it stands for.
-    fn lone_value(
+    /// Replaces a `$link` or `$bytes` object, whose key was just read, by its value.
+    fn special_object(
         &mut self,
         error: DataError,
         push: fn(&str, &mut Vec<u8>) -> Option<()>,
     ) -> Result<(), DataError> {
         // The outermost value stays an object.
-        if self.around.len() == 1 {
+        if self.outer.len() == 1 {
             return Err(DataError::NotObject);
         }
         if self.current.len > 1 {
@@ -267,11 +270,11 @@ impl Encoder<'_> {
             return Ok(());
         }
         if let Some(root_type) = self.root_type
-            && self.around.len() == 1
+            && self.outer.len() == 1
             && !self.current.has_type
         {
             let out = &mut self.found.bytes;
-            push_key(Words::of("$type"), out, &mut self.entries, &mut self.current);
+            push_key(ScannedText::of("$type"), out, &mut self.entries, &mut self.current);
             cbor::text(out, root_type);
             self.current.len += 1;
         }
@@ -280,13 +283,13 @@ impl Encoder<'_> {
         }
         self.entries.truncate(first_entry);
         write_head(&mut self.found.bytes, start, MAP, self.current.len);
-        self.note_blob()?;
+        self.record_blob()?;
         self.leave();
         Ok(())
     }
 
     fn leave(&mut self) {
-        self.current = self.around.pop().expect("a container is inside of another, or outside");
+        self.current = self.outer.pop().expect("a container is inside of another, or outside");
     }
 
     /// Moves an object's entries into canonical order.
@@ -299,7 +302,7 @@ impl Encoder<'_> {
             entry.end = mem::replace(&mut end, entry.start);
         }
         if let [a, b] = entries {
-            // They are out of order, so the other way round they are in order.
+            // Two entries out of order are in order when swapped.
             if a.order(b, out).is_eq() {
                 return Err(DataError::DuplicateKey);
             }
@@ -313,7 +316,7 @@ impl Encoder<'_> {
         self.sorted.clear();
         self.sorted.reserve(out.capacity());
         if start == 0 {
-            // Of the outermost object nothing is left behind but the place of its head.
+            // The outermost object has nothing before it but its head.
             self.sorted.push(0);
         }
         for entry in entries {
@@ -328,29 +331,28 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    fn note_blob(&mut self) -> Result<(), DataError> {
+    fn record_blob(&mut self) -> Result<(), DataError> {
         let map = &self.found.bytes[self.current.start..];
-        // To look at bytes that were just written one by one would be to wait for them.
+        // Flags decide, because reading back bytes that were just written is slow.
         if self.current.is_blob {
             self.found.blobs.push(BlobShape::parse(map).ok_or(DataError::Blob)?.into());
         } else if self.current.has_cid
             && let Some(legacy) = LegacyShape::parse(map)
         {
             let legacy = LegacyBlobRef::from(legacy);
-            self.note_legacy_blob(legacy);
+            self.upgrade_legacy_blob(legacy);
         }
         Ok(())
     }
 
-    /// Replaces a blob reference in the old form, which is the object that ends here, by one in the
-    /// present form.
+    /// Replaces the object that ends here, a legacy blob reference, by the current form.
     #[cold]
-    fn note_legacy_blob(&mut self, mut legacy: LegacyBlobRef) {
+    fn upgrade_legacy_blob(&mut self, mut legacy: LegacyBlobRef) {
         let size = self.size_of.as_mut().and_then(|size_of| size_of(&mut legacy));
         let LegacyBlobRef { cid, mime_type } = legacy;
         let mut typed = Vec::new();
         match size.map(|size| BlobRef { cid, mime_type, size }) {
-            // What the writer refuses, such as a type without a slash, stays in the old form.
+            // A reference that the writer rejects, such as a type without a slash, is not upgraded.
             Some(blob) if write_blob(&mut typed, &blob).is_ok() => {
                 self.found.bytes.truncate(self.current.start);
                 self.found.bytes.extend_from_slice(&typed);
@@ -361,11 +363,16 @@ impl Encoder<'_> {
     }
 }
 
-/// Appends a key and remembers its entry.
+/// Appends a key and records its entry.
 #[inline]
-fn push_key(key: Words<'_>, out: &mut Vec<u8>, entries: &mut Vec<Entry>, object: &mut Container) {
+fn push_key(
+    key: ScannedText<'_>,
+    out: &mut Vec<u8>,
+    entries: &mut Vec<Entry>,
+    object: &mut Container,
+) {
     let start = out.len();
-    cbor::words(out, key);
+    cbor::scanned_text(out, key);
     let entry = Entry { first: first_of(key), start, key_end: out.len(), end: out.len() };
     if let Some(before) = entries[object.first_entry..].last() {
         object.is_sorted &= before.order(&entry, out).is_lt();
@@ -383,7 +390,7 @@ fn push_link(text: &str, out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// Writes a container's head over its placeholder, moving the contents if it is longer.
+/// Replaces the placeholder of a container's head, and moves the content if the head is longer.
 fn write_head(out: &mut Vec<u8>, start: usize, major: u8, len: usize) {
     if let Ok(len @ 0..24) = u8::try_from(len) {
         out[start] = (major << 5) | len;
@@ -394,5 +401,5 @@ fn write_head(out: &mut Vec<u8>, start: usize, major: u8, len: usize) {
     out.splice(start..=start, head);
 }
 
-/// Room for what is copied and taken away again.
-const MORE: usize = 48;
+/// Spare capacity for the bytes that [`cbor::scanned_text`] copies and truncates.
+const SPARE_BYTES: usize = 48;

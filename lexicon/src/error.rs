@@ -1,18 +1,18 @@
-//! What can be wrong with data, and with a record.
+//! Errors of data and records.
 
 use alloc::string::String;
 
 use cid::Cid;
 
-/// Why bytes are not one well-formed CBOR item, as RFC 8949 has it.
+/// Why bytes are not one well-formed CBOR item by RFC 8949.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CborError {
-    /// A break stands where an item has to.
+    /// A break occurs in place of an item.
     #[error("unexpected CBOR break at byte {0}")]
     Break(usize),
-    /// A chunk of a string is not a string of the same kind with a length.
-    #[error("wrong chunk of a CBOR string at byte {0}")]
+    /// A chunk of a string is not a definite-length string of the same kind.
+    #[error("invalid chunk of a CBOR string at byte {0}")]
     Chunk(usize),
     /// Arrays, maps and tags are nested deeper than [`MAX_LOOSE_DEPTH`](crate::MAX_LOOSE_DEPTH).
     #[error("nested too deeply")]
@@ -34,15 +34,15 @@ pub enum CborError {
     Truncated,
 }
 
-/// Why bytes or text are not data of the AT Protocol data model.
+/// Why bytes or text are not valid in the AT Protocol data model.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// An object says that it is a blob and does not have a blob's shape.
+    /// An object with the `$type` of a blob does not have its shape.
     #[error("a blob has exactly $type, ref, mimeType and size")]
     Blob,
     /// A `$bytes` object has another key, or its value is not base64 text.
-    #[error("$bytes stands alone and holds base64")]
+    #[error("a $bytes object has no other key and holds base64")]
     Bytes,
     /// Objects and arrays are nested deeper than [`MAX_DEPTH`](crate::MAX_DEPTH).
     #[error("nested too deeply")]
@@ -71,7 +71,7 @@ pub enum DataError {
     /// A key of a CBOR map is not text.
     #[error("object key is not text")]
     KeyType,
-    /// A link is not a CIDv1 of raw or DAG-CBOR bytes with a SHA-256 hash, or does not stand alone.
+    /// A link is not a CIDv1 of raw or DAG-CBOR bytes with a SHA-256 hash, or has other keys.
     #[error("invalid link")]
     Link,
     /// A CBOR head is longer than its value needs.
@@ -112,40 +112,40 @@ pub enum DataError {
     Utf8(usize),
 }
 
-/// Why what [`write_object`](crate::write_object) was given is not one whole object.
+/// Why [`write_object`](crate::write_object) failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {
     /// A rule of the data model is broken.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// A container got more keys or items than announced.
+    /// A container received more keys or items than announced.
     #[error("more keys or items than announced")]
     Excess,
-    /// A container got fewer keys or items than announced, or a key got no value.
+    /// A container received fewer keys or items than announced, or a key received no value.
     #[error("fewer keys, items or values than announced")]
     Incomplete,
 }
 
-/// Why JSON is not a record of its collection.
+/// Why JSON is not a valid record of its collection.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// The record is not data.
+    /// The record is not valid data.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// The record holds a blob reference in the old form, which is read but no longer written.
+    /// The record contains a legacy blob reference, which is read but no longer written.
     #[error("Legacy blobs are not allowed ({0})")]
     LegacyBlob(Cid),
     /// The record is over [`MAX_RECORD_BYTES`](crate::MAX_RECORD_BYTES).
     #[error("record is too large: {0} bytes")]
     TooLarge(usize),
-    /// The record says that it is of another type.
+    /// The record's `$type` is not its collection.
     #[error("Invalid $type: expected {expected}, got {got}")]
     Type {
         /// The collection that the record was written to.
         expected: String,
-        /// The record's `$type`, cut after 512 characters.
+        /// The record's `$type`, truncated to 512 characters.
         got: String,
     },
 }

@@ -1,7 +1,7 @@
-//! The tokens of JSON, read strictly and without copying where the text has no escapes.
+//! A strict scanner of JSON tokens, which only copies strings with escapes.
 //!
-//! A general JSON parser will not do here: the common ones keep the last of two equal keys, and
-//! read `1.0` as a float although JavaScript, and so every other implementation, takes it for 1.
+//! General JSON parsers keep the last of two equal keys, and read `1.0` as a float although
+//! JavaScript, and with it every other implementation, reads it as 1.
 //!
 //! <https://www.rfc-editor.org/rfc/rfc8259>
 
@@ -9,17 +9,17 @@ use alloc::vec::Vec;
 
 use crate::{DataError, MAX_INTEGER, MAX_JSON_BYTES};
 
-/// A string that was read.
+/// A string, with the bytes after it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Words<'a> {
-    /// How many bytes it has.
+pub(crate) struct ScannedText<'a> {
+    /// The length of the string in bytes.
     pub(crate) len: usize,
-    /// Its bytes, and often those that come behind it: whoever copies it may copy more, and a
-    /// number of bytes that the compiler knows.
+    /// The string and usually the bytes after it, so that it can be copied in blocks of a fixed
+    /// size.
     pub(crate) ahead: &'a [u8],
 }
 
-impl<'a> Words<'a> {
+impl<'a> ScannedText<'a> {
     pub(crate) fn of(text: &'a str) -> Self {
         Self { len: text.len(), ahead: text.as_bytes() }
     }
@@ -30,7 +30,7 @@ impl<'a> Words<'a> {
         self.ahead.get(..self.len).unwrap_or_default()
     }
 
-    /// Returns the string, not cheaply.
+    /// Returns the string. Checks it for UTF-8 again.
     pub(crate) fn text(self) -> &'a str {
         core::str::from_utf8(self.bytes()).unwrap_or_default()
     }
@@ -68,7 +68,7 @@ impl<'a> Scanner<'a> {
         self.rest.first().copied()
     }
 
-    /// Skips white space and then this byte, if it is there.
+    /// Skips white space and then this byte. Returns `false` if another one comes next.
     #[inline(always)]
     pub(crate) fn eat(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
@@ -78,22 +78,25 @@ impl<'a> Scanner<'a> {
         found
     }
 
-    /// Skips white space and then this byte, which must be there.
+    /// Skips white space and then this byte, which must come next.
     #[inline(always)]
     pub(crate) fn expect(&mut self, byte: u8) -> Result<(), DataError> {
         if self.eat(byte) { Ok(()) } else { Err(self.syntax()) }
     }
 
     /// Reads `true`, `false` or `null`.
-    pub(crate) fn word(&mut self, word: &str) -> Result<(), DataError> {
-        let rest = self.rest.strip_prefix(word.as_bytes()).ok_or_else(|| self.syntax())?;
+    pub(crate) fn literal(&mut self, literal: &str) -> Result<(), DataError> {
+        let rest = self.rest.strip_prefix(literal.as_bytes()).ok_or_else(|| self.syntax())?;
         self.rest = rest;
         Ok(())
     }
 
-    /// Reads a string; one with escapes is put together in `scratch`.
+    /// Reads a string. Uses `scratch` for one with escapes.
     #[inline(always)]
-    pub(crate) fn string<'s>(&mut self, scratch: &'s mut Vec<u8>) -> Result<Words<'s>, DataError>
+    pub(crate) fn string<'s>(
+        &mut self,
+        scratch: &'s mut Vec<u8>,
+    ) -> Result<ScannedText<'s>, DataError>
     where
         'a: 's,
     {
@@ -103,21 +106,21 @@ impl<'a> Scanner<'a> {
         self.skip(len);
         if let Some((b'"', rest)) = self.rest.split_first() {
             self.rest = rest;
-            return Ok(Words { len, ahead });
+            return Ok(ScannedText { len, ahead });
         }
-        self.escaped(Words { len, ahead }.bytes(), scratch)
+        self.escaped(ScannedText { len, ahead }.bytes(), scratch)
     }
 
-    /// Reads the rest of a string, behind text that was plain.
+    /// Reads the rest of a string after its plain start.
     #[cold]
     fn escaped<'s>(
         &mut self,
         plain: &[u8],
         scratch: &'s mut Vec<u8>,
-    ) -> Result<Words<'s>, DataError> {
+    ) -> Result<ScannedText<'s>, DataError> {
         scratch.clear();
         scratch.extend_from_slice(plain);
-        // What stopped the plain text is a quote, an escape, a control character or the end.
+        // Plain text ends at a quote, an escape, a control character or the end of the input.
         while !self.skip_if(b'"') {
             if !self.skip_if(b'\\') {
                 return Err(self.syntax());
@@ -125,13 +128,13 @@ impl<'a> Scanner<'a> {
             let escaped = self.escape()?;
             scratch.extend_from_slice(escaped.encode_utf8(&mut [0; 4]).as_bytes());
             let (ahead, len) = (self.rest, plain_len(self.rest));
-            scratch.extend_from_slice(Words { len, ahead }.bytes());
+            scratch.extend_from_slice(ScannedText { len, ahead }.bytes());
             self.skip(len);
         }
-        Ok(Words { len: scratch.len(), ahead: scratch })
+        Ok(ScannedText { len: scratch.len(), ahead: scratch })
     }
 
-    /// Reads a number whose value is an integer of the data model, however it is written.
+    /// Reads a number in any notation whose value is an integer of the data model.
     pub(crate) fn integer(&mut self) -> Result<i64, DataError> {
         let is_negative = self.skip_if(b'-');
         let mut decimal = Decimal::default();
@@ -151,7 +154,7 @@ impl<'a> Scanner<'a> {
                 self.skip_if(b'+');
             }
             let digits = core::str::from_utf8(self.digits()?).unwrap_or_default();
-            // One too long for 64 bits is as good as infinite.
+            // An exponent beyond 64 bits counts as infinite.
             let exponent = digits.parse().unwrap_or(i64::MAX);
             decimal.shift(if exponent_is_negative { -exponent } else { exponent });
         }
@@ -190,7 +193,7 @@ impl<'a> Scanner<'a> {
         if len == 0 { Err(self.syntax()) } else { Ok(rest.get(..len).unwrap_or_default()) }
     }
 
-    /// Reads what follows a backslash.
+    /// Reads an escape after its backslash.
     fn escape(&mut self) -> Result<char, DataError> {
         let at = self.at();
         let (byte, rest) = self.rest.split_first().ok_or(DataError::Syntax(at))?;
@@ -207,7 +210,7 @@ impl<'a> Scanner<'a> {
         })
     }
 
-    /// Reads four hexadecimal digits, and the second half of a pair if they are a first half.
+    /// Reads four hexadecimal digits, and a second `\u` escape after a high surrogate.
     fn unicode_escape(&mut self, at: usize) -> Result<char, DataError> {
         let first = self.hex4()?;
         let unit = match first {
@@ -222,7 +225,7 @@ impl<'a> Scanner<'a> {
             }
             unit => unit,
         };
-        // What is left outside of `char` is half of a pair.
+        // The only other values outside of `char` are lone surrogates.
         char::from_u32(unit).ok_or(DataError::Surrogate(at))
     }
 
@@ -238,14 +241,14 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Returns how many bytes go by before a quote, a backslash or a control character.
+/// Returns the number of bytes before the first quote, backslash or control character.
 #[inline(always)]
 pub(crate) fn plain_len(bytes: &[u8]) -> usize {
     // Most strings are short.
     if let Some(word) = bytes.first_chunk() {
         let special = special_bytes(u64::from_le_bytes(*word));
         if special != 0 {
-            return place(special);
+            return first_special(special);
         }
     }
     plain_len_of_long(bytes)
@@ -254,17 +257,17 @@ pub(crate) fn plain_len(bytes: &[u8]) -> usize {
 #[inline(never)]
 fn plain_len_of_long(bytes: &[u8]) -> usize {
     let (words, _) = bytes.as_chunks::<8>();
-    // The first word was seen.
+    // The caller has checked the first word.
     for (index, word) in words.iter().enumerate().skip(1) {
         let special = special_bytes(u64::from_le_bytes(*word));
         if special != 0 {
-            return index * 8 + place(special);
+            return index * 8 + first_special(special);
         }
     }
-    // The last word may reach back into what was seen, where nothing special is.
+    // The last word may overlap words already checked, which have no special byte.
     if let Some(word) = bytes.last_chunk() {
         let special = special_bytes(u64::from_le_bytes(*word));
-        return bytes.len() - if special == 0 { 0 } else { 8 - place(special) };
+        return bytes.len() - if special == 0 { 0 } else { 8 - first_special(special) };
     }
     bytes.iter().take_while(|byte| !is_special(**byte)).count()
 }
@@ -273,13 +276,13 @@ fn is_special(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
-/// Returns which byte is the first that is special, of those of a word.
+/// Returns the index of the first special byte in a word.
 #[inline]
-fn place(special: u64) -> usize {
+fn first_special(special: u64) -> usize {
     usize::try_from(special.trailing_zeros() / 8).unwrap_or_default()
 }
 
-/// Sets the top bit of each byte that is special; above the lowest such byte, bits may be wrong.
+/// Sets the top bit of each special byte. Bits above the lowest special byte may be wrong.
 #[inline]
 fn special_bytes(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
@@ -293,9 +296,9 @@ fn special_bytes(word: u64) -> u64 {
 /// A decimal number: its significant digits times a power of ten.
 #[derive(Debug, Default)]
 struct Decimal {
-    /// The digits up to the last one that is not zero; stops growing at 17 digits, out of range.
+    /// The digits up to the last non-zero one. Saturates out of range.
     digits: u64,
-    /// Zeros after those digits, which count only if another digit follows.
+    /// The zeros after these digits, which count only if another digit follows.
     zeros: i64,
     exponent: i64,
 }
@@ -330,7 +333,7 @@ impl Decimal {
     }
 }
 
-/// Returns `value` times ten to the power, or the largest number if that is too large.
+/// Returns `value` times ten to the power of `power`, saturating.
 fn scaled(value: u64, power: i64) -> u64 {
     let power = u32::try_from(power).ok().and_then(|power| 10_u64.checked_pow(power));
     power.map_or(u64::MAX, |power| value.saturating_mul(power))

@@ -31,28 +31,28 @@ pub use schema::{
 };
 pub use writer::{ArrayWriter, ObjectWriter, ValueWriter, write_object};
 
-/// The longest DAG-CBOR that is read or made, in bytes.
+/// The longest DAG-CBOR that is read or written, in bytes.
 pub const MAX_CBOR_BYTES: usize = 1024 * 1024;
 
-/// The deepest nesting of objects and arrays; the top object counts as one.
+/// The deepest nesting of objects and arrays, counting the outermost object.
 pub const MAX_DEPTH: usize = 128;
 
-/// The most entries that one object, or items that one array, may have.
+/// The most entries of an object or items of an array.
 pub const MAX_ITEMS: usize = 131_072;
 
-/// The largest integer of the data model, 2^53 - 1; the smallest is its negative.
+/// The largest integer of the data model, 2^53 - 1. The smallest is its negative.
 ///
-/// Beyond it a JavaScript number cannot tell neighbours apart.
+/// JavaScript numbers represent all integers in this range exactly.
 pub const MAX_INTEGER: i64 = 9_007_199_254_740_991;
 
 /// The longest JSON text that is read, in bytes.
 pub const MAX_JSON_BYTES: usize = 2 * 1024 * 1024;
 
-/// The deepest nesting of arrays, maps and tags in a stored record that the data model refuses.
+/// The deepest nesting of arrays, maps and tags in a stored record outside the data model.
 pub const MAX_LOOSE_DEPTH: usize = 1024;
 
 /// The longest object key, in bytes.
 pub const MAX_KEY_BYTES: usize = 8192;
 
-/// The longest record that [`record_from_json`] makes and [`inspect`] takes, in bytes.
+/// The longest record that [`record_from_json`] returns and [`inspect`] accepts, in bytes.
 pub const MAX_RECORD_BYTES: usize = 1_000_000;

@@ -1,6 +1,6 @@
-//! Links as the data model allows them: a CIDv1 of raw or DAG-CBOR bytes, hashed with SHA-256.
+//! Links of the data model: a CIDv1 of raw or DAG-CBOR bytes with a SHA-256 hash.
 //!
-//! Its text is base32 in lower case after the multibase prefix `b`.
+//! The text form is lower-case base32 after the multibase prefix `b`.
 //!
 //! <https://atproto.com/specs/data-model#link-and-cid-formats>
 
@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use cid::{Cid, Version};
 use multihash::Multihash;
 
-/// A link's bytes without the multibase prefix byte that tag 42 puts before them.
+/// The bytes of a link's CID, without the multibase prefix of tag 42.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Link([u8; LEN]);
 
@@ -19,7 +19,7 @@ impl Link {
     /// The length of a link in DAG-CBOR.
     pub(crate) const ITEM_LEN: usize = ITEM_PREFIX.len() + LEN;
 
-    /// Parses the bytes of a CID, or returns `None` if such a link may not occur.
+    /// Parses the bytes of a CID. Returns `None` if the data model does not allow the link.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         match bytes {
             [1, 0x55 | 0x71, 0x12, 32, ..] => bytes.try_into().ok().map(Self),
@@ -27,7 +27,7 @@ impl Link {
         }
     }
 
-    /// Parses a whole DAG-CBOR item, or returns `None` if it is not a link that may occur.
+    /// Parses a DAG-CBOR item. Returns `None` if it is not a link that the data model allows.
     #[inline(always)]
     pub(crate) fn parse_item(item: &[u8; Self::ITEM_LEN]) -> Option<Self> {
         let (prefix, cid) = item.split_last_chunk::<LEN>()?;
@@ -37,7 +37,7 @@ impl Link {
         }
     }
 
-    /// Returns the link to this CID, or `None` if such a link may not occur.
+    /// Returns the link to this CID, or `None` if the data model does not allow it.
     #[inline]
     pub(crate) fn of(cid: &Cid) -> Option<Self> {
         let codec = match (cid.version(), cid.codec(), cid.hash().code()) {
@@ -75,7 +75,7 @@ impl Link {
                 buffer &= (1 << bits) - 1;
             }
         }
-        // The two bits left over must be zero, or two texts would name one link.
+        // The two spare bits must be zero, so that a link has only one text form.
         if buffer != 0 {
             return None;
         }
@@ -113,7 +113,7 @@ impl Link {
     }
 }
 
-/// Returns the CID of DAG-CBOR whose SHA-256 hash this is.
+/// Returns the CID of DAG-CBOR with this SHA-256 hash.
 pub(crate) fn dag_cbor_cid(digest: &[u8; 32]) -> Cid {
     let hash = Multihash::wrap(0x12, digest).expect("32 bytes fit into a multihash of 64");
     Cid::new_v1(0x71, hash)

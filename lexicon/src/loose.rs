@@ -1,6 +1,6 @@
-//! Stored records that the data model refuses, as old repositories hold them.
+//! Stored records outside the data model, as old repositories contain them.
 //!
-//! Their bytes are kept, because commits are signed over them. [`inspect`] classifies a stored
+//! Their bytes must be kept, because commits are signed over them. [`inspect`] classifies a stored
 //! record, [`to_json_lossy`] prints it, and [`referenced_blobs`] finds the blobs that it refers to.
 //!
 //! Well-formedness: <https://www.rfc-editor.org/rfc/rfc8949#name-well-formedness-errors-and->
@@ -19,12 +19,12 @@ use crate::{CborError, DataError, MAX_RECORD_BYTES, check};
 
 /// Classifies the bytes of a record: valid data, other well-formed CBOR, or garbage.
 ///
-/// Returns `None` if the bytes are what [`check`] accepts. Returns the rule of the data model that
-/// is broken if they are one well-formed CBOR item of any other kind. Such a record can be stored
-/// and shown, but strict writers reject it.
+/// Returns `None` if [`check`] accepts the bytes. For any other well-formed CBOR item, returns the
+/// rule of the data model that it breaks. Such a record can be stored and shown, but not written
+/// today.
 ///
 /// The input may have [`MAX_RECORD_BYTES`], and nest [`MAX_LOOSE_DEPTH`](crate::MAX_LOOSE_DEPTH)
-/// arrays, maps and tags. Does not recurse; the memory used grows with the depth alone.
+/// arrays, maps and tags. Does not recurse. Memory only grows with the depth.
 ///
 /// ```
 /// use nacre_lexicon::{CborError, DataError, inspect};
@@ -47,9 +47,9 @@ pub fn inspect(cbor: &[u8]) -> Result<Option<DataError>, CborError> {
     }
 }
 
-/// Returns the CID that a byte string with tag 42 stands for, of any version, codec and hash.
+/// Returns the CID in a byte string with tag 42, with any version, codec and hash.
 fn link_cid(content: &[u8]) -> Option<Cid> {
     let bytes = content.strip_prefix(&[0])?;
-    // Other bytes come back if this is not the only encoding, or more than the CID.
+    // The comparison rejects other encodings of the CID, and trailing bytes.
     Cid::read_bytes(bytes).ok().filter(|cid| cid.to_bytes() == bytes)
 }

@@ -1,4 +1,4 @@
-//! Prints DAG-CBOR as JSON, with `$link` and `$bytes` for what JSON has no words for.
+//! Prints DAG-CBOR as JSON, with `$link` and `$bytes` for links and bytes.
 //!
 //! <https://atproto.com/specs/data-model#json>
 
@@ -9,15 +9,15 @@ use crate::{
     decode::{Event, walk},
 };
 
-/// Prints DAG-CBOR as JSON without white space, keys in the order of the bytes.
+/// Prints DAG-CBOR as JSON without white space, with keys in the order of the encoding.
 ///
 /// # Errors
 ///
-/// Those of [`check`](crate::check): bytes that it refuses are not printed.
+/// Those of [`check`](crate::check).
 ///
 /// # Panics
 ///
-/// Never: text was checked, and the rest is ASCII.
+/// Never: the output consists of checked text and ASCII.
 pub fn to_json(cbor: &[u8]) -> Result<String, DataError> {
     let mut out = Vec::with_capacity(cbor.len() + cbor.len() / 2);
     // Whether a value or key at this place follows another one.
@@ -60,7 +60,7 @@ fn print(event: Event<'_, &[u8]>, out: &mut Vec<u8>) {
     }
 }
 
-/// Prints an integer, without what the general way to print things takes.
+/// Prints an integer, faster than `core::fmt` does.
 #[inline]
 fn integer(value: i64, out: &mut Vec<u8>) {
     if value < 0 {

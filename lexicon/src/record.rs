@@ -1,4 +1,4 @@
-//! Records: data with a `$type`, ready to be stored.
+//! Records: data with a `$type`, encoded for storage.
 //!
 //! <https://atproto.com/specs/record-key>, <https://atproto.com/specs/data-model>
 
@@ -18,30 +18,29 @@ use crate::{
 pub struct Record {
     /// The canonical DAG-CBOR.
     pub bytes: Vec<u8>,
-    /// The hash of those bytes.
+    /// The CID of these bytes.
     pub cid: Cid,
-    /// The blobs that the record refers to, repeated ones too.
+    /// The blobs that the record refers to, including repeated ones.
     pub blobs: Vec<BlobRef>,
 }
 
-/// Makes a record of this collection out of JSON.
+/// Encodes JSON as a record of this collection.
 ///
-/// A missing `$type` is filled in with the collection. Schemas are not looked at.
+/// Adds the collection as the `$type` if it is missing. Does not validate against a schema.
 ///
 /// # Errors
 ///
-/// [`RecordError::Type`] if the record is of another type, [`RecordError::LegacyBlob`] if it has a
-/// blob reference in the old form, [`RecordError::TooLarge`] if it is over [`MAX_RECORD_BYTES`],
-/// and [`RecordError::Data`] if it is not data at all.
+/// [`RecordError::Type`] if the record has another type, [`RecordError::LegacyBlob`] if it has a
+/// legacy blob reference, [`RecordError::TooLarge`] if it exceeds [`MAX_RECORD_BYTES`], and
+/// [`RecordError::Data`] if it is not valid data.
 pub fn record_from_json(json: &str, collection: &str) -> Result<Record, RecordError> {
     finish(encode(json, Some(collection), None)?, collection)
 }
 
-/// Makes a record of this collection out of JSON, and upgrades its legacy blob references.
+/// Encodes JSON as a record of this collection and upgrades its legacy blob references.
 ///
-/// Asks `size_of` for the size of the blob of each reference in the old form. Where it returns one,
-/// the reference is encoded in the present form and listed in [`Record::blobs`]. `size_of` may also
-/// correct the MIME type.
+/// Calls `size_of` for each legacy reference. If it returns a size, the reference is encoded in the
+/// current form and listed in [`Record::blobs`]. `size_of` may also correct the MIME type.
 ///
 /// ```
 /// use nacre_lexicon::{record_from_json_upgrading, to_json};
@@ -58,8 +57,8 @@ pub fn record_from_json(json: &str, collection: &str) -> Result<Record, RecordEr
 /// # Errors
 ///
 /// Those of [`record_from_json`]. [`RecordError::LegacyBlob`] names the first reference that cannot
-/// be upgraded: its size is not known or over [`MAX_INTEGER`](crate::MAX_INTEGER), or its MIME type
-/// has no `/`.
+/// be upgraded: its size is unknown or exceeds [`MAX_INTEGER`](crate::MAX_INTEGER), or its MIME
+/// type has no `/`.
 pub fn record_from_json_upgrading(
     json: &str,
     collection: &str,
@@ -71,7 +70,7 @@ pub fn record_from_json_upgrading(
 fn finish(encoded: Encoded, collection: &str) -> Result<Record, RecordError> {
     let Encoded { bytes, blobs, legacy_blob, other_type } = encoded;
     if let Some(got) = other_type {
-        return Err(RecordError::Type { expected: collection.to_owned(), got: shortened(&got) });
+        return Err(RecordError::Type { expected: collection.to_owned(), got: truncated(&got) });
     }
     if let Some(cid) = legacy_blob {
         return Err(RecordError::LegacyBlob(cid));
@@ -83,14 +82,14 @@ fn finish(encoded: Encoded, collection: &str) -> Result<Record, RecordError> {
     Ok(Record { bytes, cid, blobs })
 }
 
-/// Returns the CID of these bytes as DAG-CBOR; they are not looked at.
+/// Returns the CID of these bytes as DAG-CBOR, without checking them.
 #[must_use]
 pub fn cid_for(bytes: &[u8]) -> Cid {
     dag_cbor_cid(&Sha256::digest(bytes).into())
 }
 
-/// Keeps an error message short, whatever was sent.
-fn shortened(text: &str) -> String {
+/// Truncates text for an error message.
+fn truncated(text: &str) -> String {
     text.chars().take(MAX_SHOWN_CHARS).collect()
 }
 

@@ -1,24 +1,24 @@
-//! Whether bytes are UTF-8, for readers that do not keep the text.
+//! A UTF-8 validator for readers that do not need the text.
 //!
 //! # Tricky bits
 //!
-//! Blocks of ASCII are passed over whole. Elsewhere an automaton takes one byte a step, whatever
-//! the bytes are: its state is a shift, and the row of a byte holds the next state at each shift.
+//! Blocks of ASCII are skipped whole. Elsewhere a branchless automaton takes one byte a step: its
+//! state is a shift, and the row of a byte holds the next state at each shift.
 //!
 //! <https://www.unicode.org/versions/Unicode17.0.0/core-spec/chapter-3/#G27506>, table 3-7
 
-/// Returns whether these bytes are UTF-8, as [`core::str::from_utf8`] would.
+/// Returns whether bytes are UTF-8.
 ///
-/// It is the faster one where scripts are mixed, and where text is short.
+/// Faster than [`core::str::from_utf8`] for mixed scripts and for short text.
 #[inline]
 pub(crate) fn is_utf8(bytes: &[u8]) -> bool {
     is_short_ascii(bytes) || is_long_utf8(bytes)
 }
 
-/// Returns whether these are up to 32 bytes of ASCII.
+/// Returns whether these are at most 32 bytes of ASCII.
 #[inline]
 fn is_short_ascii(bytes: &[u8]) -> bool {
-    // Two loads that may overlap see each byte of a text of one to two words.
+    // Two loads that may overlap cover a text of one to two words.
     let ends = if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
         if bytes.len() > 2 * BLOCK {
             return false;
@@ -42,14 +42,14 @@ fn is_long_utf8(bytes: &[u8]) -> bool {
     let (blocks, tail) = bytes.as_chunks::<BLOCK>();
     for block in blocks {
         if state & STATE != ACCEPT || u128::from_ne_bytes(*block) & NOT_ASCII != 0 {
-            state = after(state, block);
+            state = advance(state, block);
         }
     }
-    after(state, tail) & STATE == ACCEPT
+    advance(state, tail) & STATE == ACCEPT
 }
 
 #[inline]
-fn after(mut state: u64, bytes: &[u8]) -> u64 {
+fn advance(mut state: u64, bytes: &[u8]) -> u64 {
     for &byte in bytes {
         state = ROWS[usize::from(byte)] >> (state & STATE);
     }
@@ -60,16 +60,16 @@ const BLOCK: usize = 16;
 
 const NOT_ASCII: u128 = u128::from_ne_bytes([0x80; BLOCK]);
 
-/// The bits of a state; those above are what is left of a row.
+/// The bits of a state. The bits above are the rest of a row.
 const STATE: u64 = 63;
 
 const ACCEPT: u64 = 0;
 const REJECT: u64 = 6;
-/// So many bytes of 80..=BF are to come.
+/// This many bytes of 80..=BF must follow.
 const ONE: u64 = 12;
 const TWO: u64 = 18;
 const THREE: u64 = 24;
-/// After a lead byte that allows fewer second bytes than others do.
+/// After a lead byte that restricts the second byte.
 const AFTER_E0: u64 = 30;
 const AFTER_ED: u64 = 36;
 const AFTER_F0: u64 = 42;
@@ -117,31 +117,31 @@ mod tests {
 
     use super::is_utf8;
 
-    fn judge(bytes: &[u8]) {
+    fn check(bytes: &[u8]) {
         assert_eq!(is_utf8(bytes), core::str::from_utf8(bytes).is_ok(), "{bytes:x?}");
     }
 
-    /// A byte of each class that the table tells apart, and the ends of the classes.
+    /// The first and last byte of each class in the table.
     const BYTES: [u8; 28] = [
         0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec,
         0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xf7, 0xf8, 0xfb, 0xfe, 0xff,
     ];
 
     #[test]
-    fn every_short_sequence_is_judged_as_core_judges_it() {
-        judge(&[]);
+    fn short_sequences_agree_with_core() {
+        check(&[]);
         for a in 0..=255 {
-            judge(&[a]);
+            check(&[a]);
             for b in 0..=255 {
-                judge(&[a, b]);
-                judge(&[a, b, 0x80]);
+                check(&[a, b]);
+                check(&[a, b, 0x80]);
             }
         }
         for a in BYTES {
             for b in BYTES {
                 for c in BYTES {
                     for d in BYTES {
-                        judge(&[a, b, c, d]);
+                        check(&[a, b, c, d]);
                     }
                 }
             }
@@ -149,15 +149,15 @@ mod tests {
     }
 
     #[test]
-    fn each_byte_of_a_text_counts_whatever_its_length() {
+    fn every_byte_counts_at_every_length() {
         for len in 0..100 {
             let ascii = alloc::vec![b'a'; len];
-            judge(&ascii);
+            check(&ascii);
             for at in 0..len {
                 for byte in BYTES {
                     let mut text = ascii.clone();
                     text[at] = byte;
-                    judge(&text);
+                    check(&text);
                 }
             }
         }
@@ -165,7 +165,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn mixed_text_is_judged_as_core_judges_it(
+        fn mixed_text_agrees_with_core(
             text in "([a-z ]{0,20}[é☎😀\u{7ff}\u{800}\u{ffff}\u{10000}\u{10ffff}]{0,9}){0,4}",
             changes in vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
             start in 0_usize..4,
@@ -178,9 +178,9 @@ mod tests {
                     bytes[at] = byte;
                 }
             }
-            judge(&bytes);
-            judge(&bytes[start.min(bytes.len())..]);
-            judge(&bytes[..bytes.len().saturating_sub(cut)]);
+            check(&bytes);
+            check(&bytes[start.min(bytes.len())..]);
+            check(&bytes[..bytes.len().saturating_sub(cut)]);
         }
     }
 }

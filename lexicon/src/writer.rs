@@ -1,10 +1,10 @@
-//! Writes DAG-CBOR piece by piece, for those who have the data in Rust and not as JSON.
+//! A writer of DAG-CBOR for data that exists as Rust values.
 //!
 //! # Tricky bits
 //!
-//! What may come next is a matter of types. How much may come is counted twice: each container
-//! knows what it may still take, so that none takes too much, and all of them share the number of
-//! values that are missing. So if none is missing in the end, none was missing anywhere.
+//! Types determine what may come next. Counts are checked twice: each container counts down the
+//! members that it may still take, so that none takes too many, and all containers share the number
+//! of missing values. If that is 0 at the end, no container is incomplete.
 //!
 //! <https://atproto.com/specs/data-model#dag-cbor>
 
@@ -20,11 +20,11 @@ use crate::{
     link::Link,
 };
 
-/// Writes an object of so many keys behind what `out` holds, as canonical DAG-CBOR.
+/// Appends an object of `len` keys to `out` as canonical DAG-CBOR.
 ///
-/// What passes here passes [`check`](crate::check); otherwise `out` is left as it was. How many
-/// keys and items there are is said first because that is what DAG-CBOR says first. If `write`
-/// panics, `out` is empty.
+/// The result passes [`check`](crate::check). After an error `out` is unchanged, and after a panic
+/// of `write` it is empty. Numbers of keys and items come first because DAG-CBOR encodes them
+/// first.
 ///
 /// ```
 /// use nacre_lexicon::write_object;
@@ -42,8 +42,8 @@ use crate::{
 ///
 /// # Errors
 ///
-/// The first fault: [`EncodeError::Excess`] or [`EncodeError::Incomplete`] if the numbers are not
-/// right, and [`EncodeError::Data`] if a rule of the data model is broken.
+/// The first error: [`EncodeError::Excess`] or [`EncodeError::Incomplete`] if a number is wrong, or
+/// [`EncodeError::Data`] if the data breaks a rule of the data model.
 #[inline]
 pub fn write_object(
     out: &mut Vec<u8>,
@@ -53,7 +53,7 @@ pub fn write_object(
     write_value(out, |value| write(&mut value.object(len)))
 }
 
-/// Writes a blob reference behind what `out` holds.
+/// Appends a blob reference to `out`.
 pub(crate) fn write_blob(out: &mut Vec<u8>, blob: &BlobRef) -> Result<(), EncodeError> {
     write_value(out, |value| value.blob(blob))
 }
@@ -82,9 +82,9 @@ fn write_value(out: &mut Vec<u8>, write: impl FnOnce(ValueWriter<'_>)) -> Result
 pub struct ObjectWriter<'a> {
     output: &'a mut Output,
     depth: usize,
-    /// How many keys may still come.
+    /// The number of keys that may still come.
     left: usize,
-    /// The length of the key written last, and where it ends.
+    /// The length and the end of the last key.
     key_len: usize,
     key_end: usize,
 }
@@ -99,7 +99,7 @@ impl ObjectWriter<'_> {
         if matches!(key, "$link" | "$bytes") {
             self.output.fail(DataError::ReservedKey);
         }
-        // No key is empty, so the first one is in order after "".
+        // The first key is compared with "", because no key is empty.
         if key.len() <= self.key_len {
             self.compare(key);
         }
@@ -110,7 +110,7 @@ impl ObjectWriter<'_> {
         ValueWriter { output: self.output, depth: self.depth, is_type: key == "$type" }
     }
 
-    /// Compares a key with one before it that is at least as long.
+    /// Compares a key with the one before it, which is at least as long.
     #[inline]
     fn compare(&mut self, key: &str) {
         if key.len() < self.key_len {
@@ -131,12 +131,12 @@ impl ObjectWriter<'_> {
 pub struct ArrayWriter<'a> {
     output: &'a mut Output,
     depth: usize,
-    /// How many items may still come.
+    /// The number of items that may still come.
     left: usize,
 }
 
 impl ArrayWriter<'_> {
-    /// Begins the next item.
+    /// Starts the next item.
     #[inline]
     pub fn item(&mut self) -> ValueWriter<'_> {
         self.left = self.output.one_less(self.left);
@@ -149,14 +149,15 @@ impl ArrayWriter<'_> {
 #[must_use = "the value is missing"]
 pub struct ValueWriter<'a> {
     output: &'a mut Output,
-    /// How many containers the value is in.
+    /// The number of containers around the value.
     depth: usize,
-    /// Whether the value is that of `$type`.
+    /// Whether this is the value of `$type`.
     is_type: bool,
 }
 
 impl<'a> ValueWriter<'a> {
-    /// Writes text. The value of `$type` must not be empty, nor `blob`: see [`blob`](Self::blob).
+    /// Writes text. The value of `$type` must be neither empty nor `blob`: use
+    /// [`blob`](Self::blob).
     #[inline]
     pub fn text(self, text: &str) {
         if self.is_type {
@@ -217,7 +218,7 @@ impl<'a> ValueWriter<'a> {
         output.end_value();
     }
 
-    /// Writes a reference to a blob, which is an object.
+    /// Writes a blob reference, which is an object.
     pub fn blob(self, blob: &BlobRef) {
         if !blob.mime_type.contains('/') {
             self.output.fail(DataError::Blob);
@@ -225,21 +226,21 @@ impl<'a> ValueWriter<'a> {
         let mut object = self.object(4);
         object.key("ref").link(&blob.cid);
         object.key("size").integer(i64::try_from(blob.size).unwrap_or(i64::MAX));
-        // The only way to this type, so that it cannot be of another shape.
+        // Only this method may write `blob`, so that every blob has its shape.
         let mut type_value = object.key("$type");
         type_value.is_type = false;
         type_value.text("blob");
         object.key("mimeType").text(&blob.mime_type);
     }
 
-    /// Begins an object of so many keys.
+    /// Starts an object of `len` keys.
     #[inline]
     pub fn object(self, len: usize) -> ObjectWriter<'a> {
         let depth = self.depth + 1;
         ObjectWriter { output: self.open(MAP, len), depth, left: len, key_len: 0, key_end: 0 }
     }
 
-    /// Begins an array of so many items.
+    /// Starts an array of `len` items.
     #[inline]
     pub fn array(self, len: usize) -> ArrayWriter<'a> {
         let depth = self.depth + 1;
@@ -270,11 +271,11 @@ impl<'a> ValueWriter<'a> {
     }
 }
 
-/// What all writers of one object write to. After a fault it is of no more use.
+/// The shared output of all writers. Its bytes are discarded after a fault.
 #[derive(Debug)]
 struct Output {
     bytes: Vec<u8>,
-    /// How many values were announced and not written.
+    /// The number of announced values that are not written yet.
     missing: usize,
     fault: Option<EncodeError>,
 }

@@ -152,7 +152,7 @@ fn nsid(index: usize) -> String {
 }
 
 #[test]
-fn a_schema_is_got_together() {
+fn resolver_collects_all_referenced_documents() {
     let mut resolver = Resolver::new(nsid(0).parse().unwrap());
     let mut asked = Vec::new();
     while let Some(needed) = resolver.needs().map(|needed| needed.to_owned()) {
@@ -163,7 +163,7 @@ fn a_schema_is_got_together() {
             "com.example.n1" => vec![nsid(2), nsid(1)],
             _ => vec![nsid(0)],
         };
-        resolver.answer(document(needed.as_str(), &refs)).unwrap();
+        resolver.add(document(needed.as_str(), &refs)).unwrap();
     }
     assert_eq!(asked, [nsid(0), nsid(1), nsid(2)]);
     let bytes = resolver.finish().unwrap();
@@ -176,32 +176,32 @@ fn a_schema_is_got_together() {
 }
 
 #[test]
-fn a_schema_that_is_not_all_there_is_none() {
+fn incomplete_schema_does_not_compile() {
     let mut resolver = Resolver::new(nsid(0).parse().unwrap());
-    assert!(resolver.answer(document(&nsid(0), &[nsid(1)])).is_ok());
+    assert!(resolver.add(document(&nsid(0), &[nsid(1)])).is_ok());
     assert_eq!(resolver.finish(), Err(SchemaError::Unresolved(nsid(1))));
 }
 
 #[test]
-fn only_what_is_needed_is_taken() {
+fn resolver_rejects_documents_it_does_not_need() {
     let mut resolver = Resolver::new(nsid(0).parse().unwrap());
     let other = document(&nsid(1), &[]);
-    let unasked = Err(SchemaError::Unasked(other.id().to_owned()));
-    assert_eq!(resolver.answer(other.clone()), unasked);
+    let unexpected = Err(SchemaError::Unexpected(other.id().to_owned()));
+    assert_eq!(resolver.add(other.clone()), unexpected);
     assert_eq!(resolver.needs().map(|nsid| nsid.to_string()), Some(nsid(0)));
-    resolver.answer(document(&nsid(0), &[nsid(1)])).unwrap();
-    resolver.answer(other.clone()).unwrap();
+    resolver.add(document(&nsid(0), &[nsid(1)])).unwrap();
+    resolver.add(other.clone()).unwrap();
     // A second answer does not change the first.
-    assert_eq!(resolver.answer(other), unasked);
+    assert_eq!(resolver.add(other), unexpected);
     assert_eq!(resolver.needs(), None);
 }
 
 #[test]
-fn a_schema_is_not_spread_over_any_number_of_documents() {
+fn number_of_documents_is_limited() {
     let refs = |count| (1..count).map(nsid).collect::<Vec<_>>();
     let mut resolver = Resolver::new(nsid(0).parse().unwrap());
-    assert!(resolver.answer(document(&nsid(0), &refs(MAX_DOCUMENTS))).is_ok());
+    assert!(resolver.add(document(&nsid(0), &refs(MAX_DOCUMENTS))).is_ok());
     let mut resolver = Resolver::new(nsid(0).parse().unwrap());
     let more = document(&nsid(0), &refs(MAX_DOCUMENTS + 1));
-    assert_eq!(resolver.answer(more), Err(SchemaError::TooLarge));
+    assert_eq!(resolver.add(more), Err(SchemaError::TooLarge));
 }

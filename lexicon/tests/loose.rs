@@ -97,7 +97,7 @@ fn records_of_old_repositories_are_classified_and_shown() {
 }
 
 #[test]
-fn what_the_data_model_allows_is_shown_as_ever() {
+fn lossy_json_of_valid_data_equals_to_json() {
     let fixtures = cases("data-model/data-model-fixtures.json").into_iter().map(|fixture| {
         BASE64_NOPAD.decode(fixture["cbor_base64"].as_str().unwrap().as_bytes()).unwrap()
     });
@@ -111,7 +111,7 @@ fn what_the_data_model_allows_is_shown_as_ever() {
 }
 
 #[test]
-fn values_are_shown_as_far_as_json_can() {
+fn values_are_printed_as_far_as_json_can_express_them() {
     for (hex, json) in [
         // Integers, and heads that are longer than they must be.
         ("1bffffffffffffffff", "18446744073709551615"),
@@ -186,7 +186,7 @@ fn values_are_shown_as_far_as_json_can() {
 }
 
 #[test]
-fn keys_that_are_no_text_become_text() {
+fn other_keys_become_text() {
     let keys = ["01", "20", "4100", "f4", "f6", "f7", "f93e00", "f97e00", "c102", "81f6", "e1"];
     let entries: String = keys.iter().map(|key| format!("{key}00")).collect();
     // `null`, NaN and an unknown simple value are one key.
@@ -197,7 +197,7 @@ fn keys_that_are_no_text_become_text() {
 }
 
 #[test]
-fn entries_left_out_of_nested_maps_leave_no_trace() {
+fn omitting_entries_of_nested_maps_keeps_valid_json() {
     for (hex, json) in [
         // The one that goes holds one that goes.
         ("a36161a261620161620261630061610b", r#"{"c":0,"a":11}"#),
@@ -210,7 +210,7 @@ fn entries_left_out_of_nested_maps_leave_no_trace() {
 }
 
 #[test]
-fn bytes_that_are_no_single_item_are_refused_with_the_reason() {
+fn malformed_cbor_is_rejected_with_the_reason() {
     for (hex, error) in [
         ("", CborError::Truncated),
         ("18", CborError::Truncated),
@@ -254,7 +254,7 @@ fn bytes_that_are_no_single_item_are_refused_with_the_reason() {
 }
 
 #[test]
-fn nesting_may_reach_the_limit_and_not_a_level_more() {
+fn nesting_limit_is_inclusive() {
     for (open, close) in [("81", ""), ("9f", "ff"), ("a16161", ""), ("c1", ""), ("d82a", "")] {
         let nested = |levels: usize| bytes(&(open.repeat(levels) + "40" + &close.repeat(levels)));
         let deepest = nested(MAX_LOOSE_DEPTH);
@@ -282,7 +282,7 @@ fn nesting_may_reach_the_limit_and_not_a_level_more() {
 }
 
 #[test]
-fn a_record_may_have_the_limit_and_not_a_byte_more() {
+fn record_size_limit_is_inclusive() {
     let floats = |count: usize| {
         let mut cbor = vec![0x9a];
         cbor.extend_from_slice(&u32::try_from(count).unwrap().to_be_bytes());
@@ -311,7 +311,7 @@ fn a_record_may_have_the_limit_and_not_a_byte_more() {
 }
 
 #[test]
-fn entries_are_left_out_at_every_level() {
+fn undefined_entries_are_omitted_at_every_level() {
     // Cutting each of them out by itself would move the text behind a thousand times.
     let levels = MAX_LOOSE_DEPTH - 1;
     let payload = MAX_RECORD_BYTES - 7 * levels - 5;
@@ -324,7 +324,7 @@ fn entries_are_left_out_at_every_level() {
 }
 
 #[test]
-fn blobs_are_found_in_records_that_are_refused() {
+fn blobs_are_found_in_records_outside_the_data_model() {
     let png = text("image/png");
     let blob_type = text("blob");
     let (link, cid) = (link(), text(RAW));
@@ -365,7 +365,7 @@ fn blobs_are_found_in_records_that_are_refused() {
 }
 
 #[test]
-fn what_only_resembles_a_blob_reference_is_none() {
+fn similar_maps_are_not_blob_references() {
     let (link, cid, blob_type) = (link(), text(RAW), text("blob"));
     let v0 = "d82a5823001220".to_owned() + &"07".repeat(32);
     let link_and_more = map(&[("$link", &cid), ("a", "01")]);

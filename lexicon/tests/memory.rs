@@ -24,7 +24,7 @@ fn taken(mut run: impl FnMut()) -> usize {
 }
 
 #[test]
-fn neither_checks_nor_a_writer_with_room_take_memory() {
+fn checks_and_a_writer_with_capacity_do_not_allocate() {
     assert!(taken(|| drop(vec![0_u8; 10])) >= 10);
     right_data();
     hostile_data();

@@ -38,7 +38,7 @@ fn query() -> Value {
 }
 
 #[test]
-fn parameters_are_read_by_their_types() {
+fn parameters_are_converted_by_type() {
     let table: [(&[(&str, &str)], Value); 5] = [
         (&[("actor", "a.example")], json!({ "actor": "a.example" })),
         (
@@ -75,7 +75,7 @@ fn parameters_are_read_by_their_types() {
 }
 
 #[test]
-fn parameters_that_are_wrong_are_named() {
+fn invalid_parameters_are_named() {
     let table: [(&[(&str, &str)], &str); 14] = [
         (&[], r#"Params must have the property "actor""#),
         (&[("actor", "")], r#"Params must have the property "actor""#),
@@ -105,7 +105,7 @@ fn parameters_that_are_wrong_are_named() {
 }
 
 #[test]
-fn a_method_without_parameters_has_none() {
+fn method_without_parameters_ignores_the_query() {
     with_method(json!({ "type": "query" }), |method| {
         assert_eq!(method.params([("limit", "x")]).unwrap(), to_cbor("{}").unwrap());
         assert_eq!(method.output_encoding(), None);
@@ -114,7 +114,7 @@ fn a_method_without_parameters_has_none() {
 }
 
 #[test]
-fn bodies_are_held_against_their_schemas() {
+fn bodies_are_validated() {
     let main = json!({ "type": "procedure",
         "input": { "encoding": "application/json", "schema": {
             "type": "object", "required": ["note"], "properties": {
@@ -144,7 +144,7 @@ fn bodies_are_held_against_their_schemas() {
 }
 
 #[test]
-fn messages_are_held_against_their_schemas() {
+fn messages_are_validated() {
     let main = json!({ "type": "subscription", "message": {
         "schema": { "type": "union", "refs": ["#note"], "closed": true } } });
     with_method(main, |method| {
@@ -164,7 +164,7 @@ fn messages_are_held_against_their_schemas() {
 }
 
 #[test]
-fn what_is_no_method_has_no_schema_of_one() {
+fn other_definitions_have_no_method_schema() {
     let record = json!({ "lexicon": 1, "id": "com.example.record", "defs": { "main": {
         "type": "record", "key": "any", "record": { "type": "object" } } } });
     let document = Document::parse(&record.to_string()).unwrap();

@@ -26,7 +26,7 @@ fn blob_with(key: &str, value: Value) -> Value {
 }
 
 #[test]
-fn a_missing_type_is_filled_in_where_it_belongs() {
+fn missing_type_is_added_in_canonical_order() {
     for (without, with) in [
         (json!({}), json!({"$type": COLLECTION})),
         (json!({"text": "hi"}), json!({"text": "hi", "$type": COLLECTION})),
@@ -50,7 +50,7 @@ fn an_object_of_23_entries_has_room_for_the_type() {
 }
 
 #[test]
-fn another_type_is_refused_in_the_words_of_other_servers() {
+fn wrong_type_is_rejected_with_the_message_of_other_servers() {
     let error = record_from_json(r#"{"$type":"app.bsky.feed.like"}"#, COLLECTION).unwrap_err();
     let message = "Invalid $type: expected app.bsky.feed.post, got app.bsky.feed.like";
     assert_eq!(error.to_string(), message);
@@ -136,7 +136,7 @@ fn legacy_blobs_are_read_and_not_written() {
 }
 
 #[test]
-fn what_only_resembles_a_legacy_blob_is_data() {
+fn similar_maps_are_not_legacy_blobs() {
     for harmless in [
         json!({"cid": RAW, "mimeType": "image/png", "size": 1}),
         json!({"cid": RAW}),
@@ -151,7 +151,7 @@ fn what_only_resembles_a_legacy_blob_is_data() {
 }
 
 #[test]
-fn links_and_bytes_stand_alone() {
+fn links_and_bytes_have_no_other_keys() {
     for good in [json!({"$link": RAW}), json!({"$link": DAG}), json!({"$bytes": ""})] {
         let cbor = to_cbor(&json!({"a": good}).to_string()).unwrap();
         let back: Value = serde_json::from_str(&to_json(&cbor).unwrap()).unwrap();

@@ -24,7 +24,7 @@ fn documents_of_every_kind_are_read() {
 }
 
 #[test]
-fn documents_that_are_none_are_refused() {
+fn invalid_documents_are_rejected() {
     for case in cases("lexicon/lexicon-invalid.json") {
         let parsed = Document::parse(&case["lexicon"].to_string());
         assert!(parsed.is_err(), "{}", case["name"]);
@@ -32,7 +32,7 @@ fn documents_that_are_none_are_refused() {
 }
 
 #[test]
-fn the_records_of_the_suite_are_judged_right() {
+fn suite_records_are_validated_correctly() {
     let Some(document) = suite("lexicon/catalog/record.json") else { return };
     let document = Document::parse(&document.to_string()).unwrap();
     let bytes = compile([&document]).unwrap();
@@ -51,7 +51,7 @@ fn the_records_of_the_suite_are_judged_right() {
 }
 
 #[test]
-fn what_is_wrong_in_a_document_is_said_with_its_place() {
+fn document_errors_name_their_path() {
     let record =
         |record: Value| json!({ "main": { "type": "record", "key": "tid", "record": record } });
     let property = |of: Value| record(json!({ "type": "object", "properties": { "p": of } }));
@@ -133,7 +133,7 @@ fn what_is_wrong_in_a_document_is_said_with_its_place() {
 }
 
 #[test]
-fn documents_that_do_not_fit_together_are_refused() {
+fn inconsistent_documents_are_rejected() {
     let parse = |id: &str, of: Value| {
         let defs = json!({ "main": { "type": "object", "properties": { "p": of } } });
         let document = json!({ "lexicon": 1, "id": id, "defs": defs });
@@ -155,7 +155,7 @@ fn documents_that_do_not_fit_together_are_refused() {
 }
 
 #[test]
-fn what_is_wrong_in_a_record_is_said_in_the_words_that_clients_know() {
+fn record_errors_have_the_wording_that_clients_know() {
     let bytes = compile([&example()]).unwrap();
     let schema = schema(&bytes);
     let table = [
@@ -224,7 +224,7 @@ fn what_is_wrong_in_a_record_is_said_in_the_words_that_clients_know() {
 }
 
 #[test]
-fn what_a_schema_does_not_speak_of_is_free() {
+fn unknown_properties_are_allowed() {
     let bytes = compile([&example()]).unwrap();
     let schema = schema(&bytes);
     let right = [

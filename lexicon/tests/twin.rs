@@ -15,7 +15,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(8000))]
 
     #[test]
-    fn records_are_judged_as_by_a_slow_judge(changes in prop::collection::vec(change(), 0..4)) {
+    fn validation_agrees_with_a_slow_reference(changes in prop::collection::vec(change(), 0..4)) {
         let mut record = right();
         for change in &changes {
             change.apply(&mut record);
@@ -35,7 +35,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(20_000))]
 
     #[test]
-    fn bytes_are_data_or_not_as_the_check_says(
+    fn validation_accepts_only_data_that_check_accepts(
         change in prop::option::of(change()),
         damage in prop::collection::vec(damage(), 1..4),
     ) {
@@ -64,7 +64,7 @@ proptest! {
 }
 
 #[test]
-fn an_object_that_says_that_it_is_a_blob_is_one() {
+fn object_with_the_type_of_a_blob_must_be_one() {
     let (_, bytes) = &*SCHEMA;
     let collection = Nsid::parse(NAME).unwrap();
     let compiled = Catalogue::new(bytes).unwrap().record(&collection).unwrap();
@@ -78,7 +78,7 @@ fn an_object_that_says_that_it_is_a_blob_is_one() {
 }
 
 #[test]
-fn containers_that_say_they_hold_more_than_can_be_are_no_data() {
+fn containers_with_impossible_counts_are_rejected() {
     let (_, bytes) = &*SCHEMA;
     let collection = Nsid::parse(NAME).unwrap();
     let compiled = Catalogue::new(bytes).unwrap().record(&collection).unwrap();

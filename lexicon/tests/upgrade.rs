@@ -43,7 +43,7 @@ fn by_cid(mut blobs: Vec<BlobRef>) -> Vec<BlobRef> {
 }
 
 #[test]
-fn an_upgraded_record_is_the_one_with_typed_references() {
+fn upgraded_record_equals_one_with_typed_references() {
     let (a, b) = (legacy(RAW, "image/png"), legacy(DAG, "a/bb"));
     let (new_a, new_b) = (typed(RAW, "image/png"), typed(DAG, "a/bb"));
     for (old, new) in [
@@ -81,7 +81,7 @@ fn keys_of_a_legacy_reference_may_come_in_any_order() {
 }
 
 #[test]
-fn each_reference_is_asked_for_once() {
+fn size_is_requested_once_per_reference() {
     let mut asked = Vec::new();
     let json = json!({"a": legacy(RAW, "a/a"), "b": [legacy(DAG, "b/b"), legacy(RAW, "c/c")]});
     let record = record_from_json_upgrading(&json.to_string(), COLLECTION, &mut |blob| {
@@ -94,7 +94,7 @@ fn each_reference_is_asked_for_once() {
 }
 
 #[test]
-fn a_reference_that_cannot_be_upgraded_is_refused() {
+fn reference_that_cannot_be_upgraded_is_rejected() {
     let json = json!({"a": legacy(DAG, "a/a"), "b": legacy(RAW, "b/b"), "c": legacy(DAG, "c/c")});
     let known = |known: &'static str, size: u64| {
         move |blob: &mut LegacyBlobRef| (blob.cid.to_string() == known).then_some(size)
@@ -111,7 +111,7 @@ fn a_reference_that_cannot_be_upgraded_is_refused() {
 }
 
 #[test]
-fn what_only_resembles_a_legacy_reference_is_left_alone() {
+fn similar_maps_are_not_upgraded() {
     for harmless in [
         json!({"cid": RAW, "mimeType": "image/png", "size": 1}),
         json!({"cid": RAW}),
@@ -128,7 +128,7 @@ fn what_only_resembles_a_legacy_reference_is_left_alone() {
 }
 
 #[test]
-fn an_upgrade_that_makes_a_record_too_large_is_refused() {
+fn upgrade_beyond_the_record_limit_is_rejected() {
     let json = |len: usize| json!({"a": legacy(RAW, "a/a"), "text": "x".repeat(len)});
     let rest = upgraded(&json(900_000)).unwrap().bytes.len() - 900_000;
     assert_eq!(upgraded(&json(MAX_RECORD_BYTES - rest)).unwrap().bytes.len(), MAX_RECORD_BYTES);

@@ -32,7 +32,7 @@ fn raw() -> Cid {
 }
 
 #[test]
-fn the_same_bytes_come_of_json() {
+fn writer_and_json_give_the_same_bytes() {
     let written = object(4, |post| {
         post.key("text").text("Grüße");
         post.key("$type").text("app.bsky.feed.post");
@@ -57,7 +57,7 @@ fn the_same_bytes_come_of_json() {
 }
 
 #[test]
-fn numbers_of_members_must_be_right() {
+fn announced_counts_must_match() {
     assert_eq!(object(1, |_| ()), Err(EncodeError::Incomplete));
     assert_eq!(object(2, |map| map.key("a").null()), Err(EncodeError::Incomplete));
     assert_eq!(object(0, |map| map.key("a").null()), Err(EncodeError::Excess));
@@ -69,7 +69,7 @@ fn numbers_of_members_must_be_right() {
 }
 
 #[test]
-fn what_one_lacks_another_cannot_make_up_for() {
+fn missing_members_are_not_offset_by_excess_elsewhere() {
     let unequal = object(2, |map| {
         _ = map.key("a").array(1);
         let mut second = map.key("b").array(1);
@@ -86,7 +86,7 @@ fn what_one_lacks_another_cannot_make_up_for() {
 }
 
 #[test]
-fn the_first_fault_is_told() {
+fn first_fault_is_reported() {
     let outcome = object(2, |map| {
         map.key("b").integer(i64::MAX);
         map.key("a").null();
@@ -130,7 +130,7 @@ fn keys_have_their_limits() {
 }
 
 #[test]
-fn a_type_is_text_and_no_blob_in_disguise() {
+fn type_must_be_text_other_than_blob() {
     let kind = |write: fn(ValueWriter<'_>)| object(1, |map| write(map.key("$type")));
     assert!(kind(|value| value.text("com.example.note")).is_ok());
     assert_eq!(kind(|value| value.text("")), refused(DataError::Type));

@@ -19,23 +19,23 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// Returns a store that holds nothing.
+    /// Returns an empty store.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a node. That `bytes` have the hash in `cid` is the caller's promise.
+    /// Adds a node. The caller must have checked that `bytes` match `cid`.
     ///
     /// # Errors
     ///
-    /// [`LinkError`] for a CID that no node has.
+    /// [`LinkError`] if `cid` cannot be the CID of a node.
     pub fn insert(&mut self, cid: Cid, bytes: &[u8]) -> Result<(), LinkError> {
         self.by_digest.insert(Digest::try_from(cid)?, bytes.into());
         Ok(())
     }
 
-    /// Does what a store has to do after an edit: adds the new nodes and drops the retired ones.
+    /// Applies an edit: adds the new nodes and drops the retired ones.
     pub fn apply(&mut self, changes: &Changes) {
         for digest in &changes.retired {
             self.by_digest.remove(digest);
@@ -45,13 +45,13 @@ impl Blocks {
         }
     }
 
-    /// Returns the number of nodes, each counted once however often it was added.
+    /// Returns the number of distinct nodes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.by_digest.len()
     }
 
-    /// Returns whether there are no nodes.
+    /// Returns whether the store holds no nodes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_digest.is_empty()

@@ -1,4 +1,4 @@
-//! Builds a whole tree from sorted entries, with its right edge and some finished nodes in memory.
+//! Builds a whole tree from sorted entries in bounded memory: its right edge and some closed nodes.
 
 mod nodes;
 
@@ -14,20 +14,20 @@ use crate::key::{KeyError, MAX_LEVEL, check_suffix, common_prefix, digest_height
 use crate::tree::Tree;
 use nodes::Nodes;
 
-/// Why a tree could not be built.
+/// Why a tree cannot be built.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError<E = Infallible> {
-    /// A node's entries would be more than [`MAX_NODE_ENTRIES`](crate::MAX_NODE_ENTRIES).
+    /// A node would have more than [`MAX_NODE_ENTRIES`](crate::MAX_NODE_ENTRIES) entries.
     #[error("a node has no room for another entry")]
     Full,
-    /// A key is not one.
+    /// A key is invalid.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// A record's CID is one that a tree cannot link to.
+    /// A tree cannot link to this CID of a record.
     #[error(transparent)]
     Link(#[from] LinkError),
-    /// The keys do not ascend.
+    /// The keys do not ascend strictly.
     #[error("the keys do not ascend")]
     Order,
     /// The sink failed.
@@ -35,15 +35,15 @@ pub enum BuildError<E = Infallible> {
     Sink(E),
 }
 
-/// Builds the tree of `entries`, which ascend by key, and returns it.
+/// Builds the tree of `entries`, which must ascend by key.
 ///
-/// Each node is given to `sink` once, after the nodes below it. Costs one hash a key and one a
-/// node. Memory is a node for each level, 17 keys, and finished nodes until there are 256 of them
-/// or they take 128 KiB, which are then hashed together.
+/// Passes each node to `sink` once, after the nodes below it. Hashes each key and each node once.
+/// Memory holds a node for each level, 17 keys, and closed nodes until there are 256 of them or
+/// they take 128 KiB. These are then hashed together.
 ///
 /// # Errors
 ///
-/// [`BuildError`] if an entry cannot follow the ones before, or when the sink fails.
+/// [`BuildError`] if an entry is invalid or out of order, or if the sink fails.
 pub fn build<K: AsRef<str>, E>(
     entries: impl IntoIterator<Item = (K, Cid)>,
     sink: impl FnMut(Cid, &[u8]) -> Result<(), E>,
@@ -55,14 +55,14 @@ pub fn build<K: AsRef<str>, E>(
     builder.finish()
 }
 
-/// Builds the tree of `entries` in whatever order, each key once.
+/// Builds the tree of `entries` in any order, with each key once.
 ///
-/// Costs what [`build`] does, and little more where the record keys of a collection ascend, as
-/// those of records in the order of their time do. Memory is eight to sixteen bytes an entry more.
+/// Costs little more than [`build`] if the record keys of each collection ascend, as TIDs in the
+/// order of creation do. Takes eight to sixteen more bytes of memory an entry.
 ///
 /// # Errors
 ///
-/// As for [`build`]; [`BuildError::Order`] if there are two entries for a key.
+/// Those of [`build`], and [`BuildError::Order`] if two entries have the same key.
 pub fn build_unsorted<K: AsRef<str>, E>(
     entries: &[(K, Cid)],
     sink: impl FnMut(Cid, &[u8]) -> Result<(), E>,
@@ -71,7 +71,7 @@ pub fn build_unsorted<K: AsRef<str>, E>(
     let mut collections: BTreeMap<&str, Collection> = BTreeMap::new();
     for (index, (key, _)) in entries.iter().enumerate() {
         let key = key.as_ref();
-        // With its slash, so that collections are in the order of their keys.
+        // Includes the slash, so that collections are in the order of their keys.
         let slash = key.bytes().position(|byte| byte == b'/').map_or(key.len(), |at| at + 1);
         let collection = collections.entry(&key[..slash]).or_default();
         let rkey = &key[slash..];
@@ -91,45 +91,43 @@ pub fn build_unsorted<K: AsRef<str>, E>(
     builder.finish()
 }
 
-/// The entries of a collection, by their indices.
+/// The indices of a collection's entries.
 #[derive(Default)]
 struct Collection {
     members: Vec<usize>,
     unsorted: bool,
 }
 
-/// A tree that grows at its right end.
+/// Builds a tree from entries that are pushed in key order.
 #[derive(Debug)]
 pub struct Builder<K, F> {
     sink: F,
     nodes: Nodes,
-    /// Entries that wait to be looked at together.
+    /// Entries that are checked and hashed together.
     waiting: Vec<(K, Digest)>,
-    /// The key before them, and where its slash is.
+    /// The key before them, and the position of its slash.
     last: Option<(K, usize)>,
 }
 
 impl<K: AsRef<str>, E, F: FnMut(Cid, &[u8]) -> Result<(), E>> Builder<K, F> {
-    /// Returns an empty tree that gives its nodes to `sink`.
+    /// Starts an empty tree whose nodes are passed to `sink`.
     #[must_use]
     pub fn new(sink: F) -> Self {
         Self { sink, nodes: Nodes::default(), waiting: Vec::with_capacity(WAITING), last: None }
     }
 
-    /// Appends an entry. Entries are looked at a few at a time, so what is wrong with one may be
-    /// said when a later one comes.
+    /// Appends an entry. Entries are checked in batches, so a later call may report an error.
     ///
     /// # Errors
     ///
-    /// [`BuildError`] if the entry, or one of the few before, cannot follow those before it, or
-    /// when the sink fails. After an error the tree is not to be used.
+    /// [`BuildError`] if this entry or one of its batch is invalid or out of order, or if the sink
+    /// fails. Drop the builder after an error.
     pub fn push(&mut self, key: K, value: Cid) -> Result<(), BuildError<E>> {
         let value = Digest::try_from(value)?;
         if self.waiting.len() == WAITING {
             self.settle()?;
         }
-        // The keys of a repository may lie all over the memory. When it is looked at, this one is
-        // there.
+        // Keys may be scattered in memory. This one is in the cache when its batch is checked.
         nacre_sha256::prefetch(key.as_ref().as_bytes());
         self.waiting.push((key, value));
         Ok(())
@@ -139,14 +137,14 @@ impl<K: AsRef<str>, E, F: FnMut(Cid, &[u8]) -> Result<(), E>> Builder<K, F> {
     ///
     /// # Errors
     ///
-    /// As for [`Self::push`].
+    /// Those of [`Self::push`].
     pub fn finish(mut self) -> Result<Tree, BuildError<E>> {
         self.settle()?;
         let root = self.nodes.finish(&mut self.sink)?;
         Ok(Tree { root })
     }
 
-    /// Puts the entries that wait into nodes.
+    /// Checks the waiting entries and adds them to nodes.
     fn settle(&mut self) -> Result<(), BuildError<E>> {
         let (shared, slash) = self.check()?;
         let mut heights = [0; WAITING];
@@ -166,8 +164,8 @@ impl<K: AsRef<str>, E, F: FnMut(Cid, &[u8]) -> Result<(), E>> Builder<K, F> {
         Ok(())
     }
 
-    /// Checks the keys that wait, and their order. Returns how many bytes each shares with the one
-    /// before it, and where the slash of the last is.
+    /// Checks the waiting keys and their order. Returns the number of bytes that each shares with
+    /// the one before it, and the position of the last key's slash.
     fn check(&self) -> Result<([usize; WAITING], usize), BuildError<E>> {
         let (mut last, mut slash) = match &self.last {
             Some((last, slash)) => (last.as_ref().as_bytes(), *slash),
@@ -179,7 +177,7 @@ impl<K: AsRef<str>, E, F: FnMut(Cid, &[u8]) -> Result<(), E>> Builder<K, F> {
             *shared = common_prefix(last, key);
             let (last_rest, rest) = (&last[*shared..], &key[*shared..]);
             slash = check_suffix(slash, *shared, rest)?;
-            // They begin with different bytes, or one is empty.
+            // The rests start with different bytes, or one is empty.
             if rest.first() <= last_rest.first() {
                 return Err(BuildError::Order);
             }
@@ -189,5 +187,5 @@ impl<K: AsRef<str>, E, F: FnMut(Cid, &[u8]) -> Result<(), E>> Builder<K, F> {
     }
 }
 
-/// How many entries are looked at together.
+/// The number of entries in a batch.
 const WAITING: usize = 16;

@@ -1,4 +1,4 @@
-//! What an edit did to a tree.
+//! The result of an edit.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -8,15 +8,14 @@ use cid::Cid;
 use crate::digest::Digest;
 use crate::tree::Tree;
 
-/// What a store has to do to hold an edited tree, and what was there before.
+/// The result of an edit: the new tree, the nodes to add and drop, and the previous records.
 ///
-/// The new nodes lie in one buffer; a node that was changed and changed back is neither new nor
-/// retired.
+/// A node that was changed and changed back is neither new nor retired.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Changes {
     /// The tree after the edit.
     pub tree: Tree,
-    /// For each edit, in their order, the CID of the record that was under its key.
+    /// For each edit, in order, the CID of the record that was under its key.
     pub previous: Vec<Option<Cid>>,
     pub(crate) blocks: NewBlocks,
     pub(crate) retired: Vec<Digest>,
@@ -29,16 +28,16 @@ impl Changes {
         self.tree.root()
     }
 
-    /// Returns the nodes that are new, in pre-order: the root first, each before the nodes below
-    /// it, from left to right.
+    /// Returns the new nodes in pre-order: the root first, each before the nodes below it, from
+    /// left to right.
     #[must_use]
     pub fn new_blocks(&self) -> impl ExactSizeIterator<Item = (Cid, &[u8])> + Clone {
         self.new_digests().map(|(digest, bytes)| (digest.to_cid(), bytes))
     }
 
-    /// Returns the nodes that are no longer part of the tree, each once, in no order to rely on.
-    /// After the first edit of [`Tree::EMPTY`] that is its one node, which a store may never have
-    /// held.
+    /// Returns the nodes that are no longer part of the tree, each once, in unspecified order.
+    ///
+    /// After the first edit of [`Tree::EMPTY`] that is its root, which a store may never have held.
     #[must_use]
     pub fn retired(&self) -> impl ExactSizeIterator<Item = Cid> + Clone {
         self.retired.iter().map(|digest| digest.to_cid())

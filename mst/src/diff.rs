@@ -1,4 +1,4 @@
-//! What two trees differ in, found without reading what they share.
+//! Differences between two trees, found without reading the subtrees that they share.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -13,7 +13,7 @@ use crate::open::{Bounds, OpenNode, OpenNodes, Span};
 use crate::source::{BlockSource, fetch};
 use crate::tree::Tree;
 
-/// A key that two trees have different records under.
+/// A key with different records in two trees.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Difference {
     /// The key, a repo path such as `app.bsky.feed.post/3jzfcijpj2z2a`.
@@ -26,17 +26,16 @@ pub struct Difference {
 
 /// The differences between two trees in key order.
 ///
-/// Subtrees that both have are skipped, so what is wrong in them is not seen: this is no
-/// [`verify`](crate::verify). Of one that lies beside a difference, an edge may be read. The cost
-/// is that of the paths to what differs: about two nodes a level for each difference. Nothing
-/// follows an error.
+/// Skips subtrees that both trees share, so it does not replace [`verify`](crate::verify): errors
+/// in shared subtrees go unnoticed. Reads about two nodes a level for each difference, and
+/// sometimes the edge of a shared subtree beside one. Ends after an error.
 #[derive(Debug)]
 pub struct Diff<'s, A, B> {
     before: Side<'s, A>,
     after: Side<'s, B>,
 }
 
-/// Compares two trees: an iterator of what they differ in. Nothing is read yet.
+/// Returns an iterator over the differences between two trees. Reads nothing yet.
 #[must_use]
 pub fn diff<'s, A: BlockSource, B: BlockSource<Error = A::Error>>(
     before: (&'s A, Tree),
@@ -65,7 +64,7 @@ impl<A: BlockSource, B: BlockSource<Error = A::Error>> Diff<'_, A, B> {
                         after.enter()?;
                     }
                 },
-                // An entry that only one tree has, if behind it comes what the other goes on with.
+                // An entry that only one tree has, if the other's next subtree follows it.
                 (Some(Subtree(left, _)), Some(Leaf(right))) if after.is_followed_by(left) => {
                     return Ok(Some(after.take(right).reversed()));
                 }
@@ -116,10 +115,9 @@ impl Difference {
     }
 }
 
-/// Goes on in two nodes as long as both go on with the same subtree or entry.
+/// Advances both sides while their next subtree or entry is the same.
 ///
-/// Nearly all that is compared is equal, so this must be quick; it decides nothing that the slow
-/// way would not.
+/// A fast path: nearly everything compared is equal, and [`Diff::advance`] would skip it too.
 fn skip_equal<A, B>(before: &mut Side<'_, A>, after: &mut Side<'_, B>) {
     let (Some(left), Some(right)) = (before.frames.last_mut(), after.frames.last_mut()) else {
         return;
@@ -146,40 +144,40 @@ fn skip_equal<A, B>(before: &mut Side<'_, A>, after: &mut Side<'_, B>) {
     }
 }
 
-/// One of the two trees, and how far one is in it.
+/// One of the two trees, and the position in it.
 #[derive(Debug)]
 struct Side<'s, S> {
     source: &'s S,
     nodes: OpenNodes,
-    /// The root, as long as it was not entered.
+    /// The root, until it is entered.
     root: Option<Digest>,
     frames: Vec<Frame<'s>>,
 }
 
-/// A node on the way from the root to where one is.
+/// A node on the path from the root to the position.
 #[derive(Debug)]
 struct Frame<'s> {
     block: Cow<'s, [u8]>,
     node: OpenNode,
     bounds: Bounds,
-    /// The slot that comes next, or the one that the next entry follows.
+    /// The next slot, or the slot before the next entry.
     slot: usize,
-    /// Whether what comes next is the slot's subtree.
+    /// Whether the slot's subtree comes next, rather than the entry after it.
     at_link: bool,
 }
 
 impl Frame<'_> {
-    /// Goes on behind what comes next.
+    /// Advances past the next item.
     fn step(&mut self) {
         self.slot += usize::from(!self.at_link);
         self.at_link = !self.at_link;
     }
 }
 
-/// What comes next on one side.
+/// The next item on one side.
 enum Item {
     Leaf(Leaf),
-    /// A subtree with the level of its top. That of a root is not known, but above all others.
+    /// A subtree and its level. The level of a root is unknown and counts as above all others.
     Subtree(Digest, u32),
 }
 
@@ -196,7 +194,7 @@ impl<'s, S: BlockSource> Side<'s, S> {
         Self { source, nodes, root, frames: Vec::new() }
     }
 
-    /// Returns what comes next, and lets go of the nodes that are behind.
+    /// Returns the next item and closes finished nodes.
     fn next(&mut self) -> Option<Item> {
         if let Some(root) = self.root {
             return Some(Item::Subtree(root, u32::MAX));
@@ -218,7 +216,7 @@ impl<'s, S: BlockSource> Side<'s, S> {
         }
     }
 
-    /// Goes on behind what comes next.
+    /// Advances past the next item.
     fn skip(&mut self) {
         if self.root.take().is_some() {
             return;
@@ -228,7 +226,7 @@ impl<'s, S: BlockSource> Side<'s, S> {
         }
     }
 
-    /// Goes into the subtree that comes next.
+    /// Enters the next subtree.
     fn enter(&mut self) -> Result<(), TreeError<S::Error>> {
         let (digest, level, bounds) = match (self.root, self.frames.last()) {
             (Some(root), _) => (root, None, Bounds::default()),
@@ -251,14 +249,14 @@ impl<'s, S: BlockSource> Side<'s, S> {
         self.nodes.key(leaf.key)
     }
 
-    /// Takes the leaf that comes next, as one that the other tree has not.
+    /// Takes the next leaf, which the other tree lacks.
     fn take(&mut self, leaf: Leaf) -> Difference {
         let key = String::from_utf8_lossy(self.key(&leaf)).into_owned();
         self.skip();
         Difference { key, before: Some(leaf.value.to_cid()), after: None }
     }
 
-    /// Returns whether this subtree comes right behind the leaf that comes next.
+    /// Returns whether this subtree directly follows the next leaf.
     fn is_followed_by(&self, digest: Digest) -> bool {
         self.frames.last().is_some_and(|frame| {
             self.nodes.link(&frame.block, &frame.node, frame.slot + 1) == Some(digest)

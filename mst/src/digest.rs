@@ -1,4 +1,4 @@
-//! The SHA-256 digests that stand for CIDs inside this crate.
+//! SHA-256 digests, which this crate uses in place of CIDs.
 
 use core::fmt;
 use core::hash::{Hash, Hasher};
@@ -6,7 +6,7 @@ use core::hash::{Hash, Hasher};
 use cid::Cid;
 use cid::multihash::Multihash;
 
-/// The SHA-256 of a DAG-CBOR block: a CID without the four bytes that are always the same.
+/// The SHA-256 of a DAG-CBOR block: a CID without its four constant bytes.
 #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Digest(pub(crate) [u8; 32]);
 
@@ -39,7 +39,7 @@ impl Digest {
 }
 
 impl Hash for Digest {
-    /// By its first eight bytes. Many digests that agree in those cost nearly 2^64 hashes each.
+    /// Uses the first eight bytes. Finding a digest with a given start takes about 2^64 hashes.
     fn hash<H: Hasher>(&self, state: &mut H) {
         let [first, ..] = self.0.as_chunks().0 else { return };
         state.write_u64(u64::from_le_bytes(*first));
@@ -63,13 +63,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_digest_survives_the_way_through_a_cid() {
+    fn digest_round_trips_through_a_cid() {
         let digest = Digest::of(b"block");
         assert_eq!(Digest::from_cid(&digest.to_cid()), Some(digest));
     }
 
     #[test]
-    fn the_empty_tree_has_the_hash_of_its_block() {
+    fn root_of_the_empty_tree_is_the_hash_of_its_block() {
         assert_eq!(Digest::of(&EMPTY_NODE), Digest::EMPTY);
     }
 

@@ -1,4 +1,4 @@
-//! Edits: one pass from the root down over all that they touch, and up again with the new nodes.
+//! Edits of a tree. One pass goes from the root down to all edited keys and back up with new nodes.
 
 mod cut;
 mod make;
@@ -22,20 +22,20 @@ use crate::tree::Tree;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Edit<'a> {
     /// A repo path of at most [`MAX_KEY_BYTES`](crate::MAX_KEY_BYTES): a collection, a slash and a
-    /// record key. Only characters and slash are checked, not the grammar of the two.
+    /// record key. Only the characters and the slash are checked, not the syntax of the parts.
     pub key: &'a str,
-    /// The CID of the record that shall be there, or `None` to remove it.
+    /// The CID of the new record, or `None` to remove the record.
     pub value: Option<Cid>,
 }
 
 impl<'a> Edit<'a> {
-    /// Returns the edit that sets the record under a key.
+    /// Returns an edit that sets the record under a key.
     #[must_use]
     pub fn set(key: &'a str, value: Cid) -> Self {
         Self { key, value: Some(value) }
     }
 
-    /// Returns the edit that removes the record under a key.
+    /// Returns an edit that removes the record under a key.
     #[must_use]
     pub fn remove(key: &'a str) -> Self {
         Self { key, value: None }
@@ -43,11 +43,11 @@ impl<'a> Edit<'a> {
 }
 
 impl Tree {
-    /// Sets the record under `key`; `previous[0]` of the result is the one that was there.
+    /// Sets the record under `key`. `previous[0]` of the result is the record before.
     ///
     /// # Errors
     ///
-    /// As for [`Self::apply`].
+    /// Those of [`Self::apply`].
     pub fn insert<S: BlockSource>(
         &self,
         source: &S,
@@ -57,12 +57,12 @@ impl Tree {
         self.apply(source, &[Edit::set(key, value)])
     }
 
-    /// Removes the record under `key`; `previous[0]` of the result is the one that was there. If
-    /// there was none, the tree is the same, and nothing is new or retired.
+    /// Removes the record under `key`. `previous[0]` of the result is the record before. If there
+    /// was none, the tree is unchanged, and no node is new or retired.
     ///
     /// # Errors
     ///
-    /// As for [`Self::apply`].
+    /// Those of [`Self::apply`].
     pub fn remove<S: BlockSource>(
         &self,
         source: &S,
@@ -71,13 +71,13 @@ impl Tree {
         self.apply(source, &[Edit::remove(key)])
     }
 
-    /// Makes edits, which ascend by key, all or none. Each node that they touch is read once, and
-    /// written and hashed once.
+    /// Applies edits, which must ascend by key: all or none. Reads each node that they touch once,
+    /// and writes and hashes each new node once.
     ///
     /// # Errors
     ///
-    /// [`TreeError`] if the edits do not ascend, a key or a record is not one, a block that the
-    /// edits touch is missing or not a node, or a node would grow over its limit.
+    /// [`TreeError`] if the edits do not ascend, a key or a record's CID is invalid, a node that
+    /// the edits touch is missing or invalid, or a node would exceed its limit.
     pub fn apply<S: BlockSource>(
         &self,
         source: &S,
@@ -120,17 +120,17 @@ struct Editor<'s, S> {
     source: &'s S,
     edits: Vec<PlannedEdit>,
     nodes: OpenNodes,
-    /// A stack: the pieces of each gap that is being made, the innermost last.
+    /// A stack of the pieces of each unfinished gap, the innermost last.
     pieces: Vec<Piece>,
-    /// A stack: the entries of each node that is being made, the innermost last.
+    /// A stack of the entries of each unfinished node, the innermost last.
     entries: Vec<NewEntry>,
-    /// Blocks that will be needed once more.
+    /// Blocks that will be needed again.
     stash: Vec<(Digest, Cow<'s, [u8]>)>,
     written: Vec<u8>,
     blocks: Vec<NewBlock>,
-    /// The nodes in whose place there are others. Some of them twice.
+    /// Old nodes that were replaced, some of them twice.
     replaced: Vec<Digest>,
-    /// Nodes that were in danger of it, but stayed.
+    /// Old nodes that were cut but turned out unchanged.
     kept: Vec<Digest>,
 }
 
@@ -141,7 +141,7 @@ struct PlannedEdit {
     previous: Option<Digest>,
 }
 
-/// A subtree of the old tree, and the keys between which it lies there.
+/// A subtree of the old tree, and the keys around it there.
 #[derive(Clone, Copy)]
 struct Piece {
     digest: Digest,
@@ -149,12 +149,12 @@ struct Piece {
     bounds: Bounds,
 }
 
-/// What a node is made of. The bounds cut off what the pieces have outside of them.
+/// The inputs of a new node. Entries of the pieces outside of the bounds are ignored.
 struct Part {
     pieces: Range<usize>,
     edits: Range<usize>,
     bounds: Bounds,
-    /// Whether this is the top of the tree, which has an entry or is not there.
+    /// Whether this is the root, which must have an entry.
     is_top: bool,
 }
 
@@ -169,7 +169,7 @@ struct NewBlock {
     digest: Digest,
     at: Range<usize>,
     level: u32,
-    /// How many new blocks lie below it.
+    /// The number of new blocks below it.
     below: usize,
 }
 
@@ -214,7 +214,7 @@ impl<'s, S: BlockSource> Editor<'s, S> {
         self.seal(0, 0, 0)
     }
 
-    /// Hashes what was written since `start` and keeps it as a new block.
+    /// Hashes the bytes written since `start` and adds them as a new block.
     fn seal(&mut self, start: usize, level: u32, blocks_start: usize) -> Digest {
         let at = start..self.written.len();
         let digest = Digest::of(&self.written[at.clone()]);
@@ -230,14 +230,14 @@ impl<'s, S: BlockSource> Editor<'s, S> {
         }
     }
 
-    /// Tells what was done to the tree at `before`.
+    /// Returns the changes to the tree at `before`.
     fn finish(self, before: Digest, after: Digest) -> Changes {
         let Self { edits, written, blocks, mut replaced, mut kept, .. } = self;
         let mut list: Vec<_> = blocks.iter().map(|_| (Digest::EMPTY, 0..0)).collect();
         let top = blocks.last().map_or(0, |root| root.level);
         for (index, block) in blocks.into_iter().enumerate() {
-            // The blocks were made in post-order: those before the ones below it are left of this
-            // block. In pre-order only the ones above it come before it too.
+            // Blocks were created in post-order, so those before this block's descendants are to
+            // its left. In pre-order its ancestors come before it as well.
             let above = level_index(top - block.level);
             list[index - block.below + above] = (block.digest, block.at);
         }
@@ -248,7 +248,7 @@ impl<'s, S: BlockSource> Editor<'s, S> {
         replaced.dedup();
         kept.sort_unstable();
         replaced.retain(|digest| kept.binary_search(digest).is_err());
-        // A node that was changed and changed back.
+        // Drops nodes that were changed and changed back.
         let is_back = |(digest, _): &(Digest, _)| replaced.binary_search(digest).is_ok();
         if list.iter().any(is_back) {
             let back: Vec<_> = list.extract_if(.., |block| is_back(block)).collect();

@@ -1,4 +1,4 @@
-//! Writes the blocks of nodes.
+//! Encodes nodes.
 //!
 //! Specification: <https://atproto.com/specs/repository#mst-structure>
 
@@ -7,13 +7,13 @@ use alloc::vec::Vec;
 use crate::digest::Digest;
 use crate::node::{ARRAY, BYTES, ENTRY_K, LINK, LINK_BYTES, MAP_E, NULL, UINT, field};
 
-/// Writes all of a node before its entries.
+/// Writes the start of a node, up to its entries.
 pub(crate) fn write_start(out: &mut Vec<u8>, count: usize) {
     out.extend_from_slice(&MAP_E);
     write_head(out, ARRAY, count);
 }
 
-/// Writes an entry whose key begins with the first `shared` bytes of the key before it in its node.
+/// Writes an entry whose key shares the first `shared` bytes with the key before it in the node.
 pub(crate) fn write_entry(
     out: &mut Vec<u8>,
     shared: usize,
@@ -22,7 +22,7 @@ pub(crate) fn write_entry(
     value: Digest,
 ) {
     let suffix = key.get(shared..).unwrap_or_default();
-    // Once for all of it, so that no part has to be put off until there is more memory.
+    // Reserves once for the whole entry.
     out.reserve(suffix.len() + ENTRY_BYTES);
     out.extend_from_slice(&ENTRY_K);
     write_head(out, BYTES, suffix.len());
@@ -35,7 +35,7 @@ pub(crate) fn write_entry(
     write_link(out, Some(value));
 }
 
-/// Gives the last entry that was written, which has no link to the right, this one.
+/// Adds a right link to the last written entry, which has none.
 pub(crate) fn link_right(out: &mut Vec<u8>, right: Digest) {
     let value = *out.last_chunk::<LINK_BYTES>().expect("an entry ends in the link to its record");
     out.truncate(out.len() - LINK_BYTES - field::V.len() - 1);
@@ -44,7 +44,7 @@ pub(crate) fn link_right(out: &mut Vec<u8>, right: Digest) {
     out.extend_from_slice(&value);
 }
 
-/// Writes all of a node after its entries.
+/// Writes the end of a node, after its entries.
 pub(crate) fn write_end(out: &mut Vec<u8>, left: Option<Digest>) {
     out.extend_from_slice(&field::L);
     write_link(out, left);
@@ -61,7 +61,7 @@ pub(crate) fn write_link(out: &mut Vec<u8>, link: Option<Digest>) {
     }
 }
 
-/// Writes a CBOR head in its shortest form. Lengths in a node fit 16 bits, by its limits.
+/// Writes a CBOR head in its shortest form. The limits of a node keep all lengths within 16 bits.
 #[inline]
 fn write_head(out: &mut Vec<u8>, major: u8, value: usize) {
     match u8::try_from(value) {
@@ -78,5 +78,5 @@ fn write_long_head(out: &mut Vec<u8>, major: u8, value: usize) {
     out.extend_from_slice(&[major | 25, high, low]);
 }
 
-/// The most that an entry takes beside the rest of its key.
+/// The most bytes of an entry besides the suffix of its key.
 const ENTRY_BYTES: usize = 2 * LINK_BYTES + 20;

@@ -1,4 +1,4 @@
-//! The entries of a tree as iterators, forwards and backwards.
+//! Iterators over the entries of a tree, forwards and backwards.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -17,20 +17,20 @@ use crate::walk::{Visit, Walk};
 #[derive(Debug)]
 pub struct Entries<'s, S> {
     walk: Option<Walk<'s, S>>,
-    /// The last of the keys to start at, the prefix among them.
+    /// The greatest of the start keys and the prefix.
     start: String,
     prefix: String,
 }
 
 impl<'s, S: BlockSource> Entries<'s, S> {
-    /// Returns all entries. Nothing is read yet.
+    /// Returns all entries. Reads nothing yet.
     #[must_use]
     pub fn new(source: &'s S, tree: Tree) -> Self {
         let walk = Some(Walk::new(source, tree));
         Self { walk, start: String::new(), prefix: String::new() }
     }
 
-    /// Leaves out the entries before `key`; what lies only there is not read.
+    /// Skips the entries before `key`, without reading subtrees that hold only those.
     #[must_use]
     pub fn starting_at(mut self, key: &str) -> Self {
         if *key > *self.start {
@@ -40,7 +40,7 @@ impl<'s, S: BlockSource> Entries<'s, S> {
         self
     }
 
-    /// Keeps the entries whose key begins with `prefix`, such as `app.bsky.feed.post/`.
+    /// Keeps only the entries whose key starts with `prefix`, such as `app.bsky.feed.post/`.
     #[must_use]
     pub fn with_prefix(mut self, prefix: &str) -> Self {
         self.prefix = String::from(prefix);
@@ -68,22 +68,22 @@ impl<S: BlockSource> Iterator for Entries<'_, S> {
     }
 }
 
-/// The entries of a tree from the last to the first.
+/// The entries of a tree in descending key order.
 #[derive(Debug)]
 pub struct ReverseEntries<'s, S> {
     source: &'s S,
     nodes: OpenNodes,
     stack: Vec<Frame<'s>>,
-    /// The subtree that comes next, with its level.
+    /// The next subtree, its level and the keys around it.
     next: Option<(Digest, Option<u32>, Bounds)>,
-    /// Whether the place where the iteration begins is still ahead.
+    /// Whether the iteration has not reached its first entry yet.
     seeking: bool,
     end: Option<String>,
     prefix: String,
 }
 
 impl<'s, S: BlockSource> ReverseEntries<'s, S> {
-    /// Returns all entries. Nothing is read yet.
+    /// Returns all entries. Reads nothing yet.
     #[must_use]
     pub fn new(source: &'s S, tree: Tree) -> Self {
         let root = Some(tree.root).filter(|root| *root != Digest::EMPTY);
@@ -98,14 +98,14 @@ impl<'s, S: BlockSource> ReverseEntries<'s, S> {
         }
     }
 
-    /// Leaves out `key` and the entries behind it; what lies only there is not read.
+    /// Skips the entries from `key` on, without reading subtrees that hold only those.
     #[must_use]
     pub fn ending_before(mut self, key: &str) -> Self {
         self.end = Some(String::from(key));
         self
     }
 
-    /// Keeps the entries whose key begins with `prefix`, such as `app.bsky.feed.post/`.
+    /// Keeps only the entries whose key starts with `prefix`, such as `app.bsky.feed.post/`.
     #[must_use]
     pub fn with_prefix(mut self, prefix: &str) -> Self {
         self.prefix = String::from(prefix);
@@ -173,12 +173,12 @@ impl<S: BlockSource> Iterator for ReverseEntries<'_, S> {
     }
 }
 
-/// A node on the way from the root to where the iteration is.
+/// A node on the path from the root to the current position.
 #[derive(Debug)]
 struct Frame<'s> {
     block: Cow<'s, [u8]>,
     node: OpenNode,
     bounds: Bounds,
-    /// How many entries of the node are still to come.
+    /// The number of entries of the node still to come.
     entries_left: usize,
 }

@@ -1,4 +1,4 @@
-//! What can go wrong while a tree is read or changed.
+//! Errors of reading and editing trees.
 
 use cid::Cid;
 
@@ -6,30 +6,29 @@ use crate::digest::Digest;
 use crate::key::KeyError;
 use crate::node::NodeError;
 
-/// Why a tree could not be read or changed.
+/// Why a tree cannot be read or edited.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TreeError<E> {
-    /// A node's entries would be more than [`MAX_NODE_ENTRIES`](crate::MAX_NODE_ENTRIES).
+    /// A node would have more than [`MAX_NODE_ENTRIES`](crate::MAX_NODE_ENTRIES) entries.
     #[error("a node has no room for another entry")]
     Full,
-    /// A block does not have the hash that its CID says.
-    #[error("block {0} has another hash")]
+    /// A block does not match its CID.
+    #[error("block {0} does not match its CID")]
     Hash(Cid),
-    /// The argument is not a key.
+    /// The argument is not a valid key.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The argument is a CID that a tree cannot link to.
     #[error(transparent)]
     Link(#[from] LinkError),
-    /// The source does not hold this block. Fetch it and repeat the call, where blocks come from
-    /// afar.
+    /// The source does not hold this block. If blocks are remote, fetch it and retry.
     #[error("block {0} is missing")]
     Missing(Cid),
-    /// This block is not a node, or not one that belongs where it stands.
+    /// This block is not a valid node, or not valid at its place in the tree.
     #[error("block {0} is not a valid node")]
     Node(Cid, #[source] NodeError),
-    /// The edits do not ascend by key, or there are two for one.
+    /// The edits are not in strictly ascending order of keys.
     #[error("the edits do not ascend by key")]
     Order,
     /// The source failed.
@@ -37,9 +36,25 @@ pub enum TreeError<E> {
     Source(#[source] E),
 }
 
-/// A CID that is not version 1, DAG-CBOR and SHA-256, the only kind that a tree links to.
+/// A node that [`Steps`](crate::Steps) found invalid.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("cid {0} is not of the kind a tree links to")]
+#[error("node {node}: {error}")]
+pub struct StepError {
+    /// The CID of the node.
+    pub node: Cid,
+    /// The rule that the node breaks.
+    pub error: NodeError,
+}
+
+impl<E> From<StepError> for TreeError<E> {
+    fn from(StepError { node, error }: StepError) -> Self {
+        Self::Node(node, error)
+    }
+}
+
+/// A CID that a tree cannot link to, because it is not version 1, DAG-CBOR and SHA-256.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("cid {0} is not version 1, DAG-CBOR and SHA-256")]
 pub struct LinkError(pub Cid);
 
 impl TryFrom<Cid> for Digest {
@@ -51,7 +66,7 @@ impl TryFrom<Cid> for Digest {
 }
 
 impl NodeError {
-    /// Says in which block the error is.
+    /// Adds the CID of the block.
     pub(crate) fn of<E>(self, block: Digest) -> TreeError<E> {
         TreeError::Node(block.to_cid(), self)
     }

@@ -1,43 +1,41 @@
-//! Keys of the tree: what they may be, and the height that each one has.
+//! Keys of the tree: their syntax and their heights.
 //!
 //! Specification: <https://atproto.com/specs/repository#mst-structure>
 
-/// The longest key in bytes. The longest repo path is 830: an NSID of 317, a slash, a record key of
-/// 512.
+/// The longest key, in bytes. The longest repo path has 830: an NSID of 317, a slash and a record
+/// key of 512.
 pub const MAX_KEY_BYTES: usize = 1024;
 
-/// The highest level of a node. Finding a key above it takes 2^130 hashes, so no real tree comes
-/// near.
+/// The highest level of a node. Finding a key above it takes 2^130 hashes.
 pub const MAX_LEVEL: u32 = 64;
 
-/// What is wrong with a key.
+/// Why a key is invalid.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
     /// The byte at this index is not allowed in a repo path.
-    #[error("byte {0} of a key is not allowed")]
+    #[error("byte {0} of the key is not allowed")]
     Byte(usize),
     /// The height is above [`MAX_LEVEL`].
-    #[error("a key has a height of at most 64")]
+    #[error("key height exceeds 64")]
     Height,
     /// The key is longer than [`MAX_KEY_BYTES`].
-    #[error("a key has at most 1024 bytes")]
+    #[error("key exceeds 1024 bytes")]
     Length,
-    /// The key is not a collection and a record key with one slash between.
-    #[error("a key is two parts with one slash between")]
+    /// The key is not a collection, a slash and a record key.
+    #[error("key is not a collection, a slash and a record key")]
     Parts,
 }
 
-/// Returns the height of a key: half the number of zero bits, rounded down, that its SHA-256 begins
-/// with.
+/// Returns the height of a key: half the number of leading zero bits of its SHA-256, rounded down.
 ///
-/// Any bytes have a height, keys of a tree or not.
+/// Accepts any bytes, not only valid keys.
 #[must_use]
 pub fn key_height(key: &[u8]) -> u32 {
     digest_height(&nacre_sha256::digest(key))
 }
 
-/// Returns the level of the node that holds `key`, having checked that it may be a key at all.
+/// Checks a key and returns the level of the node that holds it.
 pub(crate) fn key_level(key: &[u8]) -> Result<u32, KeyError> {
     check_key(key)?;
     check_height(key_height(key))
@@ -48,14 +46,13 @@ pub(crate) fn level_index(level: u32) -> usize {
     usize::try_from(level).expect("levels are at most 64")
 }
 
-/// Checks length, characters and the one slash. NSID and record key syntax are the caller's
-/// business.
+/// Checks the length, the characters and the slash, but not the syntax of NSID and record key.
 pub(crate) fn check_key(key: &[u8]) -> Result<(), KeyError> {
     check_suffix(0, 0, key).map(|_| ())
 }
 
-/// Checks a key that begins with the first `prefix_len` bytes of a checked one, whose slash is at
-/// `slash`, and goes on with `suffix`. Returns where its own slash is.
+/// Checks the key that consists of the first `prefix_len` bytes of a checked key, whose slash is at
+/// `slash`, and `suffix`. Returns the position of its slash.
 pub(crate) fn check_suffix(
     slash: usize,
     prefix_len: usize,
@@ -65,7 +62,7 @@ pub(crate) fn check_suffix(
     if length > MAX_KEY_BYTES {
         return Err(KeyError::Length);
     }
-    // In one sum, the number of slashes and, far above it, of bytes that are not allowed.
+    // One sum counts slashes in its low bits and forbidden bytes in its high bits.
     let found = suffix.iter().fold(0, |sum, &byte| sum + COST[usize::from(byte)]);
     if found >= REFUSED {
         let at = suffix.iter().position(|&byte| COST[usize::from(byte)] == REFUSED);
@@ -82,7 +79,7 @@ pub(crate) fn check_suffix(
     if slash == 0 || slash + 1 == length { Err(KeyError::Parts) } else { Ok(slash) }
 }
 
-/// Returns how many bytes two keys share at the start.
+/// Returns the length of the common prefix of two keys.
 pub(crate) fn common_prefix(left: &[u8], right: &[u8]) -> usize {
     let mut shared = 0;
     for (left, right) in left.as_chunks().0.iter().zip(right.as_chunks().0) {
@@ -112,7 +109,7 @@ pub(crate) fn digest_height(digest: &[u8; 32]) -> u32 {
     bits / 2
 }
 
-/// What a byte of a key adds to the sum of [`check_suffix`].
+/// The amount that a byte of a key adds to the sum in [`check_suffix`].
 const COST: [u32; 256] = {
     let mut cost = [REFUSED; 256];
     let mut byte = 0_u8;
@@ -129,7 +126,7 @@ const COST: [u32; 256] = {
     cost
 };
 const SLASH: u32 = 1;
-/// More than the slashes of the longest suffix together.
+/// More than the number of slashes in the longest suffix.
 const REFUSED: u32 = 0x1_0000;
 
 #[cfg(test)]
@@ -142,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_height_is_half_the_leading_zero_bits() {
+    fn height_is_half_the_leading_zero_bits() {
         let mut digest = [0; 32];
         assert_eq!(digest_height(&digest), 128);
         digest[31] = 1;
@@ -154,20 +151,20 @@ mod tests {
     }
 
     #[test]
-    fn the_height_is_limited_on_both_sides() {
+    fn height_limit_is_inclusive() {
         assert_eq!(check_height(MAX_LEVEL), Ok(MAX_LEVEL));
         assert_eq!(check_height(MAX_LEVEL + 1), Err(KeyError::Height));
     }
 
     #[test]
-    fn the_length_is_limited_on_both_sides() {
+    fn length_limit_is_inclusive() {
         let longest = format!("a/{}", "b".repeat(MAX_KEY_BYTES - 2));
         assert_eq!(check_key(longest.as_bytes()), Ok(()));
         assert_eq!(check_key(format!("{longest}b").as_bytes()), Err(KeyError::Length));
     }
 
     #[test]
-    fn keys_are_two_parts_of_allowed_characters() {
+    fn keys_have_two_parts_of_allowed_characters() {
         for key in ["a/b", "app.bsky.feed.post/3jqfcqzm3fo2j", "A0/374913", "a/self:~_-.", "a/.."] {
             assert_eq!(check_key(key.as_bytes()), Ok(()), "{key}");
         }
@@ -180,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn shared_prefixes_are_those_of_the_interoperability_suite() {
+    fn common_prefixes_match_the_interoperability_suite() {
         let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/interop");
         let suite = std::env::var_os("NACRE_INTEROP").map_or_else(beside, PathBuf::from);
         let Ok(json) = std::fs::read_to_string(suite.join("mst/common_prefix.json")) else {

@@ -27,7 +27,7 @@ pub use diff::{Diff, Difference, diff};
 pub use digest::EMPTY_NODE;
 pub use edit::Edit;
 pub use entries::{Entries, ReverseEntries};
-pub use error::{LinkError, TreeError};
+pub use error::{LinkError, StepError, TreeError};
 pub use key::{KeyError, MAX_KEY_BYTES, MAX_LEVEL, key_height};
 pub use node::{EntryRef, MAX_NODE_BYTES, MAX_NODE_ENTRIES, NodeEntries, NodeError, NodeRef};
 pub use overlay::Overlay;

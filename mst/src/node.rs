@@ -1,8 +1,8 @@
-//! The strict reader of node blocks.
+//! A strict reader of nodes.
 //!
-//! A node is the DAG-CBOR map `{"e": [entries], "l": link or null}`, an entry the map `{"k": key
-//! bytes after the prefix, "p": prefix length, "t": link or null, "v": link}`. The prefix is what a
-//! key shares with the key before it in the same node.
+//! A node is the DAG-CBOR map `{"e": [entries], "l": link or null}`. An entry is the map `{"k": key
+//! bytes after the prefix, "p": prefix length, "t": link or null, "v": link}`. The prefix is the
+//! part that a key shares with the key before it in the node.
 //!
 //! Specification: <https://atproto.com/specs/repository#mst-structure>
 
@@ -15,65 +15,64 @@ use cid::Cid;
 use crate::digest::Digest;
 use crate::key::{KeyError, MAX_KEY_BYTES, MAX_LEVEL, check_suffix, key_height};
 
-/// The largest block that is read as a node.
+/// The largest node, in bytes.
 pub const MAX_NODE_BYTES: usize = 1024 * 1024;
 
-/// The most entries in one node. Four is the mean, and 200 in a row happens to nobody by chance
-/// (one in 10^25), but keys can be mined. With the longest keys so many still fit
-/// [`MAX_NODE_BYTES`].
+/// The most entries in a node. The mean is four, and 200 occur by chance once in 10^25 nodes, but
+/// keys can be mined. A node with this many of the longest keys fits [`MAX_NODE_BYTES`].
 pub const MAX_NODE_ENTRIES: usize = 900;
 
 const _: () = assert!(MAX_NODE_ENTRIES * (MAX_KEY_BYTES + 97) + 56 <= MAX_NODE_BYTES);
 
-/// What is wrong with the block of a node.
+/// Why a block is not a valid node.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NodeError {
-    /// The bytes at this offset are not what a node has there in canonical DAG-CBOR.
+    /// The block is not the canonical encoding of a node at this offset.
     #[error("not the canonical encoding of a node at byte {0}")]
     Cbor(usize),
-    /// There are more than [`MAX_NODE_ENTRIES`] entries.
+    /// The node has more than [`MAX_NODE_ENTRIES`] entries.
     #[error("a node has at most 900 entries")]
     Count,
-    /// A node that is not the root has neither entry nor subtree.
+    /// A node other than the root has neither an entry nor a subtree.
     #[error("only the root may be empty")]
     Empty,
-    /// A key's height is not the level of this node.
-    #[error("a key has another height than the level of its node")]
+    /// A key's height differs from the level of the node.
+    #[error("a key's height differs from the level of its node")]
     Height,
-    /// An entry's key is not a key.
+    /// An entry's key is invalid.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// A node of level 0 has a subtree.
-    #[error("nothing lies below level 0")]
+    #[error("a node of level 0 has a subtree")]
     Level,
     /// The keys do not ascend.
     #[error("the keys do not ascend")]
     Order,
-    /// A prefix length is not what the key shares with the one before.
-    #[error("a prefix is not the whole of what two keys share")]
+    /// A prefix length is not the length that the key shares with the one before.
+    #[error("a prefix length does not match the key before")]
     Prefix,
     /// The block is larger than [`MAX_NODE_BYTES`].
     #[error("a node has at most 1048576 bytes")]
     Size,
-    /// The root has a subtree but no entry: a tree begins at its highest key.
+    /// The root has a subtree but no entry, so it is above the level of the highest key.
     #[error("the root has a subtree but no entry")]
     Untrimmed,
 }
 
-/// A node, read in place.
+/// A node, borrowed from its block.
 #[derive(Clone, Copy, Debug)]
 pub struct NodeRef<'a> {
-    /// The encoded entries, one after the other.
+    /// The encoded entries.
     body: &'a [u8],
     count: usize,
     left: Option<&'a [u8; 32]>,
 }
 
-/// An entry of a node, read in place.
+/// An entry of a node, borrowed from its block.
 #[derive(Clone, Copy, Debug)]
 pub struct EntryRef<'a> {
-    /// How many bytes of the previous key in the node this one begins with.
+    /// The number of bytes that the key shares with the previous key in the node.
     pub prefix_len: usize,
     /// The rest of the key.
     pub suffix: &'a [u8],
@@ -82,10 +81,11 @@ pub struct EntryRef<'a> {
 }
 
 impl<'a> NodeRef<'a> {
-    /// Reads a node and checks all that can be seen in the block alone: encoding, kinds of CID,
-    /// keys, their order and compression, and the limits. Not the heights of the keys: of what
-    /// level a node is, is seen from above. To check, it writes out all keys, at most 900 KiB; what
-    /// it returns borrows from the block.
+    /// Parses a node and checks it as far as the block alone allows: encoding, kinds of CID, keys,
+    /// their order and compression, and the limits. The heights of keys depend on the level of the
+    /// node and are not checked.
+    ///
+    /// Temporarily allocates all keys, at most 900 KiB. The result borrows from the block.
     ///
     /// # Errors
     ///
@@ -94,10 +94,10 @@ impl<'a> NodeRef<'a> {
         Self::parse_into(block, &mut Vec::new(), |_, _, _| {})
     }
 
-    /// Reads a node as [`Self::parse`] does and appends its keys to `keys`. `each` gets an entry,
-    /// where its key lies, and where in the block the entry ends.
+    /// Parses a node like [`Self::parse`] and appends its keys to `keys`. Calls `each` with an
+    /// entry, the range of its key in `keys`, and the end of the entry in the block.
     ///
-    /// An entry of 56 bytes can spell out a key of 1,024, so `keys` grows by less than 19 times the
+    /// An entry of 56 bytes can expand to a key of 1,024, so `keys` grows by less than 19 times the
     /// length of the block.
     pub(crate) fn parse_into(
         block: &'a [u8],
@@ -150,14 +150,14 @@ impl<'a> NodeRef<'a> {
         self.count
     }
 
-    /// Returns whether there is neither an entry nor a subtree, as only in the root of an empty
-    /// tree.
+    /// Returns whether the node has neither an entry nor a subtree. Only the root of an empty tree
+    /// may.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.count == 0 && self.left.is_none()
     }
 
-    /// Returns the level that the first key of a root gives it. Only that much of it is read.
+    /// Returns the level of a root, which is the height of its first key. Reads no further.
     pub(crate) fn root_level(block: &'a [u8]) -> Result<u32, NodeError> {
         let mut input = Input { rest: block };
         let first = match input.node_head() {
@@ -191,7 +191,7 @@ impl<'a> EntryRef<'a> {
         self.right_digest().map(Digest::to_cid)
     }
 
-    /// Turns the previous key of the node into this one; begin with an empty `key`.
+    /// Turns the previous key of the node into this one. Start with an empty `key`.
     pub fn extend_key(&self, key: &mut Vec<u8>) {
         key.truncate(self.prefix_len);
         key.extend_from_slice(self.suffix);
@@ -235,13 +235,13 @@ pub struct NodeEntries<'a> {
 }
 
 impl<'a> NodeEntries<'a> {
-    /// Goes on reading at `at` in a block that [`NodeRef::parse`] has accepted. What follows the
-    /// entries ends them.
+    /// Resumes at offset `at` of a block that [`NodeRef::parse`] has accepted. The end of the node
+    /// ends the iteration.
     pub(crate) fn resume(block: &'a [u8], at: usize) -> Self {
         Self { input: Input { rest: block.get(at..).unwrap_or_default() } }
     }
 
-    /// Returns how much of the block is left.
+    /// Returns the number of bytes left in the block.
     pub(crate) fn remaining(&self) -> usize {
         self.input.rest.len()
     }
@@ -251,12 +251,12 @@ impl<'a> Iterator for NodeEntries<'a> {
     type Item = EntryRef<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // The block was read once before, so there is nothing else than entries and their end.
+        // The block was parsed before, so a failure means the end of the entries.
         self.input.entry()
     }
 }
 
-/// A cursor over the bytes of a block. What cannot be read is not taken.
+/// A cursor over a block. Failing reads do not advance it.
 #[derive(Clone, Copy, Debug)]
 struct Input<'a> {
     rest: &'a [u8],
@@ -338,7 +338,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Returns where in a block of a node the first of so many entries begins.
+/// Returns the offset of the first entry in a node of `count` entries.
 pub(crate) fn entries_at(count: usize) -> usize {
     let head = match count {
         0..24 => 1,
@@ -348,19 +348,18 @@ pub(crate) fn entries_at(count: usize) -> usize {
     MAP_E.len() + head
 }
 
-/// Returns where in a block of a node the link to the subtree before all entries is encoded.
+/// Returns the range of the left link in a node.
 pub(crate) fn left_link_range(block_len: usize, linked: bool) -> Range<usize> {
     block_len - if linked { LINK_BYTES } else { 1 }..block_len
 }
 
-/// Returns where in a block the link to the right of an entry is encoded, by where the entry ends
-/// and whether it has one.
+/// Returns the range of the right link of an entry that ends at `entry_end`.
 pub(crate) fn right_link_range(entry_end: usize, linked: bool) -> Range<usize> {
     let end = entry_end - LINK_BYTES - field::V.len();
     end - if linked { LINK_BYTES } else { 1 }..end
 }
 
-/// Returns the digest of the link that ends here in a block.
+/// Returns the digest of the link that ends at `end`.
 pub(crate) fn digest_before(block: &[u8], end: usize) -> &[u8; 32] {
     let digest = block.get(..end).and_then(<[u8]>::last_chunk);
     digest.expect("a link ends where the parser found it")
@@ -377,8 +376,8 @@ pub(crate) const MAP_E: [u8; 3] = [0xa2, 0x61, b'e'];
 /// The head of an entry's map and its first key.
 pub(crate) const ENTRY_K: [u8; 3] = [0xa4, 0x61, b'k'];
 
-/// All of a link but its digest: tag 42, 37 bytes, identity multibase, CIDv1, DAG-CBOR, SHA-256, 32
-/// bytes.
+/// The start of a link, up to its digest: tag 42, 37 bytes, identity multibase, CIDv1, DAG-CBOR,
+/// SHA-256, 32 bytes.
 pub(crate) const LINK: [u8; 9] = [0xd8, 0x2a, 0x58, 0x25, 0x00, 0x01, 0x71, 0x12, 0x20];
 
 /// The length of a link.

@@ -1,4 +1,4 @@
-//! Nodes laid open: checked, their keys written out, their entries in a table.
+//! Open nodes: checked, with expanded keys and a table of entries.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -9,17 +9,17 @@ use crate::node::{
     NodeError, NodeRef, digest_before, entries_at, left_link_range, right_link_range,
 };
 
-/// The nodes that an operation has open, one above the other, in two buffers for all of them.
+/// The nodes that an operation has open, in two shared buffers. They close in reverse order.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenNodes {
     /// The bytes of all keys.
     keys: Vec<u8>,
     entries: Vec<OpenEntry>,
-    /// Whether the heights of all keys are known to be right.
+    /// Whether the heights of all keys are already verified.
     verified: bool,
 }
 
-/// A node that is open. Valid until it, or one that was opened before it, is closed.
+/// A handle to an open node. It is valid until this node or an earlier one is closed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OpenNode {
     pub(crate) level: u32,
@@ -34,13 +34,13 @@ pub(crate) struct OpenNode {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OpenEntry {
     pub(crate) key: Span,
-    /// Where in the block the entry ends.
+    /// The offset of the end of the entry in the block.
     end: u32,
     /// Whether there is a link to the right.
     linked: bool,
 }
 
-/// Where a key lies in [`OpenNodes::keys`].
+/// The position of a key in [`OpenNodes::keys`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Span {
     start: u32,
@@ -60,7 +60,7 @@ impl Span {
     }
 }
 
-/// The keys between which a subtree lies, as far as there are any.
+/// The keys before and after a subtree.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Bounds {
     pub(crate) low: Option<Span>,
@@ -68,26 +68,25 @@ pub(crate) struct Bounds {
 }
 
 impl OpenNodes {
-    /// Returns no nodes. If the nodes are verified, the heights of keys are not checked again.
+    /// Returns an empty set. If the nodes are verified, the heights of keys are not checked again.
     pub(crate) fn new(verified: bool) -> Self {
         Self { keys: Vec::new(), entries: Vec::new(), verified }
     }
 
-    /// Makes room for a path from the root of a tree of usual size to the bottom.
+    /// Reserves memory for a path from the root to the bottom of a tree of usual size.
     pub(crate) fn with_room_for_a_path(self) -> Self {
         self.with_room(PATH_ENTRIES)
     }
 
-    /// Makes room for so many entries with keys of usual length.
+    /// Reserves memory for this many entries with keys of usual length.
     pub(crate) fn with_room(mut self, entries: usize) -> Self {
         self.keys.reserve(entries * 32);
         self.entries.reserve(entries);
         self
     }
 
-    /// Opens a node at `level`, or a root, whose level is the height of its keys. Everything is
-    /// checked that can be seen from here: the block itself, the bounds and, if the nodes are not
-    /// verified, the height of each key.
+    /// Opens a node at `level`, or a root, whose level is the height of its keys. Checks the block,
+    /// the bounds and, unless the nodes are verified, the height of each key.
     pub(crate) fn open(
         &mut self,
         block: &[u8],
@@ -107,13 +106,13 @@ impl OpenNodes {
         Ok(node)
     }
 
-    /// Lets go of a node and of all that were opened after it.
+    /// Closes a node and all nodes opened after it.
     pub(crate) fn close(&mut self, node: &OpenNode) {
         self.keys.truncate(node.keys_start);
         self.entries.truncate(node.entries_start);
     }
 
-    /// Keeps a key that is of no node.
+    /// Stores a key that does not belong to a node.
     pub(crate) fn keep(&mut self, key: &[u8]) -> Span {
         let start = self.keys.len();
         self.keys.extend_from_slice(key);
@@ -128,13 +127,12 @@ impl OpenNodes {
         &self.entries[node.entries_start..node.entries_start + node.count]
     }
 
-    /// Finds a key: the index of its entry, or the slot below which it belongs.
+    /// Finds a key. Returns the index of its entry, or else the slot of its subtree as an error.
     pub(crate) fn find(&self, node: &OpenNode, key: &[u8]) -> Result<usize, usize> {
         self.entries(node).binary_search_by(|entry| self.key(entry.key).cmp(key))
     }
 
-    /// Returns the keys between which the subtree in a slot lies, if `bounds` are those of the
-    /// node.
+    /// Returns the bounds of the subtree in a slot, given the bounds of the node.
     pub(crate) fn slot_bounds(&self, node: &OpenNode, slot: usize, bounds: Bounds) -> Bounds {
         let entries = self.entries(node);
         let before = slot.checked_sub(1).and_then(|index| entries.get(index));
@@ -149,7 +147,7 @@ impl OpenNodes {
         self.link_bytes(block, node, slot).copied().map(Digest)
     }
 
-    /// Returns the digest of the subtree in a slot, where it stands in the block.
+    /// Returns the digest of the subtree in a slot, borrowed from the block.
     #[inline]
     pub(crate) fn link_bytes<'b>(
         &self,
@@ -163,7 +161,7 @@ impl OpenNodes {
         }
     }
 
-    /// Returns where in the block the link of a slot is encoded.
+    /// Returns the range of the link of a slot in the block.
     pub(crate) fn link_range(&self, block: &[u8], node: &OpenNode, slot: usize) -> Range<usize> {
         match slot.checked_sub(1) {
             None => left_link_range(block.len(), node.has_left),
@@ -199,7 +197,7 @@ impl OpenNodes {
         Ok(level)
     }
 
-    /// Checks that all keys have the same height, this one if it is given.
+    /// Checks that all keys have the same height, and that it is `level` if that is given.
     fn check_heights(&self, entries: &[OpenEntry], level: Option<u32>) -> Result<u32, NodeError> {
         let mut expected = level;
         let mut agree = true;
@@ -227,24 +225,24 @@ impl OpenNode {
         self.count
     }
 
-    /// Returns where in the block the first entry begins.
+    /// Returns the offset of the first entry in the block.
     pub(crate) fn entries_at(&self) -> usize {
         entries_at(self.count)
     }
 }
 
 impl OpenEntry {
-    /// Returns where in the block the entry ends.
+    /// Returns the offset of the end of the entry in the block.
     pub(crate) fn end(&self) -> usize {
         usize::try_from(self.end).expect("it was a usize before")
     }
 
-    /// Returns the record. The block is that of the entry's node.
+    /// Returns the digest of the record, from the block of the entry's node.
     pub(crate) fn value(&self, block: &[u8]) -> Digest {
         Digest(*self.value_bytes(block))
     }
 
-    /// Returns the digest of the record, where it stands in the block.
+    /// Returns the digest of the record, borrowed from the block.
     #[inline]
     pub(crate) fn value_bytes<'b>(&self, block: &'b [u8]) -> &'b [u8; 32] {
         digest_before(block, self.end())
@@ -257,8 +255,8 @@ impl OpenEntry {
     }
 }
 
-/// How many levels room is made for: as many as the tree of some million entries has.
+/// The number of levels to reserve memory for, as in a tree of some million entries.
 pub(crate) const LEVELS: usize = 12;
 
-/// How many entries a path through them has.
+/// The number of entries on a path through these levels.
 const PATH_ENTRIES: usize = 4 * LEVELS;

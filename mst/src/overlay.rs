@@ -9,16 +9,16 @@ use crate::changes::Changes;
 use crate::digest::Digest;
 use crate::source::BlockSource;
 
-/// The new nodes of an edit over the source that the edit read, which does not hold them yet.
+/// The new nodes of an edit on top of the source that the edit read.
 #[derive(Clone, Debug)]
 pub struct Overlay<'a, S> {
-    /// In the order of their digests.
+    /// Sorted by digest.
     blocks: Vec<(Digest, &'a [u8])>,
     below: &'a S,
 }
 
 impl<'a, S> Overlay<'a, S> {
-    /// Lays the new nodes of `changes` over `below`.
+    /// Adds the new nodes of `changes` to `below`.
     #[must_use]
     pub fn new(changes: &'a Changes, below: &'a S) -> Self {
         let mut blocks: Vec<_> = changes.new_digests().collect();
@@ -26,7 +26,7 @@ impl<'a, S> Overlay<'a, S> {
         Self { blocks, below }
     }
 
-    /// Returns whether a node is one of the new ones.
+    /// Returns whether a node is one of the new nodes.
     #[must_use]
     pub fn is_new(&self, cid: &Cid) -> bool {
         self.find(cid).is_some()

@@ -1,4 +1,4 @@
-//! Covering proofs: the part of a tree that shows what it has under a key.
+//! Covering proofs: the nodes that prove whether a tree has a key.
 //!
 //! Specification: <https://atproto.com/specs/sync#commit-validation-mst-operation-inversion>
 
@@ -15,18 +15,19 @@ use crate::open::{Bounds, OpenNode, OpenNodes, Span};
 use crate::source::{Block, BlockSource};
 use crate::tree::Tree;
 
-/// Returns the nodes of the tree at `root` that prove for each key what is there, a record or
-/// nothing, and with which an operation on it can be inverted. They come in pre-order, the root
-/// first and always, and each is read once.
+/// Returns the nodes of the tree at `root` that prove for each key whether and with which record it
+/// is present, and that suffice to invert an operation on it. They come in pre-order, starting with
+/// the root. Each is read once.
 ///
-/// That is the whole search path of the key, to the bottom where it is absent; and where it is
-/// present also the edges of the two subtrees beside it, because they meet when the key is removed.
+/// For an absent key these are the nodes of its search path down to the bottom. For a present key
+/// they are its search path and the edges of the two subtrees beside it, because these meet when
+/// the key is removed.
 ///
-/// The proof for several keys covers the inversion of one commit that wrote them all, in any order.
+/// The proof of several keys suffices to invert one commit that wrote them all, in any order.
 ///
 /// # Errors
 ///
-/// [`TreeError`] if a key is not one, or a block is missing or not a node.
+/// [`TreeError`] if a key is invalid, or a node is missing or invalid.
 pub fn covering_proof<S: BlockSource, K: AsRef<str>>(
     source: &S,
     root: Cid,
@@ -34,7 +35,7 @@ pub fn covering_proof<S: BlockSource, K: AsRef<str>>(
 ) -> Result<Vec<Block<'_>>, TreeError<S::Error>> {
     let root = Digest::try_from(root)?;
     let mut proof = Vec::new();
-    let mut cover = Cover::new(root, S::VERIFIED, keys)?;
+    let mut cover = CoverWalk::new(root, S::VERIFIED, keys)?;
     while let Some(subtree) = cover.subtrees.pop() {
         let cid = subtree.digest.to_cid();
         let block = cover.read(source, &subtree)?.ok_or(TreeError::Missing(cid))?;
@@ -44,14 +45,15 @@ pub fn covering_proof<S: BlockSource, K: AsRef<str>>(
 }
 
 impl Tree {
-    /// Returns the blocks to get next, so that [`get`](Self::get), [`apply`](Self::apply) and
-    /// [`covering_proof`] can work on `keys`. If there are none, all is
-    /// there. For a source far away: a tree of a million entries takes about ten rounds, for any
+    /// Returns the missing blocks to fetch next for [`get`](Self::get), [`apply`](Self::apply) and
+    /// [`covering_proof`] of `keys`. Returns none once the source has all of them.
+    ///
+    /// This is for remote sources. A tree of a million entries takes about ten rounds for any
     /// number of keys.
     ///
     /// # Errors
     ///
-    /// [`TreeError`] if a key is not one or a block not a node. Never [`TreeError::Missing`].
+    /// [`TreeError`] if a key or a node is invalid, but never [`TreeError::Missing`].
     pub fn needs<S: BlockSource, K: AsRef<str>>(
         &self,
         source: &S,
@@ -61,14 +63,14 @@ impl Tree {
     }
 }
 
-/// Returns the next blocks that [`covering_proof`] needs and the source does not hold.
+/// Returns the next blocks that [`covering_proof`] needs and the source lacks.
 fn needs<S: BlockSource, K: AsRef<str>>(
     source: &S,
     root: Digest,
     keys: impl IntoIterator<Item = K>,
 ) -> Result<Vec<Cid>, TreeError<S::Error>> {
     let mut missing = Vec::new();
-    let mut cover = Cover::new(root, S::VERIFIED, keys)?;
+    let mut cover = CoverWalk::new(root, S::VERIFIED, keys)?;
     while let Some(subtree) = cover.subtrees.pop() {
         if cover.read(source, &subtree)?.is_none() {
             missing.push(subtree.digest.to_cid());
@@ -77,12 +79,12 @@ fn needs<S: BlockSource, K: AsRef<str>>(
     Ok(missing)
 }
 
-/// A way through all of a tree that covers some keys.
-struct Cover {
+/// A walk over the nodes that cover some keys.
+struct CoverWalk {
     nodes: OpenNodes,
-    /// In order, each once.
+    /// The keys, sorted and deduplicated.
     keys: Vec<Span>,
-    /// Where the way goes on, the next subtree last.
+    /// A stack of the subtrees to visit, the next one last.
     subtrees: Vec<Subtree>,
 }
 
@@ -94,7 +96,7 @@ struct Subtree {
     keys: Range<usize>,
 }
 
-impl Cover {
+impl CoverWalk {
     fn new<K: AsRef<str>, E>(
         root: Digest,
         verified: bool,
@@ -114,7 +116,8 @@ impl Cover {
         Ok(Self { nodes, keys: spans, subtrees })
     }
 
-    /// Reads the top of a subtree, if it is there, and goes on with the subtrees below.
+    /// Reads the top node of a subtree and pushes the subtrees below it that the keys need. Returns
+    /// `None` if the source lacks the node.
     fn read<'s, S: BlockSource>(
         &mut self,
         source: &'s S,
@@ -127,8 +130,8 @@ impl Cover {
         let Some(block) = source.block(&digest.to_cid()).map_err(TreeError::Source)? else {
             return Ok(None);
         };
-        // Never closed: the keys are the bounds of what is below. Those of a tree that no attacker
-        // made take a part of the memory that the proof itself does.
+        // The node stays open, because its keys are the bounds of the subtrees below. Unless an
+        // attacker made the tree, they take less memory than the proof itself.
         let node = self.nodes.open(&block, subtree.level, subtree.bounds);
         let node = node.map_err(|error| error.of(digest))?;
         self.descend(subtree, &node, &block);
@@ -158,7 +161,7 @@ impl Cover {
                     keys: keys.clone(),
                 });
             }
-            // A key that is the entry itself counts on both sides of it.
+            // A key that equals the entry belongs to the slots on both sides of it.
             let last = keys.end.checked_sub(1).filter(|last| *last >= subtree.keys.start);
             let own = last.filter(|last| high == Some(self.nodes.key(self.keys[*last])));
             keys.start = own.unwrap_or(keys.end);

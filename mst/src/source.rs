@@ -1,4 +1,4 @@
-//! Where a tree gets its blocks from.
+//! Sources of blocks.
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
@@ -9,26 +9,27 @@ use cid::Cid;
 use crate::digest::Digest;
 use crate::error::TreeError;
 
-/// Supplies blocks to a tree; how they are stored is the caller's business.
+/// Supplies the blocks of a tree.
 ///
-/// The tree checks what a block says but does not hash it again: bytes from a stranger must have
-/// been compared with their CID on the way in. [`verify`](crate::verify) is the exception and
-/// hashes all.
+/// Operations validate the content of a block but do not hash it. Blocks from an untrusted peer
+/// must be compared with their CIDs when they are stored. Only [`verify`](crate::verify) hashes
+/// all blocks itself.
 pub trait BlockSource {
-    /// What a failing store reports; an absent block is not a failure.
+    /// The error of a failing store. An absent block is not an error.
     type Error;
 
-    /// Whether all nodes were made by this crate or are of trees that were verified, as in a store
-    /// of one's own. Single operations and [`diff`](crate::diff) then do not hash the keys that
-    /// they meet a second time, to see if they are on the right level; [`Steps`](crate::Steps),
-    /// [`Walk`](crate::Walk), [`verify`](crate::verify) and the iterators do so in any case.
+    /// Whether all nodes were created by this crate or belong to verified trees.
+    ///
+    /// If so, single operations and [`diff`](crate::diff) do not hash keys again to check their
+    /// heights. [`Steps`](crate::Steps), [`Walk`](crate::Walk), [`verify`](crate::verify) and the
+    /// iterators always do.
     const VERIFIED: bool = false;
 
-    /// Returns the bytes of `cid`, or `None` if this source does not hold it.
+    /// Returns the block with this CID, or `None` if the source does not hold it.
     ///
     /// # Errors
     ///
-    /// The store's own, when it cannot tell.
+    /// The store's own error.
     fn block(&self, cid: &Cid) -> Result<Option<Cow<'_, [u8]>>, Self::Error>;
 }
 
@@ -42,7 +43,7 @@ impl<S: BlockSource + ?Sized> BlockSource for &S {
     }
 }
 
-/// A source of which the caller knows that it is [`VERIFIED`](BlockSource::VERIFIED).
+/// Marks a source as [`VERIFIED`](BlockSource::VERIFIED).
 #[derive(Clone, Copy, Debug)]
 pub struct Verified<S>(pub S);
 
@@ -64,10 +65,10 @@ impl<B: AsRef<[u8]>> BlockSource for BTreeMap<Cid, B> {
     }
 }
 
-/// The block of a node, borrowed from its source where that can lend, and the CID it is known by.
+/// A block and its CID. The block is borrowed from its source if possible.
 pub type Block<'b> = (Cid, Cow<'b, [u8]>);
 
-/// Gets a block that must be there.
+/// Returns a block, or an error if the source does not hold it.
 pub(crate) fn fetch<S: BlockSource>(
     source: &S,
     digest: Digest,

@@ -1,4 +1,4 @@
-//! A tree by its root, and what can be asked of it.
+//! A tree, identified by its root.
 
 use cid::Cid;
 
@@ -9,26 +9,27 @@ use crate::node::NodeError;
 use crate::open::{Bounds, OpenNodes};
 use crate::source::{BlockSource, fetch};
 
-/// A Merkle Search Tree: no more than the CID of its root.
+/// A Merkle Search Tree: a value that holds the CID of its root.
 ///
-/// It is a value. Whatever reads it takes the source of its blocks as an argument, and reads only
-/// what it needs; an edit leaves the tree alone and returns another one, with the blocks in which
-/// the two differ. An edit that fails has done nothing, so where a block is
-/// [`Missing`](TreeError::Missing), get it and repeat the call. [`Tree::needs`] tells many at once.
+/// Operations take the source of blocks as an argument and read only the blocks that they need. An
+/// edit returns a new tree and the blocks in which the two differ.
+///
+/// A failed operation has no effect. If a block is [`Missing`](TreeError::Missing), fetch it and
+/// retry. [`Tree::needs`] returns many missing blocks at once.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Tree {
     pub(crate) root: Digest,
 }
 
 impl Tree {
-    /// The tree without entries. Its root is known, and never asked of a source.
+    /// The empty tree. Its root is never read from a source.
     pub const EMPTY: Self = Self { root: Digest::EMPTY };
 
-    /// Returns the tree with this root. Nothing is read before the first operation.
+    /// Returns the tree with this root. Reads nothing yet.
     ///
     /// # Errors
     ///
-    /// [`LinkError`] for a CID that no tree has as its root.
+    /// [`LinkError`] if the CID cannot be the root of a tree.
     pub fn load(root: Cid) -> Result<Self, LinkError> {
         Ok(Self { root: Digest::try_from(root)? })
     }
@@ -43,7 +44,7 @@ impl Tree {
     ///
     /// # Errors
     ///
-    /// [`TreeError`] if `key` is not a key, or a block on the way is missing or not a node.
+    /// [`TreeError`] if `key` is invalid, or a node on its path is missing or invalid.
     pub fn get<S: BlockSource>(
         &self,
         source: &S,

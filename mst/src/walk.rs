@@ -1,4 +1,4 @@
-//! Walks over a whole tree or the end of it, checking every node on the way.
+//! Walks in pre-order, which check every node on the way.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -7,36 +7,36 @@ use alloc::vec::Vec;
 use cid::Cid;
 
 use crate::digest::{Digest, EMPTY_NODE};
-use crate::error::TreeError;
+use crate::error::{StepError, TreeError};
 use crate::node::{NodeEntries, NodeError};
 use crate::open::{Bounds, LEVELS, OpenNodes};
 use crate::source::{BlockSource, fetch};
 use crate::tree::Tree;
 
-/// A walk over a tree in pre-order, the order of blocks in a CAR that can be read as a stream, for
-/// a caller that has the blocks as they come.
+/// A walk over a tree in pre-order for a caller that supplies the blocks.
 ///
-/// While a node is [`wanted`](Self::wanted), [`enter`](Self::enter) it; else take the
-/// [`next_entry`](Self::next_entry). If there is none and nothing is wanted, the walk is done.
+/// Pre-order is the order of blocks in a CAR that can be read as a stream. While a node is
+/// [`wanted`](Self::wanted), [`enter`](Self::enter) it; otherwise take the
+/// [`next_entry`](Self::next_entry). The walk is done when no node is wanted and there is no entry.
 ///
-/// Entries come in key order. Kept is one block a level, in memory of its own only if the caller
-/// gives it as [`Cow::Owned`]; the depth is at most [`MAX_LEVEL`](crate::MAX_LEVEL) + 1. Everything
-/// is checked that a valid tree has to obey but the hashes.
+/// Entries come in key order. The walk holds one block a level, at most
+/// [`MAX_LEVEL`](crate::MAX_LEVEL) + 1. It checks all rules of a valid tree except the hashes of
+/// blocks.
 #[derive(Clone, Debug)]
 pub struct Steps<'b> {
     nodes: OpenNodes,
     stack: Vec<Frame<'b>>,
-    /// The keys of the stack's nodes where the walk is in each, one behind the other.
+    /// The current key in each node of the stack, concatenated.
     keys: Vec<u8>,
-    /// The subtree that comes next, with its level.
+    /// The next subtree and its level.
     next: Option<(Digest, Option<u32>)>,
-    /// The key where the walk begins, until it is reached.
+    /// The key to start at, until the walk reaches it.
     seek: Option<Vec<u8>>,
     last_key: String,
 }
 
 impl<'b> Steps<'b> {
-    /// Begins a walk over a whole tree.
+    /// Starts a walk over a whole tree.
     #[must_use]
     pub fn new(tree: Tree) -> Self {
         Self {
@@ -49,40 +49,42 @@ impl<'b> Steps<'b> {
         }
     }
 
-    /// Leaves out the entries before `key`, and every subtree that holds only such entries.
+    /// Skips the entries before `key`, without reading subtrees that hold only those.
     #[must_use]
     pub fn starting_at(mut self, key: &str) -> Self {
         self.seek = Some(key.as_bytes().to_vec());
         self
     }
 
-    /// Returns the node that the walk goes through next: give its block to [`Self::enter`]. If none
-    /// is wanted, go on with [`Self::next_entry`]. For [`Tree::EMPTY`] that is its root, whose
-    /// block is [`EMPTY_NODE`](crate::EMPTY_NODE), and which a CAR or store need not hold.
+    /// Returns the CID of the node that [`Self::enter`] needs next, or `None` if
+    /// [`Self::next_entry`] comes next.
+    ///
+    /// For [`Tree::EMPTY`] that is its root, whose block is [`EMPTY_NODE`](crate::EMPTY_NODE). A
+    /// CAR or store may omit it.
     #[must_use]
     pub fn wanted(&self) -> Option<Cid> {
         self.next.map(|(digest, _)| digest.to_cid())
     }
 
-    /// Supplies the block of the node that is wanted. That it has the right hash is for the caller
-    /// to know. Without a node wanted this does nothing.
+    /// Supplies the block of the wanted node. Does nothing if no node is wanted.
+    ///
+    /// The caller must have checked that the block matches its CID.
     ///
     /// # Errors
     ///
-    /// The CID of the node and what is wrong with it. The walk is then over.
-    pub fn enter(&mut self, block: impl Into<Cow<'b, [u8]>>) -> Result<(), (Cid, NodeError)> {
+    /// [`StepError`] if the block is not a valid node. The walk is then over.
+    pub fn enter(&mut self, block: impl Into<Cow<'b, [u8]>>) -> Result<(), StepError> {
         let Some((digest, level)) = self.next.take() else { return Ok(()) };
         self.open(level, block.into()).map_err(|error| self.fail((digest, error)))
     }
 
-    /// Passes over the node that is wanted and all that is below it, whose entries are left out.
-    /// Without a node wanted this does nothing.
-    pub fn pass(&mut self) {
+    /// Skips the wanted node and its subtree. Does nothing if no node is wanted.
+    pub fn skip(&mut self) {
         self.next = None;
     }
 
-    /// Returns what is linked from the node that the walk is in, and was not reached: records, and
-    /// nodes. Who has to fetch blocks from far away can do it early and for many at once.
+    /// Returns the CIDs of the records and nodes that the current node links to and the walk has
+    /// not reached yet, for prefetching.
     pub fn upcoming(&self) -> impl Iterator<Item = Cid> {
         let here = self.next.map(|(digest, _)| digest);
         let entries = self.stack.last().map(|frame| NodeEntries::resume(&frame.block, frame.at));
@@ -91,13 +93,13 @@ impl<'b> Steps<'b> {
         here.into_iter().chain(links.flatten()).map(Digest::to_cid)
     }
 
-    /// Goes on to the next entry, and returns its key and record. While a node is wanted there is
-    /// none, nor at the end.
+    /// Advances to the next entry and returns its key and the CID of its record. Returns `None`
+    /// while a node is wanted, and at the end.
     ///
     /// # Errors
     ///
-    /// The CID of a node and what is wrong with it. The walk is then over.
-    pub fn next_entry(&mut self) -> Result<Option<(&str, Cid)>, (Cid, NodeError)> {
+    /// [`StepError`] if a node is invalid. The walk is then over.
+    pub fn next_entry(&mut self) -> Result<Option<(&str, Cid)>, StepError> {
         if self.next.is_some() {
             return Ok(None);
         }
@@ -107,14 +109,14 @@ impl<'b> Steps<'b> {
         }
     }
 
-    /// Returns the node that the walk entered last, and its level.
+    /// Returns the last entered node and its level.
     fn top(&self) -> Option<(&[u8], u32)> {
         self.stack.last().map(|frame| (&*frame.block, frame.level))
     }
 
-    fn fail(&mut self, (digest, error): (Digest, NodeError)) -> (Cid, NodeError) {
+    fn fail(&mut self, (digest, error): (Digest, NodeError)) -> StepError {
         self.stop();
-        (digest.to_cid(), error)
+        StepError { node: digest.to_cid(), error }
     }
 
     fn stop(&mut self) {
@@ -133,13 +135,13 @@ impl<'b> Steps<'b> {
             self.keys.truncate(frame.key_start + entry.prefix_len);
             self.keys.extend_from_slice(entry.suffix);
             frame.at = frame.block.len() - entries.remaining();
-            // Opening the node has checked that there is a level below where there is a link.
+            // `open` has checked that a node with links is above level 0.
             let below = frame.level.checked_sub(1);
             self.next = entry.right_digest().map(|right| (right, below));
             self.seek = None;
             let key = self.keys.get(frame.key_start..).unwrap_or_default();
             let key = core::str::from_utf8(key).expect("keys are ASCII");
-            // Ascending over the whole walk: no subtree reaches beyond the keys beside it.
+            // Keys ascend over the whole walk, so no subtree reaches beyond the keys beside it.
             if key <= self.last_key.as_str() {
                 return Err((Digest::of(&frame.block), NodeError::Order));
             }
@@ -150,7 +152,7 @@ impl<'b> Steps<'b> {
         Ok(None)
     }
 
-    /// Makes a node the top of the stack, at its beginning or where the walk shall begin.
+    /// Pushes a node onto the stack, positioned at its first entry or at the key to start at.
     fn open(&mut self, level: Option<u32>, block: Cow<'b, [u8]>) -> Result<(), NodeError> {
         let node = self.nodes.open(&block, level, Bounds::default())?;
         let key_start = self.keys.len();
@@ -159,7 +161,7 @@ impl<'b> Steps<'b> {
         if let Some(seek) = &self.seek {
             let place = self.nodes.find(&node, seek);
             let (Ok(slot) | Err(slot)) = place;
-            // Everything before the key's own entry is below the key.
+            // The subtree before the key's own entry only holds smaller keys.
             next = self.nodes.link(&block, &node, slot).filter(|_| place.is_err());
             if let Some(before) = slot.checked_sub(1) {
                 let entry = self.nodes.entries(&node)[before];
@@ -174,30 +176,29 @@ impl<'b> Steps<'b> {
     }
 }
 
-/// One stop of a [`Walk`].
+/// A step of a [`Walk`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Visit<'w> {
     /// A key and its record.
     Entry {
-        /// The whole key, put together from the prefixes that nodes leave out; greater than every
-        /// key before it.
+        /// The full key. Keys ascend strictly.
         key: &'w str,
-        /// The CID of the record, whose block is not part of the tree.
+        /// The CID of the record.
         value: Cid,
     },
-    /// A node. The subtree left of its first entry follows, then each entry and the subtree on its
+    /// A node. The subtree left of its first entry follows, then each entry and the subtree to its
     /// right.
     Node {
-        /// The CID that the node above, or the commit, has for it.
+        /// The CID of the node, as its parent or the commit has it.
         cid: Cid,
-        /// Its DAG-CBOR as the source gave it: a parsed node, but not hashed here.
+        /// The block from the source: a valid node, but not hashed here.
         bytes: &'w [u8],
-        /// The level: how many nodes can follow on the way down.
+        /// The level of the node, which is 0 at the bottom.
         level: u32,
     },
 }
 
-/// [`Steps`] over the blocks of a source.
+/// A walk over a tree in pre-order that reads blocks from a source.
 #[derive(Debug)]
 pub struct Walk<'s, S> {
     source: &'s S,
@@ -205,20 +206,20 @@ pub struct Walk<'s, S> {
 }
 
 impl<'s, S: BlockSource> Walk<'s, S> {
-    /// Begins a walk over a whole tree. Nothing is read yet.
+    /// Starts a walk over a whole tree. Reads nothing yet.
     #[must_use]
     pub fn new(source: &'s S, tree: Tree) -> Self {
         Self { source, steps: Steps::new(tree) }
     }
 
-    /// Leaves out the entries before `key`, and every subtree that holds only such entries.
+    /// Skips the entries before `key`, without reading subtrees that hold only those.
     #[must_use]
     pub fn starting_at(mut self, key: &str) -> Self {
         self.steps = self.steps.starting_at(key);
         self
     }
 
-    /// Goes on to the next stop. After an error the walk is over.
+    /// Advances to the next step. Returns `None` at the end, and after an error.
     pub fn step(&mut self) -> Option<Result<Visit<'_>, TreeError<S::Error>>> {
         let entered = match self.enter() {
             Ok(entered) => entered,
@@ -233,11 +234,11 @@ impl<'s, S: BlockSource> Walk<'s, S> {
         }
         match self.steps.next_entry() {
             Ok(entry) => entry.map(|(key, value)| Ok(Visit::Entry { key, value })),
-            Err((cid, error)) => Some(Err(TreeError::Node(cid, error))),
+            Err(error) => Some(Err(error.into())),
         }
     }
 
-    /// Enters the next node, if one is wanted.
+    /// Enters the wanted node, if any.
     fn enter(&mut self) -> Result<Option<Cid>, TreeError<S::Error>> {
         let Some((digest, _)) = self.steps.next else { return Ok(None) };
         let block = if digest == Digest::EMPTY {
@@ -245,21 +246,20 @@ impl<'s, S: BlockSource> Walk<'s, S> {
         } else {
             fetch(self.source, digest)?
         };
-        self.steps.enter(block).map_err(|(cid, error)| TreeError::Node(cid, error))?;
+        self.steps.enter(block)?;
         Ok(Some(digest.to_cid()))
     }
 }
 
-/// Checks a whole tree and returns the number of its entries.
+/// Verifies a whole tree and returns the number of its entries.
 ///
-/// Every node is hashed and held against all the rules: canonical encoding, ascending keys, the
-/// height of each key, no level left out, no empty node, a root that begins at the highest key, the
-/// limits. What passes is the one tree of its entries, so building it anew would give the same
-/// root.
+/// Hashes every node and checks all rules: canonical encoding, ascending keys, the height of each
+/// key, no skipped level, no empty node, a root at the level of the highest key, the limits. A tree
+/// that passes is the only one of its entries: rebuilding it gives the same root.
 ///
 /// # Errors
 ///
-/// [`TreeError`] names the first block that is missing or wrong.
+/// [`TreeError`] names the first block that is missing or invalid.
 pub fn verify<S: BlockSource>(source: &S, tree: Tree) -> Result<u64, TreeError<S::Error>> {
     let mut walk = Walk::new(source, tree);
     let mut count = 0;
@@ -276,14 +276,14 @@ pub fn verify<S: BlockSource>(source: &S, tree: Tree) -> Result<u64, TreeError<S
     Ok(count)
 }
 
-/// A node on the way from the root to where the walk is.
+/// A node on the path from the root to the current position.
 #[derive(Clone, Debug)]
 struct Frame<'b> {
     block: Cow<'b, [u8]>,
-    /// Where in the block the next entry begins.
+    /// The offset of the next entry in the block.
     at: usize,
     level: u32,
-    /// Where in [`Steps::keys`] the key of the last entry is.
+    /// The offset of the last entry's key in [`Steps::keys`].
     key_start: usize,
 }
 

@@ -16,7 +16,7 @@ use support::{entries, key, record, twin, value};
 
 proptest! {
     #[test]
-    fn a_node_is_read_only_in_the_one_form_it_is_written(
+    fn nodes_are_read_only_in_canonical_form(
         entries in entries(12),
         at: Index,
         byte: u8,
@@ -33,7 +33,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..300), plausible: bool) {
+    fn arbitrary_bytes_do_not_panic(bytes in vec(any::<u8>(), 0..300), plausible: bool) {
         let mut block = if plausible { vec![0xa2, 0x61, b'e'] } else { Vec::new() };
         block.extend(bytes);
         if let Ok(node) = NodeRef::parse(&block) {
@@ -42,7 +42,7 @@ proptest! {
     }
 
     #[test]
-    fn a_tree_with_a_damaged_node_never_passes(
+    fn tree_with_a_damaged_node_is_rejected(
         entries in proptest::collection::btree_map(key(), value(), 1..60),
         which: Index,
         at: Index,

@@ -12,7 +12,7 @@ use serde_json::Value;
 use support::{Blocks, Entries, Writes, edits, interop, record, store, tree_of, twin};
 
 #[test]
-fn keys_have_the_heights_of_the_suite() {
+fn key_heights_match_the_suite() {
     let Some(folder) = interop("mst") else { return };
     for case in cases(&fs::read_to_string(folder.join("key_heights.json")).unwrap()) {
         let key = text(&case, "key");
@@ -21,7 +21,7 @@ fn keys_have_the_heights_of_the_suite() {
 }
 
 #[test]
-fn the_example_keys_carry_their_height_and_make_a_valid_tree() {
+fn example_keys_have_their_heights_and_build_a_valid_tree() {
     let Some(folder) = interop("mst") else { return };
     let list = fs::read_to_string(folder.join("example_keys.txt")).unwrap();
     let mut entries = Entries::new();
@@ -36,7 +36,7 @@ fn the_example_keys_carry_their_height_and_make_a_valid_tree() {
 
 /// One step further than the suite asks: the reference's proof is ours, node for node.
 #[test]
-fn commits_have_the_roots_and_the_proofs_of_the_suite() {
+fn roots_and_proofs_match_the_suite() {
     let Some(folder) = interop("firehose") else { return };
     let list = cases(&fs::read_to_string(folder.join("commit-proof-fixtures.json")).unwrap());
     assert!(!list.is_empty());

@@ -40,7 +40,7 @@ fn sorted(cids: impl IntoIterator<Item = Cid>) -> Vec<Cid> {
 
 proptest! {
     #[test]
-    fn another_implementation_makes_the_same_of_any_history(
+    fn edits_match_another_implementation(
         commits in vec(writes(10), 1..12),
     ) {
         let mut blocks = Blocks::new();
@@ -86,7 +86,7 @@ proptest! {
     }
 
     #[test]
-    fn another_implementation_finds_the_same_differences(
+    fn differences_match_another_implementation(
         entries in entries(60),
         writes in writes(20),
     ) {
@@ -113,7 +113,7 @@ proptest! {
     }
 
     #[test]
-    fn another_implementation_undoes_a_batch_with_our_proof(
+    fn another_implementation_inverts_a_batch_with_our_proof(
         entries in entries(60),
         writes in writes(12),
         backwards: bool,

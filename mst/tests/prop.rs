@@ -23,7 +23,7 @@ use support::{
 
 proptest! {
     #[test]
-    fn every_history_ends_in_the_tree_of_its_entries(
+    fn edits_give_the_same_tree_as_a_rebuild(
         history in vec(prop_oneof![writes(2), writes(2), writes(6), writes(30)], 1..40),
     ) {
         let mut blocks = Blocks::new();
@@ -47,7 +47,7 @@ proptest! {
     }
 
     #[test]
-    fn edits_read_each_node_once_and_leave_the_rest(
+    fn edits_read_only_affected_nodes_and_each_once(
         entries in entries(80),
         writes in prop_oneof![writes(2), writes(12), writes(60)],
     ) {
@@ -82,7 +82,7 @@ proptest! {
     }
 
     #[test]
-    fn nodes_in_memory_are_kept_as_the_changes_say(
+    fn store_that_applies_changes_holds_the_new_tree(
         entries in entries(60),
         history in vec(writes(8), 1..8),
     ) {
@@ -105,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn a_difference_is_what_one_tree_has_and_the_other_has_not(
+    fn diff_matches_a_comparison_of_entries(
         entries in entries(80),
         writes in writes(20),
         other in prop_oneof![Just(None), entries(80).prop_map(Some)],
@@ -137,7 +137,7 @@ proptest! {
     }
 
     #[test]
-    fn a_difference_of_one_entry_is_found_without_what_both_trees_have(
+    fn diff_does_not_read_shared_subtrees(
         entries in entries(80),
         key in key(),
     ) {
@@ -159,7 +159,7 @@ proptest! {
     }
 
     #[test]
-    fn new_blocks_come_in_the_order_of_a_walk(entries in entries(60), writes in writes(12)) {
+    fn new_blocks_are_in_preorder(entries in entries(60), writes in writes(12)) {
         let (before, mut blocks) = tree_of(&entries);
         let changes = before.apply(&blocks, &edits(&writes)).unwrap();
         let new: BTreeSet<_> = changes.new_blocks().map(|(cid, _)| cid).collect();
@@ -177,7 +177,7 @@ proptest! {
     }
 
     #[test]
-    fn a_proof_shows_what_is_there_and_what_is_not(
+    fn proof_shows_present_and_absent_keys(
         entries in entries(80),
         keys in vec(key(), 1..4),
     ) {
@@ -194,7 +194,7 @@ proptest! {
     }
 
     #[test]
-    fn with_its_proof_a_batch_is_undone_at_once_and_in_any_order(
+    fn proof_suffices_to_invert_a_batch_in_any_order(
         entries in entries(80),
         writes in writes(12),
         order in vec(any::<u64>(), 12),
@@ -225,7 +225,7 @@ proptest! {
     }
 
     #[test]
-    fn without_a_block_of_its_proof_an_operation_is_right_or_says_what_is_missing(
+    fn operation_without_a_block_of_its_proof_succeeds_or_names_the_missing_block(
         entries in proptest::collection::btree_map(key(), value(), 1..80),
         key: Index,
         which: Index,
@@ -245,7 +245,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_missing_can_be_supplied_bit_by_bit(
+    fn missing_blocks_can_be_supplied_one_at_a_time(
         entries in entries(60),
         held in vec(any::<bool>(), 200),
         writes in writes(12),

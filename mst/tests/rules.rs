@@ -31,7 +31,7 @@ fn keys_between(low: &str, high: &str, height: u32) -> String {
 }
 
 #[test]
-fn a_node_that_does_not_belong_where_it_stands_is_refused() {
+fn misplaced_nodes_are_rejected() {
     let [low, high] = [keys_between("a", "a.b.c0/8", 2), keys_between("a.b.c2/8", "b", 2)];
     let child = |height| keys_between(&low, &high, height);
     let v = record(0);
@@ -92,7 +92,7 @@ fn a_node_that_does_not_belong_where_it_stands_is_refused() {
 }
 
 #[test]
-fn a_node_is_refused_for_each_rule_it_breaks_alone() {
+fn nodes_that_break_a_single_rule_are_rejected() {
     let v = record(0);
     let entries = |list: &[(usize, &str)]| {
         raw_node(None, list.iter().map(|(p, k)| entry(*p, k.as_bytes(), v, None)).collect())
@@ -123,7 +123,7 @@ fn a_node_is_refused_for_each_rule_it_breaks_alone() {
 }
 
 #[test]
-fn numbers_are_read_in_their_shortest_form_only() {
+fn numbers_must_have_the_shortest_form() {
     let short = raw_node(None, Vec::new());
     assert_eq!(short[..4], [0xa2, 0x61, b'e', 0x80]);
     assert!(NodeRef::parse(&short).unwrap().is_empty());
@@ -134,7 +134,7 @@ fn numbers_are_read_in_their_shortest_form_only() {
 }
 
 #[test]
-fn a_node_holds_so_many_entries_and_no_more() {
+fn entries_of_a_node_are_limited() {
     let full: Vec<String> = (0..)
         .map(|n| format!("a/{n:05}"))
         .filter(|key| key_height(key.as_bytes()) == 0)
@@ -162,7 +162,7 @@ fn a_node_holds_so_many_entries_and_no_more() {
 }
 
 #[test]
-fn nodes_that_together_are_too_large_are_not_merged() {
+fn merging_nodes_beyond_the_entry_limit_fails() {
     let height_0: Vec<String> = (0..)
         .map(|n| format!("a/{n:05}"))
         .filter(|key| key_height(key.as_bytes()) == 0)
@@ -183,7 +183,7 @@ fn nodes_that_together_are_too_large_are_not_merged() {
 }
 
 #[test]
-fn a_node_of_the_longest_keys_is_read_and_a_larger_block_is_not() {
+fn node_size_limit_admits_the_longest_keys() {
     let keys: Vec<String> = (0..)
         .map(|n| format!("a/{n:0width$}", width = MAX_KEY_BYTES - 2))
         .filter(|key| key_height(key.as_bytes()) == 0)
@@ -201,7 +201,7 @@ fn a_node_of_the_longest_keys_is_read_and_a_larger_block_is_not() {
 }
 
 #[test]
-fn what_is_not_a_key_or_not_a_record_is_refused() {
+fn invalid_keys_and_record_cids_are_rejected() {
     let blocks = Blocks::new();
     let tree = Tree::EMPTY;
     let raw = Cid::new_v1(0x55, *record(0).hash());
@@ -216,7 +216,7 @@ fn what_is_not_a_key_or_not_a_record_is_refused() {
 }
 
 #[test]
-fn edits_ascend_and_there_is_one_for_a_key() {
+fn edits_must_ascend_strictly() {
     let blocks = Blocks::new();
     let [a, b] = ["a/a", "a/b"].map(|key| Edit::set(key, record(0)));
     assert!(Tree::EMPTY.apply(&blocks, &[a, b]).is_ok());
@@ -225,7 +225,7 @@ fn edits_ascend_and_there_is_one_for_a_key() {
 }
 
 #[test]
-fn without_edits_a_tree_is_never_read() {
+fn empty_batch_reads_nothing() {
     let tree = Tree::load(record(0)).unwrap();
     let changes = tree.apply(&Blocks::new(), &[]).unwrap();
     assert_eq!(changes.tree, tree);
@@ -233,7 +233,7 @@ fn without_edits_a_tree_is_never_read() {
 }
 
 #[test]
-fn the_empty_tree_is_one_empty_node_that_need_not_be_stored() {
+fn empty_tree_needs_no_stored_node() {
     let empty = Tree::EMPTY;
     assert_eq!(
         empty.root().to_string(),
@@ -260,7 +260,7 @@ fn the_empty_tree_is_one_empty_node_that_need_not_be_stored() {
 }
 
 #[test]
-fn a_block_with_another_hash_does_not_pass() {
+fn verify_rejects_a_block_that_does_not_match_its_cid() {
     let (root, mut blocks) = twin(&Entries::from([(key(0, 0), record(0))]));
     let tree = Tree::load(root).unwrap();
     let (_, other) = twin(&Entries::from([(key(0, 0), record(1))]));
@@ -271,7 +271,7 @@ fn a_block_with_another_hash_does_not_pass() {
 }
 
 #[test]
-fn setting_a_record_to_what_it_is_changes_nothing() {
+fn setting_the_same_record_changes_nothing() {
     let (root, blocks) = twin(&Entries::from([(key(0, 0), record(0))]));
     let tree = Tree::load(root).unwrap();
     let changes = tree.insert(&blocks, &key(0, 0), record(0)).unwrap();
@@ -280,7 +280,7 @@ fn setting_a_record_to_what_it_is_changes_nothing() {
 }
 
 #[test]
-fn a_proof_of_many_keys_reads_each_node_once() {
+fn proof_of_many_keys_reads_each_node_once() {
     struct Counting(Blocks, Cell<usize>);
     impl BlockSource for Counting {
         type Error = Infallible;

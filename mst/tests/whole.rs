@@ -19,7 +19,7 @@ use support::{Blocks, Entries, KEYS, entries, key, record, store, twin};
 
 proptest! {
     #[test]
-    fn building_from_sorted_entries_gives_the_same_tree(entries in entries(100)) {
+    fn build_gives_the_same_tree_as_edits(entries in entries(100)) {
         let mut blocks = Blocks::new();
         let root = build(entries.clone(), |cid, block| {
             assert!(blocks.insert(cid, block.to_vec()).is_none(), "each node is written once");
@@ -29,7 +29,7 @@ proptest! {
     }
 
     #[test]
-    fn building_in_any_order_gives_the_same_tree(
+    fn build_unsorted_gives_the_same_tree(
         entries in entries(100),
         order in vec(any::<u64>(), 100),
     ) {
@@ -50,7 +50,7 @@ proptest! {
     }
 
     #[test]
-    fn a_walk_visits_a_node_then_its_parts_from_left_to_right(entries in entries(60)) {
+    fn walk_visits_nodes_in_preorder(entries in entries(60)) {
         let (root, blocks) = twin(&entries);
         let tree = Tree::load(root).unwrap();
         let mut walk = Walk::new(&blocks, tree);
@@ -69,7 +69,7 @@ proptest! {
     }
 
     #[test]
-    fn all_that_a_node_leads_to_is_told_when_it_is_entered(entries in entries(60)) {
+    fn upcoming_lists_all_links_of_the_entered_node(entries in entries(60)) {
         let (root, blocks) = twin(&entries);
         let mut steps = Steps::new(Tree::load(root).unwrap());
         let mut told = vec![root];
@@ -94,7 +94,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_below_a_node_that_is_passed_over_is_left_out(
+    fn skip_omits_the_subtree(
         entries in entries(60),
         passed in vec(prop::bool::weighted(0.3), 60),
     ) {
@@ -106,7 +106,7 @@ proptest! {
             if let Some(cid) = steps.wanted() {
                 if passed.next() == Some(true) {
                     visit_twin(&blocks, cid, &mut left_out);
-                    steps.pass();
+                    steps.skip();
                 } else {
                     steps.enter(&blocks[&cid][..]).unwrap();
                 }
@@ -124,7 +124,7 @@ proptest! {
     }
 
     #[test]
-    fn entries_come_in_order_from_any_key(
+    fn entries_are_in_order_from_any_key(
         entries in entries(80),
         from in key(),
         cut in 0_usize..16,
@@ -170,7 +170,7 @@ proptest! {
     }
 
     #[test]
-    fn of_all_entries_only_ascending_ones_are_built(
+    fn build_rejects_entries_out_of_order(
         keys in subsequence(KEYS.clone(), 2..6),
         swap: Index,
     ) {
@@ -184,7 +184,7 @@ proptest! {
 }
 
 #[test]
-fn a_large_tree_is_the_same_however_it_is_made() {
+fn large_tree_is_the_same_however_it_is_built() {
     let key = |n: u32| format!("a.b.c{}/{:08x}", n % 3, n.wrapping_mul(0x9e37_79b1));
     let entries: Vec<_> =
         (0..20_000).map(|n| (key(n), record(u8::try_from(n % 251).unwrap()))).collect();

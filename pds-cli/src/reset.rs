@@ -20,6 +20,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let pds = folder.account(&folder.database, Pds::open_to_reset)?;
     // No other account shares the folder, so its blobs may go.
     wait_for(pds.reset_with_blobs())??;
-    writeln!(io::stdout(), "{}: reset to {}", folder.database.display(), pds.did())?;
+    writeln!(
+        io::stdout(),
+        "{}: reset; the account is now {}",
+        folder.database.display(),
+        pds.did()
+    )?;
     Ok(())
 }

@@ -76,7 +76,7 @@ fn last_of_two_updates_wins_even_if_it_restores_the_record() {
     assert_eq!(relay.follow(&client), []);
     apply(&client, &[update("x", "2"), update("x", "3")]).json(200);
     assert_eq!(text(&client, "x").as_deref(), Some("3"));
-    assert_eq!(relay.follow(&client), [Verdict::Applies]);
+    assert_eq!(relay.follow(&client), [Verdict::Next]);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn delete_then_create_is_one_update_with_the_record_before() {
     let [op] = &commit.ops[..] else { panic!("one operation: {:?}", commit.ops) };
     assert_eq!(op.action, nacre_commit::Action::Update);
     assert!(op.prev.is_some());
-    assert_eq!(relay.follow(&client), [Verdict::Applies]);
+    assert_eq!(relay.follow(&client), [Verdict::Next]);
     relay.agrees(&client);
     client::verify(&client);
 }
@@ -245,7 +245,7 @@ proptest! {
             }
         }
         let verdicts = relay.follow(&client);
-        prop_assert!(!verdicts.contains(&Verdict::Jumps), "{:?}", verdicts);
+        prop_assert!(!verdicts.contains(&Verdict::Gap), "{:?}", verdicts);
         relay.agrees(&client);
         prop_assert_eq!(client::verify(&client), u64::try_from(model.len()).unwrap());
     }

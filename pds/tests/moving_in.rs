@@ -78,7 +78,7 @@ fn activate_and_write(client: &Client, relay: &mut Relay) {
     relay.agrees(client);
     client::verify(client);
     client.create(NOTE, "after", a_note("the move")).json(200);
-    assert_eq!(relay.follow(client), [Verdict::Applies]);
+    assert_eq!(relay.follow(client), [Verdict::Next]);
     relay.agrees(client);
     client::verify(client);
 }

@@ -1,4 +1,4 @@
-//! The `Authorization` header, taken apart; whether its token is good is the server's business.
+//! Parsing of the `Authorization` header. The server verifies the token.
 //!
 //! <https://atproto.com/specs/xrpc#authentication>
 
@@ -6,10 +6,10 @@ use alloc::format;
 
 use crate::{MAX_AUTHORIZATION_BYTES, XrpcError, error::shown};
 
-/// The credentials of a request. The tokens are not empty and have no space in them.
+/// The credentials of a request. Tokens are not empty and contain no space.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub enum Authorization<'a> {
-    /// There are none.
+    /// The request has no credentials.
     Absent,
     /// `Basic`: base64 of a name and a password.
     Basic(&'a str),
@@ -20,7 +20,7 @@ pub enum Authorization<'a> {
 }
 
 impl<'a> Authorization<'a> {
-    /// Takes a header apart; the scheme may be in any letter case. An empty header counts as none.
+    /// Parses a header. The scheme is case-insensitive. An empty header counts as absent.
     ///
     /// # Errors
     ///
@@ -52,11 +52,11 @@ impl<'a> Authorization<'a> {
         })
     }
 
-    /// Returns the token of a method that takes only `Basic`.
+    /// Returns the token if the scheme is `Basic`.
     ///
     /// # Errors
     ///
-    /// 401 without credentials, 400 for other ones.
+    /// 401 without credentials, 400 for another scheme.
     pub fn basic(self) -> Result<&'a str, XrpcError> {
         match self {
             Self::Absent => Err(XrpcError::auth_missing()),
@@ -65,11 +65,11 @@ impl<'a> Authorization<'a> {
         }
     }
 
-    /// Returns the token of a method that takes only `Bearer`.
+    /// Returns the token if the scheme is `Bearer`.
     ///
     /// # Errors
     ///
-    /// 401 without credentials, 400 for other ones.
+    /// 401 without credentials, 400 for another scheme.
     pub fn bearer(self) -> Result<&'a str, XrpcError> {
         match self {
             Self::Absent => Err(XrpcError::auth_missing()),
@@ -78,11 +78,11 @@ impl<'a> Authorization<'a> {
         }
     }
 
-    /// Checks that a method which takes no credentials was given none.
+    /// Checks that the request has no credentials.
     ///
     /// # Errors
     ///
-    /// 401 if there are any.
+    /// 401 if it has any.
     pub fn expect_absent(self) -> Result<(), XrpcError> {
         match self {
             Self::Absent => Ok(()),
@@ -91,7 +91,7 @@ impl<'a> Authorization<'a> {
     }
 }
 
-/// Names the scheme only: tokens do not belong into logs.
+/// Shows only the scheme, because tokens must not be logged.
 impl core::fmt::Debug for Authorization<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_schemes_are_read_in_any_letter_case() {
+    fn schemes_are_case_insensitive() {
         for (header, expected) in [
             (None, Authorization::Absent),
             (Some(""), Authorization::Absent),
@@ -135,21 +135,21 @@ mod tests {
     }
 
     #[test]
-    fn unknown_schemes_are_named() {
+    fn unknown_scheme_is_named() {
         let error = Authorization::parse(Some("Digest abc")).unwrap_err();
         let message = "Unsupported authorization type: Digest";
         assert_eq!(error, XrpcError::new(400, "InvalidToken", message));
     }
 
     #[test]
-    fn the_length_is_limited() {
+    fn header_length_is_limited() {
         let header = |len: usize| String::from("Bearer ") + &"x".repeat(len - "Bearer ".len());
         assert!(Authorization::parse(Some(&header(MAX_AUTHORIZATION_BYTES))).is_ok());
         assert!(Authorization::parse(Some(&header(MAX_AUTHORIZATION_BYTES + 1))).is_err());
     }
 
     #[test]
-    fn a_method_takes_its_own_scheme_only() {
+    fn accessors_reject_other_schemes() {
         let missing = XrpcError::new(401, "AuthMissing", "Authentication Required");
         let unexpected = XrpcError::new(400, "InvalidToken", "Unexpected authorization type");
         let refused = XrpcError::new(401, "AuthenticationRequired", "Invalid authorization header");
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_keeps_tokens_secret() {
+    fn debug_output_hides_tokens() {
         assert_eq!(alloc::format!("{:?}", Authorization::Bearer("secret")), "Bearer(..)");
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a request has the body that its method expects, told from the headers alone.
+//! Checks from the headers whether a request has the body that its method expects.
 //!
 //! <https://atproto.com/specs/xrpc#request-and-response-headers>
 
@@ -6,21 +6,21 @@ use alloc::{format, string::String};
 
 use crate::{XrpcError, error::shown};
 
-/// What the headers say about a body.
+/// The body that the headers announce.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Body {
-    /// There is one, of no bytes.
+    /// A body of zero bytes.
     Empty,
-    /// There is none.
+    /// No body.
     Missing,
-    /// There is one.
+    /// A body that is not known to be empty.
     Present,
 }
 
 impl Body {
-    /// Tells from the `Content-Length` and whether there is a `Transfer-Encoding`.
+    /// Determines the body from the `Content-Length` and the presence of a `Transfer-Encoding`.
     ///
-    /// A host that knows better, because its protocol needs neither header, says so itself.
+    /// A host whose protocol needs neither header constructs the value itself.
     ///
     /// # Errors
     ///
@@ -39,7 +39,7 @@ impl Body {
 ///
 /// # Errors
 ///
-/// 400 if it is not digits, or more than 64 bits hold.
+/// 400 if it is not a decimal number of 64 bits.
 pub fn content_length(header: Option<&str>) -> Result<Option<u64>, XrpcError> {
     let Some(header) = header else {
         return Ok(None);
@@ -51,7 +51,7 @@ pub fn content_length(header: Option<&str>) -> Result<Option<u64>, XrpcError> {
     }
 }
 
-/// Checks that there is a body and that it says it is JSON.
+/// Checks that there is a body with the type JSON.
 ///
 /// # Errors
 ///
@@ -63,13 +63,13 @@ pub fn expect_json(body: Body, content_type: Option<&str>) -> Result<(), XrpcErr
     expect_type(body, content_type, "application/json")
 }
 
-/// Checks that there is a body, perhaps an empty one, of this type; `*/*` takes any type.
+/// Checks that there is a body of this type, which may be empty. `*/*` matches any type.
 ///
-/// Parameters of the type such as `charset` do not matter, nor does letter case.
+/// Ignores letter case and parameters such as `charset`.
 ///
 /// # Errors
 ///
-/// 400 if there is no body, or one of another type or without one.
+/// 400 if there is no body, or if its type is missing or another one.
 pub fn expect_type(body: Body, given: Option<&str>, expected: &str) -> Result<(), XrpcError> {
     if body == Body::Missing {
         return Err(missing_body());
@@ -89,7 +89,7 @@ pub fn expect_type(body: Body, given: Option<&str>, expected: &str) -> Result<()
     )))
 }
 
-/// Checks that a method which takes no body was given none, or an empty one.
+/// Checks that there is no body, or an empty one.
 ///
 /// # Errors
 ///
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_tell_about_a_body() {
+    fn body_is_determined_from_the_headers() {
         for (length, is_encoded, expected) in [
             (None, false, Body::Missing),
             (Some("0"), false, Body::Empty),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_expected_where_it_is() {
+    fn expect_json_requires_a_json_body() {
         let json = |body, given| expect_json(body, given);
         for given in ["application/json", "application/json; charset=utf-8", " Application/JSON "] {
             assert_eq!(json(Body::Present, Some(given)), Ok(()));
@@ -157,14 +157,14 @@ mod tests {
     }
 
     #[test]
-    fn any_type_is_still_a_type() {
+    fn wildcard_type_requires_a_content_type() {
         assert_eq!(expect_type(Body::Empty, Some("image/png"), "*/*"), Ok(()));
         assert!(expect_type(Body::Present, None, "*/*").is_err());
         assert!(expect_type(Body::Missing, Some("image/png"), "*/*").is_err());
     }
 
     #[test]
-    fn a_body_where_none_is_expected_is_refused() {
+    fn unexpected_body_is_rejected() {
         assert_eq!(expect_no_body(Body::Missing), Ok(()));
         assert_eq!(expect_no_body(Body::Empty), Ok(()));
         let message = "A request body was provided when none was expected";

@@ -1,4 +1,4 @@
-//! What an XRPC caller is told when a call fails.
+//! Errors of XRPC calls.
 //!
 //! <https://atproto.com/specs/xrpc#error-responses>
 
@@ -6,20 +6,20 @@ use alloc::{borrow::Cow, format, string::String};
 
 /// A failed call: the HTTP status, and the `error` and `message` of the JSON body.
 ///
-/// All three are for the caller to see; what went wrong inside belongs into a log.
+/// The caller sees all three. Log internal causes instead of adding them here.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{status} {name}: {message}")]
 pub struct XrpcError {
     /// The HTTP status.
     pub status: u16,
-    /// The name that programs look at, `error` in JSON.
+    /// The name for programs, `error` in JSON.
     pub name: Cow<'static, str>,
-    /// The explanation that people read, `message` in JSON.
+    /// The explanation for people, `message` in JSON.
     pub message: Cow<'static, str>,
 }
 
 impl XrpcError {
-    /// Makes an error of parts that have no constructor of their own.
+    /// Returns an error without a constructor of its own.
     pub fn new(
         status: u16,
         name: impl Into<Cow<'static, str>>,
@@ -28,50 +28,50 @@ impl XrpcError {
         Self { status, name: name.into(), message: message.into() }
     }
 
-    /// 400: the request makes no sense.
+    /// 400: the request is invalid.
     pub fn invalid_request(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(400, "InvalidRequest", message)
     }
 
-    /// 400: the credentials make no sense.
+    /// 400: the credentials are invalid.
     pub fn invalid_token(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(400, "InvalidToken", message)
     }
 
-    /// 400: the credentials were good once.
+    /// 400: the credentials have expired.
     #[must_use]
     pub fn expired_token() -> Self {
         Self::new(400, "ExpiredToken", "Token has expired")
     }
 
-    /// 400: the credentials are of a kind that this method does not take.
+    /// 400: the method does not accept this kind of credentials.
     #[must_use]
     pub fn unexpected_authorization() -> Self {
         Self::invalid_token("Unexpected authorization type")
     }
 
-    /// 401: there are no credentials.
+    /// 401: the request has no credentials.
     #[must_use]
     pub fn auth_missing() -> Self {
         Self::new(401, "AuthMissing", "Authentication Required")
     }
 
-    /// 401: the credentials are not good enough.
+    /// 401: the credentials do not suffice.
     pub fn auth_required(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(401, "AuthenticationRequired", message)
     }
 
-    /// 403: this caller may not do this.
+    /// 403: the caller lacks permission.
     pub fn forbidden(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(403, "Forbidden", message)
     }
 
-    /// 404: what was asked for is not here.
+    /// 404: the requested item does not exist.
     pub fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(404, "NotFound", message)
     }
 
-    /// 413: the body is over the limit.
+    /// 413: the body exceeds the limit.
     #[must_use]
     pub fn payload_too_large() -> Self {
         Self::new(413, "PayloadTooLargeError", "request entity too large")
@@ -83,19 +83,19 @@ impl XrpcError {
         Self::new(429, "RateLimitExceeded", "Rate Limit Exceeded")
     }
 
-    /// 500: a fault of ours, which the caller learns nothing about.
+    /// 500: an internal error, whose cause is not disclosed.
     #[must_use]
     pub fn internal() -> Self {
         Self::new(500, "InternalServerError", "Internal Server Error")
     }
 
-    /// 501: there is no such method here.
+    /// 501: the server does not implement the method.
     #[must_use]
     pub fn method_not_implemented() -> Self {
         Self::new(501, "MethodNotImplemented", "Method Not Implemented")
     }
 
-    /// 502: another server failed us.
+    /// 502: another server failed.
     pub fn upstream_failure(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(502, "UpstreamFailure", message)
     }
@@ -123,7 +123,7 @@ fn escape(text: &str, json: &mut String) {
     }
 }
 
-/// Cuts what a caller sent to its first 128 characters, which a message may repeat.
+/// Truncates input to its first 128 characters, for use in an error message.
 #[must_use]
 pub fn shown(text: &str) -> String {
     text.chars().take(MAX_SHOWN_CHARS).collect()

@@ -1,4 +1,4 @@
-//! Which method a request is for, and with which verb.
+//! The method of a request, and its HTTP verb.
 //!
 //! <https://atproto.com/specs/xrpc#lexicon-http-endpoints>
 
@@ -8,7 +8,7 @@ use nacre_syntax::Nsid;
 
 use crate::{XrpcError, error::shown};
 
-/// Returns the method that a path names: `/xrpc/` and an NSID; one slash may follow.
+/// Parses the method in a path: `/xrpc/`, an NSID and an optional slash.
 ///
 /// # Errors
 ///
@@ -31,11 +31,11 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Checks the verb of a request; HEAD is as good as GET.
+    /// Checks the verb of a request. HEAD counts as GET.
     ///
     /// # Errors
     ///
-    /// 400 for the wrong verb, which the message names.
+    /// 400 for the wrong verb.
     pub fn expect_verb(self, verb: &str) -> Result<(), XrpcError> {
         let expected = match self {
             Self::Procedure => "POST",
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_names_its_method() {
+    fn method_is_parsed_from_the_path() {
         for path in ["/xrpc/com.atproto.server.getSession", "/xrpc/com.atproto.server.getSession/"]
         {
             assert_eq!(method(path).unwrap(), "com.atproto.server.getSession");
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn other_paths_are_refused() {
+    fn other_paths_are_rejected() {
         for path in [
             "",
             "/",
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_has_its_verb() {
+    fn each_kind_requires_its_http_method() {
         assert_eq!(Kind::Procedure.expect_verb("POST"), Ok(()));
         assert_eq!(Kind::Query.expect_verb("GET"), Ok(()));
         assert_eq!(Kind::Query.expect_verb("HEAD"), Ok(()));

@@ -11,8 +11,8 @@ use crate::{MAX_PARAMS, MAX_QUERY_BYTES, XrpcError, error::shown};
 
 /// The decoded parameters of a request.
 ///
-/// An empty value counts as absent: many clients send every optional parameter of a method, and
-/// leave the unused ones empty. Unknown parameters are ignored; a parameter that is not a list must
+/// An empty value counts as absent, because many clients send all optional parameters of a method
+/// and leave unused ones empty. Unknown parameters are ignored. A parameter that is not a list must
 /// not have two values.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Params<'a> {
@@ -56,7 +56,7 @@ impl<'a> Params<'a> {
         self.values(move |key| list_name(key) == name)
     }
 
-    /// Returns the value of a parameter that may be absent.
+    /// Returns the value of an optional parameter.
     ///
     /// # Errors
     ///
@@ -70,7 +70,7 @@ impl<'a> Params<'a> {
         Ok(value)
     }
 
-    /// Returns the value of a parameter that must be there.
+    /// Returns the value of a required parameter.
     ///
     /// # Errors
     ///
@@ -79,7 +79,7 @@ impl<'a> Params<'a> {
         self.optional(name)?.ok_or_else(|| absent(name))
     }
 
-    /// Parses the value of a parameter that may be absent.
+    /// Parses the value of an optional parameter.
     ///
     /// # Errors
     ///
@@ -94,7 +94,7 @@ impl<'a> Params<'a> {
         }
     }
 
-    /// Parses the value of a parameter that must be there.
+    /// Parses the value of a required parameter.
     ///
     /// # Errors
     ///
@@ -103,7 +103,7 @@ impl<'a> Params<'a> {
         self.optional_as(name)?.ok_or_else(|| absent(name))
     }
 
-    /// Returns `true` or `false` of a parameter that may be absent.
+    /// Returns the value of an optional boolean parameter.
     ///
     /// # Errors
     ///
@@ -112,11 +112,11 @@ impl<'a> Params<'a> {
         self.optional_as(name)
     }
 
-    /// Returns the value of an integer parameter that may be absent.
+    /// Returns the value of an optional integer parameter.
     ///
     /// # Errors
     ///
-    /// 400 if it is not an integer of this range or has more than one value.
+    /// 400 if it is not an integer in this range or has more than one value.
     pub fn integer(
         &self,
         name: &str,
@@ -143,12 +143,12 @@ impl<'a> Params<'a> {
     }
 }
 
-/// A type that a parameter can have.
+/// A type of parameter.
 pub trait FromParam: Sized {
-    /// What the value must be, for the message: `an integer`.
+    /// The description of the type in error messages, such as `an integer`.
     const EXPECTED: &'static str;
 
-    /// Parses the decoded value; `None` if it is something else.
+    /// Parses the decoded value. Returns `None` if it is invalid.
     fn from_param(text: &str) -> Option<Self>;
 }
 
@@ -168,7 +168,7 @@ impl FromParam for i64 {
     const EXPECTED: &'static str = "an integer";
 
     fn from_param(text: &str) -> Option<Self> {
-        // The standard library would also take a plus sign.
+        // The standard library also accepts a plus sign.
         let is_plain = !text.starts_with('+');
         text.parse().ok().filter(|_| is_plain)
     }
@@ -209,7 +209,7 @@ fn absent(name: &str) -> XrpcError {
     XrpcError::invalid_request(format!("Params must have the property \"{name}\""))
 }
 
-/// Undoes form encoding; `None` if an escape is malformed or the result is not UTF-8.
+/// Decodes form encoding. Returns `None` if an escape is malformed or the result is not UTF-8.
 fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains(['%', '+']) {
         return Some(Cow::Borrowed(text));

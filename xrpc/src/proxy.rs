@@ -1,4 +1,4 @@
-//! The `atproto-proxy` header: which service of which DID a call is meant for.
+//! The `atproto-proxy` header, which names the service that a call is meant for.
 //!
 //! <https://atproto.com/specs/xrpc#service-proxying>
 
@@ -9,7 +9,7 @@ use crate::XrpcError;
 /// A service in a DID document: `did:web:api.example.com#bsky_appview`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ProxyTarget<'a> {
-    /// Whose document it is.
+    /// The DID of the document.
     pub did: Did<&'a str>,
     /// The service's fragment in the document, without `#`; not empty.
     pub service: &'a str,
@@ -20,7 +20,7 @@ impl<'a> ProxyTarget<'a> {
     ///
     /// # Errors
     ///
-    /// 400, whose message names the part that is missing or too much.
+    /// 400. The message names the missing or superfluous part.
     pub fn parse(header: &'a str) -> Result<Self, XrpcError> {
         let refuse = |message: &'static str| Err(XrpcError::invalid_request(message));
         if header.contains(' ') {
@@ -45,14 +45,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_target_is_a_did_and_a_service() {
+    fn target_has_a_did_and_a_service() {
         let target = ProxyTarget::parse("did:web:api.example.com#bsky_appview").unwrap();
         assert_eq!(target.did, "did:web:api.example.com");
         assert_eq!(target.service, "bsky_appview");
     }
 
     #[test]
-    fn messages_name_what_is_wrong() {
+    fn messages_name_the_error() {
         for (header, message) in [
             ("", "no did specified in proxy header"),
             ("#atproto_pds", "no did specified in proxy header"),

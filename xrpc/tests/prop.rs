@@ -32,7 +32,7 @@ fn without_brackets(name: &str) -> &str {
 
 proptest! {
     #[test]
-    fn encoded_values_come_back(pairs in vec((any::<String>(), any::<String>()), 0..8)) {
+    fn encoded_values_round_trip(pairs in vec((any::<String>(), any::<String>()), 0..8)) {
         for encode in [escaped, form_encoded] {
             let encoded = |(name, value): &(String, String)| {
                 format!("{}={}", encode(name), encode(value))
@@ -51,7 +51,7 @@ proptest! {
     }
 
     #[test]
-    fn integers_are_those_of_the_range(value in any::<i64>(), bounds in any::<(i64, i64)>()) {
+    fn integers_are_limited_to_the_range(value in any::<i64>(), bounds in any::<(i64, i64)>()) {
         let (least, most) = (bounds.0.min(bounds.1), bounds.0.max(bounds.1));
         let query = format!("limit={value}");
         let read = Params::parse(&query).unwrap().integer("limit", least..=most);
@@ -84,14 +84,14 @@ proptest! {
     }
 
     #[test]
-    fn a_token_comes_back(token in "[!-~]{1,80}") {
+    fn token_is_returned_unchanged(token in "[!-~]{1,80}") {
         let header = format!("Bearer {token}");
         prop_assert_eq!(Authorization::parse(Some(&header)), Ok(Authorization::Bearer(&token)));
     }
 }
 
 #[test]
-fn encodings_other_than_utf8_are_refused() {
+fn invalid_percent_encoding_is_rejected() {
     for query in
         ["a=%", "a=%4", "a=%zz", "a=%ff", "a=%c3", "a=%c3%28", "a=%ed%a0%80", "%=a", "a=%+1"]
     {
@@ -102,7 +102,7 @@ fn encodings_other_than_utf8_are_refused() {
 }
 
 #[test]
-fn odd_queries_have_one_reading() {
+fn unusual_queries_are_read_like_forms() {
     let params = Params::parse("&a=1=2&&b&=c&d=%26%3D&").unwrap();
     assert_eq!(params.optional("a"), Ok(Some("1=2")));
     assert_eq!(params.optional("b"), Ok(None));
@@ -113,7 +113,7 @@ fn odd_queries_have_one_reading() {
 }
 
 #[test]
-fn an_empty_value_counts_as_absent() {
+fn empty_value_counts_as_absent() {
     let query = "limit=&cursor&reverse=&did=&since=&twice=&twice=x&twice=&cids=&cids=a&cids=";
     let params = Params::parse(query).unwrap();
     assert_eq!(params.integer("limit", 1..=100), Ok(None));
@@ -128,7 +128,7 @@ fn an_empty_value_counts_as_absent() {
 }
 
 #[test]
-fn a_list_may_be_spelled_with_brackets() {
+fn list_names_may_have_brackets() {
     let params =
         Params::parse("cids[]=a&cids=b&cids%5B%5D=c&cids[]=&[]=d&limit[]=7&x[]=e").unwrap();
     assert!(params.all("cids").eq(["a", "b", "c"]));
@@ -175,7 +175,7 @@ fn typed_values_are_parsed() {
 }
 
 #[test]
-fn queries_are_limited_on_both_sides() {
+fn query_limits_are_inclusive() {
     assert!(Params::parse(&"x".repeat(MAX_QUERY_BYTES)).is_ok());
     assert!(Params::parse(&"x".repeat(MAX_QUERY_BYTES + 1)).is_err());
     let params = |count: usize| vec!["a=1"; count].join("&");
@@ -186,7 +186,7 @@ fn queries_are_limited_on_both_sides() {
 }
 
 #[test]
-fn messages_stay_short() {
+fn messages_truncate_input() {
     let long = "x".repeat(10_000);
     let error = Authorization::parse(Some(&format!("{long} y"))).unwrap_err();
     assert!(error.message.len() < 200);
@@ -195,7 +195,7 @@ fn messages_stay_short() {
 }
 
 #[test]
-fn constructors_have_the_names_of_the_protocol() {
+fn constructors_use_the_error_names_of_the_protocol() {
     for (error, status, name, message) in [
         (XrpcError::auth_missing(), 401, "AuthMissing", "Authentication Required"),
         (XrpcError::auth_required("x"), 401, "AuthenticationRequired", "x"),

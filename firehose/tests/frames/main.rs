@@ -16,7 +16,7 @@ use crate::samples::{DID, OwnedCommit, TIME, cid, examples, header, judged, op};
 
 proptest! {
     #[test]
-    fn commits_are_the_judges_and_come_back(commit in commit()) {
+    fn commits_agree_with_another_codec_and_round_trip(commit in commit()) {
         let frame = commit.event().encode();
         prop_assert_eq!(&frame, &judged(&header("#commit"), &commit.body()));
         let Ok(Frame::Commit(view)) = Frame::decode(&frame) else {
@@ -26,7 +26,7 @@ proptest! {
     }
 
     #[test]
-    fn small_events_come_back(
+    fn small_events_round_trip(
         seq in seq(),
         rev in tid(),
         blocks in vec(any::<u8>(), 0..300),
@@ -54,14 +54,14 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..300), kind in 0..6_usize) {
+    fn arbitrary_bytes_do_not_panic(bytes in vec(any::<u8>(), 0..300), kind in 0..6_usize) {
         let _ = Frame::decode(&bytes);
         let header = serde_ipld_dagcbor::to_vec(&examples()[kind].0).unwrap();
         let _ = Frame::decode(&[header, bytes].concat());
     }
 
     #[test]
-    fn what_decodes_after_a_change_still_has_canonical_known_fields(
+    fn changed_frame_that_decodes_has_canonical_known_fields(
         kind in 0..6_usize,
         at in any::<prop::sample::Index>(),
         byte in any::<u8>(),
@@ -80,7 +80,7 @@ proptest! {
 }
 
 #[test]
-fn every_kind_is_the_judges() {
+fn every_kind_agrees_with_another_codec() {
     for (header, body, frame) in examples() {
         assert_eq!(frame, judged(&header, &body));
         assert!(Frame::decode(&frame).is_ok());
@@ -88,14 +88,14 @@ fn every_kind_is_the_judges() {
 }
 
 #[test]
-fn headers_are_these_bytes() {
+fn headers_have_the_expected_bytes() {
     let starts: Vec<_> = examples().into_iter().map(|(.., frame)| frame).collect();
     assert!(starts[0].starts_with(b"\xa2\x61t\x67#commit\x62op\x01\xac\x63ops"));
     assert!(starts[5].starts_with(b"\xa1\x62op\x20\xa2\x65error"));
 }
 
 #[test]
-fn no_part_of_a_frame_is_a_frame() {
+fn truncated_frames_are_rejected() {
     for (.., frame) in examples() {
         for len in 0..frame.len() {
             assert!(Frame::decode(&frame[..len]).is_err());

@@ -49,7 +49,7 @@ fn missing_fields_are_named() {
 }
 
 #[test]
-fn fields_of_another_type_are_refused() {
+fn fields_of_another_type_are_rejected() {
     let wrong = Ipld::Map(BTreeMap::new());
     for (header, body, _) in examples() {
         for key in keys(&body).into_iter().filter(|key| !matches!(key.as_str(), "blobs" | "rebase"))
@@ -79,7 +79,7 @@ fn fields_are_parsed() {
 }
 
 #[test]
-fn operations_make_sense_or_are_refused() {
+fn inconsistent_operations_are_rejected() {
     let (header, body, _) = examples().swap_remove(0);
     let link = Some(Ipld::Link(cid(1)));
     for (action, cid, prev, expected) in [
@@ -103,7 +103,7 @@ fn operations_make_sense_or_are_refused() {
 }
 
 #[test]
-fn other_headers_are_refused() {
+fn other_headers_are_rejected() {
     let body = Ipld::Map(BTreeMap::new());
     for (header, expected) in [
         (map([]), FrameError::Missing("op")),
@@ -117,7 +117,7 @@ fn other_headers_are_refused() {
 }
 
 #[test]
-fn keys_have_one_order() {
+fn keys_must_be_in_canonical_order() {
     for body in [b"\xa2\x67message\x60\x64name\x60".as_slice(), b"\xa2\x64name\x60\x64name\x60"] {
         let frame = [b"\xa2\x61t\x65#info\x62op\x01".as_slice(), body].concat();
         assert!(matches!(Frame::decode(&frame), Err(FrameError::KeyOrder(_))));
@@ -125,7 +125,7 @@ fn keys_have_one_order() {
 }
 
 #[test]
-fn hostile_lengths_cost_nothing() {
+fn hostile_lengths_are_rejected_without_allocating() {
     for body in [
         b"\xa1\x61a\x9b\xff\xff\xff\xff\xff\xff\xff\xff".as_slice(),
         b"\xa1\x61a\xbb\xff\xff\xff\xff\xff\xff\xff\xff",
@@ -140,7 +140,7 @@ fn hostile_lengths_cost_nothing() {
 }
 
 #[test]
-fn sizes_are_limited_on_both_sides() {
+fn size_limits_are_inclusive() {
     let outcome = |commit: OwnedCommit| Frame::decode(&commit.event().encode()).err();
     assert_eq!(outcome(sized(MAX_OPS, 0)), None);
     assert_eq!(outcome(sized(MAX_OPS + 1, 0)), Some(FrameError::TooManyOps));

@@ -10,7 +10,8 @@ use nacre_car::Writer;
 use nacre_commit::{CommitDiff, Head, Write, commit};
 use nacre_crypto::{Curve, SigningKey};
 use nacre_firehose::{
-    AccountEvent, CommitEvent, Frame, IdentityEvent, Known, SyncEvent, Untrue, Verdict, Verifier,
+    AccountEvent, CommitEvent, Frame, IdentityEvent, RepoState, SyncEvent, Verdict, Verifier,
+    VerifyError,
 };
 use nacre_syntax::{Did, RepoPath, Tid};
 use proptest::prelude::*;
@@ -82,9 +83,9 @@ impl Source {
         let writes: Vec<_> = planned
             .iter()
             .map(|(path, cid)| {
-                let known = self.records.contains_key(path);
+                let state = self.records.contains_key(path);
                 let path = RepoPath::parse(path.as_str()).unwrap();
-                match (*cid, known) {
+                match (*cid, state) {
                     (Some(cid), true) => Write::Update { path, cid },
                     (Some(cid), false) => Write::Create { path, cid },
                     (None, _) => Write::Delete { path },
@@ -150,7 +151,7 @@ fn sync(diff: &CommitDiff) -> Vec<u8> {
     SyncEvent { seq: 1, did: DID, rev: diff.commit.rev, blocks: &car.finish(), time: TIME }.encode()
 }
 
-fn accept(verifier: &mut Verifier, frame: &[u8]) -> Result<Verdict, Untrue> {
+fn accept(verifier: &mut Verifier, frame: &[u8]) -> Result<Verdict, VerifyError> {
     verifier.accept(&Frame::decode(frame).unwrap())
 }
 
@@ -164,7 +165,7 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
 
 proptest! {
     #[test]
-    fn a_history_applies_from_its_beginning_and_from_anywhere(
+    fn history_verifies_from_its_start_and_from_any_event(
         history in proptest::collection::vec(changes(), 1..20),
         from in any::<prop::sample::Index>(),
     ) {
@@ -173,25 +174,25 @@ proptest! {
         frames.extend(history.iter().map(|changes| source.commit(changes)));
         let mut verifier = source.verifier();
         for frame in &frames {
-            prop_assert_eq!(accept(&mut verifier, frame), Ok(Verdict::Applies));
-            prop_assert_eq!(accept(&mut verifier, frame), Ok(Verdict::Repeats));
+            prop_assert_eq!(accept(&mut verifier, frame), Ok(Verdict::Next));
+            prop_assert_eq!(accept(&mut verifier, frame), Ok(Verdict::Duplicate));
         }
         let head = source.head.as_ref().unwrap();
-        let known = Known { rev: head.rev, data: head.data };
-        prop_assert_eq!(verifier.known(), Some(known));
+        let state = RepoState { rev: head.rev, data: head.data };
+        prop_assert_eq!(verifier.state(), Some(state));
 
         let from = from.index(frames.len());
         let mut late = source.verifier();
         for (index, frame) in frames.iter().enumerate().skip(from) {
             let is_new = index == from && from > 0;
-            let expected = if is_new { Verdict::Jumps } else { Verdict::Applies };
+            let expected = if is_new { Verdict::Gap } else { Verdict::Next };
             prop_assert_eq!(accept(&mut late, frame), Ok(expected));
         }
-        prop_assert_eq!(late.known(), Some(known));
+        prop_assert_eq!(late.state(), Some(state));
     }
 
     #[test]
-    fn what_is_missing_in_between_is_noticed(
+    fn missing_commit_is_a_gap(
         history in proptest::collection::vec(changes(), 3..12),
         hole in any::<prop::sample::Index>(),
     ) {
@@ -201,13 +202,13 @@ proptest! {
         let hole = 1 + hole.index(frames.len() - 2);
         let mut verifier = source.verifier();
         for (index, frame) in frames.iter().enumerate().filter(|(index, _)| *index != hole) {
-            let expected = if index == hole + 1 { Verdict::Jumps } else { Verdict::Applies };
+            let expected = if index == hole + 1 { Verdict::Gap } else { Verdict::Next };
             prop_assert_eq!(accept(&mut verifier, frame), Ok(expected));
         }
     }
 
     #[test]
-    fn no_flipped_bit_of_the_blocks_is_taken_for_the_truth(
+    fn flipped_bit_in_the_blocks_is_rejected(
         changes in changes(),
         at in any::<prop::sample::Index>(),
         bit in 0..8_u8,
@@ -220,103 +221,109 @@ proptest! {
         blocks[at] ^= 1 << bit;
         let damaged = event(&diff, &blocks).encode();
         let mut verifier = source.verifier();
-        prop_assert_eq!(accept(&mut verifier, &first), Ok(Verdict::Applies));
-        let before = verifier.known();
+        prop_assert_eq!(accept(&mut verifier, &first), Ok(Verdict::Next));
+        let before = verifier.state();
         prop_assert!(accept(&mut verifier, &damaged).is_err());
-        prop_assert_eq!(verifier.known(), before);
-        prop_assert_eq!(accept(&mut verifier, &frame(&diff, &records)), Ok(Verdict::Applies));
+        prop_assert_eq!(verifier.state(), before);
+        prop_assert_eq!(accept(&mut verifier, &frame(&diff, &records)), Ok(Verdict::Next));
     }
 }
 
-/// A verifier that has seen a repository of three records, and the next commit of it.
+/// Returns a verifier of a repository with three records, and the repository's next commit.
 fn next() -> (Source, Verifier, CommitDiff, Vec<Vec<u8>>) {
     let mut source = Source::new();
     let first = source.commit(&[Change::Put(1, 1), Change::Put(2, 2), Change::Put(3, 3)]);
     let mut verifier = source.verifier();
-    assert_eq!(accept(&mut verifier, &first), Ok(Verdict::Applies));
+    assert_eq!(accept(&mut verifier, &first), Ok(Verdict::Next));
     let (diff, records) = source.diff(&[Change::Put(4, 44), Change::Delete(2)]);
     (source, verifier, diff, records)
 }
 
 #[test]
-fn an_event_that_says_less_or_more_than_was_done_is_untrue() {
+fn event_that_contradicts_its_commit_is_rejected() {
     let (_, verifier, diff, records) = next();
     let blocks = car(&diff, &records);
     let whole = event(&diff, &blocks);
-    let untrue = |event: CommitEvent<'_>| accept(&mut verifier.clone(), &event.encode());
-    assert_eq!(untrue(whole), Ok(Verdict::Applies));
-    assert_eq!(untrue(CommitEvent { ops: &diff.ops[..1], ..whole }), Err(Untrue::PrevData));
+    let verify = |event: CommitEvent<'_>| accept(&mut verifier.clone(), &event.encode());
+    assert_eq!(verify(whole), Ok(Verdict::Next));
+    assert_eq!(verify(CommitEvent { ops: &diff.ops[..1], ..whole }), Err(VerifyError::PrevData));
     let mut other = diff.ops.clone();
     other[0].cid = other[1].prev;
-    assert!(untrue(CommitEvent { ops: &other, ..whole }).is_err());
+    assert!(verify(CommitEvent { ops: &other, ..whole }).is_err());
     let later = Tid::from_micros(1_999_000_000_000_000, 0);
-    assert_eq!(untrue(CommitEvent { rev: later, ..whole }), Err(Untrue::Disagrees("revision")));
+    assert_eq!(verify(CommitEvent { rev: later, ..whole }), Err(VerifyError::Mismatch("revision")));
     let another = diff.commit.data;
-    assert_eq!(untrue(CommitEvent { commit: &another, ..whole }), Err(Untrue::Disagrees("commit")));
-    assert_eq!(untrue(CommitEvent { prev_data: Some(&another), ..whole }), Err(Untrue::PrevData));
     assert_eq!(
-        untrue(CommitEvent { repo: "did:web:bob.test", ..whole }),
-        Err(Untrue::OtherAccount)
+        verify(CommitEvent { commit: &another, ..whole }),
+        Err(VerifyError::Mismatch("commit"))
+    );
+    assert_eq!(
+        verify(CommitEvent { prev_data: Some(&another), ..whole }),
+        Err(VerifyError::PrevData)
+    );
+    assert_eq!(
+        verify(CommitEvent { repo: "did:web:bob.test", ..whole }),
+        Err(VerifyError::OtherAccount)
     );
     let without = car(&diff, &[]);
-    let no_record = untrue(CommitEvent { blocks: &without, ..whole });
-    assert!(matches!(no_record, Err(Untrue::NoRecord(_))), "{no_record:?}");
-    assert!(matches!(untrue(CommitEvent { blocks: b"", ..whole }), Err(Untrue::Car(_))));
+    let missing = verify(CommitEvent { blocks: &without, ..whole });
+    assert!(matches!(missing, Err(VerifyError::MissingRecord(_))), "{missing:?}");
+    assert!(matches!(verify(CommitEvent { blocks: b"", ..whole }), Err(VerifyError::Car(_))));
 }
 
 #[test]
-fn what_cannot_be_proved_jumps() {
+fn commit_without_a_proven_predecessor_is_a_gap() {
     let (_, verifier, diff, records) = next();
     let blocks = car(&diff, &records);
     let whole = event(&diff, &blocks);
-    // An old server does not say what was before.
+    // An old server sends no prevData.
     let old = CommitEvent { prev_data: None, ..whole };
-    assert_eq!(accept(&mut verifier.clone(), &old.encode()), Ok(Verdict::Jumps));
-    // Nor is it the next one if it says that another one was before.
+    assert_eq!(accept(&mut verifier.clone(), &old.encode()), Ok(Verdict::Gap));
+    // `since` names another predecessor.
     let since = CommitEvent { since: Some(diff.commit.rev), ..whole };
-    assert_eq!(accept(&mut verifier.clone(), &since.encode()), Ok(Verdict::Jumps));
+    assert_eq!(accept(&mut verifier.clone(), &since.encode()), Ok(Verdict::Gap));
 }
 
 #[test]
-fn another_key_does_not_sign_for_the_account() {
+fn signature_of_another_key_is_rejected() {
     let (source, mut verifier, diff, records) = next();
     let other = SigningKey::from_bytes(Curve::P256, &[9; 32]).unwrap();
     verifier.set_key(other.verifying_key().clone());
     let refused = accept(&mut verifier, &frame(&diff, &records));
-    assert!(matches!(refused, Err(Untrue::Signature(_))), "{refused:?}");
+    assert!(matches!(refused, Err(VerifyError::Signature(_))), "{refused:?}");
     verifier.set_key(source.key.verifying_key().clone());
-    assert_eq!(accept(&mut verifier, &frame(&diff, &records)), Ok(Verdict::Applies));
+    assert_eq!(accept(&mut verifier, &frame(&diff, &records)), Ok(Verdict::Next));
 }
 
 #[test]
-fn a_sync_tells_where_the_repository_stands() {
+fn sync_event_sets_the_state() {
     let (mut source, mut verifier, diff, records) = next();
-    assert_eq!(accept(&mut source.verifier(), &sync(&diff)), Ok(Verdict::Jumps));
-    assert_eq!(accept(&mut verifier.clone(), &sync(&diff)), Ok(Verdict::Jumps));
-    assert_eq!(accept(&mut verifier, &frame(&diff, &records)), Ok(Verdict::Applies));
-    assert_eq!(accept(&mut verifier, &sync(&diff)), Ok(Verdict::Repeats));
-    // A commit that changes nothing, told by a sync alone.
+    assert_eq!(accept(&mut source.verifier(), &sync(&diff)), Ok(Verdict::Gap));
+    assert_eq!(accept(&mut verifier.clone(), &sync(&diff)), Ok(Verdict::Gap));
+    assert_eq!(accept(&mut verifier, &frame(&diff, &records)), Ok(Verdict::Next));
+    assert_eq!(accept(&mut verifier, &sync(&diff)), Ok(Verdict::Duplicate));
+    // A sync event for a commit without changes.
     let (same, _) = source.diff(&[]);
-    assert_eq!(accept(&mut verifier, &sync(&same)), Ok(Verdict::Repeats));
-    let known = verifier.known().unwrap();
-    assert_eq!(known.rev, same.commit.rev);
+    assert_eq!(accept(&mut verifier, &sync(&same)), Ok(Verdict::Duplicate));
+    let state = verifier.state().unwrap();
+    assert_eq!(state.rev, same.commit.rev);
     let next = source.commit(&[Change::Put(9, 9)]);
     let mut resumed =
-        Verifier::resume(source.did.clone(), source.key.verifying_key().clone(), known);
-    assert_eq!(accept(&mut resumed, &next), Ok(Verdict::Applies));
+        Verifier::resume(source.did.clone(), source.key.verifying_key().clone(), state);
+    assert_eq!(accept(&mut resumed, &next), Ok(Verdict::Next));
 }
 
 #[test]
-fn other_events_are_about_something_else() {
+fn identity_and_account_events_are_unrelated() {
     let (_, mut verifier, ..) = next();
-    let known = verifier.known();
+    let state = verifier.state();
     let identity = IdentityEvent { seq: 1, did: DID, handle: None, time: TIME };
     let account = AccountEvent { seq: 1, did: DID, active: true, status: None, time: TIME };
     assert_eq!(accept(&mut verifier, &identity.encode()), Ok(Verdict::Unrelated));
     assert_eq!(accept(&mut verifier, &account.encode()), Ok(Verdict::Unrelated));
     let other = IdentityEvent { did: "did:web:bob.test", ..identity };
-    assert_eq!(accept(&mut verifier, &other.encode()), Err(Untrue::OtherAccount));
+    assert_eq!(accept(&mut verifier, &other.encode()), Err(VerifyError::OtherAccount));
     let other = AccountEvent { did: "did:web:bob.test", ..account };
-    assert_eq!(accept(&mut verifier, &other.encode()), Err(Untrue::OtherAccount));
-    assert_eq!(verifier.known(), known);
+    assert_eq!(accept(&mut verifier, &other.encode()), Err(VerifyError::OtherAccount));
+    assert_eq!(verifier.state(), state);
 }

@@ -1,13 +1,13 @@
-//! The entries of an object while it is encoded, and the order of their keys.
+//! Entries of an object that is being encoded, and the order of their keys.
 
 use core::cmp::Ordering;
 
-use crate::json::Words;
+use crate::json::ScannedText;
 
-/// A key and its value in the output; the key lies there encoded, so it compares as bytes.
+/// A key and its value in the output. The key is encoded, so keys compare as bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Entry {
-    /// How the key begins, such that keys are in order if these are.
+    /// The start of the key, as a number with the order of keys.
     pub(super) first: u64,
     pub(super) start: usize,
     pub(super) key_end: usize,
@@ -15,7 +15,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Compares keys as DAG-CBOR orders them: by length, then by bytes.
+    /// Compares keys in DAG-CBOR order: by length, then by bytes.
     #[inline]
     pub(super) fn order(&self, other: &Self, out: &[u8]) -> Ordering {
         // Shorter keys have smaller heads, so encoded keys are in this order.
@@ -24,10 +24,9 @@ impl Entry {
     }
 }
 
-/// Returns the length of a key and its first seven bytes. Of a key that is not short it is the
-/// length alone, which comes before all bytes.
+/// Returns the length of a key and its first seven bytes, or only the length of a long key.
 #[inline]
-pub(super) fn first_of(key: Words<'_>) -> u64 {
+pub(super) fn first_of(key: ScannedText<'_>) -> u64 {
     let Ok(len @ 0..LONG_KEY) = u8::try_from(key.len) else {
         let len = u64::try_from(key.len).unwrap_or(u64::MAX);
         return u64::from(LONG_KEY) << 56 | len;
@@ -41,11 +40,11 @@ pub(super) fn first_of(key: Words<'_>) -> u64 {
         }
     };
     if len < 7 {
-        // What is ahead of a short key is not of it.
+        // Bytes after a short key do not belong to it.
         first &= !(u64::MAX >> (8 * len));
     }
     u64::from(len) << 56 | first >> 8
 }
 
-/// The keys that are compared by more than their first bytes from the start have this length.
+/// The minimum length of a long key.
 const LONG_KEY: u8 = 24;

@@ -1,4 +1,4 @@
-//! The blobs that a stored record refers to, whether the data model allows the record or not.
+//! Blob references in any stored record, inside or outside the data model.
 
 use alloc::{borrow::Cow, string::String, vec::Vec};
 
@@ -12,27 +12,27 @@ use crate::{
     link::Link,
 };
 
-/// A reference to a blob in a stored record, in the present form or in the old one.
+/// A blob reference in a stored record, in the current or the legacy form.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ReferencedBlob {
-    /// The hash of the blob's bytes: a CIDv1 of raw or DAG-CBOR bytes with a SHA-256 hash.
+    /// The CID of the blob's bytes: a CIDv1 of raw or DAG-CBOR bytes with a SHA-256 hash.
     pub cid: Cid,
     /// The MIME type, if it is text with a `/`.
     pub mime_type: Option<String>,
-    /// The size in bytes, if it is an integer from 0 to [`MAX_INTEGER`]. The old form has none.
+    /// The size in bytes, if it is an integer from 0 to [`MAX_INTEGER`]. The legacy form has none.
     pub size: Option<u64>,
 }
 
-/// Returns the blob references in a stored record, whatever CBOR it is, in the order of its bytes.
+/// Returns the blob references in a stored record of any CBOR, in the order of its bytes.
 ///
-/// Finds what [`blobs`](crate::blobs) finds if the data model allows the record. Otherwise takes
-/// for a reference
+/// For a record within the data model, the result is that of [`blobs`](crate::blobs). Otherwise
+/// these count as references:
 ///
 /// - a map whose `$type` is `blob` and whose `ref` is a link, the text of a CID, or an object
-///   `{"$link": …}` with that text; other keys may be missing, wrong or too many
-/// - a map of exactly `cid`, the text of a CID, and `mimeType`, text
+///   `{"$link": …}` with that text; other keys may be missing, invalid or additional
+/// - a map with exactly the keys `cid`, the text of a CID, and `mimeType`, text
 ///
-/// Of equal keys the last one counts. Returns nothing for bytes that are not CBOR.
+/// The last of equal keys counts. Returns nothing for bytes that are not CBOR.
 #[must_use]
 pub fn referenced_blobs(cbor: &[u8]) -> Vec<ReferencedBlob> {
     let mut found = Vec::new();
@@ -74,7 +74,7 @@ fn loose(cbor: &[u8]) -> Result<Vec<ReferencedBlob>, CborError> {
 #[derive(Default)]
 struct Finder<'a> {
     found: Vec<ReferencedBlob>,
-    /// The open containers, and what each has of a blob reference if it is a map.
+    /// The open containers, with a candidate for each map.
     open: Vec<Option<Candidate<'a>>>,
 }
 
@@ -92,7 +92,7 @@ struct Candidate<'a> {
     json_link: Option<Link>,
 }
 
-/// The keys that matter.
+/// The keys of blob references.
 #[derive(Clone, Copy)]
 enum Name {
     Cid,
@@ -103,7 +103,7 @@ enum Name {
     Type,
 }
 
-/// A value as far as it matters.
+/// A value, reduced to the kinds that occur in blob references.
 enum Value<'a> {
     Link(Link),
     Other,
@@ -188,7 +188,7 @@ impl<'a> Candidate<'a> {
         }
     }
 
-    /// Returns the link that this map is in JSON.
+    /// Returns the link if this map is `{"$link": …}`.
     fn json_link(&self) -> Option<Link> {
         self.json_link.filter(|_| self.entries == 1)
     }

@@ -1,10 +1,10 @@
-//! Prints any CBOR as JSON, as far as JSON can show it.
+//! Prints any CBOR as JSON, as far as JSON can express it.
 //!
 //! # Tricky bits
 //!
-//! Entries are printed as they come. The end of a map tells which of them to leave out, but cutting
-//! them out there would move the same text once per enclosing map. So the ranges are collected, and
-//! cut out in one pass at the end.
+//! Entries are printed as they come. Only the end of a map shows which entries to drop, but
+//! removing them there would move the same text once per enclosing map. The ranges are therefore
+//! collected and removed in one pass at the end.
 
 use alloc::{borrow::Cow, format, string::String, vec::Vec};
 use core::ops::Range;
@@ -15,23 +15,23 @@ use super::{
 };
 use crate::{CborError, base64, print, to_json};
 
-/// Prints a stored record as JSON, whatever CBOR it is.
+/// Prints a stored record of any CBOR as JSON.
 ///
-/// Prints what [`to_json`] prints if the data model allows it. Otherwise prints what JSON can show,
-/// and succeeds for all that [`inspect`](crate::inspect) accepts:
+/// For a record within the data model, the result is that of [`to_json`]. Otherwise prints as much
+/// as JSON can express. Succeeds for every record that [`inspect`](crate::inspect) accepts:
 ///
 /// - a finite float is a number; NaN and the infinities are `null`
 /// - an integer is printed with all its digits
-/// - `undefined` is left out of objects, and `null` elsewhere, as are other simple values
-/// - a link is `{"$link": …}` if its CID can be parsed, else `{"$bytes": …}` of its content
-/// - any other tag is its content
-/// - text that is not UTF-8 has U+FFFD in place of the invalid bytes
+/// - `undefined` is omitted from objects, and `null` elsewhere, as are other simple values
+/// - a link is `{"$link": …}` if its CID can be parsed, or else `{"$bytes": …}` of its content
+/// - any other tag is printed as its content
+/// - invalid UTF-8 in text is replaced by U+FFFD
 /// - a key that is not text becomes text: a number or simple value as it is printed, a link as its
 ///   CID, bytes as base64, an array or map as the base64 of its encoding
-/// - of equal keys the last one is printed
+/// - the last of equal keys is printed
 ///
 /// The outermost value may be of any kind. Nesting may reach
-/// [`MAX_LOOSE_DEPTH`](crate::MAX_LOOSE_DEPTH), which is more than some parsers of JSON allow.
+/// [`MAX_LOOSE_DEPTH`](crate::MAX_LOOSE_DEPTH), which exceeds the limit of some JSON parsers.
 ///
 /// # Errors
 ///
@@ -56,9 +56,9 @@ pub fn to_json_lossy(cbor: &[u8]) -> Result<String, CborError> {
 #[derive(Default)]
 struct Printer {
     out: Vec<u8>,
-    /// Whether a value or key at this place follows another one.
+    /// Whether the next value or key follows another one.
     follows: bool,
-    /// For each open container where its entries begin, if it is a map.
+    /// For each open container, the index of its first entry if it is a map.
     containers: Vec<Option<usize>>,
     /// The entries of all open maps, those of the innermost last.
     entries: Vec<Entry>,
@@ -119,7 +119,7 @@ impl Printer {
         }
     }
 
-    /// Decides which entries of a map to leave out.
+    /// Collects the entries of a map to drop.
     fn end_map(&mut self, first: usize) {
         let Self { out, entries, dropped, .. } = self;
         let ends = entries.iter().skip(first + 1).map(|next| next.start).chain([out.len()]);
@@ -136,7 +136,7 @@ impl Printer {
         entries.truncate(first);
     }
 
-    /// Cuts out the dropped ranges and returns the rest.
+    /// Removes the dropped ranges and returns the rest.
     fn finish(self) -> Vec<u8> {
         let Self { out, mut dropped, .. } = self;
         if dropped.is_empty() {
@@ -146,11 +146,11 @@ impl Printer {
         let mut kept = Vec::with_capacity(out.len());
         let mut at = 0;
         for range in dropped {
-            // A range that begins before this place is inside another one.
+            // A range that starts before `at` is inside another one.
             let Some(before) = out.get(at..range.start) else { continue };
             kept.extend_from_slice(before);
             at = range.end;
-            // An entry goes with the comma after it. After the last one the comma before it goes.
+            // An entry is dropped with the comma after it, the last one with the comma before it.
             if out.get(at) == Some(&b'}') && kept.last() == Some(&b',') {
                 kept.pop();
             }
@@ -181,7 +181,7 @@ fn print_key(key: &Key<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// Returns the text that stands for a key of another type.
+/// Returns the text for a key of another type.
 fn key_text(item: &[u8]) -> Vec<u8> {
     let mut text = Vec::new();
     match Walk::new(item).step() {

@@ -1,9 +1,9 @@
-//! Reads any well-formed CBOR item, without recursion.
+//! A non-recursive reader of any well-formed CBOR item.
 //!
 //! # Tricky bits
 //!
 //! A map key can be a container whose keys are containers in turn. To stay iterative, [`Walk`]
-//! hands such a key over as bytes, and [`skip`] passes over it without telling keys from values.
+//! returns such a key as bytes, and [`skip`] skips it without distinguishing keys from values.
 
 use alloc::{borrow::Cow, vec::Vec};
 
@@ -26,10 +26,10 @@ pub(super) fn check_well_formed(cbor: &[u8]) -> Result<(), CborError> {
 fn skip(reader: &mut Reader<'_>, room: usize) -> Result<(), CborError> {
     let mut nesting = Nesting::new(room);
     loop {
-        match nesting.turn(reader) {
-            Turn::Done => return Ok(()),
-            Turn::End(_) => {}
-            Turn::Key | Turn::Value => match reader.item()? {
+        match nesting.next(reader) {
+            Next::Done => return Ok(()),
+            Next::End(_) => {}
+            Next::Key | Next::Value => match reader.item()? {
                 Item::Array(len) => nesting.open(Kind::Array, len)?,
                 Item::Map(len) => nesting.open(Kind::Map, len)?,
                 Item::Tag(_) => nesting.open(Kind::Tag, Some(1))?,
@@ -39,7 +39,7 @@ fn skip(reader: &mut Reader<'_>, room: usize) -> Result<(), CborError> {
     }
 }
 
-/// Goes through an item step by step.
+/// A walk over an item.
 pub(super) struct Walk<'a> {
     reader: Reader<'a>,
     nesting: Nesting,
@@ -67,7 +67,7 @@ pub(super) enum Key<'a> {
     Other(&'a [u8]),
 }
 
-/// An item that holds no other.
+/// An item without other items inside.
 pub(super) enum Scalar<'a> {
     Bytes(Cow<'a, [u8]>),
     Float(f64),
@@ -88,13 +88,13 @@ impl<'a> Walk<'a> {
     /// Returns the next step, or `None` after the item.
     pub(super) fn step(&mut self) -> Result<Option<Event<'a>>, CborError> {
         loop {
-            match self.nesting.turn(&mut self.reader) {
-                Turn::Done => return Ok(None),
-                Turn::End(Kind::Array) => return Ok(Some(Event::ArrayEnd)),
-                Turn::End(Kind::Map) => return Ok(Some(Event::MapEnd)),
-                Turn::End(Kind::Tag) => {}
-                Turn::Key => return self.key().map(|key| Some(Event::Key(key))),
-                Turn::Value => {
+            match self.nesting.next(&mut self.reader) {
+                Next::Done => return Ok(None),
+                Next::End(Kind::Array) => return Ok(Some(Event::ArrayEnd)),
+                Next::End(Kind::Map) => return Ok(Some(Event::MapEnd)),
+                Next::End(Kind::Tag) => {}
+                Next::Key => return self.key().map(|key| Some(Event::Key(key))),
+                Next::Value => {
                     if let Some(event) = self.value()? {
                         return Ok(Some(event));
                     }
@@ -146,13 +146,13 @@ impl<'a> Walk<'a> {
 
 /// The containers and tags that are open, outermost first.
 struct Nesting {
-    open: Vec<Open>,
+    open: Vec<OpenItem>,
     /// The most that may be open.
     limit: usize,
     has_begun: bool,
 }
 
-struct Open {
+struct OpenItem {
     kind: Kind,
     /// The number of items or entries still to come, or `None` up to a break.
     left: Option<u64>,
@@ -168,7 +168,7 @@ enum Kind {
 }
 
 /// What comes next.
-enum Turn {
+enum Next {
     Done,
     End(Kind),
     Key,
@@ -189,18 +189,18 @@ impl Nesting {
         if self.room() == 0 {
             return Err(CborError::Depth);
         }
-        self.open.push(Open { kind, left, at_value: false });
+        self.open.push(OpenItem { kind, left, at_value: false });
         Ok(())
     }
 
-    fn turn(&mut self, reader: &mut Reader<'_>) -> Turn {
+    fn next(&mut self, reader: &mut Reader<'_>) -> Next {
         let Some(open) = self.open.last_mut() else {
             let has_begun = core::mem::replace(&mut self.has_begun, true);
-            return if has_begun { Turn::Done } else { Turn::Value };
+            return if has_begun { Next::Done } else { Next::Value };
         };
         let kind = open.kind;
         if core::mem::take(&mut open.at_value) {
-            return Turn::Value;
+            return Next::Value;
         }
         let has_ended = match &mut open.left {
             Some(0) => true,
@@ -212,10 +212,10 @@ impl Nesting {
         };
         if has_ended {
             self.open.pop();
-            return Turn::End(kind);
+            return Next::End(kind);
         }
         open.at_value = kind == Kind::Map;
-        if open.at_value { Turn::Key } else { Turn::Value }
+        if open.at_value { Next::Key } else { Next::Value }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a schema document says, as a tree.
+//! The syntax tree of a schema document.
 
 use alloc::{boxed::Box, string::String, vec::Vec};
 
@@ -7,7 +7,7 @@ use crate::schema::format::Format;
 /// A definition of a document.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Def {
-    /// A set of permissions, which no data is of.
+    /// A permission set, which describes no data.
     PermissionSet,
     Method(Box<Method>),
     Record {
@@ -19,7 +19,7 @@ pub(super) enum Def {
 }
 
 impl Def {
-    /// Calls back with the name of each definition that this one refers to, repeated ones too.
+    /// Calls `each` with the name of every reference, including repeated ones.
     pub(super) fn each_ref<'d>(&'d self, each: &mut impl FnMut(&'d str)) {
         match self {
             Self::PermissionSet | Self::Token => {}
@@ -35,7 +35,7 @@ impl Def {
     }
 }
 
-/// The keys that a record may have.
+/// The record keys that a collection allows.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Key {
     Any,
@@ -49,30 +49,30 @@ pub(super) struct Method {
     pub(super) kind: MethodKind,
     pub(super) params: Option<Object>,
     pub(super) input: Option<Body>,
-    /// Of a subscription, its messages.
+    /// The messages, for a subscription.
     pub(super) output: Option<Body>,
 }
 
-/// What kind of method one is.
+/// The kind of a method.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum MethodKind {
-    /// Asks for something: `GET`.
+    /// Reads: `GET`.
     Query,
-    /// Has something done: `POST`.
+    /// Writes: `POST`.
     Procedure,
-    /// Opens a stream of messages, over a WebSocket.
+    /// Streams messages over a WebSocket.
     Subscription,
 }
 
-/// What is sent to a method, or by it.
+/// The input or output of a method.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Body {
-    /// The media type, or a pattern of some; empty for messages.
+    /// The media type or a pattern; empty for messages.
     pub(super) encoding: String,
     pub(super) schema: Option<Type>,
 }
 
-/// What a value may be.
+/// The type of a value.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Type {
     Array {
@@ -137,7 +137,7 @@ pub(super) struct Text {
 }
 
 impl Type {
-    /// Calls itself as [`Document`](super::document::Document)'s reader does.
+    /// Recurses as deep as the parser of [`Document`](super::document::Document).
     fn each_ref<'d>(&'d self, each: &mut impl FnMut(&'d str)) {
         match self {
             Self::Array { items, .. } => items.each_ref(each),
@@ -154,7 +154,7 @@ impl Type {
         }
     }
 
-    /// Returns whether something is taken for granted where there is no value.
+    /// Returns whether the type has a default.
     pub(super) fn has_default(&self) -> bool {
         match self {
             Self::Boolean { default, .. } => default.is_some(),
@@ -173,7 +173,7 @@ impl Object {
     }
 }
 
-/// How much there may be of something, both ends included.
+/// An inclusive range with optional ends.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Range {
     pub(super) min: Option<u64>,

@@ -1,4 +1,4 @@
-//! Lays schemas out as a catalogue.
+//! Compiles schema documents to a catalogue.
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
@@ -13,17 +13,16 @@ use crate::schema::layout::{
 };
 use crate::schema::layout::{flag, key, kind, method, order};
 
-/// The largest catalogue, in bytes. That of Bluesky's applications, of 387 documents, has about
-/// 120 kB.
+/// The largest catalogue, in bytes. The 387 documents of Bluesky's applications take about 120 kB.
 pub const MAX_CATALOGUE_BYTES: usize = 16 * 1024 * 1024;
 
-/// Compiles documents, of which each has what it refers to among them, to the bytes of a
-/// [`Catalogue`](crate::Catalogue).
+/// Compiles documents to the bytes of a [`Catalogue`](crate::Catalogue). They must include all
+/// documents that they refer to.
 ///
 /// # Errors
 ///
-/// [`SchemaError`] if a definition comes twice, or one that is referred to is not there or is none
-/// of a type, or when the whole is larger than [`MAX_CATALOGUE_BYTES`].
+/// [`SchemaError`] if a definition is repeated, a reference names a definition that is missing or
+/// not a type, or the catalogue exceeds [`MAX_CATALOGUE_BYTES`].
 pub fn compile<'d>(
     documents: impl IntoIterator<Item = &'d Document>,
 ) -> Result<Vec<u8>, SchemaError> {
@@ -59,20 +58,20 @@ pub fn compile<'d>(
     if bytes.len() > MAX_CATALOGUE_BYTES { Err(SchemaError::TooLarge) } else { Ok(bytes) }
 }
 
-/// Finds a definition among those that are sorted by their names.
+/// Finds a definition among the sorted ones.
 fn place_of(name: &str, defs: &[(String, &Def)]) -> Option<usize> {
     defs.binary_search_by(|(def, _)| order(def.as_bytes(), name.as_bytes())).ok()
 }
 
 /// A catalogue that is being written.
 struct Layout<'d> {
-    /// What it will hold.
+    /// All definitions.
     defs: &'d [(String, &'d Def)],
     words: Vec<u32>,
     text: String,
-    /// Where each name lies in the text.
+    /// The position of each name in the text.
     names: BTreeMap<String, u32>,
-    /// Words that are the nodes of definitions.
+    /// Words to be replaced by the node of a definition.
     refs: Vec<(usize, String)>,
 }
 
@@ -82,7 +81,7 @@ impl<'d> Layout<'d> {
         Self { defs, words, text: String::new(), names: BTreeMap::new(), refs: Vec::new() }
     }
 
-    /// Writes a definition. Returns its node, and that of the data that is of it.
+    /// Writes a definition. Returns its node, and the node of its data if it describes data.
     fn def(&mut self, def: &Def) -> Result<(u32, Option<u32>), SchemaError> {
         Ok(match def {
             Def::PermissionSet => (self.node(&[kind::PERMISSION_SET])?, None),
@@ -133,7 +132,7 @@ impl<'d> Layout<'d> {
         Ok(node)
     }
 
-    /// Calls itself as [`Document`]'s reader does.
+    /// Recurses as deep as the parser of [`Document`].
     fn of_type(&mut self, of: &Type) -> Result<u32, SchemaError> {
         match of {
             Type::Array { items, length } => {
@@ -168,7 +167,7 @@ impl<'d> Layout<'d> {
             Type::Integer(integer) => self.integer(integer),
             Type::Link => self.node(&[kind::LINK]),
             Type::Object(object) => self.object(object),
-            // Where a type stands by itself it is never this.
+            // Unreachable: `child` handles references.
             Type::Ref(name) => Err(SchemaError::Unresolved(name.clone())),
             Type::Text(text) => self.text(text),
             Type::Union { refs, closed } => self.union(refs, *closed),
@@ -197,7 +196,7 @@ impl<'d> Layout<'d> {
         Ok(node)
     }
 
-    /// Returns whether something is taken for granted where this property is not there.
+    /// Returns whether this property has a default.
     fn has_default(&self, property: &Property) -> bool {
         let Type::Ref(name) = &property.of else { return property.of.has_default() };
         let def = place_of(name, self.defs).and_then(|index| self.defs.get(index));
@@ -258,7 +257,7 @@ impl<'d> Layout<'d> {
         Ok(node)
     }
 
-    /// Writes a type that stands in another: its node, or the name of what it refers to.
+    /// Writes a type inside another. Returns its node, or the name that it refers to.
     fn child(&mut self, of: &Type) -> Result<(u32, Option<String>), SchemaError> {
         match of {
             Type::Ref(name) => Ok((0, Some(name.clone()))),
@@ -266,14 +265,14 @@ impl<'d> Layout<'d> {
         }
     }
 
-    /// Remembers that a word of a node is the node of a definition, if it is.
+    /// Records that a word of a node must become the node of a definition, if a name is given.
     fn refer(&mut self, node: u32, at: usize, of: Option<String>) {
         if let (Some(name), Ok(node)) = (of, usize::try_from(node)) {
             self.refs.push((node + at, name));
         }
     }
 
-    /// Writes a node, and its default before it.
+    /// Writes a node with its default before it.
     fn node_with(
         &mut self,
         default: Option<[u32; 2]>,
@@ -313,8 +312,8 @@ impl<'d> Layout<'d> {
     }
 }
 
-/// Returns the flags of the limits that there are, and the limits. No value has a length that needs
-/// more than 32 bits, so above them an upper limit is none, and any lower limit refuses all.
+/// Returns the flags and the words of limits. No length exceeds 32 bits, so a larger upper limit is
+/// dropped, and a larger lower limit rejects everything.
 fn limits(range: Range, min: u32, max: u32) -> (u32, Vec<u32>) {
     let (mut flags, mut words) = (0, Vec::new());
     let least = range.min.map(|least| u32::try_from(least).unwrap_or(u32::MAX));
@@ -334,6 +333,6 @@ fn split(value: u64) -> [u32; 2] {
 }
 
 fn word(value: usize) -> Result<u32, SchemaError> {
-    // What is so large is over the limit as a whole.
+    // A larger value would exceed the limit of the catalogue.
     u32::try_from(value).ok().filter(|word| *word <= flag::LENGTH).ok_or(SchemaError::TooLarge)
 }

@@ -1,4 +1,4 @@
-//! Reads a schema document and says where it is wrong.
+//! The parser of schema documents.
 //!
 //! Specification: <https://atproto.com/specs/lexicon>
 
@@ -15,7 +15,7 @@ use crate::schema::place::Place;
 use crate::schema::value::Value;
 use crate::to_cbor;
 
-/// A schema document: what the records, methods and types of one NSID are.
+/// A schema document: the definitions of the records, methods and types of one NSID.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Document {
     pub(super) id: Nsid,
@@ -23,33 +23,33 @@ pub struct Document {
 }
 
 impl Document {
-    /// Parses the JSON of a schema document, and checks all that it says by itself. Whether there
-    /// is what it refers to is seen when it is [compiled](crate::compile).
+    /// Parses the JSON of a schema document. References to other documents are checked when it is
+    /// [compiled](crate::compile).
     ///
     /// # Errors
     ///
-    /// [`SchemaError`] names the first place that is wrong.
+    /// [`SchemaError`] names the first invalid value.
     pub fn parse(json: &str) -> Result<Self, SchemaError> {
         Self::from_cbor(&to_cbor(json)?)
     }
 
-    /// Parses a schema document that is published as a record, as [`Self::parse`] does.
+    /// Parses a schema document that is published as a record, like [`Self::parse`].
     ///
     /// # Errors
     ///
-    /// [`SchemaError`] names the first place that is wrong.
+    /// [`SchemaError`] names the first invalid value.
     pub fn from_cbor(cbor: &[u8]) -> Result<Self, SchemaError> {
         document(&Place { value: &Value::read(cbor)?, name: "", around: None })
     }
 
-    /// Returns the NSID that the document is of.
+    /// Returns the NSID of the document.
     #[must_use]
     pub fn id(&self) -> Nsid<&str> {
         self.id.as_deref()
     }
 
-    /// Returns the NSIDs of the documents that this one refers to, in order and each once. Its own
-    /// may be among them.
+    /// Returns the NSIDs of the documents that this one refers to, sorted and deduplicated. They
+    /// may include its own.
     pub fn references(&self) -> impl Iterator<Item = Nsid<&str>> {
         let mut names = BTreeSet::new();
         for (_, def) in &self.defs {
@@ -97,7 +97,7 @@ fn def(place: &Place<'_, '_>, id: &str) -> Result<Def, SchemaError> {
         "record" => record(place, id)?,
         "subscription" => Def::Method(Box::new(subscription(place, id)?)),
         "token" => Def::Token,
-        // They are only of use where something has them for its type.
+        // These only make sense as the type of a property.
         "ref" | "union" | "unknown" | "params" => return Err(place.wrong(Fault::Type)),
         _ => Def::Type(of_type(place, id)?),
     })
@@ -166,7 +166,7 @@ fn params(place: &Place<'_, '_>, id: &str) -> Result<Option<Object>, SchemaError
             Type::Array { items, .. } => items,
             of => of,
         };
-        // What a URL can say.
+        // Only these types fit into a URL.
         let is_simple =
             matches!(of, Type::Boolean { .. } | Type::Integer(_) | Type::Text(_) | Type::Unknown);
         if !is_simple || property.nullable {
@@ -234,7 +234,7 @@ fn permission_set(place: &Place<'_, '_>) -> Result<(), SchemaError> {
     Ok(())
 }
 
-/// Calls itself for types inside of types, which are at most as deep as data may be.
+/// Recurses for nested types. The nesting limit of data bounds the depth.
 fn of_type(place: &Place<'_, '_>, id: &str) -> Result<Type, SchemaError> {
     Ok(match place.kind()? {
         "array" => {
@@ -292,7 +292,7 @@ fn union(place: &Place<'_, '_>, id: &str) -> Result<Type, SchemaError> {
     Ok(Type::Union { refs, closed })
 }
 
-/// Returns the full name of what is referred to. That of a main definition is the NSID alone.
+/// Returns the full name of a reference. The name of a main definition is the NSID alone.
 fn reference(place: &Place<'_, '_>, id: &str) -> Result<String, SchemaError> {
     let text = place.text()?;
     let (nsid, name) = text.split_once('#').unwrap_or((text, "main"));
@@ -303,7 +303,7 @@ fn reference(place: &Place<'_, '_>, id: &str) -> Result<String, SchemaError> {
     Ok(full_name(nsid, name))
 }
 
-/// Returns the name of a definition among those of all documents.
+/// Returns the full name of a definition of a document.
 pub(super) fn full_name(nsid: &str, name: &str) -> String {
     if name == "main" { nsid.to_owned() } else { format!("{nsid}#{name}") }
 }
@@ -313,7 +313,7 @@ fn blob(place: &Place<'_, '_>) -> Result<Type, SchemaError> {
     if let Some(list) = place.field("accept")? {
         for pattern in list.items()? {
             let text = pattern.text()?;
-            // The only wildcard is a star that is all, or ends the pattern.
+            // A star may only end the pattern, or be all of it.
             if text.trim_end_matches('*').contains('*') || !text.contains('/') && text != "*" {
                 return Err(pattern.wrong(Fault::Accept));
             }

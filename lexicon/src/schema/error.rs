@@ -1,4 +1,4 @@
-//! What can be wrong with schemas.
+//! Errors of schema documents.
 
 use alloc::string::String;
 
@@ -6,42 +6,42 @@ use nacre_syntax::Nsid;
 
 use crate::DataError;
 
-/// Why a document, or a set of them, is no schema.
+/// Why a document or a set of documents is not a valid schema.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SchemaError {
-    /// The document is not data at all.
+    /// The document is not valid data.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// A place in the document is wrong.
+    /// A value in the document is invalid.
     #[error("{path}: {fault}")]
     Document {
-        /// Where: the names from the top down, `*` for an item of an array.
+        /// The path to the value: field names from the top down, `*` for an item of an array.
         path: String,
-        /// What is wrong there.
+        /// The rule that the value breaks.
         fault: Fault,
     },
     /// Two definitions have this name.
     #[error("{0} is defined twice")]
     Repeated(String),
-    /// All schemas together are larger than [`MAX_CATALOGUE_BYTES`](crate::MAX_CATALOGUE_BYTES),
-    /// or one is spread over more than [`MAX_DOCUMENTS`](crate::MAX_DOCUMENTS).
-    #[error("there are too many schemas")]
+    /// The compiled schemas exceed [`MAX_CATALOGUE_BYTES`](crate::MAX_CATALOGUE_BYTES), or a schema
+    /// needs more than [`MAX_DOCUMENTS`](crate::MAX_DOCUMENTS) documents.
+    #[error("too many schemas")]
     TooLarge,
-    /// This document is not one that was asked for.
-    #[error("{0} was not asked for")]
-    Unasked(Nsid),
-    /// Something refers to this definition, which is not there or not one of a type.
-    #[error("{0} is referred to, but is not the definition of a type")]
+    /// The resolver does not need this document.
+    #[error("{0} is not needed")]
+    Unexpected(Nsid),
+    /// A reference names this definition, which is missing or not a type.
+    #[error("reference to {0}, which is missing or not a type")]
     Unresolved(String),
 }
 
-/// What is wrong in a place of a schema document.
+/// The rule that a value in a schema document breaks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
-    /// What blobs to accept is said by a media type, or the beginning of one and a star.
-    #[error("not a media type or the beginning of one")]
+    /// `accept` must list media types or patterns such as `image/*`.
+    #[error("not a media type or a pattern such as image/*")]
     Accept,
     /// It must be an array.
     #[error("must be an array")]
@@ -49,13 +49,13 @@ pub enum Fault {
     /// It must be true or false.
     #[error("must be a boolean")]
     Boolean,
-    /// What is constant has no default.
-    #[error("a constant has no default")]
+    /// A constant cannot have a default.
+    #[error("a constant cannot have a default")]
     Default,
-    /// There must be something in it.
+    /// It must not be empty.
     #[error("must not be empty")]
     Empty,
-    /// There is no format of this name.
+    /// No format has this name.
     #[error("not a known format")]
     Format,
     /// It must be an integer.
@@ -64,14 +64,14 @@ pub enum Fault {
     /// It is not a kind of record key.
     #[error("must be any, nsid, tid or a literal record key")]
     Key,
-    /// It must be there.
+    /// A required field is missing.
     #[error("is missing")]
     Missing,
-    /// A name is empty or has characters that names have not.
-    #[error("not a name")]
+    /// A name is empty or contains an invalid character.
+    #[error("not a valid name")]
     Name,
-    /// Only the main definition of a document can be a record, a method or a set of permissions.
-    #[error("only main can be of this type")]
+    /// Only the main definition can be a record, a method or a permission set.
+    #[error("only the main definition can have this type")]
     NotMain,
     /// It is not an NSID.
     #[error("not an NSID")]
@@ -79,25 +79,25 @@ pub enum Fault {
     /// It must be an object.
     #[error("must be an object")]
     Object,
-    /// A parameter is of a type that a URL cannot say.
-    #[error("parameters are booleans, integers, strings and arrays of those")]
+    /// A parameter has a type that a URL cannot carry.
+    #[error("parameters must be booleans, integers, strings or arrays of those")]
     Param,
-    /// A property is required, or nullable, that is not there.
-    #[error("names a property that is not defined")]
+    /// `required` or `nullable` lists an undefined property.
+    #[error("names an undefined property")]
     Property,
-    /// A limit is negative, or the lower one is above the upper one.
-    #[error("the limits leave nothing")]
+    /// A limit is negative, or the minimum exceeds the maximum.
+    #[error("invalid limits: negative, or minimum above maximum")]
     Range,
-    /// It does not name a definition.
-    #[error("not a reference")]
+    /// It is not a valid reference.
+    #[error("not a valid reference")]
     Ref,
     /// It must be text.
     #[error("must be a string")]
     Text,
-    /// There is no such type, or it cannot stand here.
-    #[error("has no type that can stand here")]
+    /// The type is unknown or not allowed here.
+    #[error("type is unknown or not allowed here")]
     Type,
-    /// The language of the schema is not version 1.
+    /// The version of the schema language must be 1.
     #[error("must be 1")]
     Version,
 }

@@ -1,10 +1,10 @@
-//! The formats that a schema can ask of text.
+//! The formats that a schema can demand of text.
 
 use nacre_syntax::{
     AtIdentifier, AtUri, CidString, Datetime, Did, Handle, Language, Nsid, RecordKey, Tid, Uri,
 };
 
-/// What text must be the spelling of.
+/// A format of text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Format {
     AtIdentifier,
@@ -69,7 +69,7 @@ impl Format {
         }
     }
 
-    /// Returns what text that is not in this format must be, in the words that clients know.
+    /// Returns the description of the format, in the wording that clients know from other servers.
     pub(super) fn demand(self) -> &'static str {
         match self {
             Self::AtIdentifier => "a valid did or a handle",

@@ -1,30 +1,31 @@
-//! What is wrong with data by its schema.
+//! Errors of data that does not match its schema.
 
 use alloc::{boxed::Box, string::String, vec::Vec};
 use core::fmt;
 
 use crate::DataError;
 
-/// Why data is not as its schema says: what is wrong, and where.
+/// Why data does not match its schema, and where.
 ///
-/// Written out it reads as clients know it: `Record/text must not be longer than 3000 characters`.
+/// The message has the wording that clients know from other servers: `Record/text must not be
+/// longer than 3000 characters`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Invalid {
     pub(super) subject: Subject,
-    /// The names and numbers on the way from the place that is wrong up to the top.
-    pub(super) way: Vec<Step>,
+    /// The path from the invalid value up to the outermost one.
+    pub(super) steps: Vec<Step>,
     pub(super) reason: Reason,
 }
 
-/// What data is wrong.
+/// The kind of data that was validated.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Subject {
-    /// What is sent to a procedure.
+    /// The input of a procedure.
     Input,
-    /// What a subscription sends.
+    /// A message of a subscription.
     Message,
-    /// What a method answers.
+    /// The output of a method.
     Output,
     /// The parameters of a method.
     Params,
@@ -32,14 +33,14 @@ pub enum Subject {
     Record,
 }
 
-/// A step on the way down.
+/// A step of a path.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Step {
     Item(usize),
     Key(String),
 }
 
-/// What is wrong in a place.
+/// The rule that a value breaks.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Reason {
@@ -64,7 +65,7 @@ pub enum Reason {
     /// It must be this.
     #[error("must be {0}")]
     Const(String),
-    /// The whole is not data.
+    /// The input is not valid data.
     #[error(transparent)]
     Data(DataError),
     /// It must be one of these.
@@ -73,7 +74,7 @@ pub enum Reason {
     /// There are fewer items than this.
     #[error("must not have fewer than {0} elements")]
     FewItems(u32),
-    /// It must be what this says.
+    /// It must have this format.
     #[error("must be {0}")]
     Format(&'static str),
     /// It must be an integer.
@@ -100,7 +101,7 @@ pub enum Reason {
     /// It is below this.
     #[error("can not be less than {0}")]
     Minimum(i64),
-    /// A property is not there.
+    /// A required property is missing.
     #[error("must have the property \"{0}\"")]
     Missing(String),
     /// It must be an object.
@@ -118,43 +119,43 @@ pub enum Reason {
     /// It must be text.
     #[error("must be a string")]
     Text,
-    /// It must be an object that says of which type it is.
+    /// It must be an object with a `$type`.
     #[error("must be an object which includes the \"$type\" property")]
     Untyped,
-    /// It is of another type than these.
+    /// Its `$type` is none of these.
     #[error("$type must be one of {}", .0.join(", "))]
     Variant(Vec<String>),
 }
 
 impl Invalid {
     pub(super) fn new(reason: Reason) -> Box<Self> {
-        Box::new(Self { subject: Subject::Record, way: Vec::new(), reason })
+        Box::new(Self { subject: Subject::Record, steps: Vec::new(), reason })
     }
 
-    /// Says what data it is that is wrong, if it is not a record.
+    /// Sets the kind of data, which defaults to a record.
     pub(super) fn of(mut self: Box<Self>, subject: Subject) -> Box<Self> {
         self.subject = subject;
         self
     }
 
-    /// Returns what data is wrong.
+    /// Returns the kind of data.
     #[must_use]
     pub fn subject(&self) -> Subject {
         self.subject
     }
 
-    /// Returns what is wrong.
+    /// Returns the rule that the value breaks.
     #[must_use]
     pub fn reason(&self) -> &Reason {
         &self.reason
     }
 
-    /// Returns where it is: names and numbers from the top down, a slash between. The data itself
-    /// is at the empty path.
+    /// Returns the path to the value: names and indices from the outermost value down, separated by
+    /// slashes. The path of the outermost value is empty.
     #[must_use]
     pub fn path(&self) -> String {
         let mut path = String::new();
-        for (index, step) in self.way.iter().rev().enumerate() {
+        for (index, step) in self.steps.iter().rev().enumerate() {
             if index > 0 {
                 path.push('/');
             }
@@ -173,15 +174,15 @@ impl fmt::Display for Invalid {
             Subject::Params => "Params",
             Subject::Record => "Record",
         };
-        match (self.subject, &*self.way) {
-            // A parameter is known by its name alone.
+        match (self.subject, &*self.steps) {
+            // A parameter is identified by its name alone.
             (Subject::Params, [below @ .., Step::Key(name)]) => {
                 f.write_str(name)?;
-                write_way(f, below)?;
+                write_steps(f, below)?;
             }
-            (_, way) => {
+            (_, steps) => {
                 f.write_str(subject)?;
-                write_way(f, way)?;
+                write_steps(f, steps)?;
             }
         }
         write!(f, " {}", self.reason)
@@ -190,8 +191,8 @@ impl fmt::Display for Invalid {
 
 impl core::error::Error for Invalid {}
 
-fn write_way(f: &mut fmt::Formatter<'_>, way: &[Step]) -> fmt::Result {
-    way.iter().rev().try_for_each(|step| write!(f, "/{step}"))
+fn write_steps(f: &mut fmt::Formatter<'_>, steps: &[Step]) -> fmt::Result {
+    steps.iter().rev().try_for_each(|step| write!(f, "/{step}"))
 }
 
 impl fmt::Display for Step {

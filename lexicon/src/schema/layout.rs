@@ -1,32 +1,32 @@
-//! How compiled schemas lie in memory: words of 32 bits, then the text of all names.
+//! The memory layout of compiled schemas: words of 32 bits, then the text of all names.
 //!
-//! *Terminology.* A *node* is what a value may be, at the index of its first word. A *name* is two
-//! words, where its text begins and how long it is.
+//! *Terminology.* A *node* describes a type and is identified by the index of its first word. A
+//! *name* is two words: the start and the length of its text.
 //!
-//! Node by node, what follows the first word, whose low byte is the kind and whose rest are flags;
-//! the default of a value, if there is one, is in the two words before it:
+//! The low byte of a node's first word is the kind; the other bits are flags. A default value is
+//! stored in the two words before the node. These words follow the first one:
 //!
 //! | kind | words |
 //! |---|---|
-//! | array | node of the items, then the least and the greatest length, if there are |
-//! | blob | greatest size, if there is, two words; media types, counted, if there are |
+//! | array | node of the items; optional minimum and maximum length |
+//! | blob | optional maximum size, two words; optional media types, counted |
 //! | boolean, link, permission set, token, unknown | – |
-//! | bytes | least and greatest length, if there are |
-//! | integer | least, greatest, constant, if there are, two words each; then values, counted |
-//! | method | node of the parameters, then of input and output: node, name of the encoding |
-//! | object | number of properties, then for each: name, with two flags above the length; node |
+//! | bytes | optional minimum and maximum length |
+//! | integer | optional minimum, maximum and constant, two words each; optional values, counted |
+//! | method | node of the parameters; for input and output: node, name of the encoding |
+//! | object | number of properties; for each: name, with two flags above the length; node |
 //! | record | node of the object, name of its literal key |
-//! | text | limits of the length, and in graphemes; name of the constant; then values, counted |
-//! | union | number of variants, then for each: name, node |
+//! | text | optional limits in bytes and in graphemes, name of the constant, values, counted |
+//! | union | number of variants; for each: name, node |
 //!
-//! A node that is not there is 0, a name that is not there is empty.
+//! An absent node is 0, and an absent name is empty.
 //!
-//! Properties, variants and the index of definitions are in the order of DAG-CBOR's keys, the
-//! shorter ones first.
+//! Properties, variants and the index of definitions have the order of DAG-CBOR keys: shorter ones
+//! first.
 
 use core::cmp::Ordering;
 
-/// What a catalogue begins with: this, the number of definitions, the number of words.
+/// The first word of the header. The number of definitions and the number of words follow.
 pub(super) const MAGIC: u32 = u32::from_le_bytes(*b"nlx1");
 pub(super) const HEADER_WORDS: usize = 3;
 
@@ -57,23 +57,23 @@ pub(super) mod flag {
     pub(crate) const ENUM: u32 = 1 << 11;
     pub(crate) const MIN_GRAPHEMES: u32 = 1 << 12;
     pub(crate) const MAX_GRAPHEMES: u32 = 1 << 13;
-    /// Of a boolean with a constant or a default, which it is.
+    /// The constant or default of a boolean.
     pub(crate) const TRUE: u32 = 1 << 14;
     pub(crate) const CLOSED: u32 = 1 << 15;
-    /// Of a boolean, integer or text. A name for text, an integer for an integer.
+    /// Set for a boolean, integer or text with a default. The default of text is a name.
     pub(crate) const DEFAULT: u32 = 1 << 24;
 
-    /// Of a property, above the length of its name.
+    /// A flag of a property, above the length of its name.
     pub(crate) const REQUIRED: u32 = 1 << 30;
     pub(crate) const NULLABLE: u32 = 1 << 31;
     pub(crate) const LENGTH: u32 = REQUIRED - 1;
 }
 
-/// Where in a text node's flags its format is: 0 for none, else one more than its place among all.
+/// The position of the format in a text node's flags: 0 for none, or else its index plus one.
 pub(super) const FORMAT_SHIFT: u32 = 16;
 pub(super) const FORMAT_BITS: u32 = 0xff;
 
-/// Where in a record node's flags the kind of its key is.
+/// The position of the kind of key in a record node's flags.
 pub(super) const KEY_SHIFT: u32 = 8;
 
 /// Kinds of record keys.
@@ -84,7 +84,7 @@ pub(super) mod key {
     pub(crate) const TID: u32 = 3;
 }
 
-/// Where in a method node's flags the kind of the method is.
+/// The position of the kind of method in a method node's flags.
 pub(super) const METHOD_SHIFT: u32 = 8;
 
 /// Kinds of methods.
@@ -94,15 +94,14 @@ pub(super) mod method {
     pub(crate) const SUBSCRIPTION: u32 = 2;
 }
 
-/// Compares two keys as DAG-CBOR orders them.
+/// Compares two keys in DAG-CBOR order.
 #[inline]
 pub(super) fn order(left: &[u8], right: &[u8]) -> Ordering {
     let lengths = left.len().cmp(&right.len());
     if lengths.is_eq() && !are_alike(left, right) { left.cmp(right) } else { lengths }
 }
 
-/// Compares two texts of one length. Two loads that may overlap see all of what is neither shorter
-/// than one nor longer than both, which nearly all keys are not.
+/// Compares two texts of the same length. Two loads that may overlap cover nearly all keys.
 #[inline]
 fn are_alike(left: &[u8], right: &[u8]) -> bool {
     match (left.first_chunk::<8>(), right.first_chunk::<8>()) {

@@ -1,4 +1,4 @@
-//! Schemas of methods: what is sent to them, and what they answer.
+//! Schemas of methods: parameters, input and output.
 //!
 //! Specification: <https://atproto.com/specs/xrpc>
 
@@ -23,7 +23,7 @@ impl<'c> MethodSchema<'c> {
         Self { words, node }
     }
 
-    /// Returns what kind of method it is.
+    /// Returns the kind of method.
     #[must_use]
     pub fn kind(&self) -> MethodKind {
         match self.words.word(self.node) >> METHOD_SHIFT {
@@ -33,30 +33,30 @@ impl<'c> MethodSchema<'c> {
         }
     }
 
-    /// Returns the media type of the input, which may be a pattern such as `*/*`; `None` if the
-    /// method takes none.
+    /// Returns the media type of the input, which may be a pattern such as `*/*`. Returns `None` if
+    /// the method takes no input.
     #[must_use]
     pub fn input_encoding(&self) -> Option<&'c str> {
         self.encoding(INPUT)
     }
 
-    /// Returns the media type of the answer, which may be a pattern such as `*/*`; `None` if there
-    /// is nothing to answer, and for subscriptions.
+    /// Returns the media type of the output, which may be a pattern such as `*/*`. Returns `None`
+    /// if the method has no output, and for subscriptions.
     #[must_use]
     pub fn output_encoding(&self) -> Option<&'c str> {
         self.encoding(OUTPUT)
     }
 
-    /// Reads the parameters of a URL by their types: names and values, both already decoded.
-    /// Returns DAG-CBOR of an object in which those that have a default are always there.
+    /// Converts URL parameters, as decoded names and values, to a DAG-CBOR object by their types.
+    /// Parameters with a default are always present in it.
     ///
-    /// What the schema does not have is left out, and an empty value is none. Integers are decimal,
-    /// booleans `true` or `false`; several values of a name are an array. The pairs are gone
-    /// through once for each parameter that the schema has.
+    /// Ignores unknown parameters, and empty values. Integers are decimal, booleans `true` or
+    /// `false`. Several values of a name become an array. Iterates over the pairs once for each
+    /// parameter of the schema.
     ///
     /// # Errors
     ///
-    /// [`Invalid`] names the first that is wrong, in the order of keys in DAG-CBOR.
+    /// [`Invalid`] names the first invalid parameter in the order of DAG-CBOR keys.
     pub fn params<'q>(
         &self,
         query: impl IntoIterator<Item = (&'q str, &'q str)> + Clone,
@@ -79,12 +79,12 @@ impl<'c> MethodSchema<'c> {
             }
             let value = self.read(node, &values).map_err(|reason| {
                 let mut invalid = wrong(reason);
-                invalid.way.push(Step::Key(name.into()));
+                invalid.steps.push(Step::Key(name.into()));
                 invalid
             })?;
             params.push(Param { name, value, given: true });
         }
-        // Defaults are not held against the schema: that would blame the caller for them.
+        // Defaults are not validated, because the caller is not to blame for them.
         let given: Vec<_> = params.iter().filter(|param| param.given).collect();
         let cbor = write(&given).map_err(wrong)?;
         validate(self.words, object, &cbor).map_err(|invalid| invalid.of(Subject::Params))?;
@@ -94,23 +94,20 @@ impl<'c> MethodSchema<'c> {
         write(&params.iter().collect::<Vec<_>>()).map_err(wrong)
     }
 
-    /// Checks that DAG-CBOR is what may be sent to a procedure.
+    /// Validates the input of a procedure.
     ///
     /// # Errors
     ///
-    /// [`Invalid`] says what is wrong, and where. Without a schema, anything but what is not data
-    /// is right.
+    /// [`Invalid`] says what is wrong, and where. Without a schema, all data is valid.
     pub fn validate_input(&self, cbor: &[u8]) -> Result<(), Box<Invalid>> {
         self.validate(INPUT, cbor).map_err(|invalid| invalid.of(Subject::Input))
     }
 
-    /// Checks that DAG-CBOR is what the method may answer; of a subscription, a message with its
-    /// `$type`.
+    /// Validates the output of a method. For a subscription this is a message with its `$type`.
     ///
     /// # Errors
     ///
-    /// [`Invalid`] says what is wrong, and where. Without a schema, anything but what is not data
-    /// is right.
+    /// [`Invalid`] says what is wrong, and where. Without a schema, all data is valid.
     pub fn validate_output(&self, cbor: &[u8]) -> Result<(), Box<Invalid>> {
         let subject = match self.kind() {
             MethodKind::Subscription => Subject::Message,
@@ -130,7 +127,7 @@ impl<'c> MethodSchema<'c> {
         Some(self.words.name(self.node + body + 1)).filter(|encoding| !encoding.is_empty())
     }
 
-    /// Reads the values of one parameter, of which there are some.
+    /// Converts the values of one parameter. There is at least one.
     fn read<'v>(&self, node: usize, values: &[&'v str]) -> Result<Value<'v>, Reason> {
         match (self.words.word(node) & 0xff, values) {
             (kind::ARRAY, _) => {
@@ -151,7 +148,7 @@ impl<'c> MethodSchema<'c> {
         }
     }
 
-    /// Returns what is taken for granted where a parameter is not given.
+    /// Returns the default of a parameter.
     fn default(&self, node: usize) -> Option<Value<'c>> {
         let first = self.words.word(node);
         if first & flag::DEFAULT == 0 {
@@ -166,15 +163,15 @@ impl<'c> MethodSchema<'c> {
     }
 }
 
-/// Where in a method's node the input is, and the output.
+/// The offsets of the input and the output in a method's node.
 const INPUT: usize = 2;
 const OUTPUT: usize = 5;
 
-/// A parameter that there is.
+/// A parameter with a value.
 struct Param<'v> {
     name: &'v str,
     value: Value<'v>,
-    /// And not a default.
+    /// Whether the caller passed it, so that it is not a default.
     given: bool,
 }
 
@@ -185,7 +182,7 @@ enum Value<'v> {
     Text(&'v str),
 }
 
-/// Reads an integer: digits, with a minus before them if it is negative.
+/// Parses a decimal integer with an optional minus sign.
 fn integer(text: &str) -> Option<i64> {
     let is_plain = text.strip_prefix('-').unwrap_or(text).bytes().all(|byte| byte.is_ascii_digit());
     let value = text.parse().ok().filter(|_| is_plain)?;
@@ -202,7 +199,7 @@ fn write(params: &[&Param<'_>]) -> Result<Vec<u8>, Reason> {
     match written {
         Ok(()) => Ok(cbor),
         Err(EncodeError::Data(error)) => Err(Reason::Data(error)),
-        // The keys are counted, and each has its value.
+        // Unreachable: the keys are counted, and each gets its value.
         Err(EncodeError::Excess | EncodeError::Incomplete) => Err(Reason::Object),
     }
 }

@@ -1,11 +1,11 @@
-//! Places in a schema document, which know the way to themselves.
+//! Values in a schema document, with their paths.
 
 use alloc::vec::Vec;
 
 use crate::schema::error::{Fault, SchemaError};
 use crate::schema::value::Value;
 
-/// A value, and where it is in the document.
+/// A value and its position in the document.
 pub(super) struct Place<'v, 'p> {
     pub(super) value: &'v Value,
     pub(super) name: &'v str,
@@ -31,7 +31,7 @@ impl<'v> Place<'v, '_> {
         Ok(fields.iter().map(|(name, value)| place((name.as_str(), value))).collect())
     }
 
-    /// The items of an array, which are not told apart when one is wrong.
+    /// Returns the items of an array. Their paths all end in `*`.
     pub(super) fn items(&self) -> Result<Vec<Place<'v, '_>>, SchemaError> {
         let Value::Array(items) = self.value else { return Err(self.wrong(Fault::Array)) };
         Ok(items.iter().map(|value| Place { value, name: "*", around: Some(self) }).collect())

@@ -1,4 +1,4 @@
-//! Getting a schema together: the document that one wants, and all that it refers to.
+//! Collects a schema document and all documents that it refers to.
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
@@ -8,13 +8,13 @@ use crate::schema::compile::compile;
 use crate::schema::document::Document;
 use crate::schema::error::SchemaError;
 
-/// The most documents that one schema may be spread over. That of `app.bsky.feed.post` has 19.
+/// The most documents that a schema may need. `app.bsky.feed.post` needs 19.
 pub const MAX_DOCUMENTS: usize = 64;
 
-/// Gets a schema together that is not known: says which document it needs next, is told what that
-/// document is, and compiles them all in the end.
+/// Collects a schema and everything that it refers to: names the next document that it needs, takes
+/// the document, and compiles all of them at the end.
 ///
-/// Where documents come from is the caller's business: published ones are found by the
+/// The caller fetches the documents. Published ones are found through the
 /// [`_lexicon` record](https://atproto.com/specs/lexicon) of their authority's domain.
 ///
 /// ```
@@ -30,7 +30,7 @@ pub const MAX_DOCUMENTS: usize = 64;
 /// let mut resolver = Resolver::new(note.clone());
 /// while let Some(nsid) = resolver.needs() {
 ///     let document = fetch(nsid.as_str());
-///     resolver.answer(document)?;
+///     resolver.add(document)?;
 /// }
 /// let bytes = resolver.finish()?;
 /// assert!(Catalogue::new(&bytes).unwrap().record(&note).is_some());
@@ -38,18 +38,18 @@ pub const MAX_DOCUMENTS: usize = 64;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Resolver {
-    /// What is there, and what is needed and not there yet.
+    /// The documents, with `None` for those that are still needed.
     documents: BTreeMap<Nsid, Option<Document>>,
 }
 
 impl Resolver {
-    /// Begins with the document of this NSID.
+    /// Starts with the document of this NSID.
     #[must_use]
     pub fn new(nsid: Nsid) -> Self {
         Self { documents: BTreeMap::from([(nsid, None)]) }
     }
 
-    /// Returns the NSID of a document that is needed; `None` when all are there.
+    /// Returns the NSID of a needed document, or `None` when the set is complete.
     #[must_use]
     pub fn needs(&self) -> Option<Nsid<&str>> {
         self.documents
@@ -58,30 +58,30 @@ impl Resolver {
             .map(|(nsid, _)| nsid.as_deref())
     }
 
-    /// Takes a document that is needed.
+    /// Adds a needed document.
     ///
     /// # Errors
     ///
-    /// [`SchemaError::Unasked`] if it is another one: whoever answers for one name must not speak
-    /// for others. [`SchemaError::TooLarge`] if more than [`MAX_DOCUMENTS`] would be needed.
-    pub fn answer(&mut self, document: Document) -> Result<(), SchemaError> {
+    /// [`SchemaError::Unexpected`] if the document is not needed: the authority of one name must
+    /// not define others. [`SchemaError::TooLarge`] if more than [`MAX_DOCUMENTS`] are needed.
+    pub fn add(&mut self, document: Document) -> Result<(), SchemaError> {
         let nsid = &document.id;
-        let Some(place @ None) = self.documents.get_mut(nsid) else {
-            return Err(SchemaError::Unasked(document.id));
+        let Some(slot @ None) = self.documents.get_mut(nsid) else {
+            return Err(SchemaError::Unexpected(document.id));
         };
         let needed: Vec<Nsid> = document.references().map(|nsid| nsid.to_owned()).collect();
-        *place = Some(document);
+        *slot = Some(document);
         for nsid in needed {
             self.documents.entry(nsid).or_default();
         }
         if self.documents.len() > MAX_DOCUMENTS { Err(SchemaError::TooLarge) } else { Ok(()) }
     }
 
-    /// Compiles what is there to the bytes of a [`Catalogue`](crate::Catalogue).
+    /// Compiles the documents to the bytes of a [`Catalogue`](crate::Catalogue).
     ///
     /// # Errors
     ///
-    /// As [`compile`] has them; so if a document is still needed that something refers to.
+    /// Those of [`compile`], which include a reference to a document that is still missing.
     pub fn finish(&self) -> Result<Vec<u8>, SchemaError> {
         compile(self.documents.values().flatten())
     }

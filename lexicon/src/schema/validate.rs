@@ -1,13 +1,13 @@
-//! Runs schemas over DAG-CBOR.
+//! Validates DAG-CBOR against compiled schemas.
 //!
 //! # Tricky bits
 //!
-//! Data is checked by the pass that holds it against the schema. Whatever is not data fails, but
-//! perhaps for another reason, so that a second look says what it was.
+//! One pass checks both the data model and the schema. Data outside the data model fails in this
+//! pass, but perhaps with a schema error, so a second pass finds the actual error.
 //!
-//! Properties of the schema and keys of the data are in one order, so that an object takes one pass
-//! over both. The way to what is wrong is put together on the way back, so that nobody pays for it
-//! where nothing is.
+//! Properties of the schema and keys of the data have the same order, so an object takes one pass
+//! over both. The path to an error is built while the error returns, so valid data does not pay for
+//! it.
 
 mod leaf;
 
@@ -22,22 +22,22 @@ use crate::schema::layout::{ROW_WORDS, flag, kind, order};
 use crate::schema::words::{Words, index};
 use crate::{DataError, MAX_DEPTH, MAX_ITEMS, ReferencedBlob, utf8::is_utf8};
 
-pub(super) type Verdict = Result<(), Box<Invalid>>;
+pub(super) type Validation = Result<(), Box<Invalid>>;
 
-/// Holds data against a node.
-pub(super) fn validate(words: Words<'_>, node: usize, cbor: &[u8]) -> Verdict {
+/// Validates data against a node.
+pub(super) fn validate(words: Words<'_>, node: usize, cbor: &[u8]) -> Validation {
     validate_by(words, cbor, &[], |validator| validator.value(node))
 }
 
-/// Holds data against the object that the records of a collection are. Blobs that are `kept` may be
-/// of any type and size.
+/// Validates a record against the object node of its collection. Blobs that are `kept` may have any
+/// type and size.
 pub(super) fn validate_record(
     words: Words<'_>,
     object: usize,
     collection: &str,
     cbor: &[u8],
     kept: &[ReferencedBlob],
-) -> Verdict {
+) -> Validation {
     validate_by(words, cbor, kept, |validator| validator.record(object, collection))
 }
 
@@ -45,8 +45,8 @@ fn validate_by<'c, 'd>(
     words: Words<'c>,
     cbor: &'d [u8],
     kept: &'d [ReferencedBlob],
-    by: impl FnOnce(&mut Validator<'c, 'd>) -> Verdict,
-) -> Verdict {
+    by: impl FnOnce(&mut Validator<'c, 'd>) -> Validation,
+) -> Validation {
     let cursor = open(cbor).map_err(not_data)?;
     let mut validator = Validator { words, cursor, kept, depth: 0 };
     let verdict = by(&mut validator);
@@ -61,20 +61,20 @@ fn validate_by<'c, 'd>(
 struct Validator<'c, 'd> {
     words: Words<'c>,
     cursor: Cursor<'d>,
-    /// Blob references that may be of any type and size.
+    /// Blob references that may have any type and size.
     kept: &'d [ReferencedBlob],
-    /// How many containers are around what comes next.
+    /// The number of containers around the next value.
     depth: usize,
 }
 
 impl<'d> Validator<'_, 'd> {
-    fn record(&mut self, object: usize, collection: &str) -> Verdict {
+    fn record(&mut self, object: usize, collection: &str) -> Validation {
         let record = self.cursor.clone();
         let verdict = self.object(object);
         if verdict.as_ref().is_ok_and(|found| *found == Some(collection.as_bytes())) {
             return Ok(());
         }
-        // Of several things that are wrong, this is the first.
+        // A wrong `$type` is reported before any other error.
         if type_of(record) != Some(collection.as_bytes()) {
             let reason = Reason::Const(collection.to_owned());
             return Err(at_key(Invalid::new(reason), b"$type"));
@@ -82,9 +82,8 @@ impl<'d> Validator<'_, 'd> {
         verdict.map(drop)
     }
 
-    /// Validates the value that comes next. Calls itself for what is inside of it, down to
-    /// [`MAX_DEPTH`].
-    fn value(&mut self, node: usize) -> Verdict {
+    /// Validates the next value. Recurses into it, at most [`MAX_DEPTH`] levels.
+    fn value(&mut self, node: usize) -> Validation {
         match self.words.word(node) & 0xff {
             kind::ARRAY => self.array(node),
             kind::BLOB => self.blob(node),
@@ -107,9 +106,9 @@ impl<'d> Validator<'_, 'd> {
         let (mut before, mut found): (&[u8], Option<&[u8]>) = (b"", None);
         for _ in 0..count {
             let name = key(&mut self.cursor).map_err(not_data)?;
-            let property = properties.meet(name)?;
+            let property = properties.advance_to(name)?;
             if property.is_none() {
-                // A property is a key that may be, and comes after all that were met or passed.
+                // Only unknown keys need this check: `properties` ensures the order of known ones.
                 let _: &[u8] = check_key(name, before, &self.cursor).map_err(not_data)?;
             }
             before = name;
@@ -138,7 +137,7 @@ impl<'d> Validator<'_, 'd> {
         Ok(found)
     }
 
-    fn array(&mut self, node: usize) -> Verdict {
+    fn array(&mut self, node: usize) -> Validation {
         let Some(count) = self.enter(ARRAY) else { return Err(Invalid::new(Reason::Array)) };
         let (items, limits) = (self.words.index(node + 1), self.limits(node, node + 2));
         if let Some(most) = limits.above(count) {
@@ -149,7 +148,7 @@ impl<'d> Validator<'_, 'd> {
         }
         for index in 0..count {
             self.value(items).map_err(|mut invalid| {
-                invalid.way.push(Step::Item(index));
+                invalid.steps.push(Step::Item(index));
                 invalid
             })?;
         }
@@ -157,11 +156,11 @@ impl<'d> Validator<'_, 'd> {
         Ok(())
     }
 
-    fn union(&mut self, node: usize) -> Verdict {
+    fn union(&mut self, node: usize) -> Validation {
         let found = type_of(self.cursor.clone()).filter(|found| *found != b"blob");
         let Some(found) = found else { return Err(Invalid::new(Reason::Untyped)) };
         let (words, count) = (self.words, self.words.index(node + 1));
-        // A main definition may be called by its full name too.
+        // `#main` may be added to the name of a main definition.
         let name = found.strip_suffix(b"#main").unwrap_or(found);
         if let Some(variant) = words.find(node + 2, count, name) {
             return self.value(words.index(variant + 2));
@@ -173,7 +172,7 @@ impl<'d> Validator<'_, 'd> {
         self.any()
     }
 
-    fn unknown(&mut self) -> Verdict {
+    fn unknown(&mut self) -> Validation {
         let is_map = self.cursor.peek().is_some_and(|initial| initial >> 5 == MAP);
         if !is_map || type_of(self.cursor.clone()) == Some(b"blob") {
             return Err(Invalid::new(Reason::Object));
@@ -181,8 +180,8 @@ impl<'d> Validator<'_, 'd> {
         self.any()
     }
 
-    /// Takes a value that no schema says anything of.
-    fn any(&mut self) -> Verdict {
+    /// Takes a value without a schema.
+    fn any(&mut self) -> Validation {
         if self.cursor.peek().is_some_and(|initial| initial >> 5 == TEXT) {
             return match self.take(TEXT) {
                 Some(text) if is_utf8(text) => Ok(()),
@@ -192,8 +191,8 @@ impl<'d> Validator<'_, 'd> {
         check_value(&mut self.cursor, self.depth).map_err(not_data)
     }
 
-    /// Goes into a container of this kind, if one comes next that is within the limits, and returns
-    /// how many it holds.
+    /// Enters the next container and returns its number of items. Returns `None` if none of this
+    /// kind and within the limits comes next.
     #[inline]
     fn enter(&mut self, major: u8) -> Option<usize> {
         self.cursor.peek().filter(|initial| initial >> 5 == major && self.depth < MAX_DEPTH)?;
@@ -202,7 +201,7 @@ impl<'d> Validator<'_, 'd> {
         (count <= MAX_ITEMS).then_some(count)
     }
 
-    /// Takes the text or bytes that come next, if they do.
+    /// Takes the next text or bytes. Returns `None` if another kind of value comes next.
     #[inline]
     fn take(&mut self, major: u8) -> Option<&'d [u8]> {
         self.cursor.peek().filter(|initial| initial >> 5 == major)?;
@@ -211,7 +210,7 @@ impl<'d> Validator<'_, 'd> {
     }
 }
 
-/// The properties of an object that have not been met.
+/// The properties of an object that are still to come.
 pub(super) struct Properties<'c> {
     words: Words<'c>,
     at: usize,
@@ -256,12 +255,13 @@ impl<'c> Properties<'c> {
         Some(property)
     }
 
-    /// Goes on to the property of this name, if there is one, past those that the data has not.
+    /// Advances to the property of this name, past those that the data lacks. Returns `None` if the
+    /// schema has no such property.
     #[inline]
-    fn meet(&mut self, name: &[u8]) -> Result<Option<Property<'c>>, Box<Invalid>> {
+    fn advance_to(&mut self, name: &[u8]) -> Result<Option<Property<'c>>, Box<Invalid>> {
         while let Some(property) = self.peek() {
             match order(property.name, name) {
-                Ordering::Less => self.pass(property)?,
+                Ordering::Less => self.skip(property)?,
                 Ordering::Equal => {
                     self.advance();
                     return Ok(Some(property));
@@ -272,16 +272,16 @@ impl<'c> Properties<'c> {
         Ok(None)
     }
 
-    /// Goes past all that are left.
-    fn end(&mut self) -> Verdict {
+    /// Advances past all remaining properties, which the data lacks.
+    fn end(&mut self) -> Validation {
         while let Some(property) = self.peek() {
-            self.pass(property)?;
+            self.skip(property)?;
         }
         Ok(())
     }
 
-    /// Goes on behind a property that the data has not.
-    fn pass(&mut self, property: Property<'_>) -> Verdict {
+    /// Advances past a property that the data lacks.
+    fn skip(&mut self, property: Property<'_>) -> Validation {
         self.advance();
         if property.required {
             let name = String::from_utf8_lossy(property.name).into_owned();
@@ -291,7 +291,7 @@ impl<'c> Properties<'c> {
     }
 }
 
-/// Returns the `$type` of the object that comes next, if it is one and has one.
+/// Returns the `$type` of the next value, if it is an object that has one.
 fn type_of(mut cursor: Cursor<'_>) -> Option<&[u8]> {
     cursor.peek().filter(|initial| initial >> 5 == MAP)?;
     for _ in 0..cursor.head().ok()?.value {
@@ -300,13 +300,13 @@ fn type_of(mut cursor: Cursor<'_>) -> Option<&[u8]> {
             let head = cursor.head().ok()?;
             return cursor.take(head.value).ok();
         }
-        pass_over(&mut cursor);
+        skip_value(&mut cursor);
     }
     None
 }
 
-/// Passes over the value that comes next; over some of it, if it is not data.
-fn pass_over(cursor: &mut Cursor<'_>) {
+/// Skips the next value, or part of it if it is malformed.
+fn skip_value(cursor: &mut Cursor<'_>) {
     let mut left: u64 = 1;
     while left > 0 {
         left -= 1;
@@ -315,7 +315,7 @@ fn pass_over(cursor: &mut Cursor<'_>) {
             continue;
         }
         let Ok(Head { major, value, .. }) = cursor.head() else { return };
-        // A container may say that it holds more than there is of anything.
+        // Saturates, because a container may claim any number of items.
         left = left.saturating_add(match major {
             UNSIGNED | NEGATIVE => 0,
             TAG => 1,
@@ -332,6 +332,6 @@ fn not_data(error: DataError) -> Box<Invalid> {
 }
 
 fn at_key(mut invalid: Box<Invalid>, key: &[u8]) -> Box<Invalid> {
-    invalid.way.push(Step::Key(String::from_utf8_lossy(key).into_owned()));
+    invalid.steps.push(Step::Key(String::from_utf8_lossy(key).into_owned()));
     invalid
 }

@@ -1,4 +1,4 @@
-//! Data as a tree, for what is read once and not for its speed: schemas.
+//! Data as a tree, for parsing schemas, where speed does not matter.
 
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
 
@@ -15,15 +15,15 @@ pub(super) enum Value {
     Integer(i64),
     Null,
     Object(Vec<(String, Self)>),
-    /// Bytes or a link, which no schema has.
+    /// Bytes or a link, which do not occur in schemas.
     Other,
     Text(String),
 }
 
 impl Value {
-    /// Reads the object that DAG-CBOR holds.
+    /// Decodes DAG-CBOR.
     pub(super) fn read(cbor: &[u8]) -> Result<Self, DataError> {
-        // The containers around what is read, the outermost one of our own.
+        // The open containers. The outermost one collects the result.
         let mut open = Vec::from([Self::Array(Vec::new())]);
         walk(cbor, |event: Event<'_, &str>| {
             let value = match event {

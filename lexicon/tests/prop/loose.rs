@@ -214,7 +214,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn every_item_is_judged_and_shown_as_by_the_twin(
+    fn every_item_agrees_with_the_reference(
         item in item(),
         changes in vec((any::<Index>(), any::<u8>()), 0..3),
         cut in proptest::option::weighted(0.1, any::<Index>()),
@@ -232,7 +232,7 @@ proptest! {
     }
 
     #[test]
-    fn valid_data_is_judged_and_shown_as_by_the_twin(
+    fn valid_data_agrees_with_the_reference(
         data in data(),
         changes in vec((any::<Index>(), any::<u8>()), 0..2),
     ) {
@@ -246,13 +246,13 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_are_judged_as_by_the_twin(bytes in vec(any::<u8>(), 0..60)) {
+    fn arbitrary_bytes_agree_with_the_reference(bytes in vec(any::<u8>(), 0..60)) {
         judge(&bytes);
     }
 }
 
 #[test]
-fn every_short_input_is_judged_as_by_the_twin() {
+fn every_short_input_agrees_with_the_reference() {
     for a in 0..=255 {
         judge(&[a]);
         for b in 0..=255 {

@@ -29,7 +29,7 @@ fn nearly_canonical() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn the_encoding_is_the_judges(data in data()) {
+    fn encoding_agrees_with_another_codec(data in data()) {
         let cbor = to_cbor(&data.json()).unwrap();
         let expected = serde_ipld_dagcbor::to_vec(&data.to_ipld()).unwrap();
         prop_assert_eq!(cbor, expected);
@@ -44,7 +44,7 @@ proptest! {
     }
 
     #[test]
-    fn what_passes_the_check_is_canonical(cbor in nearly_canonical()) {
+    fn data_that_passes_check_is_canonical(cbor in nearly_canonical()) {
         if check(&cbor).is_ok() {
             let again = to_cbor(&to_json(&cbor).unwrap()).unwrap();
             prop_assert_eq!(&again, &cbor);
@@ -61,7 +61,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_never_panic(
+    fn arbitrary_bytes_do_not_panic(
         mut bytes in vec(any::<u8>(), 0..200),
         entries in 0xa0_u8..0xbc,
     ) {
@@ -71,7 +71,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_text_never_panics(
+    fn arbitrary_text_does_not_panic(
         text in any::<String>(),
         like_json in r#"[{}\[\]":,\\u0-9a-f.eE+\- truefalsn$]{0,80}"#,
     ) {
@@ -81,7 +81,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_read_is_json(
+    fn invalid_json_is_rejected(
         data in data(),
         at in any::<prop::sample::Index>(),
         new in prop_oneof![any::<char>(), prop::sample::select(vec!['"', '\\', '}', ',', '0'])],
@@ -103,7 +103,7 @@ proptest! {
     }
 
     #[test]
-    fn numbers_are_taken_by_value(
+    fn numbers_count_by_value(
         minus in any::<bool>(),
         whole in "0|[1-9][0-9]{0,20}|[1-9]0{0,20}",
         fraction in proptest::option::of("[0-9]{1,20}|0{1,20}"),

@@ -148,7 +148,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn check_passes_what_the_twin_passes(data in data(), changes in vec(change(), 0..3)) {
+    fn check_agrees_with_the_reference(data in data(), changes in vec(change(), 0..3)) {
         let mut cbor = serde_ipld_dagcbor::to_vec(&data.to_ipld()).unwrap();
         for change in &changes {
             change.apply(&mut cbor);
@@ -159,7 +159,7 @@ proptest! {
     }
 
     #[test]
-    fn keys_in_any_order_are_judged_as_the_twin_judges_them(
+    fn keys_in_any_order_agree_with_the_reference(
         keys in vec("[ab]|[ab]{2}|[ab]{9}|a{22,25}[ab]", 0..4),
     ) {
         let mut cbor = serde_ipld_dagcbor::to_vec(&keys).unwrap();
@@ -176,7 +176,7 @@ proptest! {
     }
 
     #[test]
-    fn check_passes_of_arbitrary_bytes_what_the_twin_passes(
+    fn check_of_arbitrary_bytes_agrees_with_the_reference(
         bytes in vec(prop_oneof![any::<u8>(), 0x60_u8..0x63, 0xa0_u8..0xa3], 0..12),
     ) {
         let cbor = [&[0xa1, 0x61, 0x61], bytes.as_slice()].concat();
@@ -185,7 +185,7 @@ proptest! {
 }
 
 #[test]
-fn every_short_object_is_judged_as_the_twin_judges_it() {
+fn every_short_object_agrees_with_the_reference() {
     for a in 0..=255 {
         for b in 0..=255 {
             for cbor in [[0xa1, 0x61, 0x61, a, b].as_slice(), &[0xa1, a, b, 0xf6], &[a, b, 0x01]] {

@@ -147,7 +147,7 @@ fn script() -> impl Strategy<Value = Script> {
 
 proptest! {
     #[test]
-    fn what_is_written_is_canonical(data in data(), before in vec(any::<u8>(), 0..9)) {
+    fn written_data_is_canonical(data in data(), before in vec(any::<u8>(), 0..9)) {
         let Data::Map(entries) = &data else { panic!("the outermost value is an object") };
         let mut out = before.clone();
         write_object(&mut out, entries.len(), |object| write_entries(entries, object)).unwrap();
@@ -158,7 +158,7 @@ proptest! {
     }
 
     #[test]
-    fn wrong_use_is_told_and_leaves_nothing(
+    fn misuse_is_an_error_and_leaves_the_buffer_unchanged(
         script in script(),
         before in vec(any::<u8>(), 0..9),
     ) {

@@ -1,8 +1,9 @@
-//! The right edge of a tree that is being built, and the nodes that wait to be hashed together.
+//! The right edge of a tree that is being built, and the closed nodes that wait to be hashed.
 //!
-//! *Tricky bits.* A node is closed long before its digest is known. Its parent has room for the
-//! digest in the meantime, in its own block; when the parent is closed too, the room moves with the
-//! block. Nodes are hashed level by level, so that every room is filled before its block is hashed.
+//! *Tricky bits.* A node is closed long before its digest is known. Until then its parent's block
+//! has a placeholder for the digest, which moves with the block when the parent is closed too.
+//! Nodes are hashed level by level from the bottom, so that every placeholder is filled before its
+//! block is hashed.
 
 use alloc::vec::Vec;
 use core::mem::replace;
@@ -18,13 +19,13 @@ use crate::node::{MAX_NODE_ENTRIES, right_link_range};
 /// The nodes of a tree that grows at its right end.
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
-    /// The node that is open on each level, from the bottom.
+    /// The open node of each level, from the bottom.
     open: Vec<OpenNode>,
-    /// The nodes that were closed since the last were hashed, each after those below it.
+    /// The closed nodes that are not hashed yet, each after those below it.
     closed: Vec<ClosedNode>,
-    /// Their blocks.
+    /// The blocks of the closed nodes.
     blocks: Vec<u8>,
-    /// The digests of those of one level, while they are hashed.
+    /// Scratch space for the digests of one level.
     digests: Vec<(usize, Digest)>,
 }
 
@@ -34,13 +35,14 @@ struct OpenNode {
     /// The entries, encoded.
     entries: Vec<u8>,
     count: usize,
-    /// The fewest bytes that neighbours among the keys below have shared since the last key here.
+    /// The minimum of the prefix lengths that neighbouring keys below have shared since the last
+    /// key of this node.
     shared: usize,
     /// The subtree left of the first entry.
     left: Option<Child>,
-    /// The other subtrees whose digests are not known: which they are, and where there is room.
+    /// The other subtrees with unknown digests: the index of the closed node, and the placeholder.
     unknown: Vec<(usize, usize)>,
-    /// Which of the closed nodes are of this level.
+    /// The indices of the closed nodes of this level.
     closed: Vec<usize>,
 }
 
@@ -54,13 +56,13 @@ enum Child {
 struct ClosedNode {
     block: Range<usize>,
     digest: Digest,
-    /// Where in the blocks the parent has room for the digest, if it is closed.
-    room: Option<usize>,
+    /// The offset of the placeholder in the blocks, if the parent is closed.
+    placeholder: Option<usize>,
 }
 
 impl Nodes {
-    /// Appends an entry to a level, which closes the nodes below. Its key has the first `shared`
-    /// bytes of the last one that was appended, on whatever level.
+    /// Appends an entry to a level and closes the nodes below. Its key shares the first `shared`
+    /// bytes with the last appended key on any level.
     pub(super) fn push<E>(
         &mut self,
         level: usize,
@@ -79,11 +81,11 @@ impl Nodes {
         self.open[level].push(shared, key, value)
     }
 
-    /// Returns how many bytes a key shares with the last one of its level, if there is one in the
-    /// node, by how many it shares with the last one of all.
+    /// Returns the number of bytes that a key shares with the last key of its level, given the
+    /// number that it shares with the last key on any level.
     ///
-    /// In order, keys that are apart share what all neighbours between them do. So each level
-    /// remembers what those below it have shared since it got its last key.
+    /// In sorted order, two keys share the minimum of what all neighbours between them share. Each
+    /// level therefore tracks that minimum since its last key.
     fn shared_on(&mut self, level: usize, shared: usize) -> usize {
         let upto = self.open[..=level].iter_mut();
         let shared = upto.fold(shared, |least, node| least.min(replace(&mut node.shared, ANY)));
@@ -108,7 +110,7 @@ impl Nodes {
         Ok(root.expect("the root was closed"))
     }
 
-    /// Closes the open nodes below a level, each into the one above it.
+    /// Closes the open nodes below a level and attaches each to the one above it.
     fn close_below(&mut self, level: usize) {
         for below in 0..level {
             if !self.open[below].is_empty() {
@@ -118,7 +120,7 @@ impl Nodes {
         }
     }
 
-    /// Closes the node of a level, and returns which of the closed ones it is.
+    /// Closes the node of a level and returns its index among the closed nodes.
     fn close(&mut self, level: usize) -> usize {
         let Self { open, closed, blocks, .. } = self;
         let node = &mut open[level];
@@ -126,26 +128,26 @@ impl Nodes {
         write_start(blocks, node.count);
         let body = blocks.len();
         blocks.extend_from_slice(&node.entries);
-        for (child, room) in node.unknown.drain(..) {
-            closed[child].room = Some(body + room);
+        for (child, placeholder) in node.unknown.drain(..) {
+            closed[child].placeholder = Some(body + placeholder);
         }
         match node.left.take() {
             None => write_end(blocks, None),
             Some(Child::Known(digest)) => write_end(blocks, Some(digest)),
             Some(Child::Closed(child)) => {
                 write_end(blocks, Some(UNKNOWN));
-                closed[child].room = Some(blocks.len() - 32);
+                closed[child].placeholder = Some(blocks.len() - 32);
             }
         }
         node.entries.clear();
         node.count = 0;
         let index = closed.len();
-        closed.push(ClosedNode { block: start..blocks.len(), digest: UNKNOWN, room: None });
+        closed.push(ClosedNode { block: start..blocks.len(), digest: UNKNOWN, placeholder: None });
         node.closed.push(index);
         index
     }
 
-    /// Hashes the closed nodes and gives them to the sink. Returns the digest of the last.
+    /// Hashes the closed nodes and passes them to the sink. Returns the digest of the last.
     fn hash<E>(
         &mut self,
         sink: &mut impl FnMut(Cid, &[u8]) -> Result<(), E>,
@@ -159,14 +161,14 @@ impl Nodes {
             node.closed.clear();
             for (index, digest) in digests.drain(..) {
                 closed[index].digest = digest;
-                if let Some(room) = closed[index].room {
-                    fill(blocks, room, digest);
+                if let Some(placeholder) = closed[index].placeholder {
+                    fill(blocks, placeholder, digest);
                 }
             }
         }
         for node in open {
-            for (child, room) in node.unknown.drain(..) {
-                fill(&mut node.entries, room, closed[child].digest);
+            for (child, placeholder) in node.unknown.drain(..) {
+                fill(&mut node.entries, placeholder, closed[child].digest);
             }
             if let Some(Child::Closed(child)) = node.left {
                 node.left = Some(Child::Known(closed[child].digest));
@@ -197,21 +199,21 @@ impl OpenNode {
         if self.count >= MAX_NODE_ENTRIES {
             return Err(BuildError::Full);
         }
-        // The first key of a node is written out.
+        // The first key of a node has no prefix.
         let shared = if self.count == 0 { 0 } else { shared };
         write_entry(&mut self.entries, shared, key, None, value);
         self.count += 1;
         Ok(())
     }
 
-    /// Takes in the subtree after the last entry.
+    /// Attaches the subtree after the last entry.
     fn attach(&mut self, child: usize) {
         if self.count == 0 {
             self.left = Some(Child::Closed(child));
         } else {
             link_right(&mut self.entries, UNKNOWN);
-            let room = right_link_range(self.entries.len(), true).end - 32;
-            self.unknown.push((child, room));
+            let placeholder = right_link_range(self.entries.len(), true).end - 32;
+            self.unknown.push((child, placeholder));
         }
     }
 
@@ -220,18 +222,18 @@ impl OpenNode {
     }
 }
 
-fn fill(block: &mut [u8], room: usize, digest: Digest) {
-    block[room..room + 32].copy_from_slice(&digest.0);
+fn fill(block: &mut [u8], placeholder: usize, digest: Digest) {
+    block[placeholder..placeholder + 32].copy_from_slice(&digest.0);
 }
 
-/// What no keys share.
+/// The neutral element of the minimum: longer than any shared prefix.
 const ANY: usize = usize::MAX;
 
-/// How many closed nodes are enough to be hashed.
+/// The number of closed nodes that are hashed together.
 const CLOSED: usize = 256;
 
-/// How many bytes of their blocks are.
+/// The total size of closed nodes that are hashed together.
 const CLOSED_BYTES: usize = 128 * 1024;
 
-/// What stands where a digest will be.
+/// The placeholder of a digest.
 const UNKNOWN: Digest = Digest([0; 32]);

@@ -1,4 +1,4 @@
-//! What bounds cut off from the pieces of a node.
+//! Comparisons of the pieces of a node with its bounds.
 
 use crate::open::{Bounds, Span};
 use crate::source::BlockSource;
@@ -23,7 +23,7 @@ impl<S: BlockSource> Editor<'_, S> {
             && piece.bounds.high.is_none_or(|high| self.nodes.key(key) < self.nodes.key(high))
     }
 
-    /// Returns whether there may be keys of a piece within bounds.
+    /// Returns whether a piece may have keys within bounds.
     pub(super) fn reaches_into(&self, piece: &Piece, bounds: Bounds) -> bool {
         let below = |low, high| self.nodes.key(low) < self.nodes.key(high);
         let Bounds { low, high } = piece.bounds;

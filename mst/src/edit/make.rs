@@ -1,17 +1,17 @@
-//! The making of new nodes out of old ones and edits.
+//! Builds new nodes from old ones and edits.
 //!
 //! *Terminology.* A *slot* is a place for a link to a subtree: slot 0 is left of a node's first
-//! entry, slot i right of entry i - 1. A *piece* is a subtree of the old tree that supplies a part
-//! of the new one. A *gap* is what lies between two neighbouring entries of a new node.
+//! entry, slot i is right of entry i - 1. A *piece* is a subtree of the old tree that supplies a
+//! part of the new one. A *gap* is the space between two neighbouring entries of a new node.
 //!
-//! *Tricky bits.* All that can happen to a tree is one thing: the node of some level and range of
-//! keys is made of the pieces that reach into the range and the edits that fall into it.
-//! Entries of the pieces that are not removed, and those that edits add, separate the gaps of the
-//! new node; each gap gets the subtrees that lay there, and is a node of the next level in turn.
-//! Where an entry was removed, a gap has two pieces, which are merged. Where one was added, a piece
-//! may reach beyond it, and so belongs to the gaps on both sides, each taking its part. A piece
-//! that is alone between the entries it has always been between, and which no edit meets, stays as
-//! it is, unread.
+//! *Tricky bits.* Every change is the same operation: the node of some level and range of keys is
+//! built from the pieces that reach into the range and the edits within it.
+//!
+//! The remaining entries of the pieces and the entries that edits add separate the gaps of the new
+//! node. Each gap gets the subtrees at that place and becomes a node of the next level. A gap has
+//! two pieces, which are merged, where an entry was removed. Where an entry was added, a piece may
+//! reach beyond it; it then belongs to the gaps on both sides, and each takes its part. A piece
+//! that is still alone between the same two entries and has no edits stays as it is, unread.
 
 use crate::digest::Digest;
 use crate::encode::{write_end, write_entry, write_link, write_start};
@@ -24,9 +24,9 @@ use crate::source::BlockSource;
 use super::{Editor, NewEntry, Part, Piece, PlannedEdit};
 
 impl<S: BlockSource> Editor<'_, S> {
-    /// Makes a node, or returns `None` where nothing is left of it.
+    /// Builds a node. Returns `None` if it would be empty.
     ///
-    /// Calls itself for the next level only, so [`MAX_LEVEL`] bounds the depth.
+    /// Recurses to the next level only, so [`MAX_LEVEL`] bounds the depth.
     pub(super) fn make(
         &mut self,
         level: u32,
@@ -38,8 +38,8 @@ impl<S: BlockSource> Editor<'_, S> {
         if !self.edits[part.edits.clone()].iter().any(|edit| edit.height <= level) {
             match pieces {
                 [] => return Ok(None),
-                // Beside an entry that is removed, the edge is read: a tree from a stranger may
-                // have keys there that lie beyond the entry.
+                // Beside a removed entry the edge must be read: an untrusted tree may have keys
+                // there that lie beyond the entry.
                 [piece] if whole && !part.is_top && piece.bounds == part.bounds => {
                     return Ok(Some(piece.digest));
                 }
@@ -47,7 +47,7 @@ impl<S: BlockSource> Editor<'_, S> {
             }
         }
         let stash_start = self.stash.len();
-        let mut work = NodeInWork {
+        let mut work = NodeDraft {
             level,
             left: None,
             entries_start: self.entries.len(),
@@ -62,7 +62,7 @@ impl<S: BlockSource> Editor<'_, S> {
         for index in part.pieces.clone() {
             let piece = self.pieces[index];
             if piece.level < level {
-                // The old root, below the top of a tree that has grown.
+                // The old root, if the tree has grown.
                 self.pieces.push(piece);
                 continue;
             }
@@ -90,7 +90,7 @@ impl<S: BlockSource> Editor<'_, S> {
         Ok(made)
     }
 
-    /// Returns the one slot of a node that all edits fall into, if nothing else changes there.
+    /// Returns the only slot that the edits fall into, if nothing else in the node changes.
     fn only_slot(&self, node: &OpenNode, part: &Part) -> Option<usize> {
         let edits = &self.edits[part.edits.clone()];
         let (first, last) = (edits.first()?, edits.last()?);
@@ -101,10 +101,10 @@ impl<S: BlockSource> Editor<'_, S> {
         slot(first).filter(|found| slot(last) == Some(*found))
     }
 
-    /// Makes a node that differs from an old one in one link, by copying all the rest.
+    /// Copies a node with one link replaced.
     fn patch(
         &mut self,
-        work: &NodeInWork,
+        work: &NodeDraft,
         piece: &Piece,
         (node, block): (&OpenNode, &[u8]),
         slot: usize,
@@ -112,7 +112,7 @@ impl<S: BlockSource> Editor<'_, S> {
     ) -> Result<Option<Digest>, TreeError<S::Error>> {
         let link = self.nodes.link(block, node, slot);
         let bounds = self.nodes.slot_bounds(node, slot, piece.bounds);
-        // Opening the node has checked that there is a level below where there is a link.
+        // `open` has checked that a node with links is above level 0.
         let level = work.level.saturating_sub(1);
         self.pieces.extend(link.map(|digest| Piece { digest, level, bounds }));
         let pieces = work.gap_pieces..self.pieces.len();
@@ -134,22 +134,22 @@ impl<S: BlockSource> Editor<'_, S> {
         Ok(Some(self.seal(start, work.level, work.blocks_start)))
     }
 
-    /// Takes the entries and subtrees of an old node into a new one, with the edits between them.
+    /// Merges the entries and subtrees of an old node, and the edits between them, into a new one.
     fn merge(
         &mut self,
-        work: &mut NodeInWork,
+        work: &mut NodeDraft,
         part: &Part,
         piece: &Piece,
         (node, block): (&OpenNode, &[u8]),
     ) -> Result<(), TreeError<S::Error>> {
-        // Between two pieces lies what was removed, and what edits may add.
+        // Between two pieces lie the removed entry and entries that edits add.
         if let Some(low) = piece.bounds.low {
             self.add_edits(work, part, Some(low))?;
         }
         for slot in 0..=node.len() {
             if let Some(digest) = self.nodes.link(block, node, slot) {
                 let bounds = self.nodes.slot_bounds(node, slot, piece.bounds);
-                // Opening the node has checked that there is a level below.
+                // `open` has checked that a node with links is above level 0.
                 let level = work.level.saturating_sub(1);
                 let child = Piece { digest, level, bounds };
                 if self.reaches_into(&child, part.bounds) {
@@ -160,7 +160,7 @@ impl<S: BlockSource> Editor<'_, S> {
             }
             let Some(&entry) = self.nodes.entries(node).get(slot) else { break };
             if !self.is_within(entry.key, part.bounds) {
-                // The key of an edit, which has its place above.
+                // The key of an edit, which belongs to a higher level.
                 if self.is_bound(entry.key, part.bounds) {
                     return Err(NodeError::Height.of(piece.digest));
                 }
@@ -173,15 +173,15 @@ impl<S: BlockSource> Editor<'_, S> {
             if let Some(edit) = self.edits[..part.edits.end].get_mut(work.next_edit)
                 && self.nodes.key(edit.key) == self.nodes.key(entry.key)
             {
-                // Also where the source is verified: who undoes edits looks for them in a tree that
-                // is not, at the very keys that may be where they do not belong.
+                // Checked even if the source is verified: inverting operations edits an unverified
+                // tree at the very keys that may be misplaced.
                 if edit.height != work.level {
                     return Err(NodeError::Height.of(piece.digest));
                 }
                 work.next_edit += 1;
                 edit.previous = Some(value);
                 work.changed |= edit.value != Some(value);
-                // Without its entry the gap goes on.
+                // The entry is removed, so the gap continues.
                 let Some(new) = edit.value else { continue };
                 value = new;
             }
@@ -195,7 +195,7 @@ impl<S: BlockSource> Editor<'_, S> {
     /// Adds the entries that edits set on this level before `end`, or before the end of the part.
     fn add_edits(
         &mut self,
-        work: &mut NodeInWork,
+        work: &mut NodeDraft,
         part: &Part,
         end: Option<Span>,
     ) -> Result<(), TreeError<S::Error>> {
@@ -218,10 +218,10 @@ impl<S: BlockSource> Editor<'_, S> {
         Ok(())
     }
 
-    /// Makes the subtree of the gap that is open, and opens the next one.
+    /// Builds the subtree of the open gap and opens the next one.
     fn close_gap(
         &mut self,
-        work: &mut NodeInWork,
+        work: &mut NodeDraft,
         edits_end: usize,
         high: Option<Span>,
     ) -> Result<(), TreeError<S::Error>> {
@@ -246,10 +246,10 @@ impl<S: BlockSource> Editor<'_, S> {
         Ok(())
     }
 
-    /// Closes the last gap and writes the node, if it is another one than before.
+    /// Closes the last gap and writes the node if it has changed.
     fn complete(
         &mut self,
-        mut work: NodeInWork,
+        mut work: NodeDraft,
         part: &Part,
         is_cut: bool,
     ) -> Result<Option<Digest>, TreeError<S::Error>> {
@@ -298,27 +298,27 @@ impl<S: BlockSource> Editor<'_, S> {
         Ok(Some(self.seal(start, work.level, work.blocks_start)))
     }
 
-    /// Makes a node of the next level. Below the last there is nothing.
+    /// Builds a node of the next level, or nothing below level 0.
     fn make_below(
         &mut self,
-        work: &NodeInWork,
+        work: &NodeDraft,
         part: &Part,
     ) -> Result<Option<Digest>, TreeError<S::Error>> {
         work.level.checked_sub(1).map_or(Ok(None), |level| self.make(level, part))
     }
 
-    /// Says that the old nodes of a part will not be in the new tree.
-    fn replace(&mut self, work: &NodeInWork, part: &Part) {
+    /// Records that the old nodes of a part are not in the new tree.
+    fn replace(&mut self, work: &NodeDraft, part: &Part) {
         let pieces = &self.pieces[part.pieces.clone()];
         let old = pieces.iter().filter(|piece| piece.level == work.level);
         self.replaced.extend(old.map(|piece| piece.digest));
     }
 
-    /// Checks that the top of the new tree is on the level that its first key says.
+    /// Checks that the level of the new root is the height of its first key.
     ///
-    /// Who undoes edits in a tree that was not verified, and arrives at one that was, then knows
-    /// that all other keys were on their levels too.
-    fn check_top(&self, work: &NodeInWork, part: &Part) -> Result<(), TreeError<S::Error>> {
+    /// When operations are inverted in an unverified tree and the result is a verified one, this
+    /// proves that all other keys were on their levels too.
+    fn check_top(&self, work: &NodeDraft, part: &Part) -> Result<(), TreeError<S::Error>> {
         let first = self.entries.get(work.entries_start);
         let old = self.pieces[part.pieces.clone()].first();
         match (first, old) {
@@ -330,17 +330,17 @@ impl<S: BlockSource> Editor<'_, S> {
     }
 }
 
-/// A node while it is being made from left to right.
-struct NodeInWork {
+/// A node that is being built from left to right.
+struct NodeDraft {
     level: u32,
     left: Option<Digest>,
     entries_start: usize,
     blocks_start: usize,
-    /// The gap that is open: its pieces, edits and lower bound.
+    /// The open gap: its pieces, edits and lower bound.
     gap_pieces: usize,
     gap_edits: usize,
     gap_low: Option<Span>,
-    /// The edit that comes next.
+    /// The next edit.
     next_edit: usize,
     changed: bool,
 }

@@ -9,7 +9,7 @@ use crate::support::{Blocks, entry, node, put, raw_node, record};
 use crate::{Keys, assert_named, ways};
 
 #[test]
-fn what_is_not_the_one_encoding_of_a_node_is_named_by_where_it_is_not() {
+fn encoding_errors_name_the_offset() {
     let good = raw_node(None, vec![entry(0, b"a.b.c1/1", record(0), None)]);
     // Where its parts are.
     let (count, first, key) = (3, 4, 7);
@@ -70,7 +70,7 @@ fn what_is_not_the_one_encoding_of_a_node_is_named_by_where_it_is_not() {
 }
 
 #[test]
-fn what_is_wrong_with_a_key_is_named() {
+fn key_errors_are_named() {
     let longest = format!("a/{}", "0".repeat(MAX_KEY_BYTES - 2)).into_bytes();
     let too_long = [&*longest, b"0"].concat();
     for (name, entries, expected) in [
@@ -96,7 +96,7 @@ fn what_is_wrong_with_a_key_is_named() {
 }
 
 #[test]
-fn a_node_of_exactly_so_many_entries_is_read_by_all_ways_in() {
+fn node_at_the_entry_limit_is_read_by_every_operation() {
     let keys: Vec<String> = (0..)
         .map(|n| format!("a/{n:0width$}", width = MAX_KEY_BYTES - 24))
         .filter(|key| key_height(key.as_bytes()) == 0)

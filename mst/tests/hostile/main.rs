@@ -64,7 +64,7 @@ fn ways<S: BlockSource>() -> Vec<(&'static str, Way<S>)> {
                 } else {
                     steps.next_entry().map(|entry| entry.is_some())
                 };
-                if !step.map_err(|(cid, error)| TreeError::Node(cid, error))? {
+                if !step? {
                     return Ok(());
                 }
             }
@@ -140,7 +140,7 @@ fn assert_named(name: &str, blocks: &Blocks, root: Cid, key: &str, expected: &No
 }
 
 #[test]
-fn a_block_that_is_not_there_is_missing_for_all_ways_in_but_one() {
+fn missing_block_is_reported_by_every_operation() {
     let keys = Keys::new();
     let mut blocks = Blocks::new();
     let root = keys.root_over(&mut blocks, record(9));
@@ -155,7 +155,7 @@ fn a_block_that_is_not_there_is_missing_for_all_ways_in_but_one() {
 }
 
 #[test]
-fn a_source_that_fails_is_told_of_by_all_ways_in() {
+fn failing_source_is_reported_by_every_operation() {
     #[derive(Debug, Eq, PartialEq)]
     struct Broken;
     struct Source;
@@ -173,7 +173,7 @@ fn a_source_that_fails_is_told_of_by_all_ways_in() {
 }
 
 #[test]
-fn a_hash_is_checked_by_verify_wherever_the_block_is() {
+fn verify_checks_the_hash_of_every_block() {
     let (root, blocks) = twin(&KEYS.iter().map(|key| (key.clone(), record(0))).collect());
     let tree = Tree::load(root).unwrap();
     let mut tried = 0;
@@ -204,7 +204,7 @@ fn with_other_records(block: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn roots_and_records_of_other_kinds_are_refused_before_anything_is_read() {
+fn invalid_root_and_record_cids_are_rejected_before_any_read() {
     let good = record(0);
     let hash = *good.hash();
     let identity = Multihash::wrap(0, hash.digest()).unwrap();

@@ -11,7 +11,7 @@ use crate::support::{Blocks, KEYS, node, put, record};
 use crate::{Keys, assert_named, key_between, ways};
 
 #[test]
-fn a_node_on_the_wrong_level_is_named() {
+fn nodes_on_the_wrong_level_are_rejected() {
     let v = record(0);
     let keys = Keys::new();
     let low = &keys.low;
@@ -66,7 +66,7 @@ fn a_node_on_the_wrong_level_is_named() {
 }
 
 #[test]
-fn keys_that_do_not_ascend_from_node_to_node_are_named() {
+fn keys_out_of_order_across_nodes_are_rejected() {
     let v = record(0);
     let keys = Keys::new();
     let Keys { low, high } = &keys;
@@ -92,7 +92,7 @@ fn keys_that_do_not_ascend_from_node_to_node_are_named() {
 }
 
 #[test]
-fn cycles_and_depth_bombs_end_at_the_bottom() {
+fn cycles_and_depth_bombs_end_at_level_0() {
     let (v, fake) = (record(0), record(77));
     let keys = Keys::new();
     let highest = KEYS.iter().max_by_key(|key| key_height(key.as_bytes())).unwrap();
@@ -146,7 +146,7 @@ fn cycles_and_depth_bombs_end_at_the_bottom() {
 }
 
 #[test]
-fn a_subtree_in_every_slot_is_not_read_as_often() {
+fn shared_subtree_is_not_read_once_per_slot() {
     // Without bounds it would be read as often as there are ways down: 15 to the seventh.
     let mut wide: Vec<Vec<String>> = vec![Vec::new(); 7];
     for key in KEYS.iter() {

@@ -200,8 +200,8 @@ impl Integrity {
     ) -> Result<Option<bool>, SqlError> {
         let entry = match steps.next_entry() {
             Ok(entry) => entry,
-            Err((node, error)) => {
-                audit.derived(format!("node {node}: {error}"));
+            Err(error) => {
+                audit.derived(error.to_string());
                 return Ok(Some(false));
             }
         };
@@ -264,8 +264,8 @@ fn audit_node(
     if cid_for(&bytes) != *node {
         audit.derived(format!("node {node} does not match its CID"));
     }
-    let (node, error) = steps.enter(bytes).err()?;
-    audit.derived(format!("node {node}: {error}"));
+    let error = steps.enter(bytes).err()?;
+    audit.derived(error.to_string());
     Some(false)
 }
 

@@ -57,7 +57,7 @@ impl Repository {
         car.block(&account.head.cid, &commit);
         let mut steps = Steps::new(Tree::load(account.head.data)?);
         if since.is_some_and(|since| since >= account.head.rev) {
-            steps.pass();
+            steps.skip();
         }
         Ok(Export {
             snapshot,
@@ -83,16 +83,14 @@ impl Export {
     }
 
     fn step(&mut self) -> Result<(), SnapshotError> {
-        let broken = |(cid, error): (cid::Cid, nacre_mst::NodeError)| {
-            SqlError(format!("node {cid}: {error}"))
-        };
+        let broken = |error: nacre_mst::StepError| SqlError(error.to_string());
         if let Some(node) = self.steps.wanted() {
             match self.snapshot.enter(&node, self.since.as_deref())? {
                 Entered::Node(bytes) => {
                     self.car.block(&node, &bytes);
                     self.steps.enter(bytes).map_err(broken)?;
                 }
-                Entered::Unchanged => self.steps.pass(),
+                Entered::Unchanged => self.steps.skip(),
             }
             return Ok(());
         }

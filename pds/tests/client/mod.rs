@@ -342,7 +342,7 @@ impl Relay {
     /// Makes sure that the events so far lead to the repository that the account serves.
     pub(crate) fn agrees(&mut self, client: &Client) {
         self.follow(client);
-        let known = self.verifier.known().unwrap();
+        let known = self.verifier.state().unwrap();
         let (root, blocks) = read_car(&client.export());
         let commit = Commit::decode(&blocks[&root]).unwrap();
         assert_eq!((known.rev, known.data), (commit.rev, commit.data));

@@ -93,7 +93,7 @@ fn shrike_follows_a_history_of_thousands_of_changes() {
             let verdict = ours.accept(&frame).unwrap();
             let applied = theirs.accept(&bytes).unwrap();
             if let Frame::Commit(commit) = frame {
-                assert_eq!((verdict, applied), (Verdict::Applies, commit.ops.len()));
+                assert_eq!((verdict, applied), (Verdict::Next, commit.ops.len()));
                 (commits, changes) = (commits + 1, changes + applied);
             }
         }
@@ -214,11 +214,11 @@ fn both_refuse_what_is_not_true() {
             && !commit.ops.is_empty()
         {
             for (what, lie) in lies(commit) {
-                let before = ours.known();
+                let before = ours.state();
                 let theirs = Shrike::new(&server.did, &server.did_key, before);
                 let their_word = theirs.accept(&lie).is_ok_and(|applied| applied > 0);
                 let our_word = Frame::decode(&lie)
-                    .is_ok_and(|lie| ours.clone().accept(&lie) == Ok(Verdict::Applies));
+                    .is_ok_and(|lie| ours.clone().accept(&lie) == Ok(Verdict::Next));
                 *found.entry(what).or_default().entry((our_word, their_word)).or_default() += 1;
             }
         }

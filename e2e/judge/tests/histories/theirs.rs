@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use nacre_firehose::Known;
+use nacre_firehose::RepoState;
 use shrike::cbor::Cid;
 use shrike::crypto::{VerifyingKey, parse_did_key};
 use shrike::identity::{Identity, IdentityError};
@@ -24,10 +24,10 @@ pub(crate) struct Shrike {
 
 impl Shrike {
     /// Begins with what is known of a repository.
-    pub(crate) fn new(did: &str, did_key: &str, known: Option<Known>) -> Self {
+    pub(crate) fn new(did: &str, did_key: &str, known: Option<RepoState>) -> Self {
         let runtime = runtime::Builder::new_current_thread().build().unwrap();
         let store = MemStateStore::new();
-        if let Some(Known { rev, data }) = known {
+        if let Some(RepoState { rev, data }) = known {
             let data = Cid::from_bytes(&data.to_bytes()).unwrap();
             let chain = ChainState { rev: rev.to_string(), data };
             runtime.block_on(store.save_chain(&Did::try_from(did).unwrap(), chain)).unwrap();

@@ -1,10 +1,10 @@
-//! Values without others inside: what schemas say of text, numbers, bytes and blobs.
+//! Validation of text, numbers, bytes, links and blobs.
 
 use alloc::{borrow::ToOwned, string::String, string::ToString, vec::Vec};
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::{Validator, Verdict};
+use super::{Validation, Validator};
 use crate::ReferencedBlob;
 use crate::blob_shape::BlobShape;
 use crate::cbor::{BYTES, FALSE, NEGATIVE, TEXT, TRUE};
@@ -14,7 +14,7 @@ use crate::schema::layout::{FORMAT_BITS, FORMAT_SHIFT, flag, kind};
 use crate::{MAX_DEPTH, utf8::is_utf8};
 
 impl Validator<'_, '_> {
-    pub(super) fn text(&mut self, node: usize) -> Verdict {
+    pub(super) fn text(&mut self, node: usize) -> Validation {
         let Some(text) = self.take(TEXT) else { return Err(Invalid::new(Reason::Text)) };
         let first = self.words.word(node);
         if first != kind::TEXT {
@@ -26,14 +26,14 @@ impl Validator<'_, '_> {
             .and_then(|at| Format::ALL.get(at));
         match format {
             None if is_utf8(text) => Ok(()),
-            // No format lets through anything but UTF-8.
+            // Every format implies UTF-8.
             Some(format) if format.accepts(text) => Ok(()),
             None => Err(Invalid::new(Reason::Text)),
             Some(format) => Err(Invalid::new(Reason::Format(format.demand()))),
         }
     }
 
-    /// Holds text against all that a schema can say of it but its format.
+    /// Validates text, except for its format.
     fn text_within(&self, first: u32, at: usize, text: &[u8]) -> Result<(), Reason> {
         let words = self.words;
         let (limits, at) = self.limits_of(first, at, flag::MIN, flag::MAX);
@@ -59,7 +59,7 @@ impl Validator<'_, '_> {
         if let Some(least) = limits.below(text.len()) {
             return Err(Reason::ShortText(least));
         }
-        // There are no more graphemes than bytes.
+        // Text has at most as many graphemes as bytes, so short text needs no count.
         if graphemes.above(text.len()).is_some() || graphemes.least.is_some() {
             let text = core::str::from_utf8(text).map_err(|_| Reason::Text)?;
             let count = text.graphemes(true).count();
@@ -73,7 +73,7 @@ impl Validator<'_, '_> {
         Ok(())
     }
 
-    pub(super) fn integer(&mut self, node: usize) -> Verdict {
+    pub(super) fn integer(&mut self, node: usize) -> Validation {
         let head = self.cursor.peek().filter(|initial| initial >> 5 <= NEGATIVE);
         let value = head.and_then(|_| self.cursor.head().ok()).and_then(|head| head.integer().ok());
         let Some(value) = value else { return Err(Invalid::new(Reason::Integer)) };
@@ -106,7 +106,7 @@ impl Validator<'_, '_> {
         }
     }
 
-    pub(super) fn boolean(&mut self, node: usize) -> Verdict {
+    pub(super) fn boolean(&mut self, node: usize) -> Validation {
         let value = match self.cursor.peek() {
             Some(TRUE) => true,
             Some(FALSE) => false,
@@ -121,7 +121,7 @@ impl Validator<'_, '_> {
         Ok(())
     }
 
-    pub(super) fn bytes(&mut self, node: usize) -> Verdict {
+    pub(super) fn bytes(&mut self, node: usize) -> Validation {
         let Some(bytes) = self.take(BYTES) else { return Err(Invalid::new(Reason::Bytes)) };
         let limits = self.limits(node, node + 1);
         if let Some(most) = limits.above(bytes.len()) {
@@ -133,11 +133,11 @@ impl Validator<'_, '_> {
         Ok(())
     }
 
-    pub(super) fn link(&mut self) -> Verdict {
+    pub(super) fn link(&mut self) -> Validation {
         self.cursor.link().map(drop).map_err(|_| Invalid::new(Reason::Link))
     }
 
-    pub(super) fn blob(&mut self, node: usize) -> Verdict {
+    pub(super) fn blob(&mut self, node: usize) -> Validation {
         let blob = BlobShape::take(&mut self.cursor).filter(|_| self.depth < MAX_DEPTH);
         let Some(blob) = blob else { return Err(Invalid::new(Reason::Blob)) };
         let (words, first) = (self.words, self.words.word(node));
@@ -161,7 +161,7 @@ impl Validator<'_, '_> {
         Ok(())
     }
 
-    /// Tells whether a reference to the same blob, of the same type, is kept.
+    /// Returns whether a reference to the same blob with the same media type is kept.
     #[cold]
     fn is_kept(&self, blob: &BlobShape<'_>) -> bool {
         let cid = blob.cid();
@@ -171,7 +171,7 @@ impl Validator<'_, '_> {
         self.kept.iter().any(|kept| kept.cid == cid && names(kept))
     }
 
-    /// Returns the limits of a length, of which the first is at `at` if there is one.
+    /// Returns the limits of a length, which start at `at`.
     pub(super) fn limits(&self, node: usize, at: usize) -> Limits {
         self.limits_of(self.words.word(node), at, flag::MIN, flag::MAX).0
     }
@@ -187,7 +187,7 @@ impl Validator<'_, '_> {
     }
 }
 
-/// How long something may be.
+/// The limits of a length.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
     pub(super) least: Option<u32>,
@@ -195,18 +195,18 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Returns the upper limit, if a length is above it.
+    /// Returns the upper limit if a length exceeds it.
     pub(super) fn above(&self, length: usize) -> Option<u32> {
         self.most.filter(|most| usize::try_from(*most).is_ok_and(|most| length > most))
     }
 
-    /// Returns the lower limit, if a length is below it.
+    /// Returns the lower limit if a length is below it.
     pub(super) fn below(&self, length: usize) -> Option<u32> {
         self.least.filter(|least| usize::try_from(*least).map_or(true, |least| length < least))
     }
 }
 
-/// Returns whether a media type is one of a pattern, which may end in a star.
+/// Returns whether a media type matches a pattern, which may end in a star.
 fn is_of_type(mime_type: &[u8], pattern: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some("*/") => true,

@@ -173,7 +173,7 @@ impl<'r> Walk<'r> {
 
     fn enter(&mut self, cid: Cid, node: Vec<u8>) -> Result<(), ImportError> {
         if let Some(steps) = &mut self.steps {
-            steps.enter(node).map_err(|(_, error)| ImportError::Node(cid, error))?;
+            steps.enter(node).map_err(|step| ImportError::Node(cid, step.error))?;
         }
         self.advance(usize::MAX).map(drop)
     }
@@ -194,12 +194,12 @@ impl<'r> Walk<'r> {
                 // A CAR may omit the one node of an empty tree.
                 let empty = (node == Tree::EMPTY.root()).then(|| EMPTY_NODE.to_vec());
                 let Some(bytes) = parked.or(empty) else { return Ok(true) };
-                steps.enter(bytes).map_err(|(cid, error)| ImportError::Node(cid, error))?;
+                steps.enter(bytes).map_err(|step| ImportError::Node(step.node, step.error))?;
                 continue;
             }
             let entry = steps.next_entry();
-            let Some((key, cid)) = entry.map_err(|(cid, error)| ImportError::Node(cid, error))?
-            else {
+            let entry = entry.map_err(|step| ImportError::Node(step.node, step.error))?;
+            let Some((key, cid)) = entry else {
                 self.is_walked = steps.wanted().is_none();
                 continue;
             };

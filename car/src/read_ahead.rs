@@ -1,19 +1,19 @@
-//! Reads and hashes some blocks ahead of the caller, so that they are hashed side by side.
+//! Reads some blocks ahead of the caller, so that they are hashed in parallel lanes.
 
 use crate::error::CarError;
 use crate::frame::Frame;
 
-/// Blocks that were read, hashed and found right, and what was wrong behind them.
+/// Verified blocks, and the error that follows them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Ahead {
+pub(crate) struct ReadAhead {
     frames: [Option<Frame>; BLOCKS],
-    /// How many of them the caller has had.
+    /// The number of blocks already returned.
     taken: usize,
     error: Option<CarError>,
 }
 
-impl Ahead {
-    /// Returns the next of the blocks, or `None` if there are no more of them. The error stays.
+impl ReadAhead {
+    /// Returns the next block, or `None` after the last one. An error is returned repeatedly.
     pub(crate) fn take(&mut self) -> Result<Option<Frame>, CarError> {
         match self.frames.get(self.taken).copied().flatten() {
             Some(frame) => {
@@ -24,13 +24,13 @@ impl Ahead {
         }
     }
 
-    /// Returns the block that [`Self::take`] would.
+    /// Returns the next block without taking it.
     pub(crate) fn peek(&self) -> Option<Frame> {
         self.frames.get(self.taken).copied().flatten()
     }
 
-    /// Reads blocks of at most `limit` bytes from `at` on, and returns where it stopped. All blocks
-    /// must have been taken.
+    /// Reads blocks of at most `limit` bytes from `at` on, and returns the offset after them. All
+    /// earlier blocks must have been taken.
     pub(crate) fn fill(
         &mut self,
         input: &[u8],
@@ -47,7 +47,7 @@ impl Ahead {
             match Frame::read_up_to(limit, input, at) {
                 Ok(None) => break,
                 Ok(Some(frame)) => {
-                    // As many bytes as were read, further on: every byte of the file once.
+                    // Shifted by a constant, so that every byte of the file is fetched once.
                     let further = frame.start + PREFETCH..frame.end + PREFETCH;
                     nacre_sha256::prefetch(input.get(further).unwrap_or_default());
                     *slot = Some(frame);
@@ -62,7 +62,7 @@ impl Ahead {
         at
     }
 
-    /// Hashes the blocks, and forgets the first that is wrong and those behind it.
+    /// Hashes the blocks. Drops the first one that does not match its CID, and those after it.
     fn check(&mut self, input: &[u8]) {
         let frames = self.frames;
         let mut wrong = BLOCKS;
@@ -79,8 +79,8 @@ impl Ahead {
     }
 }
 
-/// How far ahead of what is read the processor shall fetch: more than is read at once.
+/// The prefetch distance in bytes, which exceeds the size of a batch.
 const PREFETCH: usize = 8192;
 
-/// How many blocks are read ahead: enough to keep lanes of unequal lengths busy.
+/// The number of blocks in a batch: enough to keep lanes of unequal lengths busy.
 const BLOCKS: usize = 16;
