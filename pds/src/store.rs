@@ -37,6 +37,7 @@ mod tree_page;
 mod values;
 
 pub(crate) use self::account_state::{AccountState, Announced, BlobCounts, DEACTIVATED};
+pub(crate) use self::attempts::Attempts;
 pub(crate) use self::blob_refs::BlobQuery;
 pub(crate) use self::page_builder::PageBuilder;
 pub(crate) use self::page_changes::PageChanges;

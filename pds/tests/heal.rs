@@ -15,7 +15,7 @@ use nacre_pds::{HealError, Healed};
 use serde_json::{Value, json};
 
 const FOLLOW: &str = "app.bsky.graph.follow";
-const UNDER_WAY: &[u8] = b"An import is under way\"}";
+const UNDER_WAY: &[u8] = b"an import or a heal is in progress; try again when it has ended\"}";
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n with more behind it";
 
 /// A server with notes, follows, and blobs that are referred to and not.

@@ -16,6 +16,8 @@ use nacre_pds::Reply;
 use nacre_pds::body::{Body, BodyError, Response};
 use nacre_pds::dev::{Memory, account, block_on};
 
+const IN_PROGRESS: &str = "an import or a heal is in progress; try again when it has ended";
+
 #[test]
 fn import_into_an_active_account_is_refused() {
     let car = source(3).export();
@@ -39,7 +41,7 @@ fn account_cannot_be_activated_while_an_import_is_under_way() {
     let client = target();
     let (open, importing) = begin(&client, &car);
     let answer = client.post_nothing(&client.access, "com.atproto.server.activateAccount");
-    answer.refuses(400, "InvalidRequest", "An import is under way");
+    answer.refuses(400, "InvalidRequest", IN_PROGRESS);
     open.set(true);
     assert_eq!(response(block_on(importing)).status(), 200);
     is_that_of(&client, &car);
@@ -75,6 +77,11 @@ fn second_import_is_refused_while_one_is_under_way() {
     let (open, importing) = begin(&client, &car);
     let second = import(&client, &car);
     second.refuses(400, "InvalidRequest", "Another import is under way");
+    // The refusal does not end the protection of the first import.
+    let third = import(&client, &car);
+    third.refuses(400, "InvalidRequest", "Another import is under way");
+    let answer = client.post_nothing(&client.access, "com.atproto.server.activateAccount");
+    answer.refuses(400, "InvalidRequest", IN_PROGRESS);
     open.set(true);
     assert_eq!(response(block_on(importing)).status(), 200);
     is_that_of(&client, &car);

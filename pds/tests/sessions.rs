@@ -248,6 +248,21 @@ fn attempts_are_limited_by_the_day_by_address_and_in_all() {
 }
 
 #[test]
+fn a_rate_limited_attempt_writes_nothing_whichever_limit_it_reaches() {
+    let input = json!({ "identifier": DID, "password": "x".repeat(513) });
+    let client = Client::signed_out();
+    let attempt = |from: &str| client.post_from(from, CREATE, &input).status;
+    // The limit for all networks is reached before that of the last one.
+    (0..100).for_each(|n| assert_eq!(attempt(&format!("2001:db8:0:{n:x}::1")), 401));
+    let written = client.host.rows().1;
+    for n in 0..50 {
+        assert_eq!(attempt(&format!("2001:db8:1:{n:x}::1")), 429);
+        assert_eq!(attempt("2001:db8:0:1::1"), 429);
+    }
+    assert_eq!(client.host.rows().1, written);
+}
+
+#[test]
 fn the_five_hundred_and_first_session_ends_the_one_that_would_expire_first() {
     let mut client = Client::new();
     let first = client.access.clone();

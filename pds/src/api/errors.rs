@@ -146,10 +146,14 @@ impl From<WriteError> for Failure {
             }
             WriteError::Commit(error) => return Self::fault(error),
             WriteError::Database(error) => return error.into(),
-            WriteError::Importing => invalid("An import is under way"),
             WriteError::EventTooLarge => invalid("Too many writes. Max event size: 2MB"),
-            WriteError::Swap { head } => {
+            WriteError::Replacing => invalid(REPLACING),
+            WriteError::SwapCommit { head } => {
                 XrpcError::new(400, "InvalidSwap", format!("Commit was at {head}"))
+            }
+            WriteError::SwapRecord { current } => {
+                let current = current.map_or_else(|| "null".to_owned(), |cid| cid.to_string());
+                XrpcError::new(400, "InvalidSwap", format!("Record was at {current}"))
             }
         };
         refusal.into()
@@ -216,7 +220,7 @@ impl From<ActivationError> for Failure {
     fn from(error: ActivationError) -> Self {
         match error {
             ActivationError::Database(error) => error.into(),
-            ActivationError::Importing => invalid("An import is under way").into(),
+            ActivationError::Replacing => invalid(REPLACING).into(),
         }
     }
 }
@@ -257,6 +261,7 @@ fn unavailable(message: String) -> Failure {
     XrpcError::new(503, "ServiceUnavailable", message).into()
 }
 
+const REPLACING: &str = "an import or a heal is in progress; try again when it has ended";
 const ROW_LIMIT: &str = "the daily limit of rows written on Cloudflare's free plan is reached; \
     what arrived is kept, so send the same file again after 00:00 UTC to resume the import";
 

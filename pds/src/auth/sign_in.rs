@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::host::{Clock, SqlError};
 use crate::network::network_of;
-use crate::store::Store;
+use crate::store::{Attempts, Store};
 use crate::text::visible;
 
 /// Checks passwords and opens sessions.
@@ -67,24 +67,33 @@ impl SignIn {
 
     /// Counts an attempt to sign in, or refuses it. A refusal writes nothing.
     ///
-    /// The limits are 30 attempts in five minutes and 300 a day for each identifier and network, as
-    /// in the reference server, and 100 in five minutes in all.
+    /// The limits are 30 attempts in five minutes and 300 a day for the owner's identifiers together
+    /// and for all others together, from each network, as in the reference server; and 100 in five
+    /// minutes in all.
     fn count_attempt(&self, identifier: &str, peer: Option<IpAddr>) -> Result<(), SignInError> {
         let network = peer.map(|peer| network_of(peer).to_string()).unwrap_or_default();
         let client = format!("{identifier} {network}");
         let now_s = self.clock.now_s();
-        let is_counted = self.store.transaction(|| {
-            for (client, limit, window_s) in
-                [(&*client, 30, 5 * 60), (&*client, 300, 24 * 60 * 60), ("anybody", 100, 5 * 60)]
-            {
+        let limits =
+            [(&*client, 30, 5 * 60), (&*client, 300, 24 * 60 * 60), ("anybody", 100, 5 * 60)];
+        self.store.transaction(|| {
+            let mut counted = Vec::with_capacity(limits.len());
+            for (client, limit, window_s) in limits {
                 let key = format!("sign-in {window_s} {client}");
-                if !self.store.count_attempt(&key, limit, window_s, now_s)? {
-                    return Ok::<_, SqlError>(false);
+                let window_ends_s = now_s.saturating_add(window_s);
+                let open = self.store.attempts(&key, now_s)?;
+                let Attempts { count, window_ends_s } =
+                    open.unwrap_or(Attempts { count: 0, window_ends_s });
+                if count >= limit {
+                    return Err(SignInError::RateLimited);
                 }
+                counted.push((key, Attempts { count: count + 1, window_ends_s }));
             }
-            Ok(true)
-        })?;
-        if is_counted { Ok(()) } else { Err(SignInError::RateLimited) }
+            for (key, attempts) in counted {
+                self.store.put_attempts(&key, attempts)?;
+            }
+            Ok(())
+        })
     }
 
     /// Returns whether an identifier, as people paste it, is the owner's handle, DID or e-mail

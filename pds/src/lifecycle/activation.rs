@@ -27,8 +27,8 @@ pub(crate) struct Activation {
 pub(crate) enum ActivationError {
     #[error(transparent)]
     Database(#[from] SqlError),
-    #[error("an import is in progress")]
-    Importing,
+    #[error("an import or a heal is in progress")]
+    Replacing,
 }
 
 /// A head that subscribers accept.
@@ -63,7 +63,7 @@ impl Activation {
     /// replaces it.
     pub(crate) fn activate(&self) -> Result<(), ActivationError> {
         if self.repo.lock.is_held() {
-            return Err(ActivationError::Importing);
+            return Err(ActivationError::Replacing);
         }
         self.events.publish(|| {
             self.store.set_active(true)?;

@@ -38,7 +38,7 @@ impl Repository {
         swap_commit: Option<Cid>,
     ) -> Result<Applied, WriteError> {
         if self.lock.is_held() {
-            return Err(WriteError::Importing);
+            return Err(WriteError::Replacing);
         }
         let committed = self.store.transaction(|| self.commit(batch, swap_commit))?;
         let Committed { applied, pages, frame, log_bytes, has_idle_blob } = committed;
@@ -156,7 +156,7 @@ impl Repository {
 
 fn expect_commit(expected: Option<Cid>, head: Cid) -> Result<(), WriteError> {
     match expected {
-        Some(expected) if expected != head => Err(WriteError::Swap { head }),
+        Some(expected) if expected != head => Err(WriteError::SwapCommit { head }),
         _ => Ok(()),
     }
 }

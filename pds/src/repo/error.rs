@@ -21,9 +21,12 @@ pub(crate) enum WriteError {
     #[error("the event is too large")]
     EventTooLarge,
     /// An import or a heal is replacing the repository.
-    #[error("an import is in progress")]
-    Importing,
-    /// The head is not the one that the client expects.
+    #[error("an import or a heal is in progress")]
+    Replacing,
+    /// The head is not the commit that the client expects.
     #[error("the head is {head}")]
-    Swap { head: Cid },
+    SwapCommit { head: Cid },
+    /// The record is not the one that the client expects.
+    #[error("the record is {current:?}")]
+    SwapRecord { current: Option<Cid> },
 }

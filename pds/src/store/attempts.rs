@@ -1,34 +1,34 @@
-//! Rate-limited attempts, counted per time window: table `attempt`.
+//! The `attempt` table: attempts counted in windows of time, for rate limits.
 
 use super::sql::Store;
 use super::values::{integer, text};
 use crate::host::SqlError;
 
+/// The attempts of one client within a window of time.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Attempts {
+    pub(crate) count: i64,
+    /// The end of the window, in seconds.
+    pub(crate) window_ends_s: i64,
+}
+
 impl Store {
-    /// Counts an attempt under `key`, unless the current window already has `limit` attempts.
-    /// Returns whether the attempt was counted. A window starts with its first attempt.
-    pub(crate) fn count_attempt(
-        &self,
-        key: &str,
-        limit: i64,
-        window_s: i64,
-        now_s: i64,
-    ) -> Result<bool, SqlError> {
+    /// Returns the attempts under `key`, if their window is open.
+    pub(crate) fn attempts(&self, key: &str, now_s: i64) -> Result<Option<Attempts>, SqlError> {
         let found = self.first(
             "select count, window_ends_s from attempt where key = ?",
             &[text(key)],
-            |row| Ok((row.integer(0)?, row.integer(1)?)),
+            |row| Ok(Attempts { count: row.integer(0)?, window_ends_s: row.integer(1)? }),
         )?;
-        let open = found.filter(|(_, ends_s)| *ends_s > now_s);
-        let (count, ends_s) = open.unwrap_or_else(|| (0, now_s.saturating_add(window_s)));
-        if count >= limit {
-            return Ok(false);
-        }
+        Ok(found.filter(|attempts| attempts.window_ends_s > now_s))
+    }
+
+    /// Stores the attempts under `key`.
+    pub(crate) fn put_attempts(&self, key: &str, attempts: Attempts) -> Result<(), SqlError> {
         self.run(
             "insert or replace into attempt (key, count, window_ends_s) values (?, ?, ?)",
-            &[text(key), integer(count + 1), integer(ends_s)],
-        )?;
-        Ok(true)
+            &[text(key), integer(attempts.count), integer(attempts.window_ends_s)],
+        )
     }
 
     /// Prunes the windows that have ended. Reads all rows.

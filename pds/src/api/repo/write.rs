@@ -10,7 +10,7 @@ use crate::Pds;
 use crate::api::params::{cid, record_path};
 use crate::api::{Failure, Json, JsonInput};
 use crate::auth::ActiveOwner;
-use crate::repo::{Applied, Batch, PreparedWrite, ValidationStatus};
+use crate::repo::{Applied, Batch, PreparedWrite, ValidationStatus, WriteError};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -160,13 +160,12 @@ pub(super) fn swap(text: Option<&str>) -> Result<Option<Cid>, XrpcError> {
 }
 
 /// Compares the record that a client expects with the current one. `null` expects none.
-fn expect_record(expected: Option<Option<String>>, current: Option<Cid>) -> Result<(), XrpcError> {
+fn expect_record(expected: Option<Option<String>>, current: Option<Cid>) -> Result<(), Failure> {
     let Some(expected) = expected else { return Ok(()) };
     if expected.as_deref().map(cid).transpose()? == current {
         return Ok(());
     }
-    let current = current.map_or_else(|| "null".to_owned(), |cid| cid.to_string());
-    Err(XrpcError::new(400, "InvalidSwap", format!("Record was at {current}")))
+    Err(WriteError::SwapRecord { current }.into())
 }
 
 fn written(
