@@ -6,7 +6,7 @@ use nacre_mst::{
 };
 
 use crate::support::{Blocks, entry, node, put, raw_node, record};
-use crate::{Keys, assert_named, ways};
+use crate::{Keys, assert_named, operations};
 
 #[test]
 fn encoding_errors_name_the_offset() {

@@ -8,7 +8,7 @@ use cid::Cid;
 use nacre_mst::{BlockSource, NodeError, Tree, TreeError, Verified, key_height};
 
 use crate::support::{Blocks, KEYS, node, put, record};
-use crate::{Keys, assert_named, key_between, ways};
+use crate::{Keys, assert_named, key_between, operations};
 
 #[test]
 fn nodes_on_the_wrong_level_are_rejected() {
