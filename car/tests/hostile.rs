@@ -29,7 +29,7 @@ fn assert_named(name: &str, file: &[u8], expected: CarError) {
         first
     });
     assert_eq!(looked_up, Err(expected), "Lookup: {name}");
-    // In its own order a lookup finds what is in front of the trouble, and then the trouble.
+    // A lookup in the order of the file finds the blocks before the error, and then the error.
     let in_order = Lookup::new(file).and_then(|mut lookup| {
         for block in Reader::new(file)? {
             let Ok(block) = block else { break };

@@ -174,7 +174,7 @@ pub fn commit<S: BlockSource>(
     for (index, prev) in order.into_iter().zip(&changes.previous) {
         previous[index] = *prev;
     }
-    let ops = writes.iter().zip(previous).map(|(write, prev)| write.to_op(prev));
+    let ops = writes.iter().zip(previous).map(|(write, prev)| write.operation(prev));
     let ops = ops.collect::<Result<Vec<_>, _>>()?;
     let overlay = Overlay::new(&changes, source);
     let root = changes.root();
@@ -218,7 +218,7 @@ impl<'a> Write<'a> {
     }
 
     /// Returns the operation of this write, given the previous record.
-    fn to_op<E>(&self, prev: Option<Cid>) -> Result<Op, CommitError<E>> {
+    fn operation<E>(&self, prev: Option<Cid>) -> Result<Op, CommitError<E>> {
         let path = self.path().to_owned();
         let action = match self {
             Self::Create { .. } => Action::Create,

@@ -9,6 +9,7 @@
 //!
 //! <https://atproto.com/specs/data-model>
 
+mod container;
 mod entry;
 
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
@@ -16,6 +17,7 @@ use core::mem;
 
 use cid::Cid;
 
+use self::container::Container;
 use self::entry::{Entry, first_of};
 use crate::{
     BlobRef, DataError, LegacyBlobRef, MAX_CBOR_BYTES, MAX_DEPTH, MAX_ITEMS, MAX_KEY_BYTES, base64,
@@ -93,36 +95,6 @@ struct Encoder<'a> {
     scratch: Vec<u8>,
     /// Scratch space for sorting an object's entries.
     sorted: Vec<u8>,
-}
-
-/// An array or object that is being encoded.
-struct Container {
-    is_object: bool,
-    /// The offset of its head.
-    start: usize,
-    /// The number of members so far.
-    len: usize,
-    /// The index of its first entry, if it is an object.
-    first_entry: usize,
-    /// Whether its keys were in order so far, without duplicates.
-    is_sorted: bool,
-    is_blob: bool,
-    has_type: bool,
-    /// Whether it has the key `cid`, as a legacy blob reference does.
-    has_cid: bool,
-}
-
-impl Container {
-    const OUTSIDE: Self = Self {
-        is_object: false,
-        start: 0,
-        len: 0,
-        first_entry: 0,
-        is_sorted: true,
-        is_blob: false,
-        has_type: false,
-        has_cid: false,
-    };
 }
 
 impl Encoder<'_> {

@@ -18,7 +18,8 @@ use nacre_mst::{
 
 const SIZES: [(&str, u32); 3] = [("1k", 1_000), ("10k", 10_000), ("100k", 100_000)];
 
-/// Returns the entries of a repository, sorted: a few collections, keys that ascend with time.
+/// Returns the sorted entries of a repository with a few collections and keys that ascend with
+/// time.
 fn entries(size: u32) -> Vec<(String, Cid)> {
     let collections = ["feed.like", "feed.like", "feed.post", "feed.repost", "graph.follow"];
     let entry = |(number, collection): (u32, _)| {

@@ -47,7 +47,7 @@ fn history(
     random: &mut Random,
     out: &mut impl Write,
 ) -> Result<(), Box<dyn Error>> {
-    // Of few keys the trees are small and often empty; of many, high and wide.
+    // Few keys make small and often empty trees, many keys high and wide ones.
     let keys = &keys[..random.pick(&[6, 20, keys.len()])];
     let most = random.pick(&[2, 8, 24]);
     let mut blocks = Blocks::new();
@@ -60,7 +60,7 @@ fn history(
         let writes = writes(keys, &present, most, random)?;
         let edits: Vec<_> = writes.iter().map(|(key, value)| Edit { key, value: *value }).collect();
         let changes = tree.apply(&blocks, &edits)?;
-        // Nothing is dropped, so that older trees can still be compared.
+        // Keeps all nodes, so that older trees can still be compared.
         blocks.extend(changes.new_blocks().map(|(cid, block)| (cid, block.to_vec())));
         trees.push(changes.tree);
 
@@ -85,14 +85,14 @@ fn history(
     Ok(())
 }
 
-/// Returns writes to a few keys: what is not there is created, what is there changed or removed.
+/// Returns writes to a few keys, which create absent records and update or delete present ones.
 fn writes(
     keys: &[String],
     present: &BTreeSet<String>,
     most: usize,
     random: &mut Random,
 ) -> Result<BTreeMap<String, Option<Cid>>, cid::multihash::Error> {
-    // Some batches rather grow the tree, and some rather fell it.
+    // Some batches mostly grow the tree, and some mostly shrink it.
     let removals = random.pick(&[0, 1, 3]);
     let mut writes = BTreeMap::new();
     for _ in 0..=random.below(most) {
@@ -103,12 +103,12 @@ fn writes(
     Ok(writes)
 }
 
-/// Returns keys of each height up to [`MAX_HEIGHT`], mixed, so that few of them make a high tree
-/// full of gaps.
+/// Returns shuffled keys of each height up to [`MAX_HEIGHT`], so that few of them make a high,
+/// sparse tree.
 fn keys() -> Vec<String> {
     let mut by_height = vec![Vec::new(); MAX_HEIGHT + 1];
     for number in 0..MINED {
-        // Multiplied, so that neighbours in height are not neighbours in order.
+        // Scattered, so that keys of similar height are not neighbours.
         let key = format!("a.b.c{}/{:08x}", number % 3, number.wrapping_mul(0x9e37_79b1));
         let height = usize::try_from(key_height(key.as_bytes())).unwrap_or(MAX_HEIGHT);
         let like = &mut by_height[height.min(MAX_HEIGHT)];
@@ -136,7 +136,7 @@ fn sorted(cids: impl Iterator<Item = Cid>) -> Vec<String> {
     list
 }
 
-/// Numbers that look random: xorshift with 64 bits.
+/// A pseudorandom number generator: xorshift with 64 bits.
 struct Random(u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! Bytes from strangers: a node has one form, and a damaged tree never passes nor panics.
+//! Untrusted bytes: only the canonical form of a node is read, and damaged trees are rejected.
 #![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
 
 mod support;
@@ -57,7 +57,7 @@ proptest! {
         block[at] ^= flip;
         let tree = Tree::load(root).unwrap();
         prop_assert!(verify(&blocks, tree).is_err());
-        // What they return is of no interest, only that they do.
+        // The results do not matter, only that nothing panics.
         let _ = TreeEntries::new(&blocks, tree).count();
         let _ = ReverseEntries::new(&blocks, tree).count();
         let _ = covering_proof(&blocks, root, [&key]);

@@ -34,7 +34,7 @@ fn example_keys_have_their_heights_and_build_a_valid_tree() {
     assert_eq!((tree.root(), blocks), twin(&entries));
 }
 
-/// One step further than the suite asks: the reference's proof is ours, node for node.
+/// Also compares our proof with that of the reference implementation, node by node.
 #[test]
 fn roots_and_proofs_match_the_suite() {
     let Some(folder) = interop("firehose") else { return };

@@ -1,4 +1,4 @@
-//! The tree against other people's: the same roots, blocks, retired blocks and proofs.
+//! Comparison with another implementation: roots, blocks, retired blocks and proofs.
 #![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
 
 mod support;
@@ -60,7 +60,7 @@ proptest! {
             }
             let their_changes = their_tree.flush().unwrap();
             prop_assert_eq!(changes.root(), ours(their_changes.root));
-            // We do not store the root of the empty tree before there was another.
+            // We do not store the root of an initially empty tree.
             let stored = |cid: &Cid| *cid != Tree::EMPTY.root();
             prop_assert_eq!(
                 sorted(changes.retired().filter(stored)),

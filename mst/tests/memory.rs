@@ -1,5 +1,4 @@
-//! How much memory a tree from a stranger can take: a multiple of its blocks, and not what they
-//! claim.
+//! Memory use for untrusted trees is bounded by the size of their blocks, not by what they claim.
 #![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
 
 mod support;
@@ -15,21 +14,21 @@ use support::{Blocks, node, put, record};
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
 
-/// What the README says of the keys of a node.
+/// The limit for the keys of a node in the README.
 const KEY_BYTES_A_BLOCK_BYTE: usize = 19;
 
-/// What a key costs beside its bytes: an entry of at least 51 bytes has its place in a table.
+/// The table entry of a key, whose entry in the block has at least 51 bytes.
 const TABLE_BYTES_A_BLOCK_BYTE: usize = 1;
 
-/// A buffer that grows has been half as large, and is up to twice as large as it must be.
+/// The factor for a growing buffer: up to twice the needed size, plus its old half while it moves.
 const GROWTH: usize = 3;
 
-/// What an operation takes for however small a tree.
+/// The memory of an operation on the smallest tree.
 const START: usize = 64 * 1024;
 
 const MULTIPLE: usize = GROWTH * (KEY_BYTES_A_BLOCK_BYTE + TABLE_BYTES_A_BLOCK_BYTE);
 
-/// All in one test: others beside it would be counted too.
+/// A single test, because parallel tests would be counted too.
 #[test]
 fn memory_is_bounded_by_the_blocks_that_are_read() {
     bytes_that_are_no_node();
@@ -42,7 +41,7 @@ fn memory_is_bounded_by_the_blocks_that_are_read() {
     a_tree_of_levels(&keys);
 }
 
-/// Returns so many keys of each height, as long as can be and alike but for their ends.
+/// Returns keys of each height that have the maximum length and differ only at their ends.
 fn keys_of_heights<const N: usize>(counts: [usize; N]) -> [Vec<String>; N] {
     let mut keys = counts.map(|_| Vec::new());
     for number in 0.. {
@@ -60,13 +59,13 @@ fn keys_of_heights<const N: usize>(counts: [usize; N]) -> [Vec<String>; N] {
     keys
 }
 
-/// Returns entries under these keys, with a subtree behind each as far as there are any.
+/// Returns entries with these keys and right subtrees.
 fn entries<'k>(keys: &'k [String], right: &[Option<Cid>]) -> Vec<(&'k str, Cid, Option<Cid>)> {
     let right = right.iter().copied().chain(std::iter::repeat(None));
     keys.iter().zip(right).map(|(key, right)| (&**key, record(0), right)).collect()
 }
 
-/// A tree whose every node is as compressed as can be: of all levels, with all that may be between.
+/// A tree of all levels with maximally compressed nodes.
 fn a_tree_of_levels(keys: &[Vec<String>]) {
     let list = keys.concat().into_iter().map(|key| (key, record(0))).collect();
     let (root, blocks) = support::twin(&list);
@@ -74,7 +73,7 @@ fn a_tree_of_levels(keys: &[Vec<String>]) {
     a_tree(&blocks, root, &keys.concat());
 }
 
-/// Goes all ways through a tree.
+/// Runs every operation on a tree.
 fn a_tree(blocks: &Blocks, root: Cid, keys: &[String]) {
     let total: usize = blocks.values().map(Vec::len).sum();
     let limit = MULTIPLE * total + START;
@@ -103,7 +102,7 @@ fn a_tree(blocks: &Blocks, root: Cid, keys: &[String]) {
         let over = nacre_mst::Overlay::new(&changes, blocks);
         assert_eq!(diff((blocks, tree), (&over, changes.tree)).count(), 1);
     });
-    // What asks for many keys brings them itself, and holds them in one more copy.
+    // Operations on many keys hold a second copy of the keys.
     let limit = limit + GROWTH * own;
     within("proof", limit, || drop(covering_proof(blocks, root, &keys).unwrap()));
     within("needs", limit, || drop(tree.needs(blocks, &keys).unwrap()));
@@ -111,7 +110,7 @@ fn a_tree(blocks: &Blocks, root: Cid, keys: &[String]) {
     within("apply", limit, || drop(tree.apply(blocks, &edits).unwrap()));
 }
 
-/// What claims to be large without being it, or is large without being a node.
+/// Blocks that claim to be large, and large blocks that are not nodes.
 fn bytes_that_are_no_node() {
     let mut state = 1_u32;
     let mut random = || {

@@ -1,4 +1,4 @@
-//! The tree against a twin that is made anew from its entries each time.
+//! Comparison with a naive tree that is rebuilt from its entries each time.
 #![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
 
 mod support;
@@ -36,7 +36,7 @@ proptest! {
             tree = changes.tree;
             let (twin_root, mut twin_blocks) = twin(&entries);
             prop_assert_eq!(tree.root(), twin_root);
-            // The empty tree is known: as long as nothing was written, it is nowhere.
+            // The root of the empty tree is not stored before the first write.
             blocks.remove(&Tree::EMPTY.root());
             twin_blocks.remove(&Tree::EMPTY.root());
             prop_assert_eq!(&blocks, &twin_blocks);
@@ -59,7 +59,7 @@ proptest! {
         asked.sort_unstable();
         asked.dedup();
         prop_assert_eq!(asked.len(), count);
-        // What is retired was read; what was read and stays lies at an edge.
+        // Every retired node was read. A node that was read but stays is at an edge.
         let retired: BTreeSet<_> = changes.retired().collect();
         prop_assert!(tree == Tree::EMPTY || retired.iter().all(|cid| asked.contains(cid)));
     }
@@ -154,7 +154,7 @@ proptest! {
             old.insert(cid, held.unwrap());
             new.insert(cid, held_new.unwrap());
         }
-        // None in most cases. One edge, where a tall entry comes to stand beside a lower subtree.
+        // Usually none. One edge if a high entry lands beside a lower subtree.
         prop_assert!(read <= 12, "{} read", read);
     }
 
@@ -257,7 +257,7 @@ proptest! {
         let mut asked = some.clone();
         let tree = Tree::load(root).unwrap();
         let expected = tree.apply(&blocks, &edits(&writes)).unwrap();
-        // One block after the other, as each is missed.
+        // One block at a time, as each is reported missing.
         let changes = loop {
             match tree.apply(&some, &edits(&writes)) {
                 Err(TreeError::Missing(cid)) => some.insert(cid, blocks[&cid].clone()),
@@ -265,7 +265,7 @@ proptest! {
             };
         };
         prop_assert_eq!(&changes, &expected);
-        // All that can be known to be needed, round by round.
+        // All blocks that `needs` reports, round by round.
         let mut rounds = 0;
         loop {
             let needed = tree.needs(&asked, writes.keys()).unwrap();
@@ -281,7 +281,7 @@ proptest! {
 
 }
 
-/// A store that remembers what it was asked for.
+/// A store that records which blocks were read.
 struct Asked {
     blocks: Blocks,
     cids: RefCell<Vec<Cid>>,

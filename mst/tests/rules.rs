@@ -1,4 +1,4 @@
-//! Each rule of a tree broken by hand, and each limit from both sides.
+//! Each rule of a tree, broken by hand, and both sides of each limit.
 #![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
 
 mod support;
@@ -43,7 +43,7 @@ fn misplaced_nodes_are_rejected() {
         let error = verify(&blocks, tree).unwrap_err();
         let TreeError::Node(_, error) = error else { panic!("{name}: {error}") };
         assert_eq!(error, expected, "{name}");
-        // An operation whose path leads through the node sees it too.
+        // An operation whose path passes through the node reports it too.
         assert!(tree.insert(&blocks, beside, v).is_err(), "{name}");
         assert!(covering_proof(&blocks, root, [beside]).is_err(), "{name}");
         let mut all = diff((&blocks, Tree::EMPTY), (&blocks, tree));

@@ -1,4 +1,4 @@
-//! Whole trees: built in one go, and gone through from one end to the other.
+//! Whole trees: building and walking.
 #![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
 
 mod support;

@@ -142,7 +142,8 @@ impl Launch {
 }
 
 impl Listeners {
-    /// Listens on `address`, or on both loopback addresses if it is `None`. Port 0 picks a free one.
+    /// Listens on `address`, or on both loopback addresses if it is `None`. Port 0 picks a free
+    /// port.
     pub(crate) fn open(address: Option<IpAddr>, port: u16) -> Result<Self, ListenError> {
         let first = address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let failed = |error: io::Error| match error.kind() {

@@ -1,4 +1,4 @@
-//! Blocks that are no nodes.
+//! Blocks that are not valid nodes.
 
 use nacre_mst::{
     KeyError, MAX_KEY_BYTES, MAX_NODE_BYTES, MAX_NODE_ENTRIES, NodeError, NodeRef, Tree, TreeError,
@@ -6,12 +6,12 @@ use nacre_mst::{
 };
 
 use crate::support::{Blocks, entry, node, put, raw_node, record};
-use crate::{Keys, assert_named, ways};
+use crate::{Keys, assert_named, operations};
 
 #[test]
 fn encoding_errors_name_the_offset() {
     let good = raw_node(None, vec![entry(0, b"a.b.c1/1", record(0), None)]);
-    // Where its parts are.
+    // The offsets of its parts.
     let (count, first, key) = (3, 4, 7);
     let prefix = key + 1 + 8 + 2;
     let value = prefix + 1 + 2 + 1 + 2;
@@ -22,7 +22,7 @@ fn encoding_errors_name_the_offset() {
     let identity = link(&[0xd8, 0x2a, 0x58, 0x25, 0, 1, 0x71, 0, 32]);
     let version_0 = link(&[0xd8, 0x2a, 0x58, 0x23, 0, 0x12, 32]);
     let huge = |head: u8| [[head].as_slice(), &[255; 8]].concat();
-    // What is put in the place of so many bytes, and where that is found.
+    // The replacement, the replaced bytes, and the reported offset.
     for (name, at, removed, put, found) in [
         ("nothing", 0, end, &[][..], 0),
         ("an array", 0, end, &[0x80], 0),
@@ -109,9 +109,9 @@ fn node_at_the_entry_limit_is_read_by_every_operation() {
     let mut blocks = Blocks::new();
     let root = put(&mut blocks, &list_of(&keys[..MAX_NODE_ENTRIES]));
     let too_many = put(&mut blocks, &list_of(&keys));
-    for (way, run) in ways() {
+    for (way, run) in operations() {
         let key = &keys[MAX_NODE_ENTRIES / 2];
-        // Two of its edits would add a key to it.
+        // Two of the operations would add a key.
         let expected = match way {
             "apply" if key_height(b"z/0") == 0 => Err(TreeError::Full),
             _ => Ok(()),
@@ -124,7 +124,7 @@ fn node_at_the_entry_limit_is_read_by_every_operation() {
     }
 }
 
-/// Asserts that all ways in call the block by this name, as the root and below one.
+/// Asserts that every operation reports this error for the block, as the root and below a root.
 fn assert_block_named(name: &str, block: &[u8], expected: NodeError) {
     assert_eq!(NodeRef::parse(block).unwrap_err(), expected, "{name}");
     let keys = Keys::new();

@@ -1,5 +1,5 @@
-//! Trees from strangers: whatever is wrong in one, each way in that comes upon it calls it by its
-//! name, and none reads on for long.
+//! Untrusted trees: every operation that reaches an error reports it, and reads only a bounded
+//! number of blocks.
 #![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
 
 mod blocks;
@@ -18,14 +18,14 @@ use nacre_mst::{
 };
 use support::{Blocks, KEYS, cid_of, node, put, record, twin};
 
-/// A way into a tree, with a key of height 0 on whose path the trouble lies.
-type Way<S> = fn(&S, Tree, &str) -> Result<(), TreeError<<S as BlockSource>::Error>>;
+/// An operation on a tree, with a key of height 0 on whose path the error lies.
+type Operation<S> = fn(&S, Tree, &str) -> Result<(), TreeError<<S as BlockSource>::Error>>;
 
-/// The ways in that come upon everything that a tree has on the path of a key.
-fn ways<S: BlockSource>() -> Vec<(&'static str, Way<S>)> {
+/// The operations that read all nodes on the path of a key.
+fn operations<S: BlockSource>() -> Vec<(&'static str, Operation<S>)> {
     vec![
         ("apply", |source, tree, key| {
-            // Below everything, at the key, and above everything.
+            // Before all keys, at the key, and after all keys.
             let edits = [
                 Edit::remove("a.a/0"),
                 Edit { key, value: Some(record(1)) },
@@ -48,7 +48,7 @@ fn ways<S: BlockSource>() -> Vec<(&'static str, Way<S>)> {
         ("get", |source, tree, key| tree.get(source, key).map(drop)),
         ("insert", |source, tree, key| tree.insert(source, key, record(1)).map(drop)),
         ("insert above", |source, tree, key| {
-            // A key so high that it cuts through all of the tree, where `key` is.
+            // A key so high that it splits the whole tree at `key`.
             let high = high_key_beside(key);
             tree.insert(source, &high, record(1)).map(drop)
         }),
@@ -80,7 +80,7 @@ fn ways<S: BlockSource>() -> Vec<(&'static str, Way<S>)> {
     ]
 }
 
-/// Returns a key right after another one, of height 4 or more.
+/// Returns a key directly after another one, with a height of at least 4.
 fn high_key_beside(key: &str) -> String {
     let keys = (0..).map(|number| format!("{key}.{number}"));
     keys.into_iter().find(|key| key_height(key.as_bytes()) >= 4).unwrap()
@@ -93,7 +93,7 @@ fn key_between(low: &str, high: &str, height: u32) -> String {
     KEYS.iter().find(fits).unwrap().clone()
 }
 
-/// The keys of a root of level 2 and those that the trouble is made of.
+/// The keys of a root of level 2, and the keys between them.
 struct Keys {
     low: String,
     high: String,
@@ -115,11 +115,11 @@ impl Keys {
     }
 }
 
-/// Asserts that all ways in call the trouble by this name.
+/// Asserts that every operation reports this error.
 fn assert_named(name: &str, blocks: &Blocks, root: Cid, key: &str, expected: &NodeError) {
     let tree = Tree::load(root).unwrap();
     assert_eq!(key_height(key.as_bytes()), 0);
-    for (way, run) in ways() {
+    for (way, run) in operations() {
         match run(blocks, tree, key) {
             Err(TreeError::Node(cid, error)) => {
                 assert_eq!(error, *expected, "{way}: {name}");
@@ -128,8 +128,8 @@ fn assert_named(name: &str, blocks: &Blocks, root: Cid, key: &str, expected: &No
             other => panic!("{way}: {name}: {other:?}"),
         }
     }
-    // Who calls such a tree verified waives the heights, but for walks, and no other rule.
-    for (way, run) in ways() {
+    // `Verified` only waives the check of heights, and not in walks.
+    for (way, run) in operations() {
         let result = run(&Verified(blocks), tree, key);
         let walks = ["entries", "steps", "verify", "walk"].contains(&way);
         if walks || *expected != NodeError::Height {
@@ -146,7 +146,7 @@ fn missing_block_is_reported_by_every_operation() {
     let root = keys.root_over(&mut blocks, record(9));
     for (root, gone) in [(root, record(9)), (record(8), record(8))] {
         let tree = Tree::load(root).unwrap();
-        for (way, run) in ways() {
+        for (way, run) in operations() {
             let expected = if way == "needs" { Ok(()) } else { Err(TreeError::Missing(gone)) };
             assert_eq!(run(&blocks, tree, &keys.between(0)), expected, "{way}");
         }
@@ -166,7 +166,7 @@ fn failing_source_is_reported_by_every_operation() {
             Err(Broken)
         }
     }
-    for (way, run) in ways() {
+    for (way, run) in operations() {
         let tree = Tree::load(record(0)).unwrap();
         assert_eq!(run(&Source, tree, &KEYS[0]), Err(TreeError::Source(Broken)), "{way}");
     }
@@ -179,7 +179,7 @@ fn verify_checks_the_hash_of_every_block() {
     let mut tried = 0;
     for (cid, block) in &blocks {
         let mut mixed = blocks.clone();
-        // The same keys with other records: right in every way but this.
+        // The same keys with other records: valid except for the hash.
         let other = with_other_records(block);
         if cid_of(&other) == *cid {
             continue;

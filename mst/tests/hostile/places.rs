@@ -1,4 +1,4 @@
-//! Nodes that do not belong where they are.
+//! Misplaced nodes.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -8,7 +8,7 @@ use cid::Cid;
 use nacre_mst::{BlockSource, NodeError, Tree, TreeError, Verified, key_height};
 
 use crate::support::{Blocks, KEYS, node, put, record};
-use crate::{Keys, assert_named, key_between, ways};
+use crate::{Keys, assert_named, key_between, operations};
 
 #[test]
 fn nodes_on_the_wrong_level_are_rejected() {
@@ -110,10 +110,10 @@ fn cycles_and_depth_bombs_end_at_level_0() {
         let mut blocks: Blocks = children.into_iter().collect();
         let root = put(&mut blocks, &node(None, &[(highest, v, Some(fake))]));
         let source = Liar(blocks, Cell::new(0));
-        for (way, run) in ways() {
+        for (way, run) in operations() {
             source.1.set(0);
             let error = run(&source, Tree::load(root).unwrap(), key).unwrap_err();
-            // The one way in that hashes sees at once what kind of store this is.
+            // `verify` hashes blocks and rejects the first one.
             let expected = match way {
                 "verify" => matches!(error, TreeError::Hash(cid) if cid == fake),
                 _ => matches!(error, TreeError::Node(_, NodeError::Level)),
@@ -122,11 +122,11 @@ fn cycles_and_depth_bombs_end_at_level_0() {
             assert!(source.1.get() <= levels, "{way}: {name}: {} blocks read", source.1.get());
         }
     }
-    // A root that has itself below.
+    // A root that contains itself.
     let root = record(78);
     let block = node(None, &[(&keys.low, v, Some(root))]);
     let source = Liar(Blocks::from([(root, block)]), Cell::new(0));
-    for (way, run) in ways() {
+    for (way, run) in operations() {
         source.1.set(0);
         let error = run(&source, Tree::load(root).unwrap(), &keys.between(0)).unwrap_err();
         let expected = match way {
@@ -136,8 +136,8 @@ fn cycles_and_depth_bombs_end_at_level_0() {
         assert!(expected, "{way}: {error}");
         assert!(source.1.get() <= 3, "{way}: {} blocks read", source.1.get());
     }
-    // Without their heights, it is the bounds and the bottom that end it.
-    for (way, run) in ways() {
+    // Without height checks, the bounds and level 0 end it.
+    for (way, run) in operations() {
         source.1.set(0);
         let result = run(&Verified(&source), Tree::load(root).unwrap(), &keys.between(0));
         assert!(result.is_err(), "{way}");
@@ -147,7 +147,7 @@ fn cycles_and_depth_bombs_end_at_level_0() {
 
 #[test]
 fn shared_subtree_is_not_read_once_per_slot() {
-    // Without bounds it would be read as often as there are ways down: 15 to the seventh.
+    // Without bounds it would be read once per path: 15 to the seventh.
     let mut wide: Vec<Vec<String>> = vec![Vec::new(); 7];
     for key in KEYS.iter() {
         let height = usize::try_from(key_height(key.as_bytes())).unwrap();
@@ -165,7 +165,7 @@ fn shared_subtree_is_not_read_once_per_slot() {
     let tree = Tree::load(below.unwrap()).unwrap();
     let source = Liar(blocks, Cell::new(0));
     let last = wide[0].last().unwrap();
-    for (way, run) in ways() {
+    for (way, run) in operations() {
         source.1.set(0);
         let result = run(&source, tree, last);
         assert!(matches!(result, Err(TreeError::Node(_, NodeError::Order))), "{way}: {result:?}");
@@ -173,7 +173,7 @@ fn shared_subtree_is_not_read_once_per_slot() {
     }
 }
 
-/// Asserts that all ways in call the trouble in a tree by this name.
+/// Asserts that every operation reports this error for the tree.
 fn check(name: &str, key: &str, expected: NodeError, make: &dyn Fn(&mut Blocks) -> Cid) {
     let mut blocks = Blocks::new();
     let root = make(&mut blocks);
@@ -188,7 +188,7 @@ fn over(blocks: &mut Blocks, child: Cid) -> Cid {
     put(blocks, &node(Some(child), &[]))
 }
 
-/// A store that never hashed what it took in, and counts how often it is asked.
+/// A store of unhashed blocks that counts its reads.
 struct Liar(Blocks, Cell<usize>);
 
 impl BlockSource for Liar {

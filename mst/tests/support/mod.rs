@@ -1,5 +1,4 @@
-//! What the tests share: keys of every height, records, and a twin of the tree that is obviously
-//! right.
+//! Test support: keys of every height, records, and a naive reference tree.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
 use std::collections::BTreeMap;
@@ -16,14 +15,14 @@ use sha2::{Digest, Sha256};
 
 pub type Blocks = BTreeMap<Cid, Vec<u8>>;
 pub type Entries = BTreeMap<String, Cid>;
-/// What is to be set or removed.
+/// Records to set or remove.
 pub type Writes = BTreeMap<String, Option<Cid>>;
 
-/// Some keys of each height up to 7, so that trees of a few keys are high and full of gaps.
+/// Some keys of each height up to 7, so that trees of a few keys are high and sparse.
 pub static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let mut by_height = [const { Vec::new() }; 8];
     for number in 0..40_000_u32 {
-        // Multiplied, so that neighbours in height are not neighbours in order.
+        // Scattered, so that keys of similar height are not neighbours.
         let key = format!("a.b.c{}/{:08x}", number % 3, number.wrapping_mul(0x9e37_79b1));
         let height = usize::try_from(key_height(key.as_bytes())).unwrap().min(7);
         if by_height[height].len() < 14 {
@@ -57,7 +56,7 @@ pub fn writes(size: usize) -> impl Strategy<Value = Writes> {
     proptest::collection::btree_map(key(), proptest::option::of(value()), 1..size)
 }
 
-/// Returns the tree of these entries, made by the definition: all of it, root and blocks.
+/// Builds the root and blocks of the tree of these entries, directly by the definition.
 pub fn twin(entries: &Entries) -> (Cid, Blocks) {
     let mut blocks = Blocks::new();
     let list: Vec<TwinEntry<'_>> = entries
@@ -69,7 +68,7 @@ pub fn twin(entries: &Entries) -> (Cid, Blocks) {
     (root, blocks)
 }
 
-/// Returns the tree of these entries, made by edits of an empty one, and its blocks.
+/// Builds the tree of these entries by edits of the empty tree.
 pub fn tree_of(entries: &Entries) -> (Tree, Blocks) {
     let writes: Writes = entries.iter().map(|(key, value)| (key.clone(), Some(*value))).collect();
     let mut blocks = Blocks::new();
@@ -82,7 +81,7 @@ pub fn edits(writes: &Writes) -> Vec<Edit<'_>> {
     writes.iter().map(|(key, value)| Edit { key, value: *value }).collect()
 }
 
-/// Does to entries what edits do to a tree, and returns what was there before.
+/// Applies writes to entries and returns the previous records.
 pub fn write(entries: &mut Entries, writes: &Writes) -> Vec<Option<Cid>> {
     let write = |(key, value): (&String, &Option<Cid>)| match value {
         Some(value) => entries.insert(key.clone(), *value),
@@ -91,7 +90,7 @@ pub fn write(entries: &mut Entries, writes: &Writes) -> Vec<Option<Cid>> {
     writes.iter().map(write).collect()
 }
 
-/// Does to a store what an edit says, and checks that it said neither too much nor too little.
+/// Applies changes to a store and checks that they are complete and minimal.
 pub fn store(blocks: &mut Blocks, changes: &Changes) {
     for cid in changes.retired() {
         let stored = blocks.remove(&cid).is_some();
@@ -115,7 +114,7 @@ fn twin_node(entries: &[TwinEntry<'_>], level: u32, blocks: &mut Blocks) -> Cid 
     put(blocks, &node(left, &own))
 }
 
-/// Returns the block of a node with whatever in it, right or wrong, but properly compressed.
+/// Encodes a node with correct compression and arbitrary, perhaps invalid, content.
 pub fn node(left: Option<Cid>, entries: &[(&str, Cid, Option<Cid>)]) -> Vec<u8> {
     let mut last = "";
     let mut list = Vec::new();
@@ -146,8 +145,7 @@ pub fn put(blocks: &mut Blocks, block: &[u8]) -> Cid {
     cid
 }
 
-/// Returns a folder of the interoperability suite, or `None` where it is absent and need not be
-/// there.
+/// Returns a folder of the interoperability suite, or `None` if it is absent outside of CI.
 pub fn interop(folder: &str) -> Option<PathBuf> {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/interop");
     let root = std::env::var_os("NACRE_INTEROP").map_or_else(beside, PathBuf::from);
