@@ -1,39 +1,18 @@
 //! Builds a whole tree from sorted entries in bounded memory: its right edge and some closed nodes.
 
+mod error;
 mod nodes;
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use core::convert::Infallible;
 
 use cid::Cid;
 
 use crate::digest::Digest;
-use crate::error::LinkError;
 use crate::key::{KeyError, MAX_LEVEL, check_suffix, common_prefix, digest_height, level_index};
 use crate::tree::Tree;
+pub use error::BuildError;
 use nodes::Nodes;
-
-/// Why a tree cannot be built.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError<E = Infallible> {
-    /// A node would have more than [`MAX_NODE_ENTRIES`](crate::MAX_NODE_ENTRIES) entries.
-    #[error("a node has no room for another entry")]
-    Full,
-    /// A key is invalid.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// A tree cannot link to this CID of a record.
-    #[error(transparent)]
-    Link(#[from] LinkError),
-    /// The keys do not ascend strictly.
-    #[error("the keys do not ascend")]
-    Order,
-    /// The sink failed.
-    #[error("the block sink failed")]
-    Sink(E),
-}
 
 /// Builds the tree of `entries`, which must ascend by key.
 ///

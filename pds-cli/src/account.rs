@@ -6,9 +6,9 @@ use std::io::{self, Write as _};
 use nacre_pds::config::{Config, ConfigError, PasswordHash, new_account};
 use nacre_pds::host::Rng;
 
-use crate::Failure;
 use crate::folder::Folder;
 use crate::host::SystemRng;
+use crate::report::Failure;
 use crate::vars::{Vars, VarsError};
 
 /// The arguments of `pds vars`.

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::Failure;
 use crate::account::{Account, AccountError, random_password};
 use crate::folder::Folder;
 use crate::host::{AddressSource, SystemRng};
 use crate::launch::{DEFAULT_PORT, Launch, Listeners};
+use crate::report::Failure;
 
 /// The arguments of `pds dev`.
 #[derive(clap::Args, Debug)]

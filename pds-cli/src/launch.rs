@@ -13,9 +13,9 @@ use serde::Serialize;
 use tokio::runtime;
 use tokio::task::LocalSet;
 
-use crate::Failure;
 use crate::folder::Folder;
 use crate::host::{self, AddressSource, BlobFolder};
+use crate::report::Failure;
 
 /// The name of the database file in the account's folder.
 pub(crate) const DATABASE: &str = "pds.sqlite";

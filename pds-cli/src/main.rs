@@ -2,9 +2,6 @@
 
 extern crate alloc;
 
-use core::error::Error;
-use core::fmt;
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -17,6 +14,7 @@ mod folder;
 mod host;
 mod launch;
 mod repo;
+mod report;
 mod reset;
 mod serve;
 mod vars;
@@ -68,16 +66,8 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log(&error);
+            report::log(&error);
             ExitCode::FAILURE
         }
     }
-}
-
-/// The error of a failed command. Its message is one line and ends with the remedy, if any.
-type Failure = Box<dyn Error>;
-
-/// Writes one line to standard error. Ignores errors, because serving goes on if it is closed.
-fn log(line: &dyn fmt::Display) {
-    let _ = writeln!(io::stderr(), "pds: {line}");
 }

@@ -11,12 +11,12 @@ use nacre_pds::{Audit, Healed, OpenError, Pds};
 use serde::Serialize;
 use tokio::runtime;
 
-use crate::Failure;
 use crate::account::Account;
 use crate::database_copy::DatabaseCopy;
 use crate::folder::Folder;
 use crate::host::{self, BlobFolder};
 use crate::launch::{DATABASE, DatabaseError};
+use crate::report::Failure;
 use crate::serve::environment;
 
 /// The subcommands of `pds repo`.

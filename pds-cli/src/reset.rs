@@ -4,8 +4,8 @@ use std::io::{self, Write as _};
 
 use nacre_pds::Pds;
 
-use crate::Failure;
 use crate::repo::{AccountFolder, FolderArgs, wait_for};
+use crate::report::Failure;
 
 /// The arguments of `pds reset`.
 #[derive(clap::Args, Debug)]

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use nacre_pds::config::{Config, ConfigError};
 
-use crate::Failure;
 use crate::folder::Folder;
 use crate::host::AddressSource;
 use crate::launch::{DEFAULT_PORT, Launch, Listeners};
+use crate::report::Failure;
 use crate::vars::Vars;
 
 /// The arguments of `pds serve`.

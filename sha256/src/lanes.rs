@@ -1,7 +1,7 @@
 //! Hashes messages side by side: as one ends, the next takes its lane.
 
 use crate::blocks::{BLANK, Block, START, State, Tail, digest_of, split};
-use crate::digest;
+use crate::single::digest;
 
 /// How many messages are hashed at a time.
 pub(crate) const LANES: usize = 4;

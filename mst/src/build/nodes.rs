@@ -11,7 +11,7 @@ use core::ops::Range;
 
 use cid::Cid;
 
-use super::BuildError;
+use super::error::BuildError;
 use crate::digest::Digest;
 use crate::encode::{link_right, write_end, write_entry, write_start};
 use crate::node::{MAX_NODE_ENTRIES, right_link_range};

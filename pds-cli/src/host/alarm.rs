@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::log;
+use crate::report::log;
 
 /// An alarm in memory. It need not survive a restart, because starting the server runs due work.
 #[derive(Debug, Default)]

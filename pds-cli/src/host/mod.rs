@@ -38,7 +38,7 @@ use self::sockets::Subscribers;
 use self::stop_signals::StopSignals;
 pub(crate) use self::system::SystemRng;
 use self::system::{SystemClock, SystemLog};
-use crate::log;
+use crate::report::log;
 
 /// Opens an account for serving.
 pub(crate) fn open(

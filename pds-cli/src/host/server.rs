@@ -39,7 +39,7 @@ use super::output_gate::OutputGate;
 use super::sockets::{Registration, Subscribers};
 use super::websocket::{self, Handshake, HandshakeError};
 use super::write_timeout::WriteTimeout;
-use crate::log;
+use crate::report::log;
 
 /// A server for one account.
 pub(crate) struct Server {

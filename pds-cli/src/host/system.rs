@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nacre_pds::host::{Clock, Log, Rng};
 
-use crate::log;
+use crate::report::log;
 
 /// The system's clock.
 pub(crate) struct SystemClock;

@@ -67,9 +67,9 @@ impl SignIn {
 
     /// Counts an attempt to sign in, or refuses it. A refusal writes nothing.
     ///
-    /// The limits are 30 attempts in five minutes and 300 a day for the owner's identifiers together
-    /// and for all others together, from each network, as in the reference server; and 100 in five
-    /// minutes in all.
+    /// The limits are 30 attempts in five minutes and 300 a day for the owner's identifiers
+    /// together and for all others together, from each network, as in the reference server; and 100
+    /// in five minutes in all.
     fn count_attempt(&self, identifier: &str, peer: Option<IpAddr>) -> Result<(), SignInError> {
         let network = peer.map(|peer| network_of(peer).to_string()).unwrap_or_default();
         let client = format!("{identifier} {network}");

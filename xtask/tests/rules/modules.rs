@@ -22,15 +22,7 @@ const HEADING: &str = "## Inside pds";
 type Tolerated = (&'static str, &'static str, &'static str, &'static str);
 
 /// Imports that may close a cycle.
-const TOLERATED: &[Tolerated] = &[
-    ("mst", "build/nodes.rs", "build.rs", "the builder and its nodes share `BuildError`"),
-    ("pds-cli", "main.rs", "account.rs", "commands use `Failure` and `log` of the root"),
-    ("pds-cli", "main.rs", "dev.rs", "commands use `Failure` and `log` of the root"),
-    ("pds-cli", "main.rs", "repo.rs", "commands use `Failure` and `log` of the root"),
-    ("pds-cli", "main.rs", "reset.rs", "commands use `Failure` and `log` of the root"),
-    ("pds-cli", "main.rs", "serve.rs", "commands use `Failure` and `log` of the root"),
-    ("sha256", "lanes.rs", "lib.rs", "a single message is hashed by the public `digest`"),
-];
+const TOLERATED: &[Tolerated] = &[];
 
 #[test]
 fn imports_between_modules_of_pds_are_in_the_table_of_the_architecture() {
