@@ -25,7 +25,7 @@ pub(crate) struct Args {
     password: String,
 }
 
-/// An account for development, with its password in the clear.
+/// An account for development, with its password in plain text.
 pub(crate) struct Account {
     vars: Vars,
 }
@@ -38,8 +38,8 @@ pub(crate) enum AccountError {
     #[error("{path}: {error}; fix the file, or choose another folder with --dir")]
     Stored { path: String, error: ConfigError },
     #[error(
-        "the account in {path} was created with --{flag} {stored}; omit --{flag}, or choose \
-         another folder with --dir"
+        "--{flag} differs from the account in {path}, which has \"{stored}\"; omit --{flag}, or \
+         choose another folder with --dir"
     )]
     Mismatch { flag: &'static str, stored: String, path: String },
     #[error(transparent)]
@@ -128,7 +128,7 @@ impl Account {
         self.vars.var("PDS_HOSTNAME").unwrap_or_default()
     }
 
-    /// Returns the password in the clear.
+    /// Returns the password in plain text.
     pub(crate) fn password(&self) -> Option<&str> {
         self.vars.var("PASSWORD")
     }

@@ -17,7 +17,7 @@ pub(crate) struct DatabaseCopy {
 /// Why a database cannot be copied.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "cannot copy {} to {}: {error}; set TMPDIR to a folder with enough space",
+    "cannot copy {} to {}: {error}; set TMPDIR to a writable folder with enough space",
     database.display(),
     folder.display()
 )]

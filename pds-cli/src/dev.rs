@@ -1,4 +1,4 @@
-//! `pds dev`: serves an account for development, which the first start creates.
+//! `pds dev`: serves a development account, which the first start creates.
 
 use std::path::PathBuf;
 
@@ -23,7 +23,7 @@ pub(crate) struct Args {
     /// Handle of the account [default: alice.test]
     #[arg(long)]
     handle: Option<String>,
-    /// Password of the account, stored in the clear [default: a random one]
+    /// Password of the account, stored in plain text [default: random]
     #[arg(long)]
     password: Option<String>,
     /// Print one line of JSON instead of text

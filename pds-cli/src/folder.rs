@@ -18,6 +18,8 @@ pub(crate) struct Folder {
 pub(crate) enum FolderError {
     #[error("{}: {error}", path.display())]
     File { path: PathBuf, error: io::Error },
+    #[error("{} is not a folder; choose another with --dir", .0.display())]
+    NotAFolder(PathBuf),
     #[error(
         "{} is in use by another pds{holder}; stop it, or choose another folder with --dir",
         path.display()
@@ -29,6 +31,9 @@ impl Folder {
     /// Locks the folder. Creates it, with a folder for blobs in it, if it does not exist.
     pub(crate) fn open(path: &Path) -> Result<Self, FolderError> {
         let failed = |error| FolderError::File { path: path.to_owned(), error };
+        if path.is_file() {
+            return Err(FolderError::NotAFolder(path.to_owned()));
+        }
         create_private_folder(path).map_err(failed)?;
         create_private_folder(&path.join(BLOBS)).map_err(failed)?;
         let mut lock = File::options()

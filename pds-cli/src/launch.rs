@@ -70,7 +70,7 @@ fn remedy(error: &OpenError) -> String {
             format!("; set DID back to \"{found}\", or choose another folder with --dir")
         }
         OpenError::OtherAccount { .. } => {
-            "; it was never active: \"pds reset\" starts over with the new DID".to_owned()
+            "; it was never active, so \"pds reset\" can start over with the new DID".to_owned()
         }
         _ => String::new(),
     }

@@ -29,29 +29,31 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start a server for development
+    /// Start a server with an account for development
     ///
-    /// The first start creates an account in the folder. Later starts serve the same account.
+    /// The first start creates the account. Later starts serve the same account.
     Dev(dev::Args),
-    /// Check or repair the repository in a folder that is not being served
+    /// Check or repair the repository of a stopped server
     #[command(subcommand)]
     Repo(repo::Command),
     /// Start over with another DID if the account was never active
     ///
     /// Removes the repository, the sessions and the account's blobs from the folder of a stopped
-    /// server, and creates an empty account with the DID from the environment. Blobs that the
-    /// account does not know are kept. Refuses to reset an account that was ever active, because
-    /// other servers know it.
+    /// server, and creates an empty account with the configured DID. Keeps blobs that are not in
+    /// the database. Refuses to reset an account that was ever active, because other servers know
+    /// it.
     Reset(reset::Args),
     /// Start a server for the account that the environment describes
     ///
-    /// Requires PDS_HOSTNAME, DID, HANDLE, SIGNING_KEY, JWT_SECRET, AUTH_TOKEN and PASSWORD_HASH,
-    /// as printed by `pds vars`. Optional: SIGNING_KEY_PUBLIC (default: derived from SIGNING_KEY),
-    /// EMAIL (shown to apps and accepted at sign-in), INITIAL_ACTIVE, ACCEPT_IMPORTS,
-    /// BLOB_UPLOAD_LIMIT, BODY_LIMIT_MB (if a proxy limits requests), RELAYS,
-    /// EVENT_RETENTION_HOURS and EVENT_RETENTION_MIB.
+    /// Required variables, as printed by `pds vars`: PDS_HOSTNAME, DID, HANDLE, SIGNING_KEY,
+    /// JWT_SECRET, AUTH_TOKEN and PASSWORD_HASH.
+    ///
+    /// Optional variables: SIGNING_KEY_PUBLIC (default: derived from SIGNING_KEY), EMAIL (shown to
+    /// apps and accepted at sign-in), INITIAL_ACTIVE, ACCEPT_IMPORTS, BLOB_UPLOAD_LIMIT,
+    /// BODY_LIMIT_MB (if a proxy limits requests), RELAYS, EVENT_RETENTION_HOURS and
+    /// EVENT_RETENTION_MIB.
     Serve(serve::Args),
-    /// Print the variables of a new account, for `pds serve` or another host
+    /// Print the variables of a new account as an env file, for `pds serve` or a Worker
     Vars(account::Args),
 }
 

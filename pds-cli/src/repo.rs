@@ -1,6 +1,7 @@
-//! `pds repo`: commands for the repository in a folder that is not being served.
+//! `pds repo`: commands for the repository of a stopped server.
 
 use alloc::rc::Rc;
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -24,14 +25,14 @@ use crate::serve::environment;
 pub(crate) enum Command {
     /// Check the database for consistency: commit, tree, records, pages, indexes and blobs
     ///
-    /// Reads a temporary copy of the database and changes nothing. Checks the account of `pds dev`
-    /// in this folder, or else the one that the environment describes, as for `pds serve`.
+    /// Reads a temporary copy of the database and changes nothing. Uses the account that `pds dev`
+    /// stored in the folder, or else the one that the environment describes, as `pds serve` does.
     Verify(Args),
     /// Rebuild derived data (tree pages, indexes, counters) from the commit and records
     ///
     /// Also compares the blobs in the database with those in the folder. Lists lost blobs as
     /// missing, so that an app can upload them again. Removes orphaned blobs, unless the account
-    /// was never active or an import is pending. Lost records can only be restored from a backup.
+    /// was never active or an import is staged. Lost records can only be restored from a backup.
     Heal(Args),
 }
 
@@ -51,7 +52,7 @@ pub(crate) struct FolderArgs {
     /// Folder of the account's data
     #[arg(long, default_value = ".nacre")]
     dir: PathBuf,
-    /// Env file for variables that the environment does not set
+    /// Env file to read variables from; the environment takes precedence
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
 }
@@ -59,10 +60,12 @@ pub(crate) struct FolderArgs {
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum RepoError {
-    #[error("{}: no account in this folder; name another folder with --dir", .0.display())]
-    NoAccount(PathBuf),
     #[error("{}: consistency check failed", .0.display())]
     Faults(PathBuf),
+    #[error("{}: {error}", path.display())]
+    File { path: PathBuf, error: io::Error },
+    #[error("{}: no account in this folder; choose another folder with --dir", .0.display())]
+    NoAccount(PathBuf),
 }
 
 /// Runs a command.
@@ -96,12 +99,12 @@ fn report(text: &str, audit: &Audit, database: PathBuf) -> Result<(), Failure> {
     if audit.faults.is_empty() { Ok(()) } else { Err(RepoError::Faults(database).into()) }
 }
 
-/// Runs work to its end on a new executor.
+/// Runs a future to completion on a new executor.
 pub(crate) fn wait_for<T>(work: impl Future<Output = T>) -> io::Result<T> {
     Ok(runtime::Builder::new_current_thread().build()?.block_on(work))
 }
 
-/// The locked folder of an account that is not being served.
+/// The locked folder of a stopped server.
 pub(crate) struct AccountFolder {
     folder: Folder,
     pub(crate) database: PathBuf,
@@ -111,8 +114,12 @@ pub(crate) struct AccountFolder {
 impl AccountFolder {
     pub(crate) fn open(FolderArgs { dir, env_file }: &FolderArgs) -> Result<Self, Failure> {
         let database = dir.join(DATABASE);
-        if !database.is_file() {
-            return Err(RepoError::NoAccount(dir.clone()).into());
+        match fs::metadata(&database) {
+            Ok(found) if found.is_file() => {}
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(RepoError::File { path: database, error }.into());
+            }
+            _ => return Err(RepoError::NoAccount(dir.clone()).into()),
         }
         Ok(Self { folder: Folder::open(dir)?, database, env_file: env_file.clone() })
     }

@@ -18,7 +18,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let folder = AccountFolder::open(&args.folder)?;
     let pds = folder.account(&folder.database, Pds::open_to_reset)?;
-    // No other account shares the folder, so its blobs may go.
+    // No other account shares the folder, so its blobs can be removed.
     wait_for(pds.reset_with_blobs())??;
     writeln!(
         io::stdout(),

@@ -21,10 +21,10 @@ pub(crate) struct Args {
     /// Port to listen on
     #[arg(long, default_value_t = DEFAULT_PORT)]
     port: u16,
-    /// Address to listen on [default: this machine only]
+    /// Address to listen on [default: 127.0.0.1 and ::1]
     #[arg(long, value_name = "ADDRESS")]
     bind: Option<IpAddr>,
-    /// Env file for variables that the environment does not set
+    /// Env file to read variables from; the environment takes precedence
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
     /// Trust the client address that a reverse proxy appends to X-Forwarded-For; without a proxy,

@@ -58,7 +58,7 @@ pub(crate) fn open(
     Ok(Server::new(Rc::new(pds), sockets, blobs, alarm, gate, address_source))
 }
 
-/// Returns the host for an operator command on an account that is not being served.
+/// Returns the host for an operator command on the account of a stopped server.
 pub(crate) fn unserved(sql: Rc<dyn Sql>, blobs: BlobFolder) -> Host {
     parts(sql, blobs, Rc::default(), Rc::default(), HttpClient::default())
 }

@@ -93,9 +93,10 @@ fn dev_flags_that_contradict_the_stored_account_are_refused() {
     ] {
         let message = failure(&mut dev(folder.path(), &[flag, value]));
         assert!(
-            message.contains(&format!("{flag} {kept}")) && message.contains("--dir"),
+            message.contains(&format!("{flag} differs")) && message.contains("--dir"),
             "{message}"
         );
+        assert!(message.contains(&format!("which has \"{kept}\"")), "{message}");
     }
 }
 
