@@ -22,7 +22,7 @@ use crate::host_error::HostError;
 pub(crate) const UPLOAD_HEADER: &str = "nacre-upload";
 /// The path of uploads.
 pub(crate) const UPLOAD_PATH: &str = "/xrpc/com.atproto.repo.uploadBlob";
-/// The header that tells the front which bytes to send: key, offset and length.
+/// The header that names the bytes for the front to send: key, offset and length.
 const DOWNLOAD_HEADER: HeaderName = HeaderName::from_static("nacre-blob");
 
 /// A message from the front about an upload.

@@ -49,10 +49,10 @@ export async function download(response, bucket) {
 
 // The header of messages to the account about an upload. Clients may not send it.
 export const UPLOAD_HEADER = "nacre-upload";
-// The header that tells which bytes to send: key, offset and length.
+// The header that names the bytes to send: key, offset and length.
 export const DOWNLOAD_HEADER = "nacre-blob";
 
-// A fault of the uploaded body, and so of the client. Its cause is a word of the protocol.
+// A fault of the uploaded body, and so of the client. Its cause is a word of the upload protocol.
 class BodyError extends Error {
 	constructor(cause) {
 		super(cause, { cause });
@@ -71,7 +71,7 @@ class IncomingBlob {
 	#hash = new crypto.DigestStream("SHA-256");
 	#writer = this.#hash.getWriter();
 	#sha256;
-	// The bytes that are not sent yet: at most one part.
+	// The bytes not sent yet: at most one part.
 	#part;
 	#filled = 0;
 	// The multipart upload of a larger blob: its temporary key, and the parts already sent.
@@ -134,7 +134,7 @@ class IncomingBlob {
 			}
 		} catch (error) {
 			// R2 aborts incomplete multipart uploads after a week.
-			console.error("cannot abort an upload:", error?.stack ?? error);
+			console.error("cannot discard an upload:", error?.stack ?? error);
 		}
 	}
 

@@ -79,7 +79,10 @@ impl fmt::Display for HostError {
                 error.fmt(f)?;
                 match was_active {
                     true => write!(f, "; set DID back to \"{found}\""),
-                    false => f.write_str("; it was never active: POST /operator/reset starts over"),
+                    false => f.write_str(
+                        "; it was never active, so POST /operator/reset can start over with the \
+                         new DID",
+                    ),
                 }
             }
             Self::Account(error) => error.fmt(f),

@@ -36,7 +36,7 @@ impl OwnerMarker for BucketMarker {
                 return Ok(None);
             }
             let object = bucket.get(&*key).execute().await.map_err(failed)?;
-            // Somebody deleted it in between. The next request tries again.
+            // It was deleted in between. The next request tries again.
             let gone = || MarkerError(format!("{key} was deleted during the claim"));
             let body = object.as_ref().and_then(|object| object.body()).ok_or_else(gone)?;
             let owner = body.text().await.map_err(failed)?;

@@ -6,8 +6,8 @@
 //  * It aborts every object in the instance. Their requests in flight fail at once instead of
 //    hanging, and the writes of the current turn are rolled back.
 //  * It starts a fresh instance for the next event.
-//  * It frees the Rust half of an object that hibernated or was evicted when its successor is
-//    constructed.
+//  * When an object is constructed again after hibernation or eviction, it frees the Rust half of
+//    the predecessor.
 
 import { DurableObject } from "cloudflare:workers";
 import * as blobs from "./blobs.js";
@@ -93,7 +93,7 @@ export class AccountDurableObject extends DurableObject {
 	}
 
 	webSocketMessage(socket, message) {
-		// Ignored without copying it into wasm, whose memory never shrinks.
+		// Messages are ignored, and not copied into wasm, whose memory never shrinks.
 		const size = typeof message === "string" ? message.length : message.byteLength;
 		if (size > MAX_MESSAGE_SIZE) {
 			socket.close(1009, "message too big");
@@ -164,7 +164,7 @@ function enter(call) {
 	}
 }
 
-// Calls into Rust and awaits the result. Of rejections, only a trap means a lost instance.
+// Calls into Rust and awaits the result. A rejection means a lost instance only if it is a trap.
 async function callRust(half, call) {
 	half.calls++;
 	try {
@@ -195,7 +195,7 @@ function markLost(error) {
 	objects.clear();
 }
 
-// Returns the response if the object failed: aborted, reset by a deployment, or overloaded.
+// Returns the response for a failed object: aborted, reset by a deployment, or overloaded.
 function errorResponse(error) {
 	console.error("the account's object failed:", error?.stack ?? error);
 	const [status, name, message] =
@@ -207,6 +207,6 @@ function errorResponse(error) {
 }
 
 const MAX_MESSAGE_SIZE = 65_536;
-// The retry that sets another alarm: the last but one that the runtime makes.
+// The retry that sets another alarm: the runtime's last but one.
 const LATE_RETRY = 5;
 const RETRY_ALARM_MS = 600_000;
