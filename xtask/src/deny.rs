@@ -17,7 +17,7 @@ pub(crate) fn run() -> Result<(), Error> {
         deny
     };
     process::run(&mut call(&["check", "--hide-inclusion-graph", "licenses", "bans", "sources"]))?;
-    // The advisory database is on a git server, which some build machines cannot reach.
+    // The advisory database is a git repository that some build machines cannot reach.
     if !succeeds(&mut call(&["fetch", "db"])) {
         say("SKIPPED advisories: cannot fetch their database");
         return Ok(());

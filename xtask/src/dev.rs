@@ -1,6 +1,6 @@
 //! `cargo xtask dev`: runs an account on workerd, Cloudflare's runtime.
 //!
-//! The first start creates an account, which is kept in one folder.
+//! The first start creates the account and stores it in a folder.
 //!
 //! wrangler runs as a child process and reads from a pipe that this program never writes to. When
 //! this program exits for any reason, wrangler reads the end of the pipe, stops workerd and exits.
@@ -77,7 +77,7 @@ impl Options {
         let mut args = args.into_iter();
         while let Some(name) = args.next() {
             let mut value = || {
-                args.next().ok_or_else(|| Error::new(format!("{name} needs a value\n\n{USAGE}")))
+                args.next().ok_or_else(|| Error::new(format!("{name} requires a value; {HINT}")))
             };
             match name.as_str() {
                 "--dir" => options.dir = path::absolute(value()?).context("invalid --dir")?,
@@ -86,9 +86,13 @@ impl Options {
                 "--hostname" => options.hostname = Some(value()?.to_ascii_lowercase()),
                 "--json" => options.json = true,
                 "--password" => options.password = Some(value()?),
-                "--port" => options.port = Some(value()?.parse().context("invalid --port")?),
+                "--port" => {
+                    let port = value()?;
+                    let parsed = port.parse().context(format_args!("invalid --port \"{port}\""))?;
+                    options.port = Some(parsed);
+                }
                 "--test-routes" => options.routes = Routes::WithTests,
-                _ => return Err(Error::new(format!("unknown option \"{name}\"\n\n{USAGE}"))),
+                _ => return Err(Error::new(format!("unknown option \"{name}\"; {HINT}"))),
             }
         }
         Ok(Some(options))
@@ -108,7 +112,7 @@ impl Folder {
         let lock = File::create(path.join("lock")).context("cannot create the lock file")?;
         lock.try_lock().map_err(|_| {
             Error::new(format!(
-                "another `cargo xtask dev` uses {}; stop it, or choose another folder with --dir",
+                "{} is in use by another `cargo xtask dev`; stop it, or choose another with --dir",
                 path.display()
             ))
         })?;
@@ -156,8 +160,8 @@ impl Account {
             if given.as_deref().is_some_and(|given| given != account.value(name)) {
                 let (path, kept) = (folder.path.display(), account.value(name));
                 return Err(Error::new(format!(
-                    "the account in {path} has {option} {kept}; leave out {option}, or choose \
-                     another folder with --dir"
+                    "{option} differs from the account in {path}, which has \"{kept}\"; omit \
+                     {option}, or choose another folder with --dir"
                 )));
             }
         }
@@ -173,7 +177,7 @@ impl Account {
         let handle = options.handle.as_deref().unwrap_or("alice.test");
         let password = options.password.clone().map_or_else(random_password, Ok)?;
         if password.chars().any(char::is_control) {
-            return Err(Error::new("the password contains a control character"));
+            return Err(Error::new("--password contains a control character"));
         }
         let mut vars = cargo();
         vars.args(["run", "--quiet", "--package", "nacre-pds-cli", "--", "vars"]);
@@ -222,7 +226,7 @@ impl Account {
             let in_query = did.replace('%', "%25").replace(':', "%3A");
             let socket = url.replacen("http", "ws", 1);
             format!(
-                "folder    {}\nurl       {url}\ndid       {did}\nhandle    {handle}\n\
+                "folder    {}\naddress   {url}\ndid       {did}\nhandle    {handle}\n\
                  password  {password}\n\nLog in:\n\
                  curl -X POST {url}/xrpc/com.atproto.server.createSession \
                  -H 'content-type: application/json' -d '{login}'\n\n\
@@ -230,11 +234,11 @@ impl Account {
                  curl '{url}/xrpc/com.atproto.sync.getRepo?did={in_query}' -o repo.car\n\n\
                  Follow the event stream from its beginning:\n\
                  websocat -b '{socket}/xrpc/com.atproto.sync.subscribeRepos?cursor=0'\n\n\
-                 Ctrl-C stops the server.\n",
+                 Press Ctrl-C to stop the server.\n",
                 folder.path.display()
             )
         };
-        // The reader of the output may be gone.
+        // Standard output may be closed.
         let _ = io::stdout().write_all(text.as_bytes());
         let _ = io::stdout().flush();
     }
@@ -281,7 +285,7 @@ impl Server {
         while !stop.load(Ordering::Relaxed) {
             match health(port) {
                 Ok(answer) if answer.starts_with("HTTP/1.1 200") => return Ok(()),
-                // The server runs, but does not serve the account. Its answer says why.
+                // The server runs, but cannot serve the account. Its response has the reason.
                 Ok(answer)
                     if ["\"version\":\"nacre ", "AccountNotOpened"]
                         .iter()
@@ -362,14 +366,16 @@ usage: cargo xtask dev [options]
 Runs an account on workerd. The first start creates the account.
 
   --dir FOLDER     folder of the account and its data (default: .nacre/worker)
-  --port N         port to listen on; 0 picks a free one at the first start (default: 8787)
-  --hostname NAME  host name in the account's did:web (default: localhost:PORT)
+  --port N         port to listen on; 0 picks a free port at the first start (default: 8787)
+  --hostname NAME  host name of the account's did:web (default: localhost:PORT)
   --handle NAME    handle of the account (default: alice.test)
   --password TEXT  password of the account, stored in plain text (default: random)
   --json           print the account as one line of JSON
   --test-routes    also serve the routes for tests
   --help           print this help";
 
+/// The remedy for errors about the command line.
+const HINT: &str = "see `cargo xtask dev --help`";
 /// The name of the account's file in its folder.
 const ACCOUNT: &str = "pds.env";
 /// The default port of wrangler.

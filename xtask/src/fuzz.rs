@@ -9,10 +9,10 @@ use crate::error::{Context, Error};
 use crate::paths;
 use crate::process::{run as start, say};
 
-/// Runs targets one after another and stops at the first that fails.
+/// Runs targets in order and stops at the first that fails.
 ///
-/// The arguments are the number of seconds for each target, and names of targets; by default, all
-/// of them run.
+/// The arguments are the number of seconds for each target, and the names of targets; by default,
+/// all of them run.
 pub(crate) fn run(mut args: Vec<String>) -> Result<(), Error> {
     let seconds = match args.first().and_then(|arg| arg.parse().ok()) {
         Some(seconds) => {
@@ -24,7 +24,7 @@ pub(crate) fn run(mut args: Vec<String>) -> Result<(), Error> {
     fuzz(seconds, &args)
 }
 
-/// Runs each target for two seconds, to find targets that are broken.
+/// Runs each target for two seconds, to find broken targets.
 pub(crate) fn smoke() -> Result<(), Error> {
     fuzz(2, &[])
 }
@@ -66,7 +66,7 @@ fn fuzz(seconds: u32, only: &[String]) -> Result<(), Error> {
         let log = String::from_utf8_lossy(&run.stderr);
         if !run.status.success() {
             let found = found.display();
-            return Err(Error::new(format!("{log}\n{target} failed; its input is in {found}")));
+            return Err(Error::new(format!("{log}\n{target} failed; the input is in {found}")));
         }
         let runs =
             log.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
@@ -91,8 +91,8 @@ fn cargo_for_targets(command: &str) -> Result<Command, Error> {
     Ok(cargo)
 }
 
-/// Does the same with coverage instrumentation. Naming a compilation target keeps its flags from
-/// build scripts.
+/// Like [`cargo_for_targets`], with coverage instrumentation. Naming a compilation target keeps
+/// the flags from build scripts.
 fn cargo_with_coverage(command: &str) -> Result<Command, Error> {
     let mut cargo = cargo_for_targets(command)?;
     cargo.args(["--target", "host-tuple"]).env("RUSTFLAGS", COVERAGE.join(" "));

@@ -28,7 +28,7 @@ pub(crate) fn run(sizes: &[String]) -> Result<(), Error> {
 
 const SIZES: [&str; 3] = ["10000", "100000", "1000000"];
 const HEADING: &str = "## Operations of a running server";
-const HOW: &str = "`cargo xtask load`, over loopback, one client; workerd runs by itself. CPU is \
-the processor time of\nthe server's process for one operation, one after the other unless it says \
-how many were in flight; the rest is what the\nclient saw, on a machine that it shares with the \
-server.";
+const HOW: &str = "\
+`cargo xtask load`, over loopback, with one client; workerd runs without wrangler. CPU is the server
+process's processor time per operation, sequentially unless a number in flight is given. Everything
+else is measured by the client, which shares the machine with the server.";

@@ -58,14 +58,14 @@ fn run(mut args: Vec<String>) -> Result<(), Error> {
         "test" => test::run(args),
         "validators" => validators::run(&args),
         "worker" => worker::run(flag(&args, "--test-routes")?),
-        _ => Err(Error::new(format!("unknown command \"{command}\"\n\n{USAGE}"))),
+        _ => Err(Error::new(format!("unknown command \"{command}\"; see `cargo xtask help`"))),
     }
 }
 
 /// Returns whether the one optional flag of a command was given.
 fn flag(args: &[String], name: &str) -> Result<bool, Error> {
     if let Some(unknown) = args.iter().find(|arg| *arg != name) {
-        return Err(Error::new(format!("unknown option \"{unknown}\"\n\n{USAGE}")));
+        return Err(Error::new(format!("unknown option \"{unknown}\"; see `cargo xtask help`")));
     }
     Ok(!args.is_empty())
 }
@@ -77,13 +77,14 @@ commands
   test [--quick] [step]…  run all checks and tests, or only the named steps
                           --quick skips slow steps and tests only the native host
   worker [--test-routes]  build the Worker into pds-worker/build
-                          --test-routes adds routes for tests and builds into pds-worker/build-test
+                          --test-routes adds the test routes and builds into pds-worker/build-test
   dev [options]           run an account on workerd; see `cargo xtask dev --help`
-  peers [options] [row]…  benchmark the protocol crates and others, into benches/RESULTS.md
+  peers [options] [row]…  benchmark the protocol crates and other libraries; saves the results in
+                          benches/RESULTS.md
                           --size 10k,100k,1m sets the repository sizes (default: 100k)
                           --quick takes fewer samples; row names select rows
   peers wasm              benchmark the protocol crates in Node and workerd
-  load [records]…         benchmark running servers on both hosts, with that many records
+  load [records]…         benchmark running servers on both hosts, with this many records
                           (default: 10000 100000 1000000)
   validators [--wrong]    count wrong answers of lexicon validators on the interop suite
                           --wrong lists them

@@ -11,7 +11,7 @@ use crate::wasm_toolchain::WasmToolchain;
 
 /// Links the protocol crates into a library with its own panic handler.
 ///
-/// If a dependency turns `std` on, there are two panic handlers, which is error E0152.
+/// If a dependency enables `std`, there are two panic handlers, which is error E0152.
 pub(crate) fn link() -> Result<(), Error> {
     let manifest = manifest();
     // The proof is a separate workspace. It must link the versions that are released.

@@ -25,7 +25,7 @@ pub(crate) fn e2e() -> PathBuf {
     root().join("e2e")
 }
 
-/// Returns the path of `program` if a folder in `PATH` has it.
+/// Returns the path of `program` if a folder in `PATH` contains it.
 pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())

@@ -11,7 +11,7 @@ use crate::{lexicons, node, paths, results};
 
 /// Builds the benchmarks and passes them the arguments of the command line.
 ///
-/// The argument `wasm` runs the rows of the protocol crates in WebAssembly instead.
+/// The argument `wasm` benchmarks the protocol crates in WebAssembly instead.
 pub(crate) fn run(args: &[String]) -> Result<(), Error> {
     match args {
         [only] if only == "wasm" => in_wasm(),
@@ -70,5 +70,5 @@ fn manifest() -> &'static Path {
 const WASM_RECORDS: &str = "100000";
 const WASM_HEADING: &str = "## In WebAssembly";
 const WASM_HOW: &str = "\
-Our own rows on a repository of 100k records, compiled as the Worker is. `cargo xtask peers wasm`;
-the best of seven runs of at least 500 ms, in processor time of the whole process.";
+Our rows on a repository of 100k records, compiled like the Worker. `cargo xtask peers wasm`; the
+best of seven runs of at least 500 ms, in processor time of the whole process.";

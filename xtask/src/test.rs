@@ -10,9 +10,9 @@ use crate::process::{self, command, say, succeeds};
 use crate::wasm_toolchain::WasmToolchain;
 use crate::{deny, fuzz, no_std_proof, node, paths, python, worker};
 
-/// Runs the steps one after another and stops at the first that fails.
+/// Runs the steps in order and stops at the first that fails.
 ///
-/// The arguments are `--quick` and names of steps; by default, all steps run.
+/// The arguments are `--quick` and the names of steps; by default, all steps run.
 pub(crate) fn run(mut args: Vec<String>) -> Result<(), Error> {
     let count = args.len();
     args.retain(|arg| arg != "--quick");
@@ -40,7 +40,7 @@ pub(crate) fn run(mut args: Vec<String>) -> Result<(), Error> {
         }
     }
     if times.is_empty() {
-        return Err(Error::new("--quick skips all of the named steps; leave it out to run them"));
+        return Err(Error::new("--quick skips all of the named steps; omit it to run them"));
     }
     summarise(&times, 0);
     Ok(())
@@ -174,7 +174,7 @@ fn worker(_: Scope) -> Result<(), Error> {
 /// starts the other host; `NACRE_HISTORY` and `NACRE_JUDGE`, examples of the protocol crates;
 /// `NACRE_PYTHONPATH`, the folder of Python packages.
 fn end_to_end(scope: Scope) -> Result<(), Error> {
-    // Builds this program too: an earlier step may have replaced it by another build.
+    // Builds this program too: an earlier step may have replaced it with another build.
     process::run(cargo().args([
         "build",
         "--package",

@@ -1,9 +1,9 @@
 //! Finds or builds a Rust toolchain for `wasm32-unknown-unknown`.
 //!
-//! It tries the active toolchain, then `rustup target add`, then Debian packages. The last is for
-//! machines on which rustup cannot download anything, and changes only the cache folder: a compiler
-//! is unpacked there. If Debian has no standard library for wasm, one is built from Debian's source
-//! package and the dependencies vendored in it.
+//! It tries the active toolchain, then `rustup target add`, then Debian packages. The packages are
+//! for machines on which rustup cannot download anything, and are unpacked into the cache folder
+//! only. If Debian has no standard library for wasm, it is built from Debian's source package and
+//! the dependencies vendored in it.
 
 use std::env;
 use std::fs::{self, File};
@@ -96,7 +96,7 @@ impl WasmToolchain {
 
 /// Returns the target folder of wasm builds.
 ///
-/// Native builds have another, because their compiler may be another: in a shared folder, each
+/// Native builds use another folder, because their compiler may differ: in a shared folder, each
 /// would discard the other's artifacts.
 pub(crate) fn target_folder() -> Result<PathBuf, Error> {
     Ok(cargo::target_folder()?.join("wasm"))
@@ -240,7 +240,7 @@ fn llvm(package: &str) -> Option<&str> {
     package.strip_prefix("libllvm")
 }
 
-/// Links LLVM's linker to the path where rustc looks for it.
+/// Links LLVM's linker to the path at which rustc expects it.
 fn link_linker(toolchain: &Unpacked) -> Result<(), Error> {
     let libraries = toolchain.root.join("usr/lib");
     let llvm = names(&libraries).into_iter().find(|name| name.starts_with("llvm-"));
@@ -262,8 +262,8 @@ fn link_linker(toolchain: &Unpacked) -> Result<(), Error> {
 fn build_standard_library(toolchain: &Unpacked, new: &Path, into: &Path) -> Result<(), Error> {
     let package = new.join("std");
     fs::create_dir_all(package.join("src")).context("cannot create a package")?;
-    fs::write(package.join("Cargo.toml"), STD_MANIFEST).context("cannot write its manifest")?;
-    fs::write(package.join("src/lib.rs"), "#![no_std]\n").context("cannot write its library")?;
+    fs::write(package.join("Cargo.toml"), STD_MANIFEST).context("cannot write Cargo.toml")?;
+    fs::write(package.join("src/lib.rs"), "#![no_std]\n").context("cannot write src/lib.rs")?;
 
     let source = toolchain.root.join("usr/lib/rustlib/src/rust/library");
     let vendored = source.join("vendor");

@@ -38,7 +38,7 @@ fn bundle(module: &Path, shim: &Path, folder: &Path) -> Result<(), Box<dyn Error
     bindgen.input_path(module).out_name("index").typescript(false).module(true)?;
     // The shim needs these two to start a fresh instance after a panic.
     bindgen.reset_state_function(true).force_enable_abort_handler(true);
-    // Names are a sixth of the module. A panic reports its location without them.
+    // Function names are a sixth of the module. A panic reports its location without them.
     bindgen.remove_name_section(true);
     bindgen.generate(folder)?;
 
@@ -51,7 +51,7 @@ fn bundle(module: &Path, shim: &Path, folder: &Path) -> Result<(), Box<dyn Error
                 .into(),
         );
     }
-    // Cloudflare's plain import of a `.wasm` file is the standard's source import.
+    // Cloudflare spells the standard's source import of a `.wasm` file as a plain import.
     fs::write(&index, text.replace("import source ", "import "))?;
     for module in [shim.to_owned(), shim.with_file_name("blobs.js")] {
         let name = module.file_name().unwrap_or_default();
