@@ -141,7 +141,7 @@ export async function relays(scene) {
 	urls.forEach((url, index) => scene.normal.port(new URL(url).port, `relay ${index + 1}`));
 	try {
 		await scene.restart(() => scene.editVars((text) => `${text}RELAYS=${urls.join(",")}\n`));
-		if (scene.host === "workerd") await scene.quietly("GET", "/__test/tend");
+		if (scene.host === "workerd") await scene.quietly("GET", "/__test/run-due-work");
 		await good.untilAsked(1, scene.server);
 		await good.subscriber.count(4);
 		const token = await scene.variable("AUTH_TOKEN");

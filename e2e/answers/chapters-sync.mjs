@@ -210,8 +210,8 @@ export async function retention(scene) {
 		const json = { repo: scene.server.did, collection: NOTE, rkey: `large${n}`, record };
 		(await scene.quietly("POST", path, { json, ...scene.own })).expect();
 	}
-	// The native host does what is due at its start; an object has to be told.
-	if (scene.host === "workerd") await scene.quietly("GET", "/__test/tend");
+	// The native host runs due work at its start; a Durable Object has to be asked to.
+	if (scene.host === "workerd") await scene.quietly("GET", "/__test/run-due-work");
 	else await scene.restart();
 	for (let tries = 0; tries < 100; tries += 1) {
 		const subscriber = await scene.subscribe(1);
