@@ -70,7 +70,7 @@ fn remedy(error: &OpenError) -> String {
             format!("; set DID back to \"{found}\", or choose another folder with --dir")
         }
         OpenError::OtherAccount { .. } => {
-            "; it was never active, so \"pds reset\" can start over with the new DID".to_owned()
+            "; that account was never active, so \"pds reset\" can start over".to_owned()
         }
         _ => String::new(),
     }

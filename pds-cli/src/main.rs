@@ -29,7 +29,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start a server with an account for development
+    /// Start a server with a development account
     ///
     /// The first start creates the account. Later starts serve the same account.
     Dev(dev::Args),

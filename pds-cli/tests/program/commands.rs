@@ -139,6 +139,17 @@ fn port_in_use_is_reported() {
 }
 
 #[test]
+fn file_in_place_of_the_folder_is_reported() {
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    for command in [&mut dev(&file, &[]), serve(&file).envs(pairs(&vars()))] {
+        let message = failure(command);
+        assert!(message.contains("file is not a folder; choose another"), "{message}");
+    }
+}
+
+#[test]
 fn damaged_account_file_is_reported() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("pds.env");
