@@ -80,8 +80,7 @@ impl fmt::Display for HostError {
                 match was_active {
                     true => write!(f, "; set DID back to \"{found}\""),
                     false => f.write_str(
-                        "; it was never active, so POST /operator/reset can start over with the \
-                         new DID",
+                        "; that account was never active, so POST /operator/reset can start over",
                     ),
                 }
             }

@@ -79,7 +79,7 @@ commands
   worker [--test-routes]  build the Worker into pds-worker/build
                           --test-routes adds the test routes and builds into pds-worker/build-test
   dev [options]           run an account on workerd; see `cargo xtask dev --help`
-  peers [options] [row]…  benchmark the protocol crates and other libraries; saves the results in
+  peers [options] [row]…  benchmark the protocol crates and other libraries, and save the tables in
                           benches/RESULTS.md
                           --size 10k,100k,1m sets the repository sizes (default: 100k)
                           --quick takes fewer samples; row names select rows
