@@ -1,4 +1,4 @@
-//! What a command reports: its failure, and lines on standard error.
+//! The error of a failed command, and lines on standard error.
 
 use core::error::Error;
 use core::fmt;
