@@ -47,7 +47,7 @@ if (hosts.includes("workerd")) {
 			],
 			["JWT_SECRET", "short", "JWT_SECRET is shorter than 16 characters"],
 			["AUTH_TOKEN", undefined, "AUTH_TOKEN is missing"],
-			["PASSWORD_HASH", "password", "PASSWORD_HASH is not a bcrypt hash of a cost from 4 to 14"],
+			["PASSWORD_HASH", "password", "PASSWORD_HASH is not a bcrypt hash with a cost from 4 to 14"],
 			[
 				"INITIAL_ACTIVE",
 				"yes",
@@ -56,7 +56,7 @@ if (hosts.includes("workerd")) {
 			[
 				"DATA_LOCATION",
 				"EU",
-				'DATA_LOCATION is "EU", which is not a location that exists; write "eu"',
+				'DATA_LOCATION is "EU", which is not a known location; write "eu"',
 			],
 		];
 		for (const [name, value, message] of refused) {

@@ -104,12 +104,12 @@ onEachHost("relays", (server) => {
 		const [redirecting, large, endless, breaking, refusing, chatty] = said;
 		assert.deepEqual(redirecting, ["redirecting", "302 Found", "302 Found"]);
 		for (const [, ...errors] of [large, endless]) {
-			assert.deepEqual(errors, ["the answer is too large", "the answer is too large"]);
+			assert.deepEqual(errors, ["the response is too large", "the response is too large"]);
 		}
-		for (const error of breaking.slice(1)) assert.match(error, /^no answer: /);
+		for (const error of breaking.slice(1)) assert.match(error, /^no response: /);
 		assert.deepEqual(refusing.slice(1), ["403 Forbidden: HostBanned", "403 Forbidden: HostBanned"]);
 		// An answer of 200 to a crawl request counts as accepted.
-		const problem = "the answer is not that of com.atproto.sync.getHostStatus";
+		const problem = "not a response of com.atproto.sync.getHostStatus";
 		assert.deepEqual(chatty.slice(1), [undefined, problem]);
 		assert.deepEqual(relays[0].asked.length, 1, "nobody was led there");
 		(await owner.create("com.example.note", { is: "last" })).expect();
@@ -120,6 +120,6 @@ onEachHost("relays", (server) => {
 		const silent = await relay(() => {});
 		await startWith([silent.url]);
 		const [{ askError, checkError }] = (await look()).relays;
-		assert.deepEqual([askError, checkError], ["no answer in time", "no answer in time"]);
+		assert.deepEqual([askError, checkError], ["the request timed out", "the request timed out"]);
 	});
 });

@@ -8,7 +8,7 @@ use crate::host::Host;
 use crate::scheduler::Scheduler;
 use crate::store::Store;
 
-/// What every part is built from. A part keeps what it needs of it.
+/// Everything that a part may be built from. Each part keeps only the fields it needs.
 pub(crate) struct Context {
     pub(crate) config: Rc<Config>,
     pub(crate) store: Store,

@@ -47,7 +47,8 @@ pub trait Sql {
     ///
     /// # Errors
     ///
-    /// [`SqlError`] if the statement fails, or the error that `row` returned; it ends the query.
+    /// [`SqlError`] if the statement fails. An error that `row` returns ends the query and is
+    /// returned as is.
     fn query(
         &self,
         sql: &'static str,
@@ -55,8 +56,8 @@ pub trait Sql {
         row: &mut dyn FnMut(&dyn Row) -> Result<(), SqlError>,
     ) -> Result<(), SqlError>;
 
-    /// Runs `body` in a transaction and commits it or rolls it back, as `body` returns. A panic
-    /// rolls it back. Transactions do not nest.
+    /// Runs `body` in a transaction, then commits or rolls back, as the [`Outcome`] says. A panic
+    /// rolls back. Transactions do not nest.
     ///
     /// # Errors
     ///
@@ -67,9 +68,9 @@ pub trait Sql {
 /// How a transaction ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Outcome {
-    /// Everything that it wrote is kept.
+    /// Keeps everything that it wrote.
     Commit,
-    /// Everything that it wrote is undone.
+    /// Undoes everything that it wrote.
     Rollback,
 }
 
@@ -107,7 +108,7 @@ pub trait Sockets {
     fn send(&self, sockets: &[SocketId], message: &[u8]) -> Vec<SocketId>;
 
     /// Resolves in a later turn, once `socket` has room for more or is closed. A long replay waits
-    /// for it, so that it neither fills the memory nor blocks the account.
+    /// for this, so that it neither fills memory nor blocks other requests.
     fn ready(&self, socket: SocketId) -> LocalBoxFuture<'static, ()>;
 
     /// Drops the queue of `socket`, sends `last` and closes the socket with `code`.
@@ -127,8 +128,8 @@ pub struct SocketId(pub u64);
 
 /// The bytes of blobs, by their CIDs.
 ///
-/// Bytes do not pass through the account: a host stores an [`Upload`] before it tells the account,
-/// and sends the bytes of a [`Download`] itself.
+/// Bytes do not pass through the server: a host stores an [`Upload`] before it reports it to the
+/// server, and sends the bytes of a [`Download`] itself.
 ///
 /// [`Upload`]: crate::Upload
 /// [`Download`]: crate::Download
@@ -150,7 +151,7 @@ pub struct BlobsError(pub String);
 
 /// The id of the database that owns the account, stored outside of any database.
 pub trait OwnerMarker {
-    /// Writes `id` unless a marker exists. Returns the marker's id if it is another one.
+    /// Writes `id` unless a marker exists. Returns the existing marker's id if it differs.
     fn claim_if_absent(
         &self,
         id: &str,
@@ -165,8 +166,8 @@ pub trait OwnerMarker {
 #[error("owner marker: {0}")]
 pub struct MarkerError(pub String);
 
-/// Calls [`Pds::run_due_work`](crate::Pds::run_due_work) once, at a set time, even if the server
-/// has left memory since.
+/// Calls [`Pds::run_due_work`](crate::Pds::run_due_work) once, at a set time, even if the host has
+/// dropped the server from memory since.
 pub trait Alarm {
     /// Sets the time, in seconds since 1970-01-01T00:00:00Z, and replaces any earlier one. May cost
     /// a row written.
@@ -200,17 +201,17 @@ pub struct FetchLimits {
     pub time: Duration,
 }
 
-/// A request that got no response. The texts are for the operator.
+/// Why a request got no response. The messages are for the operator.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum HttpError {
     /// The server is unreachable or does not speak HTTP.
-    #[error("no answer: {0}")]
+    #[error("no response: {0}")]
     Failed(String),
     /// The body exceeds the limit.
-    #[error("the answer is too large")]
+    #[error("the response is too large")]
     TooLarge,
     /// The time limit passed.
-    #[error("no answer in time")]
+    #[error("the request timed out")]
     TimedOut,
 }
 
@@ -226,9 +227,10 @@ pub trait Rng {
     fn fill(&self, bytes: &mut [u8]);
 }
 
-/// The operator's log. Nothing written to it is secret.
+/// The operator's log. Messages contain no secrets.
 pub trait Log {
-    /// Logs a fault of the server, which clients see as "Internal Server Error" only.
+    /// Logs a fault of the server, or a warning. Clients see no more of a fault than "Internal
+    /// Server Error".
     fn error(&self, message: &str);
 }
 
@@ -238,7 +240,7 @@ impl dyn Clock {
         i64::try_from(self.now_micros() / 1_000_000).unwrap_or(i64::MAX)
     }
 
-    /// Returns the time as an AT Protocol datetime, in milliseconds.
+    /// Returns the time as an AT Protocol datetime, with milliseconds.
     pub(crate) fn now_text(&self) -> String {
         Datetime::from_unix_millis(self.now_micros() / 1_000).as_str().to_owned()
     }
@@ -251,7 +253,7 @@ impl dyn Log {
     }
 }
 
-/// Returns the message of an error and of each of its sources.
+/// Returns the messages of an error and its sources, separated by colons.
 pub(crate) fn with_causes(error: &impl Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,4 +1,4 @@
-//! HTTP that needs no account: CORS, well-known documents, ranges of blobs.
+//! HTTP that does not need the account's state: CORS, well-known documents, blob ranges.
 
 mod cors;
 mod download;

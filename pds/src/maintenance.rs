@@ -1,4 +1,4 @@
-//! Maintenance: what an operator's commands do with an account.
+//! Maintenance for operators: audit, heal and reset.
 
 use crate::Pds;
 use crate::integrity::{Audit, AuditError, HealError, Healed};
@@ -30,19 +30,19 @@ impl Pds {
     ///
     /// # Errors
     ///
-    /// [`HealError`]; nothing but blobs has changed then.
+    /// [`HealError`]. Repairs made before the error are kept.
     pub async fn heal(&self) -> Result<Healed, HealError> {
         self.integrity.heal().await
     }
 
     /// Empties the database and starts over with the configured DID. Keeps the bytes of blobs,
-    /// because their store may already hold blobs of the configured DID.
+    /// because the store may already hold blobs of the configured DID.
     ///
     /// # Errors
     ///
-    /// [`ResetError`]; nothing has changed if the account was ever active or the database fails.
+    /// [`ResetError`]. [`ResetError::Importing`] and [`ResetError::WasActive`] change nothing.
     pub async fn reset(&self) -> Result<(), ResetError> {
-        self.resetting.keeping_blobs().await
+        self.reset.keeping_blobs().await
     }
 
     /// Like [`Self::reset`], but also removes the bytes of the blobs that the database knew. Only
@@ -52,6 +52,6 @@ impl Pds {
     ///
     /// As [`Self::reset`], and [`ResetError::Blobs`] if a removal failed; the alarm retries it.
     pub async fn reset_with_blobs(&self) -> Result<(), ResetError> {
-        self.resetting.with_blobs().await
+        self.reset.with_blobs().await
     }
 }

@@ -1,9 +1,9 @@
-//! Network addresses of clients.
+//! Networks of clients, which limits count by.
 
 use core::net::{IpAddr, Ipv6Addr};
 
-/// Returns the part of an address that its holder cannot change at will: a whole IPv4 address, or
-/// the first 64 bits of an IPv6 address.
+/// Returns the network of an address: a whole IPv4 address, or the first 64 bits of an IPv6
+/// address. A client can change the other bits at will.
 pub(crate) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),

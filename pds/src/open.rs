@@ -13,11 +13,11 @@ pub enum OpenError {
     /// The database failed.
     #[error(transparent)]
     Database(#[from] SqlError),
-    /// The first commit could not be made.
-    #[error("the first commit could not be made: {0}")]
+    /// The first commit could not be created.
+    #[error("cannot create the first commit: {0}")]
     FirstCommit(String),
     /// The database was written by a newer version of this program.
-    #[error("the database has schema {found}, and this program knows schemas up to {known}")]
+    #[error("database has schema {found}, but this program only knows schemas up to {known}")]
     NewerSchema {
         /// The version of the database.
         found: i64,
@@ -25,7 +25,7 @@ pub enum OpenError {
         known: i64,
     },
     /// The database has no account, because its first start did not finish.
-    #[error("there is no account in this database")]
+    #[error("this database has no account")]
     NoAccount,
     /// The database holds the account of another DID.
     #[error("the database belongs to \"{found}\", but DID is \"{configured}\"")]
@@ -41,7 +41,7 @@ pub enum OpenError {
 
 impl Pds {
     /// Opens the account: migrates the database and, at the first start, creates an empty
-    /// repository. If the host has an owner marker, the first request creates it instead.
+    /// repository. If the host has an owner marker, the first request creates the repository.
     ///
     /// # Errors
     ///
@@ -55,18 +55,18 @@ impl Pds {
         Ok(pds)
     }
 
-    /// Opens an account that has been started before, for a command of its operator.
+    /// Opens an existing account, for an operator's command.
     ///
     /// # Errors
     ///
-    /// As [`Self::open`], and [`OpenError::NoAccount`] if there is none.
+    /// As [`Self::open`], and [`OpenError::NoAccount`] if the database has no account.
     pub fn open_existing(host: Host, config: Config) -> Result<Self, OpenError> {
         let (pds, version) = Self::open_account(host, config)?;
         pds.upgrade(version.ok_or(OpenError::NoAccount)?)?;
         Ok(pds)
     }
 
-    /// Opens a copy of an account's database for an audit: migrates its schema and repairs nothing.
+    /// Opens a copy of an account's database for an audit. Migrates the schema but repairs nothing.
     ///
     /// # Errors
     ///
@@ -87,8 +87,8 @@ impl Pds {
         Ok(pds)
     }
 
-    /// Opens a database that is empty or holds the configured account. Also returns the version of
-    /// its schema before the migration, if it holds an account.
+    /// Opens a database that is empty or holds the configured account. If it holds an account, also
+    /// returns the version of its schema before the migration.
     fn open_account(host: Host, config: Config) -> Result<(Self, Option<i64>), OpenError> {
         let (pds, version) = Self::open_database(host, config)?;
         match pds.store.account()? {
@@ -110,7 +110,7 @@ impl Pds {
         Ok((Self::new(host, config, store), version))
     }
 
-    /// Repairs data from before schema `version`.
+    /// Repairs data that was written under schema `version`.
     fn upgrade(&self, version: i64) -> Result<(), SqlError> {
         if version < ANNOUNCED_HEADS { self.activation.repair_head() } else { Ok(()) }
     }

@@ -17,7 +17,8 @@ use crate::repo::{Repository, StagedImports};
 use crate::scheduler::{Scheduler, Work};
 use crate::store::Store;
 
-/// The server of one account. A host keeps one on one thread and passes it every event.
+/// The server of one account. A host keeps it on one thread and passes it every request, subscriber
+/// and alarm.
 pub struct Pds {
     pub(crate) host: Rc<Host>,
     pub(crate) config: Rc<Config>,
@@ -34,13 +35,13 @@ pub struct Pds {
     pub(crate) integrity: Rc<Integrity>,
     pub(crate) ownership: Rc<Ownership>,
     pub(crate) activation: Activation,
-    pub(crate) resetting: Reset,
-    /// Keeps the scheduled work alive, of which the scheduler has weak references.
+    pub(crate) reset: Reset,
+    /// Keeps the scheduled work alive. The scheduler only has weak references to it.
     _work: Vec<Rc<dyn Work>>,
 }
 
 impl Pds {
-    /// Builds the parts and connects them. Reads nothing.
+    /// Builds the parts and connects them. Does no I/O.
     pub(crate) fn new(host: Host, config: Config, store: Store) -> Self {
         let context = Context::new(host, config, store);
         let setup = SetupRecord::new(
@@ -67,7 +68,7 @@ impl Pds {
         let ownership = Rc::new(ownership);
         let activation =
             Activation::new(&context, Rc::clone(&events), Rc::clone(&relays), Rc::clone(&repo));
-        let resetting =
+        let reset =
             Reset::new(&context, Rc::clone(&ownership), Rc::clone(&repo), Rc::clone(&blobs));
 
         let access = AccessRules::new(&context);
@@ -103,7 +104,7 @@ impl Pds {
             integrity,
             ownership,
             activation,
-            resetting,
+            reset,
             _work: work,
         }
     }
@@ -114,16 +115,18 @@ impl Pds {
         self.account.did().as_str()
     }
 
-    /// Does the work that is due. A host calls this when its alarm goes off.
+    /// Runs the scheduled work that is due. A host calls this when its alarm fires.
     ///
-    /// Work that fails is logged and retried at the next alarm.
+    /// Work that fails is logged and retried at the next alarm. Nothing runs if this database may
+    /// not act for the account.
     pub async fn run_due_work(&self) {
         self.run_due_work_after(0).await;
     }
 
-    /// Does the work that is due, after `panics` attempts in a row that panicked.
+    /// Like [`Self::run_due_work`], after `panics` consecutive attempts that panicked.
     ///
-    /// Each attempt starts with other work, so that work that panics does not stop the rest.
+    /// Each attempt starts with a different piece of work, so one that panics does not block the
+    /// rest.
     pub async fn run_due_work_after(&self, panics: usize) {
         self.scheduler.alarm_fired();
         match self.ownership.settle().await {

@@ -1,7 +1,7 @@
 //! Relays, which carry the account's events to the network.
 //!
-//! A relay that has lost the account does not come back by itself. So relays are asked to crawl
-//! when the account starts or is activated, when there are events and no subscribers, and when they
+//! A relay that has lost this host does not come back by itself. So relays are asked to crawl when
+//! the account starts or is activated, when there are events but no subscribers, and when they
 //! report that they have missed events.
 
 mod requests;

@@ -78,7 +78,7 @@ routes! {
         server::activation::deactivate_account;
     "com.atproto.server.deleteSession" Procedure AnyRefresh => server::session::delete_session;
     "com.atproto.server.describeServer" Query Public => server::describe_server;
-    // Some clients use this name of `checkAccountStatus`.
+    // Some clients call `checkAccountStatus` by this name.
     "com.atproto.server.getAccountStatus" Query Owner => server::status::check_account_status;
     "com.atproto.server.getSession" Query Owner => server::session::get_session;
     "com.atproto.server.refreshSession" Procedure Refresh => server::session::refresh_session;
@@ -98,7 +98,7 @@ routes! {
     "com.atproto.sync.subscribeRepos" Subscription Public => sync::subscribe::subscribe_repos;
 }
 
-/// Admits the caller, reads the input, calls the handler.
+/// Admits the caller, reads the input and calls the handler.
 async fn serve<A: Access, I: Input, O: Output>(
     pds: &Pds,
     mut call: Call,
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn repository_writes_require_an_active_owner() {
         for route in ROUTES {
-            // An account that moves in calls these before it is active.
+            // The owner of an account that is moving in calls these before it is active.
             let moves_in =
                 [".importRepo", ".uploadBlob"].iter().any(|end| route.name.ends_with(end));
             let writes =

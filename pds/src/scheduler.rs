@@ -1,7 +1,8 @@
-//! Scheduled work. Each part of the server says when its work is due; the host's alarm is set for
-//! the work that is due first.
+//! Scheduled work. Each part of the server reports when its work is due, and the host's alarm is
+//! set for the earliest.
 //!
-//! Parts register their work once and do not know of each other's. Only this file sets the alarm.
+//! Parts register their work once and know nothing of other parts' work. Only this file sets the
+//! alarm.
 
 use alloc::rc::{Rc, Weak};
 use core::cell::{Cell, RefCell};
@@ -12,27 +13,27 @@ use futures_core::future::LocalBoxFuture;
 
 use crate::host::{Host, SqlError, with_causes};
 
-/// Work that a part of the server does from time to time.
+/// Recurring work of one part of the server.
 pub(crate) trait Work {
-    /// Returns when the work is due, in seconds. Returns `None` if there is none.
+    /// Returns when the work is due, in seconds, or `None` if there is nothing to do.
     ///
-    /// The time may be in the past. Reads the database, so it is only asked when something that
-    /// matters to the schedule has changed.
+    /// The time may be in the past. This reads the database, so the scheduler only calls it when
+    /// the schedule may have changed.
     fn due_s(&self) -> Result<Option<i64>, SqlError>;
 
-    /// Does the work that is due. Called at every alarm, whether or not this work is due.
+    /// Does the work if it is due. Called at every alarm.
     fn run(&self) -> LocalBoxFuture<'_, Result<(), WorkError>>;
 
-    /// Returns how urgent the work is after an event, from memory alone.
+    /// Returns how urgent the work is after an event. Must not read the database.
     ///
-    /// An event only changes the schedule if this exceeds what it was when the alarm was last set:
-    /// setting the alarm costs a row, so it is set once for many events.
+    /// An event only changes the schedule if this exceeds the urgency that the alarm was last set
+    /// for. Setting the alarm costs a row, so many events share one alarm.
     fn urgency(&self) -> Urgency {
         Urgency::None
     }
 }
 
-/// The urgency of the work that events cause.
+/// How soon the work that events cause must run.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Urgency {
     /// Events cause no work.
@@ -50,8 +51,8 @@ pub(crate) struct WorkError(String);
 /// Sets the host's alarm and runs the registered work.
 pub(crate) struct Scheduler {
     host: Rc<Host>,
-    works: RefCell<Vec<Registered>>,
-    /// When the alarm goes off, in seconds. `None` if this process does not know.
+    registered: RefCell<Vec<Registered>>,
+    /// When the alarm fires, in seconds. `None` if this process does not know.
     alarm_s: Cell<Option<i64>>,
     /// Whether this process has run scheduled work.
     has_run: Cell<bool>,
@@ -66,29 +67,30 @@ struct Registered {
 impl Scheduler {
     pub(crate) fn new(host: Rc<Host>) -> Self {
         let (alarm_s, has_run) = (Cell::new(None), Cell::new(false));
-        Self { host, works: RefCell::default(), alarm_s, has_run }
+        Self { host, registered: RefCell::default(), alarm_s, has_run }
     }
 
     /// Registers work. It runs after the work that was registered before it.
     pub(crate) fn register(&self, work: &Rc<dyn Work>) {
         let work = Rc::downgrade(work);
-        self.works.borrow_mut().push(Registered { work, scheduled: Cell::default() });
+        self.registered.borrow_mut().push(Registered { work, scheduled: Cell::default() });
     }
 
-    /// Notes that the alarm has gone off, or that the host runs work for another reason.
+    /// Records that the alarm has fired, or that the host runs work for another reason.
     pub(crate) fn alarm_fired(&self) {
         self.has_run.set(true);
         self.forget_alarm();
     }
 
-    /// Runs all work, after `panics` attempts in a row that panicked, and sets the next alarm.
+    /// Runs all work, then sets the next alarm. Work that fails is logged and does not stop the
+    /// rest.
     ///
-    /// Work that fails is logged and does not stop the rest. Each attempt starts with other work,
-    /// so that work that panics does not stop the rest either.
+    /// `panics` counts the consecutive attempts that panicked. Each starts with a different piece
+    /// of work, so one that panics does not block the rest.
     pub(crate) async fn run(&self, panics: usize) {
-        let works = self.works();
-        for index in 0..works.len() {
-            let Some(work) = works.get(panics.wrapping_add(index) % works.len()) else { continue };
+        let all = self.all_work();
+        for index in 0..all.len() {
+            let Some(work) = all.get(panics.wrapping_add(index) % all.len()) else { continue };
             if let Err(error) = work.run().await {
                 self.host.log.error(&error.0);
             }
@@ -96,7 +98,7 @@ impl Scheduler {
         self.reschedule();
     }
 
-    /// Sets the alarm for the work that is due first, unless the alarm goes off sooner anyway.
+    /// Sets the alarm for the work that is due first, unless the alarm fires sooner anyway.
     ///
     /// Call this after a change that may make work due sooner. If it fails, the next call retries.
     pub(crate) fn reschedule(&self) {
@@ -106,33 +108,33 @@ impl Scheduler {
         }
     }
 
-    /// Sets the alarm for the work that events cause, after some have been logged.
+    /// Sets the alarm for the work that logged events cause.
     ///
-    /// Does nothing if the alarm accounts for that work already, unless `is_due_anyway`: the same
-    /// change made other work due.
-    pub(crate) fn events_logged(&self, is_due_anyway: bool) {
-        let mut is_due = is_due_anyway;
-        for registered in &*self.works.borrow() {
+    /// Does nothing if the alarm already accounts for that work. `made_work_due` overrides this: it
+    /// states that the same change made other work due.
+    pub(crate) fn events_logged(&self, made_work_due: bool) {
+        let mut is_needed = made_work_due;
+        for registered in &*self.registered.borrow() {
             let urgency = registered.work.upgrade().map_or(Urgency::None, |work| work.urgency());
             if urgency > registered.scheduled.get() {
                 registered.scheduled.set(urgency);
-                is_due = true;
+                is_needed = true;
             }
         }
-        if is_due {
+        if is_needed {
             self.reschedule();
         }
     }
 
     fn try_reschedule(&self) -> Result<(), SqlError> {
         let mut first: Option<i64> = None;
-        for work in self.works() {
+        for work in self.all_work() {
             first = [first, work.due_s()?].into_iter().flatten().min();
         }
         let Some(due_s) = first else { return Ok(()) };
         let now_s = self.host.clock.now_s();
-        // An object that sleeps after each request would postpone overdue work for ever by a longer
-        // pause.
+        // With a longer pause, an object that sleeps after each request would postpone overdue work
+        // forever.
         let pause_s = if self.has_run.get() { MIN_PAUSE_S } else { FIRST_PAUSE_S };
         let time_s = due_s.max(now_s.saturating_add(pause_s));
         // Frequent requests must not postpone due work.
@@ -147,13 +149,13 @@ impl Scheduler {
     /// Treats the alarm as not set, so that the next event sets it.
     fn forget_alarm(&self) {
         self.alarm_s.set(None);
-        for registered in &*self.works.borrow() {
+        for registered in &*self.registered.borrow() {
             registered.scheduled.set(Urgency::None);
         }
     }
 
-    fn works(&self) -> Vec<Rc<dyn Work>> {
-        self.works.borrow().iter().filter_map(|registered| registered.work.upgrade()).collect()
+    fn all_work(&self) -> Vec<Rc<dyn Work>> {
+        self.registered.borrow().iter().filter_map(|registered| registered.work.upgrade()).collect()
     }
 }
 

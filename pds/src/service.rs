@@ -1,4 +1,4 @@
-//! Requests: from a host's request to its reply.
+//! Request handling: from a host's request to its reply.
 
 use core::net::IpAddr;
 
@@ -35,7 +35,7 @@ impl Pds {
 
     async fn answer(&self, call: Call) -> Result<Reply, Failure> {
         let path = call.parts.uri.path();
-        // These two change the owner.
+        // These two change the owner, so they also run while another database is the owner.
         let changes_owner = ["/operator/claim", "/operator/reset"].contains(&path);
         let settled = if changes_owner { Ok(()) } else { self.ownership.settle().await };
         if path == "/xrpc/_health" {
@@ -53,7 +53,7 @@ impl Pds {
         routes::dispatch(self, &nsid, call).await
     }
 
-    /// Answers a monitor: the version, and whether the account can be served.
+    /// Answers a health check with the version, and an error if the account cannot be served.
     fn health(
         &self,
         method: &Method,

@@ -1,4 +1,4 @@
-//! [`Sql`] on the SQLite library, for hosts that have an operating system.
+//! [`Sql`] implemented with the SQLite library, for hosts with an operating system.
 
 use alloc::borrow::Cow;
 use alloc::sync::Arc;
@@ -18,8 +18,8 @@ pub struct Sqlite {
     connection: Connection,
 }
 
-/// The write-ahead log of a database whose commits do not wait for the disk, which
-/// [`Sqlite::open_logged`] opens.
+/// The write-ahead log of a database from [`Sqlite::open_logged`], whose commits do not wait for
+/// the disk.
 #[derive(Debug)]
 pub struct WriteAheadLog {
     file: File,
@@ -27,58 +27,59 @@ pub struct WriteAheadLog {
 }
 
 impl Sqlite {
-    /// Opens the database at `path`, making it where there is none.
+    /// Opens the database at `path`, or creates it if it does not exist.
     ///
-    /// A transaction is on the disk when it is committed: the log is written ahead and synced.
+    /// Each commit syncs the write-ahead log, so a committed transaction is on disk.
     ///
     /// # Errors
     ///
-    /// [`SqlError`] if the file cannot be opened or is no database.
+    /// [`SqlError`] if the file cannot be opened or is not a database.
     pub fn open(path: &Path) -> Result<Self, SqlError> {
         Self::prepare(Connection::open(path)?, "full")
     }
 
-    /// Opens the database at `path`, making it where there is none, for a host that waits for the
-    /// disk itself.
+    /// Opens the database at `path`, or creates it if it does not exist, for a host that waits for
+    /// the disk itself.
     ///
-    /// A transaction is in the log when it is committed, which a killed process does not take back,
-    /// and on the disk once a [`WriteAheadLog::sync`] that began later has ended. Where the power
-    /// fails in between, the last transactions are gone, all of one or nothing, and no earlier one.
+    /// A committed transaction survives a crash of the process. It survives a power failure once a
+    /// [`WriteAheadLog::sync`] that began after the commit has returned. A power failure before
+    /// that loses whole transactions, the latest ones only.
     ///
     /// # Errors
     ///
-    /// [`SqlError`] if a file cannot be opened or is no database.
+    /// [`SqlError`] if a file cannot be opened or is not a database.
     pub fn open_logged(path: &Path) -> Result<(Self, WriteAheadLog), SqlError> {
-        // With "normal", SQLite waits for the disk only before and after it moves pages from the
-        // log to the database, and when it begins the log anew.
+        // With "normal", SQLite only waits for the disk before and after a checkpoint, and when it
+        // restarts the log.
         let mut sqlite = Self::prepare(Connection::open(path)?, "normal")?;
-        sqlite.connection.pragma_update(None, "wal_autocheckpoint", LOGGED_PAGES)?;
+        sqlite.connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         let commits = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&commits);
         sqlite.connection.commit_hook(Some(move || {
             counted.fetch_add(1, Ordering::Relaxed);
             false
         }))?;
-        // The first read makes the log; it stays the same file until the connection is closed.
+        // The first read creates the log. It stays the same file until the connection is closed.
         let _: i64 = sqlite.connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         let mut name = path.as_os_str().to_owned();
         name.push("-wal");
-        // Windows syncs only what is open for writing.
+        // Windows only syncs files that are open for writing.
         let file = File::options().read(true).write(true).open(name);
-        let file = file.map_err(|error| SqlError(format!("the write-ahead log: {error}")))?;
+        let file =
+            file.map_err(|error| SqlError(format!("cannot open the write-ahead log: {error}")))?;
         Ok((sqlite, WriteAheadLog { file, commits }))
     }
 
-    /// Makes an empty database in memory.
+    /// Creates an empty database in memory.
     ///
     /// # Errors
     ///
-    /// [`SqlError`] if SQLite has no memory left.
+    /// [`SqlError`] if SQLite cannot allocate memory.
     pub fn in_memory() -> Result<Self, SqlError> {
         Self::prepare(Connection::open_in_memory()?, "full")
     }
 
-    /// Returns how many rows have been inserted, changed or removed since the database was opened.
+    /// Returns how many rows have been inserted, updated or deleted since the database was opened.
     #[must_use]
     pub fn rows_written(&self) -> u64 {
         self.connection.total_changes()
@@ -87,7 +88,7 @@ impl Sqlite {
     fn prepare(connection: Connection, synchronous: &'static str) -> Result<Self, SqlError> {
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", synchronous)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        connection.set_prepared_statement_cache_capacity(MAX_CACHED_STATEMENTS);
         Ok(Self { connection })
     }
 }
@@ -99,12 +100,12 @@ impl WriteAheadLog {
         self.commits.load(Ordering::Relaxed)
     }
 
-    /// Waits until every transaction that has been committed is on the disk. Any thread may.
+    /// Blocks until every transaction committed so far is on disk. May be called from any thread.
     ///
     /// # Errors
     ///
-    /// What the disk says. What it holds is not known then, and another attempt proves nothing:
-    /// systems report a lost page once.
+    /// The I/O error. The content of the disk is unknown then, and a retry that succeeds proves
+    /// nothing: operating systems report a lost page only once.
     pub fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
@@ -126,7 +127,7 @@ impl Sql for Sqlite {
     }
 
     fn transaction(&self, body: &mut dyn FnMut() -> Outcome) -> Result<(), SqlError> {
-        // Dropped by a panic, it rolls back.
+        // A panic in `body` drops it, which rolls back.
         let transaction =
             Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         match body() {
@@ -166,11 +167,11 @@ impl From<rusqlite::Error> for SqlError {
     }
 }
 
-/// More than the server has statements.
-const STATEMENTS: usize = 256;
-/// The length in pages at which the log is moved to the database, within the commit that makes it
-/// so long: 16 MiB, so that pages that change with every write are moved once for hundreds of them.
-const LOGGED_PAGES: u32 = 4_000;
+/// Enough to cache every statement of the server.
+const MAX_CACHED_STATEMENTS: usize = 256;
+/// The length of the log, in pages, at which a commit also runs a checkpoint: 16 MiB. A page that
+/// changes with every write is then copied to the database once for hundreds of writes.
+const CHECKPOINT_PAGES: u32 = 4_000;
 
 #[cfg(test)]
 mod tests {
@@ -185,42 +186,42 @@ mod tests {
     }
 
     #[test]
-    fn the_log_counts_commits_and_holds_them_before_the_database_does() {
+    fn the_log_counts_commits_and_is_the_file_that_they_append_to() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.sqlite");
         let (sqlite, log) = Sqlite::open_logged(&path).unwrap();
-        let none = log.commits();
+        let before_first = log.commits();
         write(&sqlite, "CREATE TABLE t (x INTEGER)");
-        let before = log.file.metadata().unwrap().len();
+        let length_before = log.file.metadata().unwrap().len();
         write(&sqlite, "INSERT INTO t VALUES (1)");
         sqlite.query("INSERT INTO t VALUES (2)", &[], &mut |_| Ok(())).unwrap();
-        assert_eq!(log.commits() - none, 3);
+        assert_eq!(log.commits() - before_first, 3);
         write(&sqlite, "INSERT INTO absent VALUES (3)");
-        assert_eq!(log.commits() - none, 3, "what is rolled back is not counted");
+        assert_eq!(log.commits() - before_first, 3, "a rollback is not counted");
         log.sync().unwrap();
-        assert!(log.file.metadata().unwrap().len() > before, "the file is that of the log");
+        assert!(log.file.metadata().unwrap().len() > length_before);
     }
 
     #[test]
-    fn the_log_stays_the_same_file_when_it_begins_anew() {
+    fn the_log_stays_the_same_file_after_a_checkpoint() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.sqlite");
         let (sqlite, log) = Sqlite::open_logged(&path).unwrap();
         write(&sqlite, "CREATE TABLE t (x BLOB)");
         let page = "INSERT INTO t VALUES (zeroblob(4000))";
-        for _ in 0..2 * LOGGED_PAGES {
+        for _ in 0..2 * CHECKPOINT_PAGES {
             write(&sqlite, page);
         }
         let length = log.file.metadata().unwrap().len();
         assert!(
-            length < 2 * 4_096 * u64::from(LOGGED_PAGES),
-            "{length}: moved at a bounded length"
+            length < 2 * 4_096 * u64::from(CHECKPOINT_PAGES),
+            "checkpoints bound the log, which has {length} bytes"
         );
         let mut name = path.into_os_string();
         name.push("-wal");
-        let now = std::fs::read(name).unwrap();
-        let mut ours = Vec::new();
-        io::Read::read_to_end(&mut &log.file, &mut ours).unwrap();
-        assert!(now == ours, "the file that is synced is the one that SQLite writes");
+        let written = std::fs::read(name).unwrap();
+        let mut synced = Vec::new();
+        io::Read::read_to_end(&mut &log.file, &mut synced).unwrap();
+        assert!(written == synced, "the synced file is the one that SQLite writes");
     }
 }

@@ -1,8 +1,8 @@
-//! Clean-up of text from users and from other servers.
+//! Cleaning of text from users and from other servers.
 
 /// Returns `text` without invisible characters and surrounding white space.
 ///
-/// The copy button of an app wraps handles in direction marks, and web pages insert zero-width
+/// Some apps copy handles with direction marks around them, and web pages insert zero-width
 /// characters into long words. No identifier contains either.
 pub(crate) fn visible(text: &str) -> String {
     let seen: String = text.chars().filter(|&c| !is_invisible(c)).collect();

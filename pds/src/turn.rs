@@ -1,9 +1,9 @@
-//! Turns. A turn is the code between two awaits; nothing else of the account runs within it.
+//! Yielding between turns. [`host`](crate::host) defines a turn.
 
 use core::future::poll_fn;
 use core::task::Poll;
 
-/// Yields once, so that other requests get a turn.
+/// Yields once to other requests.
 pub(crate) async fn pause() {
     let mut waited = false;
     poll_fn(|context| {

@@ -279,7 +279,10 @@ fn relays_are_origins_and_those_of_the_network_for_servers_that_they_reach() {
     let many = ["a.example"; 11].join(",");
     assert_eq!(
         relays(public, Some(&many)).unwrap_err(),
-        format!("RELAYS is \"{}…\", which is not none or a list of up to ten relays", &many[..100])
+        format!(
+            "RELAYS is \"{}…\", which is not \"none\" or a list of up to ten relays",
+            &many[..100]
+        )
     );
     for insecure in ["http://relay.example.net", "https://localhost:2470"] {
         assert!(relays(public, Some(insecure)).is_err(), "{insecure}");
@@ -287,7 +290,7 @@ fn relays_are_origins_and_those_of_the_network_for_servers_that_they_reach() {
 }
 
 #[test]
-fn a_location_is_one_that_exists() {
+fn unknown_locations_are_rejected() {
     let read = |value: Option<&str>| DataLocation::from_vars(|_| value.map(str::to_owned));
     assert_eq!(read(None), Ok(DataLocation::Auto));
     assert_eq!(read(Some("auto")), Ok(DataLocation::Auto));
@@ -295,7 +298,7 @@ fn a_location_is_one_that_exists() {
     assert_eq!(read(Some("weur")), Ok(DataLocation::Hint("weur")));
     for value in ["EU", "europe", "we"] {
         let error = read(Some(value)).unwrap_err().to_string();
-        let problem = "which is not a location that exists; write";
+        let problem = "which is not a known location; write";
         assert!(error.starts_with(&format!("DATA_LOCATION is \"{value}\", {problem}")), "{error}");
     }
 }

@@ -58,7 +58,7 @@ fn one_that_cannot_be_reached_is_asked_more_and_more_rarely_until_it_can() {
     assert!(pauses[7..].iter().all(|pause| *pause == 640));
     relays.asked();
     let log = client.host.take_log();
-    assert_eq!(log, [format!("{RELAY} was asked to crawl: no answer in time")], "once");
+    assert_eq!(log, [format!("cannot ask {RELAY} to crawl: the request timed out")], "once");
     relays.say(|script| script.is_unreachable = false);
     pass(&client, 11 * HOUR_S);
     assert_eq!(relays.asked(), 1, "and it has agreed");

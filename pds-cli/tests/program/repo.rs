@@ -205,7 +205,7 @@ fn database_without_an_account_is_reported_and_none_is_created() {
     let before = files(folder.path());
     for command in ["verify", "heal"] {
         let message = failure(program().args(["repo", command, "--dir"]).arg(folder.path()));
-        assert!(message.contains("there is no account in this database"), "{message}");
+        assert!(message.contains("this database has no account"), "{message}");
     }
     assert!(files(folder.path())["pds.env"] == before["pds.env"]);
     let found = Sqlite::open(&folder.path().join("pds.sqlite")).unwrap();

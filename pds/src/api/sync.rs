@@ -1,8 +1,8 @@
 //! `com.atproto.sync.*`
 
+mod account;
 pub(crate) mod blob_reads;
 pub(crate) mod blocks;
-mod common;
 pub(crate) mod crawl;
 pub(crate) mod export;
 pub(crate) mod status;

@@ -1,5 +1,5 @@
-//! Rules of access. Each rule is a type whose value proves that its caller passed the rule; only
-//! [`AccessRules`] makes such values.
+//! Rules of access. Each rule is a type whose value proves that the caller passed the rule. Only
+//! [`AccessRules`] creates these values.
 
 use alloc::rc::Rc;
 
@@ -13,11 +13,11 @@ use crate::context::Context;
 use crate::host::{Clock, SqlError};
 use crate::store::Store;
 
-/// The account's owner, by an access token or the operator's token.
+/// The account's owner, with an access token or the operator's token.
 #[derive(Debug)]
 pub(crate) struct Owner(());
 
-/// The operator of the server, by the operator's token.
+/// The operator of the server, with the operator's token.
 #[derive(Debug)]
 pub(crate) struct Operator(());
 
@@ -58,7 +58,7 @@ pub(crate) enum AccessError {
     OtherAccount,
     #[error("the repository belongs to another account")]
     OtherRepo,
-    #[error("the session of the token has ended")]
+    #[error("the token's session has ended")]
     Revoked,
     #[error("the token has the wrong scope")]
     Scope,
@@ -86,7 +86,7 @@ impl AccessRules {
 
     /// Admits the owner. Reads one row, so that a revoked session ends at once.
     pub(crate) fn owner(&self, token: &str) -> Result<Owner, AccessError> {
-        if self.is_operators(token) {
+        if self.is_operator_token(token) {
             return Ok(Owner(()));
         }
         let claims = self.claims(TokenType::Access, token)?;
@@ -113,7 +113,7 @@ impl AccessRules {
 
     /// Admits the operator.
     pub(crate) fn operator(&self, token: &str) -> Result<Operator, AccessError> {
-        if self.is_operators(token) { Ok(Operator(())) } else { Err(AccessError::NotOperator) }
+        if self.is_operator_token(token) { Ok(Operator(())) } else { Err(AccessError::NotOperator) }
     }
 
     /// Admits the holder of a refresh token that has not expired.
@@ -138,7 +138,7 @@ impl AccessRules {
         if self.config.identity.is_named(repo) { Ok(()) } else { Err(AccessError::OtherRepo) }
     }
 
-    fn is_operators(&self, token: &str) -> bool {
+    fn is_operator_token(&self, token: &str) -> bool {
         token.as_bytes().ct_eq(self.config.auth_token.as_bytes()).into()
     }
 
@@ -149,7 +149,7 @@ impl AccessRules {
         Ok((claims, id))
     }
 
-    /// Returns the claims of a token of this server, of this type and for this account.
+    /// Returns the claims of a token of this type that this server issued for this account.
     fn claims(&self, token_type: TokenType, token: &str) -> Result<Claims, AccessError> {
         let claims = match jwt::verify(token_type, token, &self.config.jwt_secret) {
             Ok(claims) => claims,

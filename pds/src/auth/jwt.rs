@@ -1,7 +1,7 @@
 //! Session tokens: JWTs of one fixed profile, signed with HMAC-SHA256.
 //!
-//! A token cannot choose its algorithm. Access and refresh tokens differ in `typ`, so neither
-//! passes as the other.
+//! A token cannot choose its algorithm. Access and refresh tokens differ in `typ`, so neither is
+//! accepted as the other.
 
 use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -10,12 +10,12 @@ use sha2::Sha256;
 
 use crate::config::Secret;
 
-/// The type of a token, which is the `typ` of its header.
+/// The type of a token: the `typ` of its header.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum TokenType {
     /// Gives access to the account for two hours.
     Access,
-    /// Buys the next pair of tokens.
+    /// Is exchanged for the next pair of tokens.
     Refresh,
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn verify(
     let (header, claims) = signed.split_once('.').ok_or(JwtError::Unverified)?;
     let tag = decode(tag)?;
     mac(signed.as_bytes(), secret).verify_slice(&tag).map_err(|_| JwtError::Unverified)?;
-    // From here on, the token was made by a holder of the secret.
+    // From here on, the token is known to be from a holder of the secret.
     let header: Header = serde_json::from_slice(&decode(header)?).map_err(malformed)?;
     if header.alg != ALGORITHM || header.typ != token_type.name() {
         return Err(JwtError::Unverified);
@@ -120,5 +120,5 @@ pub(super) const ACCESS_SCOPE: &str = "com.atproto.access";
 /// The scope of every refresh token.
 pub(super) const REFRESH_SCOPE: &str = "com.atproto.refresh";
 const ALGORITHM: &str = "HS256";
-/// Tokens of this server have some 400 bytes.
+/// Longer tokens are not decoded. This server's tokens have about 400 bytes.
 const MAX_TOKEN_BYTES: usize = 8_192;

@@ -1,7 +1,8 @@
-//! Password sessions: a pair of tokens, of which the refresh token buys the next pair.
+//! Password sessions. Each starts with an access token and a refresh token; the refresh token is
+//! exchanged for the next pair.
 //!
-//! A session is a row, and so is each of its refresh tokens; an access token names its session.
-//! Removing the session's row ends every token of the session at once.
+//! A session is a row, and so is each of its refresh tokens. An access token names its session, so
+//! removing these rows invalidates all tokens of the session at once.
 
 use alloc::rc::Rc;
 
@@ -47,7 +48,7 @@ impl Sessions {
         }
     }
 
-    /// Opens a session. If there are 500, the one that expires first is closed.
+    /// Opens a session. If there are already 500, the one that expires first is closed.
     pub(super) fn open(&self) -> Result<TokenPair, SqlError> {
         let now_s = self.clock.now_s();
         let (session, refresh_id) = (self.random_id(), self.random_id());
@@ -57,7 +58,7 @@ impl Sessions {
                 self.store.remove_session(&oldest)?;
             }
             self.store.insert_session(&session, expires_s, now_s)?;
-            // This reads all attempts, and no stranger can cause it.
+            // This reads all attempts, so it only runs when the owner signs in.
             self.store.prune_attempts(now_s)?;
             self.store.insert_refresh_token(&refresh_id, &session, expires_s)
         })?;
@@ -66,7 +67,7 @@ impl Sessions {
 
     /// Continues the session of a refresh token.
     ///
-    /// A token that is used twice leads to the same successor within two hours of its first use, so
+    /// A token that is used again within two hours of its first use yields the same successor, so
     /// that clients may race or lose a response. After that it is revoked.
     pub(crate) fn refresh(&self, id: &str) -> Result<TokenPair, SessionError> {
         let now_s = self.clock.now_s();
@@ -131,6 +132,6 @@ impl Sessions {
 
 const ACCESS_LIFE_S: i64 = 2 * 60 * 60;
 const REFRESH_LIFE_S: i64 = 90 * 24 * 60 * 60;
-/// How long a used refresh token still leads to its successor.
+/// How long a used refresh token still yields its successor.
 const REFRESH_GRACE_S: i64 = 2 * 60 * 60;
 const MAX_SESSIONS: i64 = 500;

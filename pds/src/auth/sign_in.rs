@@ -58,8 +58,8 @@ impl SignIn {
         }
         // The hash is computed for unknown identifiers too, so that both refusals take the same
         // time.
-        let is_right = self.config.password_hash.is_of(password);
-        if !(is_owner && is_right) {
+        let is_correct = self.config.password_hash.is_of(password);
+        if !(is_owner && is_correct) {
             return Err(SignInError::Wrong);
         }
         Ok(self.sessions.open()?)
@@ -67,9 +67,9 @@ impl SignIn {
 
     /// Counts an attempt to sign in, or refuses it. A refusal writes nothing.
     ///
-    /// The limits are 30 attempts in five minutes and 300 a day for the owner's identifiers
-    /// together and for all others together, from each network, as in the reference server; and 100
-    /// in five minutes in all.
+    /// From each network, 30 attempts in five minutes and 300 a day are allowed for all identifiers
+    /// of the owner together, and as many for all other identifiers together. The reference server
+    /// has the same limits. 100 attempts in five minutes are allowed in all.
     fn count_attempt(&self, identifier: &str, peer: Option<IpAddr>) -> Result<(), SignInError> {
         let network = peer.map(|peer| network_of(peer).to_string()).unwrap_or_default();
         let client = format!("{identifier} {network}");
@@ -96,8 +96,8 @@ impl SignIn {
         })
     }
 
-    /// Returns whether an identifier, as people paste it, is the owner's handle, DID or e-mail
-    /// address.
+    /// Returns whether an identifier is the owner's handle, DID or e-mail address. Ignores
+    /// invisible characters, a leading `@`, and the letter case of handles and addresses.
     fn is_owner(&self, identifier: &str) -> bool {
         let identifier = visible(identifier);
         let email = self.config.email.as_deref();
@@ -109,5 +109,5 @@ impl SignIn {
     }
 }
 
-/// Longer passwords are refused, so that nobody makes the server hash megabytes.
+/// Longer passwords are refused, so that no client can make the server hash megabytes.
 const MAX_PASSWORD_BYTES: usize = 512;

@@ -49,7 +49,7 @@ pub struct UnsupportedCoding(String);
 #[derive(Debug)]
 pub struct Decoder {
     format: Format,
-    /// Where a piece is decoded to, as a body may arrive in very small pieces.
+    /// Receives decoded bytes. Reused, because a body may arrive in very small pieces.
     buffer: Box<[u8]>,
     encoded_bytes: u64,
     decoded_bytes: u64,
@@ -58,16 +58,16 @@ pub struct Decoder {
 #[derive(Debug)]
 enum Format {
     Identity(Encoded),
-    /// zlib or raw deflate: the first two bytes tell.
+    /// zlib or raw deflate, until the first two bytes have arrived.
     Undecided(Encoded),
     Gzip(Box<MultiGzDecoder<Encoded>>),
     Raw(Box<DeflateDecoder<Encoded>>),
     Zlib(Box<ZlibDecoder<Encoded>>),
-    /// The end of the data has been seen: nothing may follow.
+    /// The encoded data has ended. Nothing may follow it.
     Ended(Encoded),
 }
 
-/// The bytes that have arrived and are not decoded yet; a reader that blocks between pushes.
+/// Bytes that have arrived but are not decoded yet. Reading returns `WouldBlock` between pushes.
 #[derive(Debug, Default)]
 struct Encoded {
     bytes: Bytes,
@@ -147,7 +147,7 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// [`CodingError`] if the body is malformed; the decoder is of no use then.
+    /// [`CodingError`] if the body is malformed. The decoder must not be used after that.
     pub fn pull(&mut self) -> Result<Step, CodingError> {
         self.choose_format();
         if self.encoded_bytes == 0 && self.format.encoded().is_last {
@@ -170,14 +170,14 @@ impl Decoder {
                 Ok(Step::Piece(Bytes::copy_from_slice(piece)))
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                let most = self.decoded_bytes.saturating_mul(MAX_EXPANSION) + MAX_OVERHEAD_BYTES;
-                if self.encoded_bytes > most { Err(CodingError) } else { Ok(Step::NeedMore) }
+                let limit = self.decoded_bytes.saturating_mul(MAX_EXPANSION) + MAX_OVERHEAD_BYTES;
+                if self.encoded_bytes > limit { Err(CodingError) } else { Ok(Step::NeedMore) }
             }
             Err(_) => Err(CodingError),
         }
     }
 
-    /// Tells zlib from raw deflate once enough bytes are there.
+    /// Chooses between zlib and raw deflate once two bytes, or the whole body, have arrived.
     fn choose_format(&mut self) {
         let Format::Undecided(encoded) = &mut self.format else { return };
         let is_zlib = match encoded.bytes.as_ref() {
@@ -193,7 +193,7 @@ impl Decoder {
         };
     }
 
-    /// Reached the end of the data: the body must end here too.
+    /// Handles the end of the encoded data, where the body must end too.
     fn end(&mut self) -> Result<Step, CodingError> {
         let encoded = mem::take(self.format.encoded());
         let step = match &encoded {
@@ -250,7 +250,7 @@ impl Read for Encoded {
     }
 }
 
-/// Tells whether two bytes are a zlib header, which no deflate encoder begins with.
+/// Returns whether two bytes are a zlib header. No deflate encoder starts with one.
 ///
 /// <https://www.rfc-editor.org/rfc/rfc1950#section-2.2>
 fn is_zlib(first: u8, second: u8) -> bool {
@@ -262,8 +262,10 @@ fn unsupported(found: &str) -> UnsupportedCoding {
     UnsupportedCoding(shown(found).to_string())
 }
 
-/// The most bytes that are decoded at a time.
+/// The largest decoded piece.
 const PIECE_BYTES: usize = 64 * 1024;
-/// Headers of gzip members, empty blocks and the like are bytes that decode to nothing.
+/// How many encoded bytes may arrive for each decoded byte. Headers of gzip members and empty
+/// blocks decode to nothing.
 const MAX_EXPANSION: u64 = 16;
+/// How many more encoded bytes may arrive.
 const MAX_OVERHEAD_BYTES: u64 = 64 * 1024;

@@ -1,4 +1,4 @@
-//! A body: nothing, bytes, or a stream that can be read once.
+//! Bodies: empty, bytes in memory, or a stream that can be read once.
 
 use core::fmt;
 use core::future::poll_fn;

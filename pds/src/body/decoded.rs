@@ -1,4 +1,4 @@
-//! A body that is decoded while it is read.
+//! Decoding of a body while it is read.
 
 use core::mem;
 use core::pin::Pin;
@@ -24,11 +24,11 @@ impl Body {
     }
 }
 
-/// A body that is decoded as it is read.
+/// The stream of a body's decoded pieces.
 struct Decoded {
     body: Body,
     decoder: Decoder,
-    /// Whether other tasks get a turn before the next piece.
+    /// Whether to yield to other tasks before the next piece.
     is_pause_due: bool,
     is_over: bool,
 }

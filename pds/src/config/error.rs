@@ -1,4 +1,4 @@
-//! The error about one variable.
+//! Errors of variables.
 
 /// A missing or malformed variable. The text never contains a secret.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]

@@ -9,7 +9,7 @@ use super::secrets::signing_key;
 use super::suggest;
 use super::values::public;
 
-/// The public facts about the account. A stateless front of a host needs nothing else.
+/// The public part of the configuration. A host's stateless front needs nothing else.
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// The public host name, with a port only on this machine (`PDS_HOSTNAME`).
@@ -47,7 +47,7 @@ impl Identity {
         )?;
         let signing_key = match var("SIGNING_KEY_PUBLIC").filter(|text| !text.is_empty()) {
             None => signing_key(&var)?.verifying_key().clone(),
-            // Not shown: it may be the private key, by mistake.
+            // Not quoted: it may be the private key, by mistake.
             Some(text) => VerifyingKey::parse_multikey(&text)
                 .or_else(|_| VerifyingKey::parse_did_key(&text))
                 .map_err(|_| {

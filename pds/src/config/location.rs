@@ -1,7 +1,7 @@
 //! The location of the account's data on Cloudflare.
 
 use super::error::ConfigError;
-use super::suggest::{self, quoted, wrong};
+use super::suggest::{self, malformed, quoted};
 
 /// The location of the account's Durable Object. It cannot change after the first request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,10 +39,10 @@ impl DataLocation {
 /// Returns the error about a location that does not exist.
 fn unknown_location(text: &str, names: &[&str]) -> ConfigError {
     let bare = suggest::bare(text).to_lowercase();
-    let right = names.iter().find(|name| **name == bare).copied();
+    let suggestion = names.iter().find(|name| **name == bare).copied();
     let mut error =
-        wrong("DATA_LOCATION", text, "a location that exists", right.map(str::to_owned));
-    if right.is_none() {
+        malformed("DATA_LOCATION", text, "a known location", suggestion.map(str::to_owned));
+    if suggestion.is_none() {
         let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
         error.problem.push_str(&format!("; write one of {}", names.join(" ")));
     }

@@ -9,7 +9,7 @@ pub struct PasswordHash(String);
 /// A password that cannot be hashed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(super) enum PasswordError {
-    #[error("could not be made: {0}")]
+    #[error("cannot be computed: {0}")]
     Bcrypt(String),
     #[error("needs a password of 1 to 72 bytes")]
     Length,
@@ -24,7 +24,7 @@ impl PasswordHash {
         }
         let mut salt = [0; 16];
         rng.fill(&mut salt);
-        // The salt's text begins with a digit, so that programs that substitute `$name` in env
+        // Makes the salt's text begin with a digit, so that programs that substitute `$name` in env
         // files find no name in `$2b$10$9…`. This costs three of 128 bits.
         salt[0] = 0b1101_1000 + (salt[0] >> 5 << 2) + (salt[0] & 0b11);
         match bcrypt::hash_with_salt(password, COST, salt) {
@@ -43,15 +43,15 @@ impl PasswordHash {
         let rest = ["$2a$", "$2b$", "$2y$"].iter().find_map(|prefix| text.strip_prefix(prefix))?;
         let (cost, rest) = rest.split_once('$')?;
         let cost: u32 = cost.parse().ok().filter(|_| cost.len() == 2)?;
-        let alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || b"./".contains(byte);
-        let sound = rest.len() == 53 && rest.as_bytes().iter().all(alphabet);
-        ((4..=14).contains(&cost) && sound).then_some(Self(text))
+        let in_alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || b"./".contains(byte);
+        let is_well_formed = rest.len() == 53 && rest.as_bytes().iter().all(in_alphabet);
+        ((4..=14).contains(&cost) && is_well_formed).then_some(Self(text))
     }
 
-    /// Returns whether this is the hash of `password`. Takes some 70 ms of CPU at cost 10.
+    /// Returns whether this is the hash of `password`. Takes about 70 ms of CPU at cost 10.
     #[must_use]
     pub fn is_of(&self, password: &str) -> bool {
-        // Like other implementations, it compares the first 72 bytes only.
+        // Like other implementations, this compares the first 72 bytes only.
         let bytes = password.as_bytes();
         let compared = bytes.get(..MAX_PASSWORD_BYTES).unwrap_or(bytes);
         bcrypt::verify(compared, &self.0).unwrap_or(false)

@@ -3,7 +3,7 @@
 use super::error::ConfigError;
 use super::host_name::{self, is_local};
 use super::identity::Identity;
-use super::suggest::{self, wrong};
+use super::suggest::{self, malformed};
 
 /// Reads `RELAYS`. A server without a public host name keeps only relays on its own machine,
 /// because the others cannot reach it.
@@ -22,17 +22,17 @@ pub(super) fn relays(
         relays.push(relay(name).ok_or_else(|| not_a_relay(text, name))?);
     }
     if relays.is_empty() || relays.len() > MAX_RELAYS {
-        return Err(wrong("RELAYS", text, "none or a list of up to ten relays", None));
+        return Err(malformed("RELAYS", text, "\"none\" or a list of up to ten relays", None));
     }
-    let is_reached = |relay: &String| identity.is_public() || relay.starts_with("http://");
-    relays.retain(is_reached);
+    let can_reach_us = |relay: &String| identity.is_public() || relay.starts_with("http://");
+    relays.retain(can_reach_us);
     Ok(relays)
 }
 
 fn not_a_relay(list: &str, name: &str) -> ConfigError {
     let kind = "the host name of a relay";
-    let right = suggest::host_name(name).filter(|host| relay(host).is_some());
-    let error = wrong("RELAYS", name, kind, right);
+    let suggestion = suggest::host_name(name).filter(|host| relay(host).is_some());
+    let error = malformed("RELAYS", name, kind, suggestion);
     if name == list {
         return error;
     }
@@ -56,7 +56,7 @@ fn relay(text: &str) -> Option<String> {
     fits.then(|| format!("{scheme}://{host}"))
 }
 
-/// The relay that Bluesky's applications read.
+/// The relay that Bluesky's apps depend on.
 const DEFAULT_RELAYS: &str = "https://bsky.network";
-/// Relays are asked one after the other.
+/// Limited because relays are contacted one after the other.
 const MAX_RELAYS: usize = 10;

@@ -1,4 +1,4 @@
-//! Secrets: tokens and the signing key.
+//! Secrets: the token secrets and the signing key.
 
 use nacre_crypto::{Curve, SigningKey};
 use zeroize::Zeroizing;

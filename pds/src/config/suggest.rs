@@ -1,5 +1,5 @@
-//! Suggestions: values that were written in another form, such as a URL for a host name, are
-//! recognised, and the error shows the expected form.
+//! Suggestions for malformed values. A value in another form, such as a URL instead of a host name,
+//! is recognised, and the error shows the expected form.
 
 use nacre_syntax::{Did, Handle};
 
@@ -7,20 +7,21 @@ use super::error::ConfigError;
 use super::host_name::{self, decode_colons, did_web, with_encoded_port};
 use crate::text::visible;
 
-/// Returns the error about a public value. It quotes the value, and the expected form if known.
-pub(super) fn wrong(
+/// Returns the error about a malformed public value. It quotes the value, and the suggestion if
+/// there is one.
+pub(super) fn malformed(
     name: &'static str,
     value: &str,
     kind: &str,
-    right: Option<String>,
+    suggestion: Option<String>,
 ) -> ConfigError {
     let mut problem = if may_be_shown(value) {
         format!("is {}, which is not {kind}", quoted(value))
     } else {
         format!("is not {kind}")
     };
-    if let Some(right) = right {
-        problem.push_str(&format!("; write {}", quoted(&right)));
+    if let Some(suggestion) = suggestion {
+        problem.push_str(&format!("; write {}", quoted(&suggestion)));
     }
     ConfigError { name, problem }
 }
@@ -68,14 +69,14 @@ pub(super) fn did(text: &str) -> Option<String> {
     Did::parse(text.as_str()).ok().map(|did| did.as_str().to_owned())
 }
 
-/// Returns the boolean that a word for yes or no means.
-pub(super) fn truth(text: &str) -> Option<String> {
-    let said = match bare(text).to_lowercase().as_str() {
+/// Returns the boolean that another word for yes or no stands for.
+pub(super) fn boolean(text: &str) -> Option<String> {
+    let value = match bare(text).to_lowercase().as_str() {
         "true" | "yes" | "y" | "on" | "1" | "enabled" => "true",
         "false" | "no" | "n" | "off" | "0" | "disabled" => "false",
         _ => return None,
     };
-    Some(said.to_owned())
+    Some(value.to_owned())
 }
 
 /// Parses a number with separators or a unit. Each of `units` has names and a factor.

@@ -1,7 +1,7 @@
 //! Parsers of single variables.
 
 use super::error::ConfigError;
-use super::suggest::{self, wrong};
+use super::suggest::{self, malformed};
 
 /// Reads a secret. Errors never show the value.
 pub(super) fn secret<T>(
@@ -13,18 +13,19 @@ pub(super) fn secret<T>(
     parse(present(var, name)?).ok_or_else(|| ConfigError::new(name, problem))
 }
 
-/// Reads a public value. `right` finds the expected form in a value that does not parse.
+/// Reads a public value. `suggest` finds the expected form in a value that does not parse.
 pub(super) fn public<T>(
     var: &impl Fn(&str) -> Option<String>,
     name: &'static str,
     kind: &str,
     parse: impl FnOnce(&str) -> Option<T>,
-    right: impl FnOnce(&str) -> Option<String>,
+    suggest: impl FnOnce(&str) -> Option<String>,
 ) -> Result<T, ConfigError> {
     let text = present(var, name)?;
-    parse(&text).ok_or_else(|| wrong(name, &text, kind, right(&text)))
+    parse(&text).ok_or_else(|| malformed(name, &text, kind, suggest(&text)))
 }
 
+/// Reads the text of a variable, which must not be unset or empty.
 fn present(
     var: &impl Fn(&str) -> Option<String>,
     name: &'static str,
@@ -33,24 +34,24 @@ fn present(
 }
 
 /// Reads a boolean that defaults to `true`.
-pub(super) fn is_true(
+pub(super) fn boolean(
     var: &impl Fn(&str) -> Option<String>,
     name: &'static str,
 ) -> Result<bool, ConfigError> {
     match var(name).as_deref() {
         None | Some("" | "true") => Ok(true),
         Some("false") => Ok(false),
-        Some(text) => Err(wrong(name, text, "true or false", suggest::truth(text))),
+        Some(text) => Err(malformed(name, text, "true or false", suggest::boolean(text))),
     }
 }
 
-/// The numbers that a variable takes.
+/// The numbers that a variable accepts, from 1 to `max`.
 pub(super) struct Range<'a> {
-    /// The default.
-    pub(super) absent: u64,
+    /// The value of an unset variable.
+    pub(super) default: u64,
     /// The maximum.
-    pub(super) most: u64,
-    /// Its description in an error.
+    pub(super) max: u64,
+    /// The description of the range in an error.
     pub(super) kind: &'a str,
     /// The units that people may write.
     pub(super) units: &'a [(&'a [&'a str], u64)],
@@ -62,30 +63,30 @@ pub(super) fn number<T: TryFrom<u64>>(
     name: &'static str,
     range: &Range<'_>,
 ) -> Result<T, ConfigError> {
-    let fits = |number: &u64| (1..=range.most).contains(number);
+    let fits = |number: &u64| (1..=range.max).contains(number);
     let text = var(name).filter(|text| !text.is_empty());
     let number = match &text {
-        None => Some(range.absent),
+        None => Some(range.default),
         Some(text) => text.parse().ok().filter(fits),
     };
     number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| {
         let text = text.unwrap_or_default();
-        let right = suggest::number(&text, range.units).filter(fits);
-        wrong(name, &text, range.kind, right.map(|number| number.to_string()))
+        let suggestion = suggest::number(&text, range.units).filter(fits);
+        malformed(name, &text, range.kind, suggestion.map(|number| number.to_string()))
     })
 }
 
-/// Reads an e-mail address. The error does not show it, because strangers may see the error.
+/// Reads an e-mail address. The error does not quote it, because anyone may see the error.
 pub(super) fn email(var: &impl Fn(&str) -> Option<String>) -> Result<Option<String>, ConfigError> {
     let Some(text) = var("EMAIL").filter(|text| !text.is_empty()) else { return Ok(None) };
-    let is_sound = |part: &str| {
+    let is_part = |part: &str| {
         !part.is_empty()
             && !part
                 .contains(|c: char| c.is_whitespace() || c.is_control() || "<>@:,;\"".contains(c))
     };
     let parts = text.rsplit_once('@').filter(|_| text.len() <= MAX_EMAIL_BYTES);
     match parts {
-        Some((name, host)) if is_sound(name) && is_sound(host) => Ok(Some(text)),
+        Some((name, host)) if is_part(name) && is_part(host) => Ok(Some(text)),
         _ => Err(ConfigError::new(
             "EMAIL",
             "is not an e-mail address; write the address alone, such as \"alice@example.com\"",

@@ -11,7 +11,7 @@ use super::password_hash::PasswordHash;
 use super::relay_list::relays;
 use super::secrets::{Secret, signing_key};
 use super::suggest;
-use super::values::{Range, email, is_true, number, secret};
+use super::values::{Range, boolean, email, number, secret};
 use crate::host::Rng;
 
 /// The configuration of an account.
@@ -22,7 +22,7 @@ pub struct Config {
     pub signing_key: SigningKey,
     /// The owner's e-mail address, which clients show and which works for signing in (`EMAIL`).
     pub email: Option<String>,
-    /// Whether the account starts active (`INITIAL_ACTIVE`). An account that moves in does not.
+    /// Whether the account starts active (`INITIAL_ACTIVE`). An account that moves in should not.
     pub initial_active: bool,
     /// The origins of the relays that carry the account's events to the network (`RELAYS`).
     pub relays: Vec<String>,
@@ -61,18 +61,18 @@ impl Config {
             identity,
             signing_key,
             relays,
-            initial_active: is_true(&var, "INITIAL_ACTIVE")?,
-            accept_imports: is_true(&var, "ACCEPT_IMPORTS")?,
+            initial_active: boolean(&var, "INITIAL_ACTIVE")?,
+            accept_imports: boolean(&var, "ACCEPT_IMPORTS")?,
             blob_upload_limit: blob_upload_limit(&var)?,
             event_retention_hours: number(&var, "EVENT_RETENTION_HOURS", &RETENTION_HOURS)?,
             event_retention_mib: number(&var, "EVENT_RETENTION_MIB", &RETENTION_MIB)?,
             email: email(&var)?,
-            jwt_secret: secret(&var, "JWT_SECRET", SHORT, Secret::parse)?,
-            auth_token: secret(&var, "AUTH_TOKEN", SHORT, Secret::parse)?,
+            jwt_secret: secret(&var, "JWT_SECRET", TOO_SHORT, Secret::parse)?,
+            auth_token: secret(&var, "AUTH_TOKEN", TOO_SHORT, Secret::parse)?,
             password_hash: secret(
                 &var,
                 "PASSWORD_HASH",
-                "is not a bcrypt hash of a cost from 4 to 14",
+                "is not a bcrypt hash with a cost from 4 to 14",
                 PasswordHash::parse,
             )?,
         })
@@ -132,31 +132,31 @@ fn blob_upload_limit(var: &impl Fn(&str) -> Option<String>) -> Result<u64, Confi
 /// The default is slightly more than Cloudflare's limit on a request to most Workers. The maximum
 /// is R2's limit on one object.
 const BLOB_BYTES: Range<'_> = Range {
-    absent: 100 * 1024 * 1024,
-    most: 5_000_000_000,
+    default: 100 * 1024 * 1024,
+    max: 5_000_000_000,
     kind: "a number of bytes, up to five billion",
     units: suggest::BYTES,
 };
-/// The request limit of a proxy in front of the server. No limit by default.
+/// The limit on request bodies of a proxy in front of the server. No limit by default.
 const BODY_MB: Range<'_> = Range {
-    absent: BLOB_BYTES.most / BYTES_PER_MB,
-    most: BLOB_BYTES.most / BYTES_PER_MB,
+    default: BLOB_BYTES.max / BYTES_PER_MB,
+    max: BLOB_BYTES.max / BYTES_PER_MB,
     kind: "a number of megabytes, up to five thousand",
     units: suggest::MEGABYTES,
 };
 const BYTES_PER_MB: u64 = 1_000_000;
 /// The default is how long relays wait for a host that they cannot reach.
 const RETENTION_HOURS: Range<'_> = Range {
-    absent: 72,
-    most: 10_000,
+    default: 72,
+    max: 10_000,
     kind: "a number of hours, from one to ten thousand",
     units: suggest::HOURS,
 };
 /// The default holds tens of thousands of posts. The maximum is the size limit of a Durable Object.
 const RETENTION_MIB: Range<'_> = Range {
-    absent: 64,
-    most: 10_000,
+    default: 64,
+    max: 10_000,
     kind: "a number of MiB, from one to ten thousand",
     units: suggest::MEBIBYTES,
 };
-const SHORT: &str = "is shorter than 16 characters";
+const TOO_SHORT: &str = "is shorter than 16 characters";

@@ -8,7 +8,7 @@ use http::request::Parts;
 
 use crate::body::{Body, Response};
 
-/// Adds the headers that depend on the request: the response to an authorised request is private.
+/// Adds the headers that depend on the request. The response to an authorised request is private.
 pub(crate) fn add_headers(request: &Parts, response: &mut Response) {
     if request.headers.contains_key(header::AUTHORIZATION) {
         let headers = response.headers_mut();
@@ -56,5 +56,6 @@ const ALLOWED: &str = "Accept-Language, Atproto-Accept-Labelers, Atproto-Proxy, 
 const EXPOSED: &str = "Atproto-Content-Labelers, Atproto-Repo-Rev, Content-Range, DPoP-Nonce, \
     RateLimit-Limit, RateLimit-Policy, RateLimit-Remaining, RateLimit-Reset, Retry-After, \
     WWW-Authenticate";
-/// A longer list of requested headers is answered with [`ALLOWED`].
+/// The longest list of requested headers that is repeated. Longer ones are answered with
+/// [`ALLOWED`].
 const MAX_REQUESTED_BYTES: usize = 2_048;

@@ -20,7 +20,7 @@ pub struct Download {
     pub range: Option<Range<u64>>,
 }
 
-/// The facts about a blob that its response states.
+/// The properties of a blob that its response states.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BlobHead<'a> {
     pub(crate) cid: Cid,
@@ -77,11 +77,12 @@ impl Download {
     }
 }
 
-/// The range that a request asks for.
+/// The part of a blob that a request asks for.
 #[derive(Debug, Eq, PartialEq)]
 enum Requested {
     All,
     Part(Range<u64>),
+    /// A range past the end.
     Outside,
 }
 
@@ -110,7 +111,7 @@ fn requested(headers: &HeaderMap, etag: &str, size: u64) -> Requested {
     if part.is_empty() { Requested::Outside } else { Requested::Part(part) }
 }
 
-/// Returns whether the client has the blob already.
+/// Returns whether the client already has the blob.
 fn is_cached(headers: &HeaderMap, etag: &str) -> bool {
     let known = headers.get_all(header::IF_NONE_MATCH).iter();
     known.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|known| {

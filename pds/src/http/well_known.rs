@@ -9,10 +9,10 @@ use crate::body::Response;
 use crate::config::{Identity, did_web};
 use crate::identity::document;
 
-/// Answers `request` if that takes no more than the account's identity.
+/// Answers `request` if this takes nothing but the account's identity.
 ///
-/// A host may call this without waking the account; [`Pds::handle`](crate::Pds::handle) calls it
-/// too.
+/// A host may call this without waking the server. [`Pds::handle`](crate::Pds::handle) also calls
+/// it.
 #[must_use]
 pub fn answer(identity: &Identity, request: &Parts) -> Option<Response> {
     if request.method == Method::OPTIONS {
@@ -52,6 +52,6 @@ fn handle_document(identity: &Identity, request: &Parts) -> Response {
     }
 }
 
-const BANNER: &str = "This is an AT Protocol Personal Data Server (PDS), run by Nacre.\n\n\
-    Most of what it does lies under /xrpc/\n\nProtocol: https://atproto.com\n";
+const BANNER: &str = "This is an AT Protocol Personal Data Server (PDS), running Nacre.\n\n\
+    Most API routes are under /xrpc/\n\nProtocol: https://atproto.com\n";
 const ROBOTS: &str = "# Crawling the public API is allowed.\nUser-agent: *\nAllow: /\n";

@@ -1,4 +1,4 @@
-//! Requests to relays.
+//! HTTP requests to relays.
 
 use alloc::rc::Rc;
 use core::time::Duration;
@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::host::{FetchLimits, Http};
 use crate::text::printable;
 
-/// Sends requests to relays. Errors are texts for the operator.
+/// Sends requests to relays. Errors are messages for the operator.
 pub(super) struct RelayClient {
     pub(super) http: Rc<dyn Http>,
     /// The public host name of this server.
@@ -52,7 +52,7 @@ impl RelayClient {
             return if is_unknown { Ok(unknown) } else { Err(refusal(&response)) };
         }
         let output: Output = serde_json::from_slice(response.body())
-            .map_err(|_| "the answer is not that of com.atproto.sync.getHostStatus".to_owned())?;
+            .map_err(|_| "not a response of com.atproto.sync.getHostStatus".to_owned())?;
         let status = output.status.as_deref().map_or_else(|| "unspecified".to_owned(), printable);
         // JavaScript hosts cannot store larger numbers.
         let seq = output.seq.filter(|seq| (0..=nacre_lexicon::MAX_INTEGER).contains(seq));

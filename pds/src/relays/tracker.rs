@@ -63,7 +63,7 @@ impl Relays {
         &self.urls
     }
 
-    /// Sets the alarm if a request to a relay is due and there are no subscribers. Call this when
+    /// Sets the alarm if there are no subscribers and a request to a relay is due. Call this when
     /// the account is opened.
     pub(crate) fn schedule_first(&self) -> Result<(), SqlError> {
         let is_due = self.due_s()?.is_some_and(|due_s| due_s <= self.host.clock.now_s());
@@ -85,8 +85,8 @@ impl Relays {
     /// Asks a relay for its status of this host, and schedules a request to crawl if it has lost
     /// this host.
     ///
-    /// Writes a row only if the status changes, or once in [`CHECK_PAUSE_S`]: a lag is measured
-    /// from the `seq` of that time, however often somebody asks in between.
+    /// Only writes a row if the status changes, or once in [`CHECK_PAUSE_S`]. A lag is measured
+    /// from the `seq` at that time, however often this is called in between.
     ///
     /// Boxed, so that its code is compiled once and not into each caller.
     pub(crate) fn check<'a>(&'a self, url: &'a str) -> LocalBoxFuture<'a, Result<(), SqlError>> {
@@ -154,7 +154,7 @@ impl Relays {
         Ok(())
     }
 
-    /// Asks a relay to crawl. Until it has agreed, it counts as having refused.
+    /// Asks a relay to crawl. The request counts as failed until the relay accepts it.
     async fn ask(&self, url: &str) -> Result<(), SqlError> {
         let mut relay = self.store.relay(url)?;
         relay.asked_s = self.host.clock.now_s();
@@ -167,7 +167,7 @@ impl Relays {
             Ok(()) => (relay.failures, relay.wanted, relay.ask_error) = (0, false, None),
             Err(problem) => {
                 if relay.failures == 1 {
-                    self.host.log.error(&format!("{url} was asked to crawl: {problem}"));
+                    self.host.log.error(&format!("cannot ask {url} to crawl: {problem}"));
                 }
                 relay.ask_error = Some(problem);
             }
@@ -178,7 +178,7 @@ impl Relays {
     fn stream(&self) -> Result<Stream, SqlError> {
         Ok(Stream {
             now_s: self.host.clock.now_s(),
-            is_heard: !self.subscribers.is_empty(),
+            has_subscribers: !self.subscribers.is_empty(),
             is_new: self.is_new.get(),
             seq: self.account.state()?.seq,
         })
@@ -200,7 +200,7 @@ impl Work for Relays {
         Box::pin(async { Ok(self.send_due_requests().await?) })
     }
 
-    /// Without subscribers, relays are to be asked to crawl soon; otherwise, to be checked later.
+    /// High without subscribers, to ask relays to crawl. Low otherwise, to check them for a lag.
     fn urgency(&self) -> Urgency {
         if self.urls.is_empty() {
             Urgency::None
@@ -212,7 +212,7 @@ impl Work for Relays {
     }
 }
 
-/// The statuses of a host that a relay does not follow but could.
+/// The statuses of a host that a relay does not follow, but would if it were asked to crawl.
 const LOST: [&str; 3] = [UNKNOWN, "offline", "idle"];
 /// How long an answer of a relay is shown before it is asked again, in seconds.
 const FRESH_S: i64 = 60;

@@ -6,7 +6,7 @@ use nacre_syntax::{Did, Tid};
 use nacre_xrpc::{Params, XrpcError};
 use serde::Serialize;
 
-use super::common::readable;
+use super::account::readable;
 use crate::Pds;
 use crate::api::access::Visitor;
 use crate::api::params::cid;

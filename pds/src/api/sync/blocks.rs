@@ -6,7 +6,7 @@ use nacre_mst::covering_proof;
 use nacre_syntax::{Did, Nsid, RecordKey, RepoPath};
 use nacre_xrpc::{Params, XrpcError};
 
-use super::common::readable;
+use super::account::readable;
 use crate::Pds;
 use crate::api::access::Visitor;
 use crate::api::params::cid;

@@ -3,7 +3,7 @@
 use nacre_syntax::{Did, Tid};
 use nacre_xrpc::{Params, XrpcError};
 
-use super::common::{Repo, readable};
+use super::account::{Repo, readable};
 use crate::Pds;
 use crate::api::access::Visitor;
 use crate::api::{Failure, FromParams, Query};

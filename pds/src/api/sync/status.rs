@@ -3,7 +3,7 @@
 use nacre_xrpc::{Params, XrpcError};
 use serde::Serialize;
 
-use super::common::{Repo, known, readable};
+use super::account::{Repo, known, readable};
 use crate::Pds;
 use crate::api::access::{Public, Visitor};
 use crate::api::{Failure, FromParams, Json, Query, invalid};
