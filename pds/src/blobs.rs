@@ -1,7 +1,7 @@
 //! Blobs: uploads, the records that refer to them, and the removal of unreferenced ones.
 //!
-//! Bytes do not pass through the account. A host stores an upload under the hash that [`Intake`]
-//! finds while the bytes arrive, and reports it afterwards.
+//! Bytes do not pass through the server. A host stores an upload under the hash that [`Intake`]
+//! computes while the bytes arrive, and reports it afterwards.
 
 mod cleanup;
 mod formats;

@@ -1,4 +1,4 @@
-//! The event stream: the log of events, their frames, and the subscribers that they are sent to.
+//! The event stream: the log of events, their frames, and the subscribers that receive them.
 
 mod frames;
 mod log;

@@ -1,10 +1,10 @@
-//! The account's database. All SQL text of the project is in this folder.
+//! The account's database. All SQL statements are in this folder.
 //!
 //! One write request of a client is one transaction, and no transaction spans an await. A commit
 //! writes few rows:
 //!
 //! - a record is one row, which is both its index entry and its block;
-//! - the nodes of the tree share pages of some dozens of nodes each;
+//! - the nodes of the tree share pages, a few dozen nodes on each;
 //! - an event is one row, which holds the finished frame;
 //! - everything that changes with every commit is in the single `account` row.
 

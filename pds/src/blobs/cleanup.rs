@@ -1,8 +1,8 @@
-//! The removal of blobs, which survives a crash and a store of blobs that fails for a while.
+//! The removal of blobs. It survives crashes and failures of the store of blobs.
 //!
-//! One transaction forgets a blob and lists it for removal, so that no record can come to refer to
-//! bytes that are about to go. It stays listed until the bytes are gone or the same blob is
-//! uploaded again. The alarm retries as long as any blob is listed.
+//! One transaction forgets a blob and adds a pending removal, so no record can refer to bytes that
+//! are about to go. The removal stays pending until the bytes are gone or the same blob is uploaded
+//! again. The alarm retries while any removal is pending.
 
 use alloc::rc::Rc;
 
@@ -25,12 +25,12 @@ pub(crate) struct RemovalRetries(pub(crate) Rc<Blobs>);
 pub(crate) enum RemovalError {
     #[error(transparent)]
     Database(#[from] SqlError),
-    #[error("a blob was not removed and will be retried: {0}")]
+    #[error("cannot remove a blob, will retry: {0}")]
     NotRemoved(BlobError),
 }
 
 impl Blobs {
-    /// Finishes the removals that failed or were interrupted, if it is time to retry.
+    /// Retries the pending removals if the back-off has ended.
     ///
     /// # Errors
     ///
@@ -61,13 +61,13 @@ impl Blobs {
         self.removals_ended(failure)
     }
 
-    /// Removes the bytes of a blob, then takes it off the list of removals.
+    /// Removes the bytes of a blob, then clears its pending removal.
     pub(crate) async fn finish_removal(&self, removal: Removal<'_>) -> Result<(), BlobError> {
         self.host.blobs.remove(&removal.cid).await?;
         Ok(self.store.clear_removal(&removal.cid.to_string())?)
     }
 
-    /// Backs off if a removal of a round failed, and returns that as the error.
+    /// Ends a round of removals. Backs off and returns the error if one of them failed.
     pub(crate) fn removals_ended(&self, failure: Option<BlobError>) -> Result<(), RemovalError> {
         let Some(error) = failure else { return Ok(()) };
         self.removals.back_off(self.host.clock.now_s());
@@ -76,8 +76,8 @@ impl Blobs {
 
     /// Removes the blobs that no record has referred to for a day.
     ///
-    /// Keeps them all while an import is staged, because its records may refer to them, and it may
-    /// take days. A removal that fails does not stop the others.
+    /// Keeps them all while an import is staged, because its records may refer to them. An import
+    /// may take days. A removal that fails does not stop the others.
     async fn remove_idle(&self) -> Result<(), RemovalError> {
         if self.store.staging_touched_s()?.is_some() {
             return Ok(());
@@ -94,8 +94,8 @@ impl Blobs {
         self.removals_ended(failure)
     }
 
-    /// Forgets a blob and lists it for removal, if it has been idle since `before_s`. Clears the
-    /// idle mark of a blob that a record refers to.
+    /// Forgets a blob and adds its pending removal, if it became idle at `before_s` or earlier.
+    /// Clears the idle mark of a blob that a record refers to.
     fn begin_removal(&self, cid: Cid, before_s: i64) -> Result<Option<Removal<'_>>, SqlError> {
         let key = cid.to_string();
         let is_due = self.store.transaction(|| {
@@ -114,13 +114,13 @@ impl Blobs {
         Ok(if is_due { self.removals.begin(cid) } else { None })
     }
 
-    /// Finishes one removal. Keeps bytes that an imported record refers to.
+    /// Retries one removal. Keeps bytes that an imported record refers to.
     async fn retry_removal(&self, cid: Cid) -> Result<(), BlobError> {
         let key = cid.to_string();
         if self.adopt(&cid).await? {
             return Ok(self.store.clear_removal(&key)?);
         }
-        // An upload may have cancelled it in the meantime.
+        // An upload may have cancelled the removal.
         if !self.store.is_removal_pending(&key)? || self.store.is_blob_referenced(&key)? {
             return Ok(());
         }
@@ -155,6 +155,6 @@ impl Work for RemovalRetries {
     }
 }
 
-/// How long an unreferenced blob is kept: a draft may use it, or a record that is deleted and
-/// written again.
+/// How long an idle blob is kept: a draft may use it, or a record that is deleted and written
+/// again.
 const GRACE_S: i64 = 86_400;

@@ -1,7 +1,7 @@
 //! Names of binary formats, and the formats that share a magic number.
 
-/// Returns the registered name of a format that `infer` knows by an older one.
-pub(super) fn modern(mime_type: &'static str, extension: &str) -> &'static str {
+/// Returns the registered name of a format that `infer` knows by an older name.
+pub(super) fn registered_name(mime_type: &'static str, extension: &str) -> &'static str {
     match extension {
         "aiff" => "audio/aiff",
         "flac" => "audio/flac",
@@ -15,36 +15,37 @@ pub(super) fn modern(mime_type: &'static str, extension: &str) -> &'static str {
     }
 }
 
-/// Tells whether a blob of the declared type may begin with the magic number of `found`: it is
+/// Returns whether a blob of the declared type may begin with the magic number of `found`: it is
 /// another name of the same format, or a format within the same container.
 pub(super) fn fits(declared: &str, found: &str) -> bool {
     let plain = |text: &str| text.replacen("/x-", "/", 1);
     let within = |prefixes: &[&str]| prefixes.iter().any(|prefix| declared.starts_with(prefix));
     // `application/epub+zip` is a zip.
     let suffix = declared.rsplit_once('+').map(|(_, suffix)| suffix);
-    let is_refined =
+    let has_suffix =
         suffix.is_some_and(|suffix| found.strip_prefix("application/") == Some(suffix));
-    let is_application = found.starts_with("application/") && within(&APPLICATIONS);
+    let is_application = found.starts_with("application/") && within(&APPLICATION_PREFIXES);
     let is_font = found.starts_with("font/") && (within(&["font/"]) || declared.contains("font"));
     // Cameras write raw images as TIFF.
-    let is_raw = found == "image/tiff" && within(&["image/x-", "image/dng"]);
-    let is_relative =
-        RELATIVES.iter().any(|group| group.0.contains(&found) && group.1.contains(&declared));
+    let is_raw_image = found == "image/tiff" && within(&["image/x-", "image/dng"]);
+    let shares_magic = SHARED_MAGIC
+        .iter()
+        .any(|(sniffed, types)| sniffed.contains(&found) && types.contains(&declared));
     plain(declared) == plain(found)
-        || is_refined
+        || has_suffix
         || is_application
         || is_font
-        || is_raw
-        || is_relative
+        || is_raw_image
+        || shares_magic
 }
 
-/// Tells whether a magic number is two letters, with which a text may begin too.
+/// Returns whether the magic number of `found` is two letters, with which text may begin too.
 pub(super) fn begins_like_text(found: &str) -> bool {
     ["application/vnd.microsoft.portable-executable", "image/bmp"].contains(&found)
 }
 
-/// Types of programs' own files, most of which are a zip, a database, or the like.
-const APPLICATIONS: [&str; 6] = [
+/// Prefixes of application-specific types. Most of these files are zips, databases or the like.
+const APPLICATION_PREFIXES: [&str; 6] = [
     "application/java-",
     "application/pkcs",
     "application/pkix",
@@ -52,8 +53,8 @@ const APPLICATIONS: [&str; 6] = [
     "application/vnd.",
     "application/x-",
 ];
-/// Formats by their magic number, and what else begins with the same.
-const RELATIVES: [(&[&str], &[&str]); 7] = [
+/// Types that are found by their magic numbers, and other types whose files begin with the same.
+const SHARED_MAGIC: [(&[&str], &[&str]); 7] = [
     (
         &["audio/mp4", "video/mp4", "video/quicktime", "video/x-m4v"],
         &[
@@ -103,7 +104,7 @@ mod tests {
     const WOFF2: &[u8] = b"wOF2\0\x01\0\0\0\0\0\0";
 
     #[test]
-    fn a_declared_format_of_the_same_magic_number_stays() {
+    fn a_declared_type_with_the_same_magic_number_is_kept() {
         let mut webm = vec![0; 300];
         webm[..19].copy_from_slice(b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82\x84webm\0\0\0");
         for (head, declared) in [
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_declared_type_of_another_format_does_not_stay() {
+    fn a_declared_type_of_another_format_is_overridden() {
         for (head, declared, expected) in [
             (ZIP, "image/svg+xml", "application/zip"),
             (ZIP, "application/json", "application/zip"),

@@ -1,4 +1,4 @@
-//! Uploads: the hash, the size and the type of a blob, found while its bytes arrive.
+//! Uploads: the hash, size and type of a blob, computed while its bytes arrive.
 
 use cid::Cid;
 use cid::multihash::Multihash;
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::mime::sniff;
 use crate::body::BodyError;
 
-/// The facts about a blob, gathered while its bytes arrive.
+/// Computes the CID, size and type of a blob while its bytes arrive.
 #[derive(Debug)]
 pub struct Intake {
     hash: Sha256,
@@ -36,7 +36,7 @@ pub enum UploadError {
     #[error(transparent)]
     Body(BodyError),
     /// The server's fault: the bytes could not be stored.
-    #[error("a blob could not be stored: {0}")]
+    #[error("cannot store a blob: {0}")]
     Store(String),
     /// The client's fault: the blob exceeds this limit, in bytes.
     #[error("the blob is larger than {0} bytes")]
@@ -60,13 +60,13 @@ impl Intake {
         if self.size > self.limit {
             return Err(UploadError::TooLarge(self.limit));
         }
-        let wanted = SNIFFED_BYTES.saturating_sub(self.head.len()).min(bytes.len());
-        self.head.extend(bytes.iter().take(wanted));
+        let missing = SNIFFED_BYTES.saturating_sub(self.head.len());
+        self.head.extend(bytes.iter().take(missing));
         self.hash.update(bytes);
         Ok(())
     }
 
-    /// Returns the facts about the whole blob.
+    /// Returns the CID, size and type of the whole blob.
     #[must_use]
     pub fn finish(self) -> Received {
         let mime_type = sniff(&self.head, self.declared_type.as_deref());
@@ -84,7 +84,7 @@ pub fn raw_cid(sha256: &[u8; 32]) -> Cid {
     Cid::new_v1(RAW, Multihash::wrap(SHA2_256, sha256).expect("32 bytes fit"))
 }
 
-/// How many of the first bytes decide the type.
+/// The number of leading bytes that decide the type.
 const SNIFFED_BYTES: usize = 8_192;
 /// <https://github.com/multiformats/multicodec/blob/master/table.csv>
 const RAW: u64 = 0x55;

@@ -1,4 +1,4 @@
-//! MIME types of blobs: what the client declares, unless the bytes say otherwise.
+//! MIME types of blobs: the declared type, unless the bytes contradict it.
 
 use infer::MatcherType;
 
@@ -26,7 +26,7 @@ pub fn sniff(head: &[u8], declared: Option<&str>) -> String {
 /// Returns the type of a binary format by its magic number.
 fn binary_type(head: &[u8]) -> Option<&'static str> {
     let found = infer::get(head).filter(|found| found.matcher_type() != MatcherType::Text)?;
-    Some(formats::modern(found.mime_type(), found.extension()))
+    Some(formats::registered_name(found.mime_type(), found.extension()))
         .filter(|mime_type| !NEVER_SNIFFED.contains(mime_type))
 }
 
@@ -54,9 +54,9 @@ pub(crate) fn is_mime_type(text: &str) -> bool {
     text.split_once('/').is_some_and(|(kind, name)| is_token(kind) && is_token(name))
 }
 
-/// The type of a blob whose type nobody has named.
+/// The type of a blob whose type is not known.
 pub(crate) const UNKNOWN_TYPE: &str = "application/octet-stream";
-/// Types that browsers run as code, and types that mean nothing.
+/// Types that browsers run as code, and the type that says nothing.
 const NEVER_SNIFFED: [&str; 10] = [
     "application/javascript",
     "application/octet-stream",

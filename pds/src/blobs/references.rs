@@ -1,5 +1,5 @@
-//! References from records to blobs. In the transaction of the record, a blob becomes permanent
-//! with the first reference to it and idle with the end of the last.
+//! References from records to blobs. A blob becomes permanent with its first reference and idle
+//! when the last one ends, in the transaction that writes the record.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
@@ -24,8 +24,8 @@ pub(crate) enum ReferenceError {
     Size { expected: u64, got: u64 },
 }
 
-/// The blobs that the writes of a commit gain or lose references to, by CID, and whether a record
-/// referred to them before.
+/// The blobs whose references the writes of a commit change, by CID, and whether a record referred
+/// to each of them before the commit.
 #[derive(Debug, Default)]
 pub(crate) struct BlobChanges(BTreeMap<String, bool>);
 
@@ -86,8 +86,8 @@ impl Blobs {
     /// Checks a reference of the record at `path`. `kept` are the references to the same blob that
     /// the record had before.
     ///
-    /// A record may keep a reference as it was: imported records do not always agree with what was
-    /// uploaded. A blob of unknown type gets the type that its first record names.
+    /// A record may keep a reference as it was, because imported records do not always agree with
+    /// the uploads. A blob of unknown type gets the type that its first record names.
     fn check_reference(
         &self,
         cid: &str,
@@ -118,6 +118,8 @@ impl Blobs {
         Err(ReferenceError::MimeType { expected, got })
     }
 
+    /// Records whether a record referred to a blob before the commit. Call this before the blob's
+    /// references change.
     fn note(&self, cid: &str, changes: &mut BlobChanges) -> Result<(), SqlError> {
         if !changes.0.contains_key(cid) {
             changes.0.insert(cid.to_owned(), self.store.is_blob_referenced(cid)?);

@@ -1,4 +1,4 @@
-//! The blobs that are stored, and their types.
+//! The database's list of stored blobs, and their types.
 
 use alloc::rc::Rc;
 
@@ -52,8 +52,8 @@ impl Blobs {
         }
     }
 
-    /// Adds a blob to the database whose bytes the host has stored. Until a record refers to it, it
-    /// is idle.
+    /// Adds a blob to the database, after the host has stored its bytes. The blob is idle until a
+    /// record refers to it.
     pub(crate) async fn keep(&self, received: &Received) -> Result<StoredBlob, KeepError> {
         let Received { cid, size, .. } = received;
         let key = cid.to_string();
@@ -72,8 +72,8 @@ impl Blobs {
             }
             Ok::<_, SqlError>(stored)
         })?;
-        // An idle blob with the same bytes may have been removed after these were stored. From here
-        // on, this one is too young to be removed.
+        // An idle blob with the same bytes may have been removed after these bytes were stored.
+        // From here on, the blob has not been idle for long enough to be removed.
         if self.host.blobs.size(cid).await? != Some(*size) {
             self.forget_lost(&key)?;
             self.host.log.error(&format!("blob {cid} was removed while it was uploaded"));
@@ -124,7 +124,7 @@ impl Blobs {
         if is_referenced { self.store.count_stored_blob(1) } else { Ok(()) }
     }
 
-    /// Returns whether a blob is in the database, or listed for removal.
+    /// Returns whether a blob is in the database, or its removal is pending.
     pub(crate) fn is_known(&self, cid: &Cid) -> Result<bool, SqlError> {
         let key = cid.to_string();
         Ok(self.store.blob(&key)?.is_some() || self.store.is_removal_pending(&key)?)
@@ -155,8 +155,8 @@ impl Blobs {
         }
     }
 
-    /// Returns the type of a blob that was just uploaded. Records that refer to it decide; then the
-    /// upload; then an earlier upload of the same bytes.
+    /// Returns the type of a blob that was just uploaded: the type that records name, or that of
+    /// the upload, or that of an earlier upload of the same bytes.
     fn type_of_upload(
         &self,
         received: &Received,
@@ -169,7 +169,7 @@ impl Blobs {
         Ok(known.map_or_else(|| received.mime_type.clone(), |known| known.mime_type.clone()))
     }
 
-    /// Returns the type that records give a blob: that of the first reference which names one. With
+    /// Returns the type that records name for a blob: that of the first reference with one. With
     /// `size`, references that name another size only count if there are no others. Ignores the
     /// record at `except`.
     pub(super) fn type_by_records(

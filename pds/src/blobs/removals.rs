@@ -1,4 +1,4 @@
-//! The removals of blobs that are in flight, and the back-off after failed ones.
+//! Removals of blobs in flight, and the back-off after failed ones.
 
 use alloc::collections::BTreeSet;
 use core::cell::{Cell, RefCell};
@@ -27,11 +27,10 @@ struct Backoff {
 }
 
 impl Removals {
-    /// Starts the removal of a blob that the database lists for removal. Returns `None` if it is in
-    /// flight already.
+    /// Starts a pending removal. Returns `None` if it is already in flight.
     pub(crate) fn begin(&self, cid: Cid) -> Option<Removal<'_>> {
         let is_new = self.in_flight.borrow_mut().insert(cid);
-        // Made eagerly, it would end the removal in flight when it is dropped.
+        // Not `then_some`, because dropping a `Removal` ends the removal in flight.
         is_new.then(|| Removal { in_flight: &self.in_flight, cid })
     }
 
@@ -40,8 +39,8 @@ impl Removals {
         self.in_flight.borrow().contains(cid)
     }
 
-    /// Returns when to retry failed removals, in seconds. Returns `now_s` if the clock was ahead
-    /// when that time was set.
+    /// Returns when to retry failed removals, in seconds. Returns `now_s` if that time is so late
+    /// that the clock must have been ahead when it was set.
     pub(super) fn retry_s(&self, now_s: i64) -> i64 {
         let latest_s = now_s.saturating_add(MIN_PAUSE_S << MAX_DOUBLINGS);
         let Backoff { retry_s, .. } = self.backoff.get();
@@ -68,7 +67,7 @@ impl Drop for Removal<'_> {
     }
 }
 
-/// About an hour between retries.
+/// Limits the pause between retries to about an hour.
 const MAX_DOUBLINGS: u32 = 6;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The log of events: their numbers, their retention.
+//! The log of events: sequence numbers and retention.
 
 use alloc::rc::Rc;
 use core::cell::Cell;
@@ -12,7 +12,7 @@ use crate::scheduler::{Urgency, Work, WorkError};
 use crate::store::Store;
 use crate::turn::pause;
 
-/// Numbers events, logs them and removes them again when they are too old or too many.
+/// Numbers and logs events, and prunes them when they are too old or the log is too long.
 pub(crate) struct EventLog {
     account: Rc<Account>,
     store: Store,
@@ -46,8 +46,8 @@ impl EventLog {
     }
 
     /// Logs events that follow the event `last`, in the caller's transaction. Each of `frames`
-    /// makes a frame for its `seq`. Returns the frames, which the caller sends after the
-    /// transaction.
+    /// encodes the frame of one event, given its `seq`. Returns the frames, which the caller sends
+    /// after the transaction.
     pub(crate) fn append(
         &self,
         last: i64,
@@ -65,12 +65,12 @@ impl EventLog {
         Ok(logged)
     }
 
-    /// Notes the size of the log after an event, which decides how urgent a prune is.
+    /// Records the size of the log after an event, which decides how urgent a prune is.
     pub(super) fn note_size(&self, bytes: i64) {
         self.last_bytes.set(bytes);
     }
 
-    /// Removes events that are too old, and the oldest events of a log that is too long.
+    /// Prunes events that are too old, and the oldest events of a log that is too long.
     async fn prune(&self) -> Result<(), SqlError> {
         while self.store.transaction(|| self.prune_some())? {
             pause().await;
@@ -78,7 +78,7 @@ impl EventLog {
         Ok(())
     }
 
-    /// Removes one batch of events. Returns whether there may be more to remove.
+    /// Prunes one batch of events. Returns whether there may be more to prune.
     fn prune_some(&self) -> Result<bool, SqlError> {
         let before_s = self.clock.now_s().saturating_sub(self.max_age_s);
         let mut excess = self.account.state()?.event_bytes - self.max_bytes;
@@ -121,7 +121,7 @@ pub(crate) fn byte_count(frame: &[u8]) -> i64 {
     i64::try_from(frame.len()).unwrap_or(i64::MAX)
 }
 
-/// How long events that are too old may stay, so that many are removed at once.
+/// How long events that are too old may stay, so that many are pruned at once.
 const PRUNE_DELAY_S: i64 = 3_600;
-/// How many events one turn removes.
+/// How many events one turn prunes.
 const EVENTS_AT_ONCE: i64 = 500;

@@ -1,4 +1,4 @@
-//! The way of an event from a transaction to the subscribers.
+//! Delivery of events from transactions to subscribers.
 
 use alloc::rc::Rc;
 
@@ -30,8 +30,7 @@ impl EventStream {
         }
     }
 
-    /// Runs `change` in one transaction, then sends the frames that it returns, which it has
-    /// logged.
+    /// Runs `change` in one transaction, then sends the frames that it logged and returned.
     pub(crate) fn publish(
         &self,
         change: impl FnOnce() -> Result<Vec<Vec<u8>>, SqlError>,
@@ -42,16 +41,16 @@ impl EventStream {
         })?;
         frames.iter().for_each(|frame| self.subscribers.send(frame));
         self.log.note_size(log_bytes);
-        // Such a change may make other work due.
+        // The change may have made other work due.
         self.scheduler.events_logged(true);
         Ok(())
     }
 
     /// Sends the frame of a commit, after its transaction. `log_bytes` is the size of the log then,
-    /// and `is_due_anyway` tells whether the commit made other work due.
-    pub(crate) fn send_commit(&self, frame: &[u8], log_bytes: i64, is_due_anyway: bool) {
+    /// and `made_work_due` states whether the commit made other work due.
+    pub(crate) fn send_commit(&self, frame: &[u8], log_bytes: i64, made_work_due: bool) {
         self.subscribers.send(frame);
         self.log.note_size(log_bytes);
-        self.scheduler.events_logged(is_due_anyway);
+        self.scheduler.events_logged(made_work_due);
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Subscribers {
 /// A subscription that has been admitted but has not begun.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Subscription {
-    /// The `seq` that the events to send follow.
+    /// The `seq` after which events are sent.
     cursor: i64,
     /// The subscriber's network, if the host knows it.
     network: Option<IpAddr>,
@@ -41,7 +41,7 @@ pub(crate) struct Client<'a> {
     pub(crate) peer: Option<IpAddr>,
     /// Its `User-Agent`, or an empty string.
     pub(crate) user_agent: &'a str,
-    /// The last `seq` that it has, if it asks for a replay.
+    /// The `seq` of the last event that it has, if it asks for a replay.
     pub(crate) cursor: Option<i64>,
 }
 
@@ -75,7 +75,7 @@ impl Subscribers {
             match self.position(socket) {
                 Some(Position::Live) => live.push(socket),
                 Some(Position::Behind(_)) => is_interrupted |= self.is_interrupted(socket),
-                // It has just been accepted.
+                // The socket has just been accepted, and its subscription has not begun.
                 None => {}
             }
         }
@@ -118,7 +118,7 @@ impl Subscribers {
     /// it live.
     pub(crate) async fn begin(&self, socket: SocketId, subscription: Subscription) {
         let Subscription { cursor, network } = subscription;
-        // Many may have been admitted at the same time.
+        // Other subscriptions may have been admitted at the same time.
         if self.is_full(network) {
             self.host.sockets.close(socket, None, POLICY_VIOLATION);
             return;
@@ -139,13 +139,13 @@ impl Subscribers {
         }
     }
 
-    /// Returns whether anybody subscribes.
+    /// Returns whether there are no subscribers.
     pub(crate) fn is_empty(&self) -> bool {
         self.host.sockets.list().is_empty()
     }
 
-    /// Returns, for each socket of a network, the `seq` of the last event sent to it. `last` is the
-    /// `seq` of the last event in the log.
+    /// Returns the `seq` of the last event sent to each socket of a network. `last` is the `seq` of
+    /// the last event in the log.
     pub(crate) fn sent_to(&self, network: Option<IpAddr>, last: i64) -> Vec<i64> {
         let sockets = self.host.sockets.list().into_iter();
         let attached = sockets.filter_map(|socket| self.attachment(socket));
@@ -157,7 +157,7 @@ impl Subscribers {
         sent.collect()
     }
 
-    /// Notes a client for the operator: each network at most once in ten minutes.
+    /// Records a client for the operator, at most once in ten minutes for each network.
     fn note(&self, network: Option<IpAddr>, client: Client<'_>) -> Result<(), SqlError> {
         let now_s = self.host.clock.now_s();
         let network = network.as_ref().map(IpAddr::to_string).unwrap_or_default();
@@ -182,7 +182,7 @@ impl Subscribers {
         }
     }
 
-    /// Returns whether nothing continues the replay of a socket that is behind.
+    /// Returns whether the replay to a socket that is behind is not running in this process.
     fn is_interrupted(&self, socket: SocketId) -> bool {
         !self.replaying.borrow().contains(&socket)
     }
@@ -268,7 +268,7 @@ impl Subscribers {
     }
 
     fn abort(&self, socket: SocketId, error: &SqlError) {
-        self.host.log.error(&format!("replay: {error}"));
+        self.host.log.error(&format!("cannot replay events: {error}"));
         self.host.sockets.close(socket, None, INTERNAL_ERROR);
     }
 }
@@ -312,7 +312,7 @@ impl Attachment {
     }
 }
 
-/// Marks a socket as being replayed to, until it is dropped.
+/// Marks a socket as being replayed to, until this is dropped.
 struct Replaying<'p> {
     all: &'p RefCell<BTreeSet<SocketId>>,
     socket: SocketId,
@@ -331,15 +331,15 @@ impl Drop for Replaying<'_> {
     }
 }
 
-/// The most subscribers. Each costs memory that a client which does not read can fill.
+/// The most subscribers. A client that does not read can fill its send queue, which takes memory.
 const MAX_SUBSCRIBERS: usize = 256;
-/// The most subscribers of one network, so that nobody takes all places.
+/// The most subscribers of one network, so that no network can take up the whole limit.
 const MAX_SUBSCRIBERS_OF_A_NETWORK: usize = 20;
-/// The most networks noted within [`NOTES_S`]: a note is a row, and strangers decide when they
-/// come.
+/// The most networks recorded within [`NOTES_S`]. Each costs a row, and anyone can subscribe.
 const MAX_NOTES: usize = 10;
+/// How long a network is not recorded again, in seconds.
 const NOTES_S: i64 = 600;
-/// How many bytes a replay sends before other requests get a turn. The last event may exceed it.
+/// How many bytes a replay sends before other requests get a turn. The last event may exceed this.
 const SLICE_BYTES: usize = 256 * 1024;
 /// Close codes of WebSockets, RFC 6455 section 7.4.1.
 const POLICY_VIOLATION: u16 = 1008;

@@ -19,7 +19,7 @@ pub(crate) struct Applied {
     pub(crate) rev: Tid,
 }
 
-/// The results of a transaction, for the work after it.
+/// The results of a committed transaction, for the work after it.
 struct Committed {
     applied: Applied,
     pages: PageChanges,
@@ -47,7 +47,7 @@ impl Repository {
         Ok(applied)
     }
 
-    /// Refuses if the head is not the commit that a client expects.
+    /// Fails if the head is not the commit that a client expects.
     pub(crate) fn expect_commit(&self, expected: Option<Cid>) -> Result<(), WriteError> {
         expect_commit(expected, self.account.state()?.commit())
     }
@@ -112,7 +112,7 @@ impl Repository {
         self.store.put_event(seq, &frame, now_s)?;
         let (counted, has_idle_blob) = self.blobs.settle_references(blobs)?;
         let log_bytes = account.event_bytes + byte_count(&frame);
-        let moved = AccountState {
+        let updated = AccountState {
             active: account.active,
             announced: Some(Announced { rev, cid: diff.cid }),
             head: head_of_diff(&diff, did),
@@ -125,7 +125,7 @@ impl Repository {
                 stored: account.blobs.stored + counted.stored,
             },
         };
-        self.store.set_head(&moved, &diff.bytes, &pages)?;
+        self.store.set_head(&updated, &diff.bytes, &pages)?;
         let applied = Applied { commit: diff.cid, rev };
         Ok(Committed { applied, pages, frame, log_bytes, has_idle_blob })
     }

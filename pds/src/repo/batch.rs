@@ -38,13 +38,13 @@ pub(crate) struct NetWrites<'s> {
 struct PathState {
     /// The position of the first write to the path, which orders the net writes.
     order: usize,
-    /// The CID of the record there before the batch.
+    /// The CID of the record at the path before the batch.
     before: Option<Cid>,
-    /// The record there now.
+    /// The record at the path after the writes so far.
     now: Option<Current>,
 }
 
-/// The record at a path after the writes so far.
+/// A record that a path has after some writes.
 enum Current {
     /// The record from before the batch.
     Unchanged,
@@ -60,8 +60,8 @@ impl<'s> NetWrites<'s> {
     ///
     /// # Errors
     ///
-    /// [`CommitError::AlreadyExists`] for a create at a path that has a record by now, and
-    /// [`CommitError::NotFound`] for an update or a delete at a path that has none.
+    /// [`CommitError::AlreadyExists`] for a create at a path that has a record after the writes so
+    /// far, and [`CommitError::NotFound`] for an update or a delete at a path that has none.
     pub(crate) fn push(&mut self, write: PreparedWrite) -> Result<(), WriteError> {
         let now = &mut self.state(write.path())?.now;
         *now = match (write, now.is_some()) {
@@ -91,15 +91,16 @@ impl<'s> NetWrites<'s> {
         let order = self.paths.len();
         Ok(match self.paths.entry(path.clone()) {
             Entry::Occupied(state) => state.into_mut(),
-            Entry::Vacant(place) => {
+            Entry::Vacant(entry) => {
                 let before = self.store.record_cid(path)?;
-                place.insert(PathState { order, before, now: before.map(|_| Current::Unchanged) })
+                entry.insert(PathState { order, before, now: before.map(|_| Current::Unchanged) })
             }
         })
     }
 }
 
 impl PathState {
+    /// Returns the write that has the net effect of all writes to the path.
     fn net(self, path: RepoPath) -> Option<PreparedWrite> {
         match (self.before, self.now) {
             (None, Some(Current::Written(record))) => Some(PreparedWrite::Create { path, record }),

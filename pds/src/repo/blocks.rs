@@ -17,7 +17,7 @@ pub(crate) enum BlocksError {
 }
 
 impl Repository {
-    /// Writes the wanted blocks of the present commit to `car`, each once. Returns the CIDs that
+    /// Writes the wanted blocks of the current commit to `car`, each once. Returns the CIDs that
     /// are not part of it.
     ///
     /// Reads the pages of the tree until all nodes are found, and then the records whose paths the
@@ -55,5 +55,5 @@ impl Repository {
     }
 }
 
-/// The largest response, because it is built in memory. One record may exceed it.
+/// The largest response. It is limited because it is built in memory. One record may exceed it.
 const MAX_BYTES: usize = 16 * 1024 * 1024;

@@ -1,4 +1,4 @@
-//! Building the tree of many records, for an import or a heal.
+//! Builds the tree from all records, for an import or a heal.
 
 use core::cell::RefCell;
 
@@ -13,7 +13,7 @@ use crate::turn::pause;
 /// A tree whose pages are staged.
 pub(crate) struct BuiltTree {
     pub(crate) root: Cid,
-    /// The change that puts the root's page in place.
+    /// The change that writes the root page.
     pub(crate) pages: PageChanges,
     /// The number of nodes.
     pub(crate) nodes: i64,
@@ -21,7 +21,7 @@ pub(crate) struct BuiltTree {
 
 /// Builds the tree of the records that `next` returns after a path, and stages its pages.
 ///
-/// Each step is a transaction, and other requests are served between steps.
+/// Each step is one transaction, and other requests are served between steps.
 pub(crate) async fn build_tree<E: From<SqlError>>(
     store: &Store,
     rev: Tid,

@@ -6,10 +6,10 @@ use nacre_commit::CommitError;
 use crate::blobs::ReferenceError;
 use crate::host::SqlError;
 
-/// Why a batch was refused. Nothing of it was written.
+/// Why a batch was refused. None of it was written.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum WriteError {
-    /// A record refers to a blob that is not stored, or describes it wrongly.
+    /// A record refers to a blob that is not stored, or states a wrong type or size.
     #[error(transparent)]
     Blob(#[from] ReferenceError),
     /// The writes do not fit the repository, or each other.

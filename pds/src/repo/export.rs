@@ -20,11 +20,11 @@ use crate::store::{Entered, Purpose, Snapshot, SnapshotError};
 pub(crate) struct Export {
     snapshot: Snapshot,
     steps: Steps<'static>,
-    /// Nodes and records that are not newer than this rev may be left out.
+    /// Nodes and records that are no newer than this rev may be omitted.
     since: Option<String>,
     car: Writer,
     is_done: bool,
-    /// Whether other requests had a turn since the last piece.
+    /// Whether other requests have had a turn since the last piece.
     has_paused: bool,
     clock: Rc<dyn Clock>,
     log: Rc<dyn Log>,
@@ -35,7 +35,7 @@ pub(crate) struct Export {
 pub(crate) enum ExportError {
     #[error(transparent)]
     Database(#[from] SqlError),
-    #[error("there is no commit")]
+    #[error("the commit block is missing")]
     NoCommit,
     #[error("too many exports at once; try again later")]
     TooMany,
@@ -46,8 +46,8 @@ pub(crate) enum ExportError {
 impl Repository {
     /// Begins an export of the whole repository, or of the part that is newer than `since`.
     ///
-    /// At most 16 exports run at a time. One whose reader pauses for a minute while there are
-    /// writes, or for which more than 4 MiB of replaced rows are kept, ends early.
+    /// At most 16 exports run at a time. An export ends early if its reader pauses for more than a
+    /// minute while there are writes, or if more than 4 MiB of replaced rows are kept for it.
     pub(crate) fn export(&self, since: Option<Tid>) -> Result<Export, ExportError> {
         let account = self.account.state()?;
         let commit = self.store.commit_block()?.ok_or(ExportError::NoCommit)?;
@@ -73,7 +73,7 @@ impl Repository {
 }
 
 impl Export {
-    /// Makes the next piece in one turn.
+    /// Builds the next piece in one turn.
     fn next_piece(&mut self) -> Result<Vec<u8>, SnapshotError> {
         self.snapshot.resume(self.clock.now_s())?;
         while self.car.len() < PIECE_BYTES && !self.is_done {
@@ -100,7 +100,7 @@ impl Export {
         };
         let (record, bytes) = self.snapshot.record(path)?;
         if record.cid != value {
-            return Err(SqlError(format!("the tree has another record at {path}")).into());
+            return Err(SqlError(format!("record {path} differs from the tree")).into());
         }
         if self.since.as_deref().is_none_or(|since| record.rev.as_str() > since) {
             self.car.block(&value, &bytes);
@@ -133,7 +133,7 @@ impl Stream for Export {
                 this.is_done = true;
                 this.car.clear();
                 if error != SnapshotError::Lost {
-                    this.log.error(&format!("export: {error}"));
+                    this.log.error(&format!("cannot continue an export: {error}"));
                 }
                 Some(Err(BodyError::Interrupted(error.to_string())))
             }
@@ -141,5 +141,5 @@ impl Stream for Export {
     }
 }
 
-/// The size of a piece, which one turn makes. The last block may exceed it.
+/// The size of a piece, which is built in one turn. The last block may exceed it.
 const PIECE_BYTES: usize = 64 * 1024;

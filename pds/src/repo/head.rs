@@ -3,7 +3,7 @@
 use nacre_commit::{Commit, Head};
 use nacre_lexicon::cid_for;
 
-/// Returns the head that a commit makes, and its block.
+/// Returns the head for a commit, and the commit's block.
 pub(crate) fn head_of(commit: &Commit) -> (Head, Vec<u8>) {
     let block = commit.encode();
     let Commit { did, data, rev, .. } = commit;

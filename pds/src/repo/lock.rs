@@ -2,18 +2,18 @@
 
 use core::cell::Cell;
 
-/// Refuses writes, activations and other replacements while it is held.
+/// While this is held, writes, activations, resets and other replacements are refused.
 #[derive(Debug, Default)]
 pub(crate) struct ReplacementLock(Cell<bool>);
 
-/// Holds the lock until it is dropped.
+/// Holds the lock until this is dropped.
 #[derive(Debug)]
 pub(crate) struct ReplacementGuard<'l>(&'l Cell<bool>);
 
 impl ReplacementLock {
     /// Takes the lock. Returns `None` if it is held.
     pub(crate) fn try_lock(&self) -> Option<ReplacementGuard<'_>> {
-        // A guard that is made eagerly would release the lock of another when it is dropped.
+        // Not `then_some`, because dropping a guard releases the lock.
         (!self.0.replace(true)).then(|| ReplacementGuard(&self.0))
     }
 

@@ -1,4 +1,5 @@
-//! Records: from a client's JSON to a block, checked against the schema of its collection.
+//! Prepares records: converts a client's JSON to a block, and validates it against the schema of
+//! its collection.
 
 use nacre_lexicon::{
     Catalogue, Invalid, KeyRule, LegacyBlobRef, Record, ReferencedBlob, referenced_blobs,
@@ -44,7 +45,7 @@ impl Repository {
     /// Turns the JSON of a record that may replace another into its block.
     ///
     /// References to blobs in the old form, which only imported records have, are converted if the
-    /// blob is stored. They get the type of the stored blob if they have none.
+    /// blob is stored. A reference without a type gets the type of the stored blob.
     pub(crate) fn edited_record(
         &self,
         json: &str,
@@ -73,8 +74,8 @@ impl Repository {
 
     /// Validates a new record and its key against the schema of its collection.
     ///
-    /// `required` is the client's wish: `Some(true)` refuses records of unknown schemas, and
-    /// `Some(false)` skips validation.
+    /// `required` is the client's `validate` parameter: `Some(true)` refuses records of unknown
+    /// schemas, and `Some(false)` skips validation.
     pub(crate) fn validate(
         &self,
         path: &RepoPath,
@@ -85,7 +86,7 @@ impl Repository {
     }
 
     /// Validates a record that may replace another. Blobs that it keeps may have any type and size,
-    /// because nobody can change what was imported.
+    /// so that imported records which violate their schema can still be edited.
     pub(crate) fn validate_edited(
         &self,
         path: &RepoPath,
@@ -101,7 +102,7 @@ impl Repository {
     }
 }
 
-/// Validates a record; the blobs `kept` may have any type and size.
+/// Validates a record. The blobs in `kept` may have any type and size.
 fn validate(
     path: &RepoPath,
     record: &Record,

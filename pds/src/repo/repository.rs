@@ -1,4 +1,4 @@
-//! The repository, and what its operations share.
+//! The repository: the state that its operations share, and its clock.
 
 use alloc::rc::Rc;
 
@@ -38,12 +38,12 @@ impl Repository {
         }
     }
 
-    /// Returns a clock for record keys. Each key exceeds every rev and every key before it.
+    /// Returns a clock for record keys. Each key exceeds all earlier revs and keys.
     pub(crate) fn record_keys(&self) -> Result<TidClock, SqlError> {
         Ok(TidClock::resuming_after(self.account.state()?.last_tid(), CLOCK_ID))
     }
 
-    /// Returns a TID that is newer than `last`, whatever the clock says.
+    /// Returns a TID that exceeds `last`, even if the host's clock is behind.
     pub(crate) fn tid_after(&self, last: Option<Tid>) -> Tid {
         let mut clock = match last {
             Some(last) => TidClock::resuming_after(last, CLOCK_ID),
@@ -53,5 +53,5 @@ impl Repository {
     }
 }
 
-/// A single writer needs no clock id of its own.
+/// The server is the only writer, so any clock id will do.
 const CLOCK_ID: u16 = 0;

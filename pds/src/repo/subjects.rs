@@ -1,4 +1,4 @@
-//! Subjects of likes, reposts, follows and blocks. An account has at most one of each for a
+//! Subjects of likes, reposts, follows and blocks. An account should have at most one of each per
 //! subject.
 
 use nacre_commit::MAX_WRITES;
@@ -14,7 +14,7 @@ use crate::store::{RecordBlock, StoredRecord};
 /// The hash of a collection and a subject, which is the key of its row.
 pub(crate) type Subject = [u8; SUBJECT_BYTES];
 
-/// The property that the records of these collections share.
+/// The property that the records of the indexed collections share.
 #[derive(Deserialize)]
 struct WithSubject {
     subject: Reference,
@@ -28,7 +28,7 @@ enum Reference {
 }
 
 impl Repository {
-    /// Returns deletes of the other records with the same subject as a new record, as many as fit
+    /// Returns deletes for the other records with the same subject as a new record, as many as fit
     /// into its commit.
     pub(crate) fn deletes_of_same_subject(
         &self,
@@ -106,5 +106,5 @@ pub(crate) fn subject(collection: &Nsid<&str>, record: &[u8]) -> Option<Subject>
 const COLLECTIONS: [&str; 4] =
     ["app.bsky.feed.like", "app.bsky.feed.repost", "app.bsky.graph.block", "app.bsky.graph.follow"];
 
-/// Half a hash. A collision takes 2^64 tries, and would cost its finder a like.
+/// Half of a SHA-256. A collision takes 2^64 attempts, and only harms the owner who causes it.
 const SUBJECT_BYTES: usize = 16;

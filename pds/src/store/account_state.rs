@@ -1,5 +1,5 @@
-//! The account: the single row of table `account`, with the repository's head and its counters.
-//! Events and tree pages update columns of their own in it.
+//! The account: the single row of table `account`, with the repository's head and its counters. The
+//! files for events and tree pages update some of its columns.
 
 use cid::Cid;
 use nacre_commit::Head;
@@ -191,7 +191,7 @@ impl AccountState {
         (!self.active).then_some(DEACTIVATED)
     }
 
-    /// Tells whether the account was ever active, so that other servers may know it.
+    /// Returns whether the account was ever active, so that other servers may know it.
     pub(crate) fn was_active(&self) -> bool {
         self.announced.is_some()
     }

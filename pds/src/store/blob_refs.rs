@@ -23,13 +23,13 @@ pub(crate) struct MissingBlob {
 }
 
 impl Store {
-    /// Tells whether any record refers to a blob.
+    /// Returns whether any record refers to a blob.
     pub(crate) fn is_blob_referenced(&self, cid: &str) -> Result<bool, SqlError> {
         let found = "select 1 from blob_ref where cid = ? limit 1";
         Ok(self.first(found, &[text(cid)], |_| Ok(()))?.is_some())
     }
 
-    /// Tells whether a record's reference to a blob is stored.
+    /// Returns whether a record's reference to a blob is stored.
     pub(crate) fn has_blob_ref(&self, cid: &str, path: &RepoPath) -> Result<bool, SqlError> {
         let found = "select 1 from blob_ref where cid = ? and path = ?";
         Ok(self.first(found, &[text(cid), text(path.as_str())], |_| Ok(()))?.is_some())

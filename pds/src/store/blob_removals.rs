@@ -15,13 +15,13 @@ impl Store {
         self.run("delete from removal where cid = ?", &[text(cid)])
     }
 
-    /// Tells whether the removal of a blob's bytes is pending.
+    /// Returns whether the removal of a blob's bytes is pending.
     pub(crate) fn is_removal_pending(&self, cid: &str) -> Result<bool, SqlError> {
         let found = "select 1 from removal where cid = ?";
         Ok(self.first(found, &[text(cid)], |_| Ok(()))?.is_some())
     }
 
-    /// Tells whether any removal is pending.
+    /// Returns whether any removal is pending.
     pub(crate) fn has_removals(&self) -> Result<bool, SqlError> {
         let found = "select 1 from removal limit 1";
         Ok(self.first(found, &[], |_| Ok(()))?.is_some())

@@ -106,6 +106,6 @@ impl Store {
     }
 }
 
-/// Number of events that are measured at a time. Every event sent is read twice; a small number
-/// limits how many are measured in vain.
+/// Number of events that are measured at a time. A small number limits how many are measured
+/// without being sent.
 const SIZES_AT_ONCE: i64 = 64;

@@ -18,8 +18,8 @@ impl Store {
 
     /// Drops the staging tables of a heal.
     ///
-    /// `import_page` may hold pages that an import staged. They are no loss, because an import
-    /// stages its pages at the end, from its records.
+    /// `import_page` may hold pages that an import staged. Dropping these is harmless, because an
+    /// import stages its pages at the end, from its records.
     pub(crate) fn drop_healing(&self) -> Result<(), SqlError> {
         for statement in [
             "drop table if exists healed_subject",

@@ -14,7 +14,7 @@ pub(crate) enum SchemaError {
     #[error(transparent)]
     Database(#[from] SqlError),
     /// A newer version of this program has migrated the database.
-    #[error("the database has schema {found}, and this program knows schemas up to {known}")]
+    #[error("database has schema {found}, but this program only knows schemas up to {known}")]
     Newer {
         /// Version of the database.
         found: i64,
@@ -73,16 +73,16 @@ const FIRST: &[&str] = &[
         active integer not null,
         seq integer not null,
         records integer not null,
-        -- How many nodes the tree has.
+        -- Number of nodes in the tree.
         nodes integer not null,
-        -- How many blobs records refer to, and how many of these are here.
+        -- Number of blobs that records refer to, and how many of these are stored.
         expected_blobs integer not null,
         stored_blobs integer not null,
         rev text not null,
         commit_cid blob not null,
         commit_block blob not null,
         data blob not null,
-        -- The last, as only this is long.
+        -- Last, because it is the only long column.
         root_page blob not null
     ) strict",
     "create table record (
@@ -102,7 +102,7 @@ const FIRST: &[&str] = &[
         cid text primary key,
         mime_type text not null,
         size integer not null,
-        -- Since when no record refers to it.
+        -- When it became idle; null while a record refers to it.
         idle_since_s integer
     ) strict, without rowid",
     "create index idle_blob on blob (idle_since_s) where idle_since_s is not null",
@@ -165,18 +165,18 @@ const NETWORK: &[&str] = &[
     // Relays that were contacted.
     "create table relay (
         url text primary key,
-        -- When it was last asked to crawl, how often in a row in vain, and why.
+        -- When it was last asked to crawl, the number of consecutive failures, and the last error.
         asked_s integer not null,
         failures integer not null,
         ask_error text,
-        -- Whether it is to be asked whoever listens.
+        -- Whether to ask it to crawl even if something is subscribed.
         wanted integer not null,
-        -- When it was last asked how we stand with it, what it said, and why it did not.
+        -- When it was last asked for its status of this host, its answer, or the error.
         checked_s integer not null,
         status text,
         seq integer,
         check_error text,
-        -- What the number of our last event was then.
+        -- Sequence number of this host's last event at that time.
         own_seq integer not null
     ) strict, without rowid",
     // The latest subscribers of the event stream.
@@ -205,15 +205,15 @@ const ANNOUNCED: &[&str] = &[
 /// Adds the pending removals of blobs.
 const REMOVALS: &[&str] = &["create table removal (cid text primary key) strict, without rowid"];
 
-/// Adds the ID of this database, and the variables of the first start.
+/// Adds the ID of the database, and the variables of the first start.
 const SETUP: &[&str] = &["create table setup (
     one integer primary key check (one = 1),
     -- Names this database in the bucket.
     owner_id text not null,
-    -- Whom the bucket names: 0 is unknown, 1 this database, 2 another one, 3 this one after
-    -- another.
+    -- The owner that the bucket names: 0 is unknown, 1 this database, 2 another one, 3 this one
+    -- after another.
     marker integer not null,
-    -- Keys the fingerprint.
+    -- Key of the fingerprint.
     salt blob not null,
     -- The variables at the first start, and a keyed hash of the signing key.
     handle text,

@@ -30,8 +30,8 @@ impl Store {
         )
     }
 
-    /// Returns a session to end if there are `limit` or more: of the `limit` sessions that expire
-    /// last, the one that expires first.
+    /// Returns a session to end if there are `limit` or more: the first to expire of the `limit`
+    /// sessions that expire last.
     pub(crate) fn surplus_session(&self, limit: i64) -> Result<Option<String>, SqlError> {
         self.first(
             "select id from session order by expires_s desc limit 1 offset ?",
@@ -40,7 +40,7 @@ impl Store {
         )
     }
 
-    /// Tells whether a session exists and has not expired.
+    /// Returns whether a session exists and has not expired.
     pub(crate) fn has_session(&self, id: &str, now_s: i64) -> Result<bool, SqlError> {
         let found = self.first(
             "select 1 from session where id = ? and expires_s > ?",

@@ -2,8 +2,8 @@
 //! `record`, `page` and `account`.
 //!
 //! Before a commit replaces pages and records, the store keeps the old ones in memory, once for
-//! each open snapshot. That is little, because commits mostly add. A snapshot ends when it exceeds
-//! a limit of memory or of its reader's pauses.
+//! each open snapshot. This takes little memory, because most commits add records. A snapshot ends
+//! when it takes too much memory or its reader pauses for too long.
 
 use alloc::collections::VecDeque;
 use alloc::rc::{Rc, Weak};
@@ -27,7 +27,7 @@ pub(crate) struct Snapshot {
     state: Rc<RefCell<SnapshotState>>,
     /// The pages on the path to the reader's position, each with the index of its next part.
     stack: Vec<(Rc<TreePage>, usize)>,
-    /// Records that were read ahead.
+    /// Records that were read ahead, in the order of their paths.
     ahead: VecDeque<SnapshotRecord>,
 }
 
@@ -49,7 +49,7 @@ pub(crate) enum SnapshotError {
     /// The database failed.
     #[error(transparent)]
     Database(#[from] SqlError),
-    /// The snapshot exceeded a limit, or all of the repository was replaced.
+    /// The snapshot exceeded a limit, or the whole repository was replaced.
     #[error("the snapshot ended: its reader was too slow, or the repository was replaced")]
     Lost,
 }
@@ -80,8 +80,8 @@ impl Store {
                 continue;
             }
             for id in pages.replaced() {
-                // A new page has no old version. One that was added after the snapshot is kept in
-                // vain, but no reader asks for it.
+                // A new page has no old version. A page that was added after the snapshot is kept
+                // needlessly, but no reader asks for it.
                 if !state.pages.contains_key(&id)
                     && let Some(page) = self.page(id, false)?
                 {

@@ -1,4 +1,4 @@
-//! What the store keeps in memory for open snapshots: the rows that commits replaced.
+//! The state of open snapshots, in memory: the rows that commits have replaced.
 
 use alloc::rc::{Rc, Weak};
 use core::cell::{Ref, RefCell};
@@ -15,20 +15,20 @@ pub(super) struct OpenSnapshots(RefCell<Vec<Weak<RefCell<SnapshotState>>>>);
 /// State of one snapshot, shared by its reader and the store.
 #[derive(Debug, Default)]
 pub(super) struct SnapshotState {
-    /// Pages that commits replaced since the snapshot was taken.
+    /// Pages that commits have replaced since the snapshot was taken.
     pub(super) pages: HashMap<i64, Rc<TreePage>>,
-    /// Records that commits replaced since then, by path.
+    /// Records that commits have replaced since then, by path.
     pub(super) records: HashMap<String, SnapshotRecord>,
     /// Total size of these pages and records.
     pub(super) bytes: usize,
     /// When the reader last continued, in seconds.
     pub(super) resumed_s: i64,
-    /// Whether the store ended the snapshot, so that it cannot be read any more.
+    /// Whether the store has ended the snapshot, so that it can no longer be read.
     pub(super) is_ended: bool,
     pub(super) purpose: Purpose,
 }
 
-/// What a snapshot is taken for.
+/// The purpose of a snapshot.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Purpose {
     /// A consistency check of the database. Its reads bypass the page cache.
@@ -67,19 +67,19 @@ impl OpenSnapshots {
         Some(state)
     }
 
-    /// Returns the snapshots. Those that closed do not upgrade.
+    /// Returns the snapshots. Closed ones do not upgrade.
     pub(super) fn list(&self) -> Ref<'_, Vec<Weak<RefCell<SnapshotState>>>> {
         self.0.borrow()
     }
 }
 
 impl SnapshotState {
-    /// Ends the snapshot and frees what was kept for it.
+    /// Ends the snapshot and frees the rows kept for it.
     pub(super) fn end(&mut self) {
         *self = Self { is_ended: true, purpose: self.purpose, ..Self::default() };
     }
 
-    /// Tells whether the reader paused for too long, or too much is kept for it.
+    /// Returns whether the reader has paused for too long, or too much is kept for it.
     pub(super) fn is_over_limit(&self, now_s: i64) -> bool {
         self.resumed_s + MAX_PAUSE_S < now_s || self.bytes > MAX_KEPT_BYTES
     }
@@ -91,6 +91,6 @@ const MAX_EXPORTS: usize = 16;
 const MAX_AUDITS: usize = 4;
 /// How long a reader may pause while commits are made.
 const MAX_PAUSE_S: i64 = 60;
-/// Limit of what is kept for one snapshot. It is checked before each commit, so the last commit may
+/// Limit of the rows kept for one snapshot. It is checked before each commit, so one commit may
 /// exceed it.
 const MAX_KEPT_BYTES: usize = 4 * 1024 * 1024;

@@ -1,8 +1,8 @@
 //! Staging tables of an import: `import` and `import_*`. Once the import is complete, they replace
 //! the account's own tables in one transaction.
 //!
-//! Dropping or renaming a table writes no rows, and a resumed import does not write its staged rows
-//! again. So each row of an import is written once.
+//! Each row of an import is written once: dropping or renaming a table writes no rows, and a
+//! resumed import does not write its staged rows again.
 
 use cid::Cid;
 use nacre_syntax::{RecordKey, RepoPath, Tid};
@@ -201,14 +201,9 @@ impl Store {
     /// Replaces the records and all derived tables with the staged ones, and marks blobs as idle or
     /// in use. Needs a transaction. The caller must end all snapshots and clear the page cache.
     pub(crate) fn swap_in(&self, now_s: i64) -> Result<(), SqlError> {
-        self.run("drop table record", &[])?;
-        self.run("alter table import_record rename to record", &[])?;
-        self.swap_in_derived(now_s)
-    }
-
-    /// Replaces the tables that are derived from the records with the staged ones.
-    fn swap_in_derived(&self, now_s: i64) -> Result<(), SqlError> {
         for statement in [
+            "drop table record",
+            "alter table import_record rename to record",
             "drop table page",
             "alter table import_page rename to page",
             "drop table subject",

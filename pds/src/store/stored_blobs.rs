@@ -63,7 +63,7 @@ impl Store {
         )
     }
 
-    /// Returns blobs that have been idle since `time_s` or longer, the longest-idle first.
+    /// Returns blobs that became idle at `time_s` or earlier, the longest-idle first.
     pub(crate) fn blobs_idle_since(&self, time_s: i64) -> Result<Vec<Cid>, SqlError> {
         self.all(
             "select cid from blob where idle_since_s <= ? order by idle_since_s limit ?",

@@ -1,7 +1,7 @@
 //! Pages: the format in which rows hold nodes of the tree.
 //!
 //! The tree is cut below every level that is a multiple of [`PAGE_LEVELS`]. A page holds the top of
-//! one subtree, down to the next cut: some dozens of nodes. A commit changes the nodes on the paths
+//! one subtree, down to the next cut: a few dozen nodes. A commit changes the nodes on the paths
 //! to its records, so it rewrites one page per cut and path, in place.
 //!
 //! A page is a version byte followed by *parts* in pre-order. A part is either a node, or a
@@ -30,8 +30,8 @@ pub(super) const ROOT_PAGE: i64 = 0;
 
 const VERSION: u8 = 1;
 
-/// Length above which a page takes no more subtrees; they get pages of their own. Only maliciously
-/// chosen keys make a page this long.
+/// Length above which a page takes no more subtrees, which then get their own pages. Only
+/// maliciously chosen keys make a page this long.
 const FULL_BYTES: usize = 512 * 1024;
 
 /// A decoded page.
@@ -43,7 +43,7 @@ pub(super) struct TreePage {
     pub(super) parts: Vec<Part>,
 }
 
-/// Something that the tree holds under a CID.
+/// A block that the tree has under a CID.
 pub(crate) enum Found<'f> {
     /// A node and its bytes.
     Node(Cid, &'f [u8]),
@@ -216,7 +216,7 @@ impl TreePage {
         self.bytes.extend_from_slice(&from.bytes[*start..end]);
     }
 
-    /// Tells whether the page takes no more subtrees.
+    /// Returns whether the page takes no more subtrees.
     pub(super) fn is_full(&self) -> bool {
         self.bytes.len() > FULL_BYTES
     }

@@ -30,7 +30,7 @@ impl RootCommit {
             Ok(commit) => return Ok(Self::Commit(commit)),
             Err(error) => error,
         };
-        // The signature is not needed: a commit of ours replaces this one.
+        // The signature does not matter, because this server signs a commit that replaces this one.
         let old = || {
             let block = Some(block).filter(|block| block.len() <= MAX_COMMIT_BYTES)?;
             let json = nacre_lexicon::to_json_lossy(block).ok()?;

@@ -1,4 +1,4 @@
-//! An import, from the first byte of its CAR to the replacement of the repository.
+//! Imports: from the first byte of a CAR to the replacement of the repository.
 
 use alloc::rc::Rc;
 
@@ -21,17 +21,17 @@ use crate::turn::pause;
 
 /// A CAR that has been staged.
 pub(crate) enum Import<'r> {
-    /// One part of several.
+    /// One of several parts.
     Part {
         /// How many blocks are known to be missing.
         missing: u64,
         odd: OddRecords,
     },
-    /// The whole repository, which [`WholeImport::finish`] puts in place.
+    /// The whole repository. [`WholeImport::finish`] replaces the current one with it.
     Whole(Box<WholeImport<'r>>),
 }
 
-/// A staged repository and its tree. Nothing else can replace the repository until it is dropped.
+/// A staged repository and its tree. Nothing else can replace the repository until this is dropped.
 pub(crate) struct WholeImport<'r> {
     repo: &'r Repository,
     walk: Walk<'r>,
@@ -43,8 +43,8 @@ pub(crate) struct WholeImport<'r> {
 pub(crate) struct StagedImports(pub(crate) Rc<Repository>);
 
 impl Repository {
-    /// Stages a CAR. A failed or interrupted import leaves the repository as it was, and keeps what
-    /// was staged for a day after the last byte.
+    /// Stages a CAR. A failed or interrupted import does not change the repository. Its staging is
+    /// kept for a day after the last byte.
     pub(crate) async fn import(
         &self,
         body: &mut Body,
@@ -64,8 +64,8 @@ impl Repository {
         Ok(Import::Whole(Box::new(WholeImport { repo: self, walk, tree, _guard: guard })))
     }
 
-    /// Reads the CAR to its end and stages its records: all records of the tree, after the last
-    /// part.
+    /// Reads the CAR to its end and stages its records. After the last part, all records of the
+    /// tree are staged.
     async fn stage(&self, body: &mut Body, part: Part) -> Result<Walk<'_>, ImportError> {
         let mut walk = self.read_car(body, part).await?;
         while !self.store.transaction(|| walk.complete(part))? {
@@ -79,15 +79,15 @@ impl Repository {
         let mut walk = None;
         let (mut read, mut is_over) = (0_u64, false);
         while !is_over {
-            let (mut gathered, mut cut) = (0, None);
-            while gathered < BYTES_AT_ONCE {
+            let (mut pushed, mut failure) = (0, None);
+            while pushed < BYTES_AT_ONCE {
                 match body.next_piece().await {
                     Some(Ok(piece)) => {
-                        gathered += piece.len();
+                        pushed += piece.len();
                         decoder.push(&piece);
                     }
                     Some(Err(error)) => {
-                        cut = Some(error);
+                        failure = Some(error);
                         break;
                     }
                     None => {
@@ -96,20 +96,20 @@ impl Repository {
                     }
                 }
             }
-            read += u64::try_from(gathered).unwrap_or(u64::MAX);
+            read += u64::try_from(pushed).unwrap_or(u64::MAX);
             if read > MAX_IMPORT_BYTES {
                 return Err(BodyError::TooLarge(0).into());
             }
             is_over = self.take_blocks(&mut decoder, &mut walk, part).await?;
-            // The blocks before the cut are kept.
-            if let Some(error) = cut {
+            // The blocks that arrived before the failure are kept.
+            if let Some(error) = failure {
                 return Err(error.into());
             }
         }
         walk.ok_or(ImportError::Roots)
     }
 
-    /// Takes the blocks that are complete. Returns whether the CAR has ended.
+    /// Takes the blocks that have arrived in full. Returns whether the CAR has ended.
     async fn take_blocks<'r>(
         &'r self,
         decoder: &mut Decoder,
@@ -123,7 +123,7 @@ impl Repository {
                     _ => Err(ImportError::Roots),
                 },
                 Step::NeedMore => Ok(None),
-                // There is no block before the header.
+                // No block comes before the header.
                 Step::Block(_) | Step::End => Err(ImportError::Roots),
             })?;
             let Some(mut begun) = begun else { return Ok(false) };
@@ -157,8 +157,7 @@ impl Repository {
 }
 
 impl WholeImport<'_> {
-    /// Replaces the repository with the staged one, in one transaction. Returns the records that
-    /// break today's rules.
+    /// Replaces the repository with the staged one, in one transaction. Returns the odd records.
     pub(crate) fn finish(self) -> Result<OddRecords, ImportError> {
         let Self { repo, walk, tree, _guard } = self;
         let Walk { staged, commit: Some(commit), .. } = walk else {
@@ -167,7 +166,7 @@ impl WholeImport<'_> {
         let store = &repo.store;
         store.transaction(|| {
             let account = repo.account.state()?;
-            // It may have been activated while the body arrived.
+            // The account may have been activated while the body arrived.
             if account.active {
                 return Err(ImportError::Active);
             }
@@ -176,7 +175,7 @@ impl WholeImport<'_> {
             let (_, blobs) = store.count_blobs()?;
             let commit = match commit {
                 RootCommit::Commit(commit) => commit,
-                // It has no rev, so it cannot be a head.
+                // A legacy commit cannot be the head, because it may have no rev.
                 RootCommit::Legacy(old) => {
                     let (did, data) = (old.did, old.data);
                     let rev = repo.tid_after(Some(account.last_tid().max(staged.rev)));
@@ -185,8 +184,8 @@ impl WholeImport<'_> {
             };
             let (head, block) = head_of(&commit);
             let (records, nodes) = (store.count_records()?, tree.nodes);
-            let moved = AccountState { head, records, nodes, blobs, ..account };
-            store.set_head(&moved, &block, &tree.pages).map_err(ImportError::from)
+            let updated = AccountState { head, records, nodes, blobs, ..account };
+            store.set_head(&updated, &block, &tree.pages).map_err(ImportError::from)
         })?;
         store.clear_page_cache();
         store.end_snapshots();
@@ -217,11 +216,13 @@ impl Work for StagedImports {
     }
 }
 
-/// How many bytes of a CAR one transaction takes. Each transaction rewrites the pages it touches.
+/// How many bytes of a CAR one transaction takes. Each transaction rewrites the SQLite pages that
+/// it touches.
 const BYTES_AT_ONCE: usize = 256 * 1024;
-/// The largest block that is read. Records that are too large are refused by their paths.
+/// The largest block that is read. It exceeds the limit on records, so that the refusal of a record
+/// that is too large can name its path.
 const MAX_IMPORTED_BLOCK_BYTES: usize = 16 * 1024 * 1024;
-/// The longest CAR that is read.
+/// The largest CAR that is read.
 const MAX_IMPORT_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 /// How long an import is kept staged after its last byte.
 const STAGING_LIFE_S: i64 = 86_400;

@@ -1,4 +1,4 @@
-//! The walk down the tree of a CAR, as its blocks arrive.
+//! Walks down the tree of a CAR as its blocks arrive.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::mem::take;
@@ -16,12 +16,12 @@ use crate::repo::repository::Repository;
 use crate::repo::subjects::subject;
 use crate::store::{OddRecords, Staged};
 
-/// Which part of a repository a CAR brings.
+/// The part of a repository that a CAR contains.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Part {
-    /// One of several. More follow under the same root.
+    /// One of several parts. More will follow with the same root.
     More,
-    /// All of it, or the last part.
+    /// The whole repository, or its last part.
     Last,
 }
 
@@ -33,16 +33,18 @@ pub(super) struct Walk<'r> {
     pub(super) commit: Option<RootCommit>,
     part: Part,
     steps: Option<Steps<'static>>,
-    /// Records whose paths are known and whose blocks have not arrived, and the number of paths.
+    /// The paths of the records whose blocks have not been placed yet, by CID.
     waiting: BTreeMap<Cid, Vec<RepoPath>>,
+    /// The number of paths in `waiting`.
     paths: usize,
     /// The start of the digest of each record that an earlier request staged. Their blocks may
     /// arrive again.
     staged_before: BTreeSet<u64>,
-    /// Records that are not CBOR, with the reason.
+    /// Records that cannot be parsed, with the reason.
     unreadable: Vec<(RepoPath, String)>,
+    /// Whether the walk has reached the end of the tree.
     is_walked: bool,
-    /// When the staged import was last touched, and its number of odd records, as stored.
+    /// The stored time of the last byte, and the stored number of odd records.
     noted: (i64, u64),
 }
 
@@ -62,7 +64,7 @@ impl<'r> Walk<'r> {
         Ok(Self {
             repo,
             root,
-            // Of a resumed import, the first piece is noted.
+            // A resumed import records its first piece.
             noted: (if staged.is_resumed { 0 } else { now_s }, staged.odd.count),
             staged,
             commit: None,
@@ -76,8 +78,8 @@ impl<'r> Walk<'r> {
         })
     }
 
-    /// Walks over the blocks of earlier parts, a bounded number of steps at a time. Returns whether
-    /// that is done.
+    /// Walks over the blocks that earlier requests staged, for a bounded number of steps. Returns
+    /// whether it is done.
     pub(super) fn catch_up(&mut self) -> Result<bool, ImportError> {
         if !self.staged.has_staged_blocks {
             return Ok(true);
@@ -89,13 +91,14 @@ impl<'r> Walk<'r> {
         self.advance(STEPS_AT_ONCE)
     }
 
-    /// Takes a block whose hash was verified.
+    /// Takes a block whose hash has been verified.
     pub(super) fn take(&mut self, cid: &Cid, bytes: &[u8]) -> Result<(), ImportError> {
         if *cid == self.root {
             return match self.commit {
                 Some(_) => Ok(()),
                 None => {
-                    // A resumed import starts with it, and catches up in bounded steps.
+                    // A resumed import usually has its commit from `catch_up`, which takes bounded
+                    // steps.
                     self.repo.store.stage_block(cid, bytes)?;
                     self.set_commit(bytes)?;
                     self.advance(usize::MAX).map(drop)
@@ -124,8 +127,8 @@ impl<'r> Walk<'r> {
         Ok(self.repo.store.stage_block(cid, bytes)?)
     }
 
-    /// Notes that bytes arrived, so that the staging is kept for a day from now. Writes a row at
-    /// most once a minute.
+    /// Records that bytes arrived, so that the staging is kept for a day from now. Writes a row at
+    /// most once a minute, or if there are more odd records.
     pub(super) fn note(&mut self, now_s: i64) -> Result<(), ImportError> {
         let (noted_s, odd) = self.noted;
         let is_fresh = (noted_s..noted_s.saturating_add(NOTE_PAUSE_S)).contains(&now_s);
@@ -143,7 +146,7 @@ impl<'r> Walk<'r> {
         u64::try_from(root + node + self.waiting.len()).unwrap_or(u64::MAX)
     }
 
-    /// Parks a node that arrived in order, if later parts have to walk over it again.
+    /// Stages a node that arrived in order, if later parts have to walk over it again.
     fn keep_for_later_parts(&mut self, cid: &Cid, bytes: &[u8]) -> Result<(), ImportError> {
         if self.part == Part::More {
             self.staged.has_staged_blocks = true;
@@ -158,7 +161,7 @@ impl<'r> Walk<'r> {
             return Err(ImportError::Other(commit.did().clone()));
         }
         if let RootCommit::Commit(Commit { rev, .. }) = &commit {
-            // The next commit has to exceed it.
+            // The next commit's rev has to exceed this one.
             let latest = self.repo.host.clock.now_micros().saturating_add(MAX_AHEAD_MICROS);
             if rev.micros() > latest {
                 return Err(ImportError::Future(*rev));
@@ -178,22 +181,22 @@ impl<'r> Walk<'r> {
         self.advance(usize::MAX).map(drop)
     }
 
-    /// Walks on as far as nodes are known, for at most `most` steps. Returns whether it got that
-    /// far.
-    fn advance(&mut self, most: usize) -> Result<bool, ImportError> {
+    /// Continues the walk until a node is missing or too many paths wait, for at most `max_steps`
+    /// steps. Returns `false` if it ran out of steps.
+    fn advance(&mut self, max_steps: usize) -> Result<bool, ImportError> {
         let Some(steps) = &mut self.steps else { return Ok(true) };
-        let mut left = most;
+        let mut left = max_steps;
         while self.paths < MAX_WAITING && !self.is_walked {
             let Some(rest) = left.checked_sub(1) else { return Ok(false) };
             left = rest;
             if let Some(node) = steps.wanted() {
-                let parked = match self.staged.has_staged_blocks {
+                let staged = match self.staged.has_staged_blocks {
                     true => self.repo.store.staged_block(&node)?,
                     false => None,
                 };
                 // A CAR may omit the one node of an empty tree.
                 let empty = (node == Tree::EMPTY.root()).then(|| EMPTY_NODE.to_vec());
-                let Some(bytes) = parked.or(empty) else { return Ok(true) };
+                let Some(bytes) = staged.or(empty) else { return Ok(true) };
                 steps.enter(bytes).map_err(|step| ImportError::Node(step.node, step.error))?;
                 continue;
             }
@@ -217,8 +220,8 @@ impl<'r> Walk<'r> {
         Ok(true)
     }
 
-    /// Finds the places of parked blocks after the end of the CAR, some in each turn. Returns
-    /// whether that is done; after the last part, the repository is then complete.
+    /// Places the staged blocks after the end of the CAR, some in each turn. Returns whether it is
+    /// done. After the last part, the repository is then complete.
     pub(super) fn complete(&mut self, part: Part) -> Result<bool, ImportError> {
         if self.commit.is_none() {
             let Some(block) = self.repo.store.staged_block(&self.root)? else {
@@ -227,9 +230,9 @@ impl<'r> Walk<'r> {
             self.set_commit(&block)?;
             self.advance(usize::MAX)?;
         }
-        self.stage_parked()?;
+        self.place_staged_blocks()?;
         if !self.waiting.is_empty() {
-            self.stage_duplicates()?;
+            self.place_duplicates()?;
         }
         if let Some(cid) = self.waiting.keys().next() {
             return self.missing_block(*cid, part);
@@ -261,15 +264,16 @@ impl<'r> Walk<'r> {
         }
     }
 
+    /// Returns the unreadable records as an error, if there are any.
     fn check_readable(&mut self) -> Result<(), ImportError> {
         match take(&mut self.unreadable) {
-            none if none.is_empty() => Ok(()),
+            records if records.is_empty() => Ok(()),
             records => Err(ImportError::Records(records)),
         }
     }
 
-    /// Stages the records whose blocks were parked.
-    fn stage_parked(&mut self) -> Result<(), ImportError> {
+    /// Stages the waiting records whose blocks are staged.
+    fn place_staged_blocks(&mut self) -> Result<(), ImportError> {
         if !self.staged.has_staged_blocks {
             return Ok(());
         }
@@ -286,9 +290,9 @@ impl<'r> Walk<'r> {
         Ok(())
     }
 
-    /// Stages records with the same content as staged ones, because a CAR may contain each block
-    /// once.
-    fn stage_duplicates(&mut self) -> Result<(), ImportError> {
+    /// Stages the waiting records that have the same content as a staged record. A CAR may contain
+    /// their common block only once.
+    fn place_duplicates(&mut self) -> Result<(), ImportError> {
         let mut last = String::new();
         while !self.waiting.is_empty() {
             let records = self.repo.store.staged_after(&last)?;
@@ -307,7 +311,7 @@ impl<'r> Walk<'r> {
         Ok(())
     }
 
-    /// Stages a record. Its bytes stay as they are, even if they break today's rules.
+    /// Stages a record. Its bytes are not changed, even if they violate a current rule.
     fn stage(&mut self, path: &RepoPath, cid: &Cid, bytes: &[u8]) -> Result<(), ImportError> {
         match nacre_lexicon::inspect(bytes) {
             Ok(None) => {}
@@ -335,21 +339,21 @@ impl<'r> Walk<'r> {
 const _: () =
     assert!(MAX_RECORD_BYTES <= MAX_NODE_BYTES, "the start of an oversized record is oversized");
 
-/// Returns the first bytes of a CID's digest, enough that collisions are unlikely.
+/// Returns the first eight bytes of a CID's digest. Collisions are unlikely.
 fn digest_start(cid: &Cid) -> u64 {
     cid.hash().digest().first_chunk().map_or(0, |start| u64::from_be_bytes(*start))
 }
 
-/// How far the clock of another server may be ahead: a day.
+/// How far in the future the rev of an imported commit may be: a day.
 const MAX_AHEAD_MICROS: u64 = 86_400_000_000;
-/// How many paths of records wait in memory for their blocks.
+/// How many paths of records may wait in memory for their blocks.
 const MAX_WAITING: usize = 20_000;
-/// How many nodes and entries of earlier parts one turn walks over.
+/// How many nodes and entries of earlier requests one turn walks over.
 const STEPS_AT_ONCE: usize = 1_000;
-/// How many staged records are remembered, at some ten bytes each. Blocks of the others are parked
+/// How many staged records are remembered, at about ten bytes each. Blocks of the others are staged
 /// if they arrive again.
 const MAX_STAGED_BEFORE: usize = 1_000_000;
 /// How many unreadable records an error names.
 const MAX_UNREADABLE: usize = 10;
-/// The time between two notes that bytes arrived.
+/// The shortest time between two writes of the time of the last byte.
 const NOTE_PAUSE_S: i64 = 60;
