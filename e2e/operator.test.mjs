@@ -43,7 +43,7 @@ onEachHost("operator", (server) => {
 			["POST", "claim"],
 			["POST", "reset"],
 		]) {
-			const message = "This takes the AUTH_TOKEN of the server";
+			const message = "This method requires the server's AUTH_TOKEN";
 			const answer = await operate(method, command, await owner.token());
 			refused(answer, 401, "AuthenticationRequired", message);
 		}

@@ -31,7 +31,7 @@ onEachHost(
 			await rm(join(server().folder, "state", "v3", "do"), { recursive: true });
 			await server().start();
 			const message = new RegExp(
-				`^this database is empty, but the bucket says that another one holds the account ` +
+				`^this database is empty, but the bucket names another database as the owner of ` +
 					`${server().did}; .*POST /operator/claim$`,
 			);
 			refused(await repoStatus(), 503, "AccountNotOpened", message);
@@ -45,7 +45,7 @@ onEachHost(
 
 		test("only the operator can claim the account", async () => {
 			const answer = await owner.operate("POST", "claim", "0123456789abcdef");
-			const message = "This takes the AUTH_TOKEN of the server";
+			const message = "This method requires the server's AUTH_TOKEN";
 			refused(answer, 401, "AuthenticationRequired", message);
 			assert.equal((await repoStatus()).status, 503);
 		});
@@ -100,7 +100,7 @@ onEachHost("a server with a wrong DID", (server) => {
 			await server().start();
 			const answer = await query(server(), "com.atproto.server.describeServer");
 			refused(answer, 503, "AccountNotOpened", both);
-			const message = "This takes the AUTH_TOKEN of the server";
+			const message = "This method requires the server's AUTH_TOKEN";
 			const stranger = await owner.operate("POST", "reset", "0123456789abcdef");
 			refused(stranger, 401, "AuthenticationRequired", message);
 			const reset = (await owner.operate("POST", "reset")).expect();

@@ -1,4 +1,4 @@
-//! The account: who it is, the state of its repository, and the variables of its first start.
+//! The account: its identity, the state of its repository, and the variables of its first start.
 
 mod profile;
 mod setup;

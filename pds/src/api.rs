@@ -1,7 +1,7 @@
-//! The methods that clients call: one handler for each, in files by namespace and topic.
+//! The methods that clients call: one handler each, in files by namespace and topic.
 //!
-//! A handler authorises, acts and answers. It takes a caller that its route's rule of access has
-//! admitted, and parsed input. It contains no SQL and no CBOR.
+//! A handler takes parsed input and a caller that its route's rule of access has admitted. It
+//! authorises, acts and answers. It contains no SQL and no CBOR.
 
 pub(crate) mod access;
 mod call;

@@ -1,5 +1,5 @@
-//! A host in memory, for tests: the clock stands until it is moved, randomness is seeded, sockets
-//! record what they are sent, and the database fails when it is told to.
+//! An in-memory host for tests: a manual clock, seeded randomness, sockets that record what they
+//! are sent, and injected faults.
 
 mod memory;
 mod recorder;
@@ -10,11 +10,11 @@ use core::task::{Context, Poll, Waker};
 pub use self::memory::{Marker, Memory, account};
 pub use self::recorder::{Recorder, Sent};
 
-/// Runs a future that waits for nothing but what this host gives, which is always ready.
+/// Polls a future until it is ready. It must not wait for anything but this host.
 ///
 /// # Panics
 ///
-/// If the future waits for anything else.
+/// If the future is still pending after 10,000 polls.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
@@ -23,7 +23,7 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
             return value;
         }
     }
-    panic!("the future waits for something that a host in memory never gives");
+    panic!("the future is still pending after {MAX_POLLS} polls");
 }
 
 const MAX_POLLS: usize = 10_000;

@@ -1,4 +1,4 @@
-//! Integrity: consistency checks of the database and the store of blobs, and their repair.
+//! Integrity: consistency checks and repairs of the database and the store of blobs.
 
 mod audit;
 mod audit_blobs;

@@ -1,5 +1,5 @@
-//! The life of the account on this server: its first start, which database owns it, activation and
-//! deactivation, and reset.
+//! The life of the account on this server: first start, ownership by a database, activation,
+//! deactivation and reset.
 
 mod activation;
 mod ownership;

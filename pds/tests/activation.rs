@@ -83,7 +83,7 @@ fn the_operator_has_others_look_at_the_identity_anew() {
     assert_eq!((identity.seq, identity.did, identity.handle), (seq, DID, Some("alice.test")));
     assert_eq!(sent.len(), 1);
     assert_eq!(client.sent(client.subscribe(&format!("cursor={}", seq - 1))).messages, sent);
-    let told = "This takes the AUTH_TOKEN of the server";
+    let told = "This method requires the server's AUTH_TOKEN";
     operate("another.token").refuses(401, "AuthenticationRequired", told);
 }
 

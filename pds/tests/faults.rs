@@ -72,7 +72,7 @@ fn a_step_that_fails_leaves_the_state_of_before() {
             }
             answer.refuses(500, "InternalServerError", "Internal Server Error");
             let log = client.host.take_log();
-            assert!(log.len() == 1 && log[0].ends_with("database: a fault on demand"), "{log:?}");
+            assert!(log.len() == 1 && log[0].ends_with("database: injected fault"), "{log:?}");
             assert_eq!(before, state(), "{name} at step {steps}");
             steps += 1;
         }

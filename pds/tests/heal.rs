@@ -191,7 +191,10 @@ fn blobs_of_the_database_and_the_store_are_matched() {
 fn lost_records_and_commits_are_reported_and_nothing_is_touched() {
     for (sql, lost) in [
         ("update record set value = x'a0' where path = 'com.example.note/k7'", "k7 is damaged"),
-        ("delete from record where path = 'com.example.note/k7'", "records are lost"),
+        (
+            "delete from record where path = 'com.example.note/k7'",
+            "records do not match the commit",
+        ),
         ("update account set commit_block = x'a0'", "the commit is damaged"),
     ] {
         let client = lived_in();

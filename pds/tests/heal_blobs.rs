@@ -183,8 +183,8 @@ fn bytes_whose_records_may_still_come_are_kept_and_no_fault() {
     let before = stored(&client);
     let first = before.keys().map(ToString::to_string).min().unwrap();
     let warning = format!(
-        "blobs are stored that the database does not know, such as {first}; they are kept until \
-         the account has been active and no import is pending"
+        "stored blobs are not in the database, such as {first}; they are kept until the account \
+         has been active and no import is staged"
     );
     // A blob is lost too, so that blobs are healed.
     let lost = hash(b"lost");

@@ -17,9 +17,8 @@ use nacre_pds::dev::{Marker, Memory, block_on};
 use nacre_pds::host::Row;
 use serde_json::json;
 
-const DISOWNED: &str = "this database is empty, but the bucket says that another one holds the \
-    account did:web:pds.test; move or restore that database to here, or take over with POST \
-    /operator/claim";
+const DISOWNED: &str = "this database is empty, but the bucket names another database as the owner \
+    of did:web:pds.test; restore that database here, or take over with POST /operator/claim";
 
 #[test]
 fn changed_variables_are_warnings_and_no_damage() {
@@ -257,10 +256,10 @@ fn a_bucket_that_fails_is_asked_again_by_the_next_request() {
     let client = open(&host, &[]);
     // The database is asked for the setup, and makes it; the third step is the bucket's.
     host.fail_after(Some(2));
-    let message = "the bucket cannot be asked which database holds the account; try again later";
+    let message = "cannot check in the bucket which database owns the account; try again later";
     status(&client).refuses(503, "AccountNotOpened", message);
     host.fail_after(None);
-    assert_eq!(host.take_log(), ["owner marker: a fault on demand"]);
+    assert_eq!(host.take_log(), ["owner marker: injected fault"]);
     assert_eq!(status(&client).status, 200);
 }
 
@@ -299,12 +298,12 @@ fn a_claim_that_the_bucket_fails_says_so_and_logs_why() {
     drop(health(&open(&guarded(7, &marker), &[])));
     let host = guarded(8, &marker);
     let client = open(&host, &[]);
-    let message = "the bucket cannot be asked which database holds the account; try again later";
+    let message = "cannot check in the bucket which database owns the account; try again later";
     let found = (0..40).any(|steps| {
         host.fail_once(steps);
         let answer = operate(&client, "POST", "claim");
         host.fail_after(None);
-        let is_bucket = host.take_log() == ["owner marker: a fault on demand"];
+        let is_bucket = host.take_log() == ["owner marker: injected fault"];
         if is_bucket {
             answer.refuses(503, "AccountNotOpened", message);
         }
@@ -327,8 +326,8 @@ fn an_account_whose_marker_names_another_database_serves_and_warns() {
     assert_eq!(status(&client).status, 200);
     assert_eq!(
         warnings(&client),
-        json!(["the bucket names another database as the account's owner; if this is the right \
-                one, run POST /operator/claim"])
+        json!(["the bucket names another database as the account's owner; if this database \
+                should be the owner, send POST /operator/claim"])
     );
     operate(&client, "POST", "claim").json(200);
     assert_eq!(warnings(&client), json!([]));

@@ -43,7 +43,7 @@ fn an_account_that_was_never_active_can_start_over_with_another_did() {
     let changes = [("DID", "did:web:b.test"), ("INITIAL_ACTIVE", "false")];
     let wrong = Pds::open_to_reset(host.host(), config(&changes)).unwrap();
     let reset = Client { pds: wrong, ..Client::signed_out() };
-    let closed = "the database belongs to another DID; POST /operator/reset starts over";
+    let closed = "this database belongs to another DID; send POST /operator/reset to start over";
     status(&reset).refuses(503, "AccountNotOpened", closed);
     operate(&reset, "POST", "claim").refuses(503, "AccountNotOpened", closed);
     assert_eq!(operate(&reset, "POST", "reset").json(200)["did"], "did:web:b.test");
@@ -60,7 +60,7 @@ fn an_account_that_was_never_active_can_start_over_with_another_did() {
     }
     let mut client = open(&host, &changes);
     let text = warnings(&client)[0].as_str().unwrap().to_owned();
-    assert!(text.starts_with("blobs are stored that the database does not know"), "{text}");
+    assert!(text.starts_with("stored blobs are not in the database"), "{text}");
     client.sign_in();
     client.post_nothing(&client.access, "com.atproto.server.activateAccount");
     let message =

@@ -1,4 +1,4 @@
-//! The account's identity, its key and its state.
+//! The account's identity, signing key and state.
 
 use alloc::rc::Rc;
 
@@ -45,6 +45,6 @@ impl Account {
     ///
     /// [`SqlError`] if the database fails or the account has not been started.
     pub(crate) fn state(&self) -> Result<AccountState, SqlError> {
-        self.store.account()?.ok_or_else(|| SqlError("the account has no row".to_owned()))
+        self.store.account()?.ok_or_else(|| SqlError("this database has no account".to_owned()))
     }
 }

@@ -10,8 +10,8 @@ use crate::config::Config;
 use crate::host::{Host, SqlError};
 use crate::store::{MarkerState, Setup, SetupValues, Store};
 
-/// Reads and writes the row. Nothing follows from a variable that changes later: a rollback of a
-/// deployment brings old variables back.
+/// Reads and writes the row. A variable that differs from it only causes a warning, because a
+/// rollback of a deployment brings old variables back.
 #[derive(Debug)]
 pub(crate) struct SetupRecord {
     config: Rc<Config>,
@@ -24,7 +24,7 @@ impl SetupRecord {
         Self { config, store, host }
     }
 
-    /// Returns the row, and creates it if needed.
+    /// Returns the row. Creates it if it does not exist.
     pub(crate) fn get(&self) -> Result<Setup, SqlError> {
         if let Some(setup) = self.store.setup()? {
             return Ok(setup);
@@ -72,7 +72,7 @@ impl SetupRecord {
         Ok(warnings)
     }
 
-    /// Returns the present values of the variables.
+    /// Returns the current values of the variables.
     fn values(&self, salt: &[u8]) -> SetupValues {
         let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(salt)
             .expect("HMAC takes a key of any length");
@@ -87,4 +87,4 @@ impl SetupRecord {
 
 /// The warning that the bucket names another database as the owner.
 pub(crate) const OTHER_OWNER: &str = "the bucket names another database as the account's owner; if \
-    this is the right one, run POST /operator/claim";
+    this database should be the owner, send POST /operator/claim";

@@ -1,5 +1,5 @@
-//! Rules of access, applied to calls. A route names one of these types, and its handler takes the
-//! value that the rule makes, so that a handler cannot run without the check.
+//! Rules of access, applied to calls. A route names one of these types, and its handler takes a
+//! value of that type, so a handler cannot run without the check.
 
 use core::net::IpAddr;
 
@@ -17,13 +17,13 @@ pub(crate) trait Access: Sized {
     fn admit(pds: &Pds, call: &Call) -> Result<Self, Failure>;
 }
 
-/// Anybody. Credentials are ignored.
+/// Anyone. Credentials are ignored.
 #[derive(Debug)]
 pub(crate) struct Public {
     pub(crate) peer: Option<IpAddr>,
 }
 
-/// Anybody; the owner may see more. Invalid credentials are refused.
+/// Anyone. The owner may see more. Invalid credentials are refused.
 #[derive(Debug)]
 pub(crate) struct Visitor {
     pub(crate) is_owner: bool,

@@ -1,4 +1,4 @@
-//! Calls, and what handlers read of them.
+//! Calls, and the inputs that handlers read from them.
 
 use core::mem::take;
 use core::net::IpAddr;
@@ -21,7 +21,7 @@ pub(crate) struct Call {
 
 /// The input of a handler.
 pub(crate) trait Input: Sized {
-    /// Reads the input from a call, the body last.
+    /// Reads the input from a call. Reads the body last.
     async fn read(call: &mut Call) -> Result<Self, Failure>;
 }
 
@@ -29,7 +29,7 @@ pub(crate) trait Input: Sized {
 #[derive(Debug)]
 pub(crate) struct Query<T>(pub(crate) T);
 
-/// A parsed JSON body; or output that is sent as JSON.
+/// A parsed JSON body, or output that is sent as JSON.
 #[derive(Debug)]
 pub(crate) struct Json<T>(pub(crate) T);
 
@@ -37,12 +37,13 @@ pub(crate) struct Json<T>(pub(crate) T);
 #[derive(Debug)]
 pub(crate) struct Nothing;
 
-/// The parameters of a query.
+/// Parameters of a query, which can be parsed.
 pub(crate) trait FromParams: Sized {
+    /// Parses the parameters, and ignores unknown ones.
     fn from_params(params: &Params<'_>) -> Result<Self, XrpcError>;
 }
 
-/// The JSON body of a procedure.
+/// A JSON body of a procedure, which can be parsed.
 pub(crate) trait JsonInput: DeserializeOwned {
     /// The largest body that is read, in bytes.
     const MAX_BYTES: usize = 150 * 1024;
@@ -90,7 +91,7 @@ impl Call {
         self.parts.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// Returns whether there is a body, as far as the headers tell.
+    /// Returns whether there is a body, as far as the headers show.
     pub(crate) fn body_state(&self) -> Result<BodyState, XrpcError> {
         let length = nacre_xrpc::content_length(self.header(&header::CONTENT_LENGTH))?;
         Ok(match self.body {
@@ -100,7 +101,7 @@ impl Call {
         })
     }
 
-    /// Undoes the `Content-Encoding` of the body, if there is a body. Limits then count decoded
+    /// Decodes the `Content-Encoding` of the body, if there is a body. Limits then count decoded
     /// bytes.
     pub(crate) fn decode_body(&mut self) -> Result<(), Failure> {
         if self.body_state()? == BodyState::Present {

@@ -1,4 +1,4 @@
-//! The one place where an error of the server's parts becomes a status, a name and a message.
+//! The one place that maps errors of the server's parts to a status, a name and a message.
 
 use nacre_commit::CommitError;
 use nacre_xrpc::XrpcError;
@@ -54,7 +54,7 @@ impl From<AccessError> for Failure {
                 XrpcError::new(401, "MissingTokenId", "Unexpected missing refresh token id")
             }
             AccessError::NotOperator => {
-                XrpcError::auth_required("This takes the AUTH_TOKEN of the server")
+                XrpcError::auth_required("This method requires the server's AUTH_TOKEN")
             }
             AccessError::OtherAccount => {
                 XrpcError::new(403, "AccountNotFound", "Account not found")
@@ -252,7 +252,7 @@ impl From<ResetError> for Failure {
     }
 }
 
-/// Returns the refusal of a token that was valid once.
+/// Returns the refusal of a token that is no longer valid.
 fn revoked() -> XrpcError {
     XrpcError::new(400, "ExpiredToken", "Token has been revoked")
 }
@@ -262,8 +262,8 @@ fn unavailable(message: String) -> Failure {
 }
 
 const REPLACING: &str = "an import or a heal is in progress; try again when it has ended";
-const ROW_LIMIT: &str = "the daily limit of rows written on Cloudflare's free plan is reached; \
-    what arrived is kept, so send the same file again after 00:00 UTC to resume the import";
+const ROW_LIMIT: &str = "reached the daily limit of rows written on Cloudflare's free plan; the \
+    blocks so far are kept, so send the same file again after 00:00 UTC to resume the import";
 
 #[cfg(test)]
 mod tests {
@@ -271,8 +271,8 @@ mod tests {
 
     #[test]
     fn import_over_the_daily_row_limit_says_when_to_resume() {
-        let words = "Exceeded allowed rows written in Durable Objects free tier.";
-        let failure = Failure::from(ImportError::Database(SqlError(words.to_owned())));
+        let message = "Exceeded allowed rows written in Durable Objects free tier.";
+        let failure = Failure::from(ImportError::Database(SqlError(message.to_owned())));
         let Failure::Refused(error) = failure else { panic!("{failure:?}") };
         assert_eq!((error.status, &*error.name), (503, "RowsExhausted"));
         assert!(error.message.contains("after 00:00 UTC"), "{}", error.message);

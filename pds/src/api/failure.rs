@@ -13,14 +13,14 @@ use crate::http::typed;
 /// Why a call failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The server's fault. The cause is logged, and the client learns nothing of it.
+    /// The server's fault. The cause is logged and not sent to the client.
     Fault(String),
-    /// The client's fault. The client is told why.
+    /// A refusal, usually the client's fault. The error is sent to the client.
     Refused(XrpcError),
 }
 
 impl Failure {
-    /// Makes a fault of an error and its causes.
+    /// Returns the fault for an error, with its causes.
     pub(crate) fn fault(error: impl Error) -> Self {
         Self::Fault(with_causes(&error))
     }

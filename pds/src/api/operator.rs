@@ -9,13 +9,13 @@ use crate::Pds;
 use crate::auth::Operator;
 use crate::integrity::{Audit, Healed};
 
-/// The number of the event that was sent.
+/// The sequence number of the event that was sent.
 #[derive(Serialize)]
 pub(crate) struct Emitted {
     seq: i64,
 }
 
-/// `emit-identity`: sends an `#identity` event, so that relays and others resolve it again.
+/// `emit-identity`: sends an `#identity` event, so that subscribers resolve the identity again.
 pub(crate) async fn emit_identity(
     pds: &Pds,
     _: Operator,
@@ -38,7 +38,7 @@ pub(crate) async fn claim(pds: &Pds, _: Operator, _: Nothing) -> Result<Json<Sta
     started(pds)
 }
 
-/// `reset`: starts over with the configured DID, if the account was never active.
+/// `reset`: starts over with the configured DID if the account was never active.
 pub(crate) async fn reset(pds: &Pds, _: Operator, _: Nothing) -> Result<Json<Started>, Failure> {
     pds.reset().await?;
     started(pds)
@@ -54,7 +54,7 @@ pub(crate) async fn verify(pds: &Pds, _: Operator, _: Nothing) -> Result<Json<Au
     Ok(Json(pds.audit().await?))
 }
 
-/// `heal`: rebuilds derived data and matches the blobs with the store.
+/// `heal`: rebuilds derived data, and reconciles the blobs in the database with those in the store.
 pub(crate) async fn heal(pds: &Pds, _: Operator, _: Nothing) -> Result<Json<Healed>, Failure> {
     Ok(Json(pds.heal().await?))
 }

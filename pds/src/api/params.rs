@@ -1,4 +1,4 @@
-//! Parameters that several methods have.
+//! Parsers of parameters that several methods share.
 
 use cid::Cid;
 use nacre_syntax::{Nsid, RecordKey, RepoPath};

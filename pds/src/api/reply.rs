@@ -11,7 +11,7 @@ use crate::events::Subscription;
 use crate::http::{Download, typed};
 use crate::repo::Export;
 
-/// What a host does with an answered request.
+/// The answer to a request. Each variant states what the host does with it.
 #[derive(Debug)]
 pub enum Reply {
     /// Sends this response.
@@ -30,7 +30,7 @@ pub(crate) trait Output {
     fn into_reply(self) -> Result<Reply, Failure>;
 }
 
-/// Output that must not be stored on the way to the client.
+/// Output that must not be cached on the way to the client.
 #[derive(Debug)]
 pub(crate) struct Secret<T>(pub(crate) T);
 

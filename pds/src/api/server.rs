@@ -27,8 +27,8 @@ struct Links {}
 #[derive(Serialize)]
 struct Contact {}
 
-/// `com.atproto.server.describeServer`. Nobody can create an account here: clients learn that from
-/// the required invite code and the empty list of domains.
+/// `com.atproto.server.describeServer`. Clients learn from the required invite code and the empty
+/// list of domains that they cannot create accounts here.
 pub(crate) async fn describe_server(
     pds: &Pds,
     _: Public,

@@ -1,4 +1,4 @@
-//! Uploads of blobs. A host stores the body, then reports what came of it.
+//! Uploads of blobs. A host stores the body, then reports the result.
 
 use http::{StatusCode, header};
 use nacre_xrpc::XrpcError;
@@ -13,7 +13,7 @@ use crate::blobs::{Intake, Received, UploadError};
 use crate::body::{Body, Coding, Response};
 use crate::http::{add_headers, allow_any_origin, typed};
 
-/// An upload that has been admitted but not read.
+/// An upload that has been admitted, and whose body has not been read.
 #[derive(Debug)]
 pub struct Upload {
     call: Call,
@@ -37,7 +37,7 @@ impl Upload {
         Ok(Self { call, declared_type, coding, limit })
     }
 
-    /// Returns the decoded body, once.
+    /// Returns the decoded body. Returns an empty one if it was already taken.
     pub fn take_body(&mut self) -> Body {
         core::mem::take(&mut self.call.body)
     }
@@ -66,7 +66,7 @@ impl Pds {
         self.finish_upload(upload, Err(failure))
     }
 
-    /// Answers a download whose blob could not be read. `cause` is for the log.
+    /// Answers a download whose blob could not be read. `cause` is only logged.
     pub fn refuse_download(&self, cause: String) -> Response {
         let mut response = Failure::Fault(cause).into_response(&*self.host.log);
         allow_any_origin(&mut response);

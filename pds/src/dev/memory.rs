@@ -1,4 +1,4 @@
-//! The host, but for its sockets.
+//! The in-memory host, except its sockets.
 
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
@@ -19,7 +19,7 @@ use crate::host::{
 };
 use crate::sqlite::Sqlite;
 
-/// A host in memory. Clones are the same host.
+/// An in-memory host. Clones share their state.
 #[derive(Clone, Debug)]
 pub struct Memory {
     parts: Rc<Parts>,
@@ -29,13 +29,14 @@ pub struct Memory {
 #[derive(Debug)]
 struct Parts {
     sqlite: Sqlite,
-    /// How many rows were handed to the server.
+    /// How many rows the server has read.
     rows_read: Cell<u64>,
-    /// How many steps of the database still succeed; `None` for all of them.
+    /// How many steps still succeed, or `None` if all do.
     steps_left: Cell<Option<u64>>,
     /// Whether only one step fails.
-    recovers: Cell<bool>,
+    fails_once: Cell<bool>,
     now_micros: Cell<u64>,
+    /// The state of the random number generator.
     random: Cell<u64>,
     log: RefCell<Vec<String>>,
     blobs: Rc<RefCell<BTreeMap<Cid, Bytes>>>,
@@ -44,13 +45,12 @@ struct Parts {
     network: RefCell<Network>,
 }
 
-/// The id of the database that owns the account, if one does. Clones are the same marker.
+/// The id of the database that owns the account, if any. Clones share the marker.
 pub type Marker = Rc<RefCell<Option<String>>>;
 
-/// All other servers.
+/// The handler of requests to other servers.
 struct Network(Box<dyn FnMut(http::Request<Bytes>) -> Answer>);
 
-/// What came of a request to one of them.
 type Answer = Result<http::Response<Bytes>, HttpError>;
 
 impl fmt::Debug for Network {
@@ -60,18 +60,18 @@ impl fmt::Debug for Network {
 }
 
 impl Memory {
-    /// Makes an empty host whose randomness follows from `seed`.
+    /// Creates an empty host with seeded randomness.
     ///
     /// # Panics
     ///
-    /// If there is no memory for a database.
+    /// If the database cannot be created.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let parts = Parts {
             sqlite: Sqlite::in_memory().expect("a database in memory can be opened"),
             rows_read: Cell::new(0),
             steps_left: Cell::new(None),
-            recovers: Cell::new(false),
+            fails_once: Cell::new(false),
             now_micros: Cell::new(START_MICROS),
             random: Cell::new(seed),
             log: RefCell::default(),
@@ -83,7 +83,7 @@ impl Memory {
         Self { parts: Rc::new(parts), sockets: Rc::default() }
     }
 
-    /// Returns what a server takes.
+    /// Returns the traits for a server.
     #[must_use]
     pub fn host(&self) -> Host {
         Host {
@@ -108,7 +108,7 @@ impl Memory {
         &self.sockets
     }
 
-    /// Moves the clock on, or back.
+    /// Moves the clock forward, or back if `seconds` is negative.
     pub fn move_clock(&self, seconds: i64) {
         let now = self.parts.now_micros.get();
         self.parts.now_micros.set(now.saturating_add_signed(seconds.saturating_mul(1_000_000)));
@@ -120,54 +120,56 @@ impl Memory {
         i64::try_from(self.parts.now_micros.get() / 1_000_000).unwrap_or(i64::MAX)
     }
 
-    /// Lets `steps` more of the database succeed and fails those after them; `None` ends that. A
-    /// step is a statement, the beginning of a transaction or its commit.
+    /// Makes every step after the next `steps` fail. `None` makes all steps succeed again.
+    ///
+    /// A step is a statement, the begin or the commit of a transaction, or an operation on blobs,
+    /// the owner marker or the alarm.
     pub fn fail_after(&self, steps: Option<u64>) {
         self.parts.steps_left.set(steps);
-        self.parts.recovers.set(false);
+        self.parts.fails_once.set(false);
     }
 
-    /// Lets `steps` more succeed and fails the next one only.
+    /// Makes one step fail, after the next `steps`.
     pub fn fail_once(&self, steps: u64) {
         self.parts.steps_left.set(Some(steps));
-        self.parts.recovers.set(true);
+        self.parts.fails_once.set(true);
     }
 
-    /// Tells whether a step is still to fail.
+    /// Returns whether a fault is pending.
     #[must_use]
     pub fn fails(&self) -> bool {
         self.parts.steps_left.get().is_some()
     }
 
-    /// Returns what has been logged, and empties the log.
+    /// Returns the logged messages, and empties the log.
     #[must_use]
     pub fn take_log(&self) -> Vec<String> {
         self.parts.log.take()
     }
 
-    /// Returns the bytes of the blobs that are stored, for a host to add to and tests to look at.
+    /// Returns the store of blobs, so that tests can add and inspect blobs.
     #[must_use]
     pub fn blobs(&self) -> Rc<RefCell<BTreeMap<Cid, Bytes>>> {
         Rc::clone(&self.parts.blobs)
     }
 
-    /// Gives servers that are opened from now on an owner marker, which hosts may share.
+    /// Gives an owner marker to servers that are opened from now on. Hosts may share it.
     pub fn set_owner_marker(&self, marker: &Marker) {
         *self.parts.owner_marker.borrow_mut() = Some(Rc::clone(marker));
     }
 
-    /// Returns the time that the alarm is set to, in seconds.
+    /// Returns the time that the alarm is set to, in seconds, or `None` if it is not set.
     #[must_use]
     pub fn alarm_s(&self) -> Option<i64> {
         self.parts.alarm_s.get()
     }
 
-    /// Forgets the time that the alarm is set to, as a host does whose alarm goes off.
+    /// Clears the alarm, as a host does when its alarm fires.
     pub fn forget_alarm(&self) {
         self.parts.alarm_s.set(None);
     }
 
-    /// Answers the server's requests to others from now on; until then there is no network.
+    /// Answers requests to other servers with `serve` from now on. Without it, they fail.
     pub fn serve_others<F>(&self, serve: F)
     where
         F: FnMut(http::Request<Bytes>) -> Result<http::Response<Bytes>, HttpError> + 'static,
@@ -175,24 +177,24 @@ impl Memory {
         *self.parts.network.borrow_mut() = Network(Box::new(serve));
     }
 
-    /// Returns how many rows the server was handed, and how many it has written.
+    /// Returns how many rows the server has read, and how many it has written.
     #[must_use]
     pub fn rows(&self) -> (u64, u64) {
         (self.parts.rows_read.get(), self.parts.sqlite.rows_written())
     }
 
-    /// Returns the database itself, for a look past the server.
+    /// Returns the database, for direct access. Injected faults do not apply to it.
     #[must_use]
     pub fn sql(&self) -> &dyn Sql {
         &self.parts.sqlite
     }
 }
 
-/// Makes the configuration of a test account at `pds.test`: handle `alice.test`.
+/// Creates the configuration of a test account: host name `pds.test`, handle `alice.test`.
 ///
 /// # Panics
 ///
-/// If the password does not fit.
+/// If the password is empty or longer than 72 bytes.
 #[must_use]
 pub fn account(host: &Memory, password: &str) -> Config {
     let vars = new_account("pds.test", "alice.test", password, &*host.parts)
@@ -212,7 +214,7 @@ impl Sql for Parts {
         self.step()?;
         // The limits of the strictest host.
         if params.len() > 100 || params.iter().any(is_too_large) {
-            return Err(SqlError("a parameter is over the limits".to_owned()));
+            return Err(SqlError("a parameter exceeds the limits".to_owned()));
         }
         self.sqlite.query(sql, params, &mut |found| {
             self.rows_read.set(self.rows_read.get() + 1);
@@ -220,7 +222,7 @@ impl Sql for Parts {
         })
     }
 
-    /// Beginning and committing can fail like statements.
+    /// Begin and commit are steps, like statements.
     fn transaction(&self, body: &mut dyn FnMut() -> Outcome) -> Result<(), SqlError> {
         self.step()?;
         let mut committing = Ok(());
@@ -240,14 +242,14 @@ impl Parts {
         self.step().map_err(|error| BlobsError(error.0))
     }
 
-    /// Counts a step of the database, or fails it if its time has come.
+    /// Counts a step, and fails it if a fault is due.
     fn step(&self) -> Result<(), SqlError> {
         if let Some(left) = self.steps_left.get() {
             let Some(left) = left.checked_sub(1) else {
-                if self.recovers.get() {
+                if self.fails_once.get() {
                     self.steps_left.set(None);
                 }
-                return Err(SqlError("a fault on demand".to_owned()));
+                return Err(SqlError("injected fault".to_owned()));
             };
             self.steps_left.set(Some(left));
         }
@@ -271,7 +273,7 @@ impl Clock for Parts {
 }
 
 impl Rng for Parts {
-    /// splitmix64: good enough to look random, and the same each time.
+    /// splitmix64: random enough for tests, and the same for each seed.
     fn fill(&self, bytes: &mut [u8]) {
         for chunk in bytes.chunks_mut(8) {
             let state = self.random.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -367,7 +369,7 @@ fn no_network(_: http::Request<Bytes>) -> Answer {
     Err(HttpError::Failed("there is no network".to_owned()))
 }
 
-/// Returns what there is in a later turn, as stores of blobs do.
+/// Returns a future that resolves to `value` in a later turn, as those of real hosts do.
 fn later<T: 'static>(value: T) -> LocalBoxFuture<'static, T> {
     let (mut value, mut waited) = (Some(value), false);
     Box::pin(poll_fn(move |_| match waited {

@@ -9,18 +9,18 @@ use futures_core::future::LocalBoxFuture;
 
 use crate::host::{SocketId, Sockets};
 
-/// The sockets of a host in memory.
+/// The sockets of an in-memory host.
 #[derive(Debug, Default)]
 pub struct Recorder {
     sockets: RefCell<BTreeMap<SocketId, Socket>>,
 }
 
-/// What a socket was sent.
+/// Everything that a socket was sent.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Sent {
     /// The messages, in order.
     pub messages: Vec<Vec<u8>>,
-    /// The code that it was closed with.
+    /// The code that it was closed with, or `None` if it is open.
     pub closed: Option<u16>,
 }
 
@@ -28,7 +28,7 @@ pub struct Sent {
 struct Socket {
     sent: Sent,
     attachment: Vec<u8>,
-    is_slow: bool,
+    is_stalled: bool,
 }
 
 impl Recorder {
@@ -40,16 +40,16 @@ impl Recorder {
         SocketId(next)
     }
 
-    /// Returns what a socket has been sent so far.
+    /// Returns everything that a socket has been sent so far.
     #[must_use]
     pub fn sent(&self, id: SocketId) -> Sent {
         self.sockets.borrow().get(&id).map(|socket| socket.sent.clone()).unwrap_or_default()
     }
 
-    /// Makes a socket stop reading.
+    /// Makes a socket stop reading, so that its queue counts as full.
     pub fn stall(&self, id: SocketId) {
         if let Some(socket) = self.sockets.borrow_mut().get_mut(&id) {
-            socket.is_slow = true;
+            socket.is_stalled = true;
         }
     }
 }
@@ -65,7 +65,7 @@ impl Sockets for Recorder {
         let mut slow = Vec::new();
         for id in sockets {
             match self.sockets.borrow_mut().get_mut(id) {
-                Some(socket) if socket.is_slow => slow.push(*id),
+                Some(socket) if socket.is_stalled => slow.push(*id),
                 Some(socket) if socket.sent.closed.is_none() => {
                     socket.sent.messages.push(message.to_vec());
                 }
@@ -76,7 +76,7 @@ impl Sockets for Recorder {
     }
 
     fn ready(&self, _: SocketId) -> LocalBoxFuture<'static, ()> {
-        // In a later turn, as the trait says: pending once.
+        // Pending once, because the trait promises a later turn.
         let mut waited = false;
         Box::pin(poll_fn(move |_| {
             if waited {

@@ -1,6 +1,6 @@
 //! Consistency checks of the repository.
 //!
-//! A fault is reported only if it was really seen. If something cannot be read, or changes during
+//! Only faults that were actually seen are reported. If something cannot be read, or changes during
 //! the audit, the audit starts over or returns an error.
 
 use alloc::collections::VecDeque;
@@ -18,9 +18,9 @@ use crate::turn::pause;
 
 /// How a walk through the tree ended.
 enum Walk {
-    /// The repository changed.
-    Disturbed,
-    /// The end, or a fault that ends the walk early.
+    /// The repository changed during the walk.
+    RepoChanged,
+    /// The walk reached the end, or a fault that ends it early.
     Ended { is_complete: bool },
 }
 
@@ -38,7 +38,7 @@ impl Integrity {
         for _ in 0..MAX_ATTEMPTS {
             let mut audit = Audit::default();
             match self.audit_tree(&mut audit).await? {
-                Walk::Disturbed => pause().await,
+                Walk::RepoChanged => pause().await,
                 Walk::Ended { is_complete } => {
                     // In the same turn as the end of the walk.
                     self.audit_account(&self.account.state()?, is_complete, &mut audit)?;
@@ -50,7 +50,8 @@ impl Integrity {
         Err(AuditError::Busy)
     }
 
-    /// Compares the account's row with its commit and with the counts of the walk.
+    /// Compares the account's row with its commit and with the counts of the walk, and checks the
+    /// rows of blobs and pages.
     fn audit_account(
         &self,
         account: &AccountState,
@@ -63,10 +64,10 @@ impl Integrity {
             self.audit_counts(account, references, audit)?;
         }
         if blobs != account.blobs {
-            let (counted, found) = (account.blobs, blobs);
+            let counters = account.blobs;
             let text = format!(
                 "blob counters are {} referenced and {} stored, but {} and {} exist",
-                counted.referenced, counted.stored, found.referenced, found.stored
+                counters.referenced, counters.stored, blobs.referenced, blobs.stored
             );
             audit.fault(Fault::BlobMarks, text);
         }
@@ -106,13 +107,13 @@ impl Integrity {
         }
         if commit.did != head.did {
             let text = format!("the commit belongs to {}, not to {}", commit.did, head.did);
-            audit.fault(Fault::Lasting, text);
+            audit.fault(Fault::Permanent, text);
         }
-        // Until the account is active, the commit may be an imported one.
+        // The commit of an inactive account may be an imported one.
         let key = self.account.signing_key().verifying_key();
         if account.active && commit.verify(key).is_err() {
             let text = "the commit's signature does not verify with the account's key";
-            audit.fault(Fault::Lasting, text.to_owned());
+            audit.fault(Fault::Permanent, text.to_owned());
         }
         Ok(())
     }
@@ -154,7 +155,7 @@ impl Integrity {
         let tree = match Tree::load(head.data) {
             Ok(tree) => tree,
             Err(error) => {
-                audit.derived(format!("tree root: {error}"));
+                audit.derived(format!("invalid tree root: {error}"));
                 return Ok(Walk::Ended { is_complete: false });
             }
         };
@@ -166,9 +167,9 @@ impl Integrity {
         for step in 1_u64.. {
             if step.is_multiple_of(STEPS_AT_ONCE) {
                 pause().await;
-                let is_lost = snapshot.resume(self.host.clock.now_s()).is_err();
-                if is_lost || self.account.state()?.head.cid != head.cid {
-                    return Ok(Walk::Disturbed);
+                let is_ended = snapshot.resume(self.host.clock.now_s()).is_err();
+                if is_ended || self.account.state()?.head.cid != head.cid {
+                    return Ok(Walk::RepoChanged);
                 }
             }
             let is_over = match steps.wanted() {
@@ -179,7 +180,7 @@ impl Integrity {
                         Some(false)
                     }
                     Err(SnapshotError::Database(error)) => return Err(error.into()),
-                    Err(SnapshotError::Lost) => return Ok(Walk::Disturbed),
+                    Err(SnapshotError::Lost) => return Ok(Walk::RepoChanged),
                 },
                 None => self.audit_entry(&mut steps, &mut records, audit)?,
             };
@@ -269,7 +270,7 @@ fn audit_node(
     Some(false)
 }
 
-/// All records in order.
+/// A reader of all records, in the order of their paths.
 struct Records<'s> {
     store: &'s Store,
     last: String,
@@ -289,7 +290,7 @@ impl Records<'_> {
     }
 }
 
-/// How often an audit starts over because the repository changed.
+/// How often an audit is attempted while the repository keeps changing.
 const MAX_ATTEMPTS: u32 = 5;
-/// After how many nodes and records other requests get a turn.
+/// How many nodes and records one turn checks.
 const STEPS_AT_ONCE: u64 = 500;

@@ -1,4 +1,4 @@
-//! Consistency checks of blobs: the database against the store of blobs.
+//! Consistency checks of blobs: compares the database with the store of blobs.
 
 use cid::Cid;
 
@@ -42,7 +42,7 @@ impl Integrity {
             let Some(end) = page.last() else { break };
             last = Some(*end);
             for cid in page {
-                // Faults beyond the limit are not listed, so they need no second look.
+                // Faults beyond the limit are not listed, so they need not be confirmed.
                 if orphans >= Audit::MAX_FAULTS || self.blobs.is_known(&cid)? {
                     continue;
                 }
@@ -66,20 +66,21 @@ impl Integrity {
         }
         audit.warnings.extend(kept.map(|cid| {
             format!(
-                "blobs are stored that the database does not know, such as {cid}; they are kept \
-                 until the account has been active and no import is pending"
+                "stored blobs are not in the database, such as {cid}; they are kept until the \
+                 account has been active and no import is staged"
             )
         }));
         Ok(())
     }
 
-    /// Compares a blob's row with the store, and returns a fault if two looks agree on it.
+    /// Compares a blob's row with the store. Returns a fault only if the row states the same size
+    /// before and after the store answers.
     async fn blob_fault(&self, cid: &Cid) -> Result<Option<String>, AuditError> {
         let key = cid.to_string();
-        for _ in 0..MAX_LOOKS {
+        for _ in 0..MAX_ATTEMPTS {
             let Some(before) = self.store.blob(&key)? else { return Ok(None) };
             let size = self.host.blobs.size(cid).await?;
-            // Read again in the turn in which the store answered.
+            // Read the row again in the turn in which the store answered.
             let Some(now) = self.store.blob(&key)? else { return Ok(None) };
             match size {
                 Some(size) if size == now.size => return Ok(None),
@@ -97,9 +98,9 @@ impl Integrity {
         Ok(None)
     }
 
-    /// Returns whether a blob is stored and still not in the database.
+    /// Returns whether a blob is stored but not in the database, on a second look.
     async fn is_orphaned(&self, cid: &Cid) -> Result<bool, AuditError> {
-        // An upload is stored first and added to the database soon after.
+        // The bytes of an upload are stored shortly before it is added to the database.
         pause().await;
         let is_stored = self.host.blobs.size(cid).await?.is_some();
         Ok(is_stored && !self.blobs.is_known(cid)?)
@@ -124,5 +125,5 @@ impl Integrity {
     }
 }
 
-/// How often a blob that keeps changing is looked at.
-const MAX_LOOKS: u32 = 5;
+/// How often the check of a blob is attempted while its row keeps changing.
+const MAX_ATTEMPTS: u32 = 5;

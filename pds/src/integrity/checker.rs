@@ -1,4 +1,4 @@
-//! The part of the server that checks and repairs.
+//! `Integrity`: the part of the server that checks and repairs.
 
 use alloc::rc::Rc;
 
@@ -39,8 +39,8 @@ impl Integrity {
         }
     }
 
-    /// Returns whether stored bytes that no record names are kept, because their records may still
-    /// be to come: the account was never active here, or an import is staged.
+    /// Returns whether stored bytes that no record names are kept. They are kept while their
+    /// records may still arrive: if the account was never active here, or an import is staged.
     pub(super) fn keeps_orphans(&self) -> Result<bool, SqlError> {
         let was_active = self.account.state()?.was_active();
         Ok(!was_active || self.store.staging_touched_s()?.is_some())

@@ -1,7 +1,7 @@
 //! Repairs: rebuilds derived data (tree pages, indexes, counters) from the commit and the records,
-//! and matches the blobs in the database with those in the store.
+//! and reconciles the blobs in the database with those in the store.
 //!
-//! Records and the commit stay as they are. If they do not match each other, only a backup helps.
+//! The commit and the records are not changed. If they do not match, only a backup helps.
 
 use alloc::rc::Rc;
 
@@ -34,7 +34,7 @@ pub struct Healed {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HealError {
-    /// The faults could not be determined.
+    /// The audit failed.
     #[error(transparent)]
     Audit(#[from] AuditError),
     /// The store of blobs failed.
@@ -53,10 +53,7 @@ pub enum HealError {
     #[error("record {0} is damaged; restore a backup or import the repository")]
     Record(RepoPath),
     /// The records are not those of the commit.
-    #[error(
-        "records are lost: the commit was made from others; restore a backup or import the \
-         repository"
-    )]
+    #[error("the records do not match the commit; restore a backup or import the repository")]
     Records,
 }
 
@@ -71,14 +68,14 @@ struct Target {
 pub(crate) struct StagedHeals(pub(crate) Rc<Integrity>);
 
 impl Integrity {
-    /// Audits everything, then heals the kinds of faults that were found: rebuilds derived data
+    /// Audits everything, then repairs the kinds of faults that were found: rebuilds derived data
     /// from the commit and the records, adopts stored blobs that records name, removes orphaned
     /// blobs of an account that was active, and forgets blobs that are not stored, so that they are
     /// listed as missing. Writes to the repository are refused during the heal.
     ///
     /// # Errors
     ///
-    /// [`HealError`]; nothing but blobs has changed then.
+    /// [`HealError`]. Repairs made before the error are kept.
     pub(crate) async fn heal(&self) -> Result<Healed, HealError> {
         let before = self.audit_all().await?;
         if before.faults.is_empty() {
@@ -88,7 +85,7 @@ impl Integrity {
         let repaired = self.repair(before.needs).await;
         let dropped = if before.needs.rebuild { self.store.drop_healing() } else { Ok(()) };
         drop(guard);
-        // A failed heal may have left work too.
+        // A failed heal may have made work due too.
         self.scheduler.reschedule();
         repaired?;
         dropped?;
@@ -155,7 +152,7 @@ impl Integrity {
     /// Replaces derived data with the staged data, in one transaction.
     fn replace(&self, target: &Target, tree: &BuiltTree) -> Result<(), HealError> {
         self.store.transaction(|| {
-            // An activation may have signed another commit.
+            // The commit may have changed since it was read.
             if self.store.commit_block()?.as_ref() != Some(&target.block) {
                 return Err(AuditError::Busy.into());
             }
@@ -176,7 +173,7 @@ impl Integrity {
 
 impl Work for StagedHeals {
     fn due_s(&self) -> Result<Option<i64>, SqlError> {
-        // They take no space worth an alarm of their own.
+        // They take too little space to set an alarm for them.
         Ok(None)
     }
 

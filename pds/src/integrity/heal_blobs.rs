@@ -1,5 +1,5 @@
-//! Repairs of blobs: the database is matched with the store of blobs. Bytes that any record names
-//! stay, and so do all bytes while records may still be to come.
+//! Repairs of blobs: reconciles the database with the store of blobs. Bytes that any record names
+//! are kept, and so are all bytes while their records may still arrive.
 
 use alloc::collections::BTreeSet;
 
@@ -39,7 +39,7 @@ impl Integrity {
         }
     }
 
-    /// Forgets a blob whose bytes are not stored. A blob that is stored with another size stays.
+    /// Forgets a blob whose bytes are not stored. Keeps a blob that is stored with another size.
     async fn forget_if_lost(&self, key: &str) -> Result<(), BlobError> {
         let Ok(cid) = Cid::try_from(key) else { return Ok(self.blobs.forget_lost(key)?) };
         if self.host.blobs.size(&cid).await?.is_some() {
@@ -47,14 +47,14 @@ impl Integrity {
         }
         let Some(known) = self.store.blob(key)? else { return Ok(()) };
         self.blobs.forget_lost(key)?;
-        // It may have been uploaded after the store was asked.
+        // The blob may have been uploaded after the store was asked.
         if let Some(size) = self.host.blobs.size(&cid).await? {
             self.store.transaction(|| self.blobs.add(key, known.mime_type, size))?;
         }
         Ok(())
     }
 
-    /// Removes stored bytes that no record names, unless their records may still be to come.
+    /// Removes stored bytes that no record names, unless their records may still arrive.
     async fn remove_orphans(&self, mut orphans: BTreeSet<Cid>) -> Result<(), BlobError> {
         if orphans.is_empty() || self.keeps_orphans()? {
             return Ok(());
@@ -86,7 +86,7 @@ impl Integrity {
         Ok(())
     }
 
-    /// Lists stored bytes for removal, unless they are known or a record refers to them.
+    /// Adds a pending removal of stored bytes, unless they are known or a record refers to them.
     fn begin_orphan_removal(&self, cid: Cid) -> Result<Option<Removal<'_>>, SqlError> {
         let key = cid.to_string();
         let is_orphaned = self.store.transaction(|| {

@@ -1,10 +1,10 @@
-//! CIDs that appear anywhere in a record, in any form.
+//! Searches records for CIDs, anywhere and in any form.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
 use cid::Cid;
 
-/// Searches the bytes of records for some CIDs, as links and as text.
+/// A search for some CIDs in the bytes of records, as links and as text.
 pub(super) struct Mentions {
     by_digest: BTreeMap<[u8; DIGEST_BYTES], Vec<Cid>>,
     by_text: BTreeMap<Vec<u8>, Cid>,
@@ -35,7 +35,7 @@ impl Mentions {
 
     /// Searches one record, in time proportional to its size.
     pub(super) fn search(&mut self, record: &[u8]) {
-        // As a link: the digest after the code and the length of SHA-256.
+        // A link has the digest after the code and the length of SHA-256.
         for window in record.windows(SHA_256.len() + DIGEST_BYTES) {
             if let Some(digest) = window.strip_prefix(&SHA_256)
                 && let Some(digest) = digest.first_chunk()

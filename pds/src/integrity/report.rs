@@ -25,19 +25,19 @@ pub struct Audit {
     /// Other facts for the operator: variables that differ from the first start, the owner marker,
     /// and stored blobs that the database does not know yet.
     pub warnings: Vec<String>,
-    /// The kinds of faults found.
+    /// The repairs that the faults need.
     #[serde(skip)]
     pub(super) needs: Needs,
 }
 
-/// The kinds of faults that were found.
+/// The repairs that the faults of an audit need.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Needs {
-    /// Derived data does not match the commit and the records.
+    /// A rebuild of derived data from the commit and the records.
     pub(super) rebuild: bool,
-    /// The blobs in the database are not those in the store.
+    /// A reconciliation of the blobs in the database with those in the store.
     pub(super) blobs: bool,
-    /// Blob counters or idle marks are wrong.
+    /// A recount of blobs, and new idle marks.
     pub(super) blob_marks: bool,
 }
 
@@ -48,7 +48,7 @@ pub enum AuditError {
     /// The store of blobs cannot be read.
     #[error(transparent)]
     Blobs(#[from] BlobsError),
-    /// The repository kept changing, or too many audits are in flight.
+    /// The repository kept changing, or too many audits are running.
     #[error("the repository is busy; try again")]
     Busy,
     /// The database cannot be read.
@@ -56,7 +56,7 @@ pub enum AuditError {
     Database(#[from] SqlError),
 }
 
-/// The subject of a fault, which decides how it is healed.
+/// The kind of a fault, which decides how it is repaired.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Fault {
     /// Blob counters and idle marks.
@@ -65,26 +65,28 @@ pub(super) enum Fault {
     Blobs,
     /// Derived data, or the commit or records that it is derived from.
     Derived,
-    /// A fault that cannot be healed.
-    Lasting,
+    /// A fault that cannot be repaired.
+    Permanent,
 }
 
 impl Audit {
     /// The most faults that are listed.
     pub const MAX_FAULTS: usize = 100;
 
+    /// Adds a fault.
     pub(super) fn fault(&mut self, kind: Fault, text: String) {
         match kind {
             Fault::BlobMarks => self.needs.blob_marks = true,
             Fault::Blobs => self.needs.blobs = true,
             Fault::Derived => self.needs.rebuild = true,
-            Fault::Lasting => {}
+            Fault::Permanent => {}
         }
         if self.faults.len() < Self::MAX_FAULTS {
             self.faults.push(text);
         }
     }
 
+    /// Adds a fault of derived data.
     pub(super) fn derived(&mut self, text: String) {
         self.fault(Fault::Derived, text);
     }

@@ -105,7 +105,7 @@ impl Activation {
         })
     }
 
-    /// Repairs the head of a database from before imported commits kept their own revs.
+    /// Repairs the head of a database from a version that stored imported commits under other revs.
     ///
     /// The head of an inactive account gets the rev inside its commit. The head of an active
     /// account is replaced and announced with a `#sync` if subscribers would not accept it.
@@ -138,8 +138,8 @@ impl Activation {
     /// announced. Signs a fresh commit if needed.
     fn announceable_head(&self) -> Result<AnnounceableHead, SqlError> {
         let account = self.account.state()?;
-        let no_commit = || SqlError("there is no commit".to_owned());
-        let block = self.store.commit_block()?.ok_or_else(no_commit)?;
+        let missing = || SqlError("the commit block is missing".to_owned());
+        let block = self.store.commit_block()?.ok_or_else(missing)?;
         let commit = self.acceptable(&account, &block).unwrap_or_else(|| {
             let Head { did, data, .. } = account.head.clone();
             let rev = self.repo.tid_after(Some(account.last_tid()));

@@ -1,10 +1,10 @@
 //! Ownership: decides whether this database may act for the account.
 //!
-//! An empty database must never announce an empty repository for a DID that has one: its data may
-//! be lost, or may live in another object. If the host has a bucket, a marker in it names the
-//! database that owns the account. The marker is read only while the database is empty, so an owner
-//! that loses the marker to a claim is not fenced. Blobs in a bucket without a marker also tell of
-//! an earlier owner: the account then starts deactivated.
+//! An empty database must never announce an empty repository for a DID that already has one: its
+//! data may be lost, or may live in another object. If the host has a bucket, a marker in it names
+//! the database that owns the account. The marker is only checked while the database is empty, so
+//! an owner that loses the marker to a claim is not fenced. Blobs in a bucket without a marker also
+//! indicate an earlier owner: the account then starts deactivated.
 //!
 //! # Tricky bits
 //!
@@ -48,7 +48,7 @@ struct Progress {
     is_marked: Cell<bool>,
 }
 
-/// The knowledge about the owner.
+/// The owner of the account, as far as it is known.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum State {
     /// The database is empty and the marker has not been checked.
@@ -70,18 +70,18 @@ pub(crate) enum OwnershipError {
     Database(#[from] SqlError),
     /// The marker names another database.
     #[error(
-        "this database is empty, but the bucket says that another one holds the account {0}; move \
-         or restore that database to here, or take over with POST /operator/claim"
+        "this database is empty, but the bucket names another database as the owner of {0}; \
+         restore that database here, or take over with POST /operator/claim"
     )]
     Disowned(String),
-    /// The first commit could not be made.
-    #[error("the first commit could not be made: {0}")]
+    /// The first commit could not be created.
+    #[error("cannot create the first commit: {0}")]
     FirstCommit(String),
     /// The marker could not be read or written.
-    #[error("the bucket cannot be asked which database holds the account; try again later")]
+    #[error("cannot check in the bucket which database owns the account; try again later")]
     Marker(#[from] MarkerError),
     /// The database holds the account of another DID.
-    #[error("the database belongs to another DID; POST /operator/reset starts over")]
+    #[error("this database belongs to another DID; send POST /operator/reset to start over")]
     OtherAccount,
 }
 
@@ -136,7 +136,7 @@ impl Ownership {
         match self.progress.state.get() {
             State::Owner => return Ok(()),
             State::OtherAccount => return Err(OwnershipError::OtherAccount),
-            // Requests from strangers must not each cost a request to the bucket.
+            // Anyone can send requests, so not each of them may cost a request to the bucket.
             State::Disowned(at_s) if (at_s..at_s + ASK_PAUSE_S).contains(&now_s) => {
                 return Err(self.disowned());
             }
@@ -144,9 +144,9 @@ impl Ownership {
         }
         let Some(marker) = self.host.owner_marker.clone() else { return self.begin() };
         let setup = self.setup.get()?;
-        let asked = marker.claim_if_absent(&setup.owner_id).await;
+        let claimed = marker.claim_if_absent(&setup.owner_id).await;
         // Clients do not see why the bucket failed.
-        let other = asked.inspect_err(|error| self.host.log.error(&error.to_string()))?;
+        let other = claimed.inspect_err(|error| self.host.log.error(&error.to_string()))?;
         if self.progress.state.get() == State::Owner {
             return Ok(());
         }
@@ -155,7 +155,7 @@ impl Ownership {
             self.progress.state.set(State::Disowned(now_s));
             return Err(self.disowned());
         }
-        // An owner without a marker may have left its blobs and nothing else.
+        // An earlier owner without a marker may have left nothing but blobs.
         let listed = self.host.blobs.list(None).await.map_err(|error| MarkerError(error.0));
         let blobs = listed.inspect_err(|error| self.host.log.error(&error.to_string()))?;
         if self.progress.state.get() == State::Owner {
@@ -178,13 +178,13 @@ impl Ownership {
         }
         let setup = self.setup.get()?;
         if let Some(marker) = self.host.owner_marker.clone() {
-            let put = marker.overwrite(&setup.owner_id).await;
-            put.inspect_err(|error| self.host.log.error(&error.to_string()))?;
+            let written = marker.overwrite(&setup.owner_id).await;
+            written.inspect_err(|error| self.host.log.error(&error.to_string()))?;
         }
         self.begin()
     }
 
-    /// Writes the marker of an account that was started without one, unless the bucket has one.
+    /// Writes the marker for an account that was started without one, unless one exists by now.
     async fn put_marker_once(&self) -> Result<(), OwnershipError> {
         let Some(marker) = self.host.owner_marker.clone().filter(|_| self.is_marker_due()) else {
             return Ok(());
@@ -209,7 +209,7 @@ impl Ownership {
             && !self.progress.is_marked.get()
     }
 
-    /// Deletes the account. The caller has checked that it was never active.
+    /// Deletes the account. The caller must have checked that it was never active.
     pub(crate) fn empty_database(&self, leftover: LeftoverBlobs) -> Result<(), SqlError> {
         let setup = self.setup.get()?;
         let same_did =
@@ -281,5 +281,5 @@ impl From<WriteError> for OwnershipError {
 
 /// How long another owner is remembered before the marker is read again, in seconds.
 const ASK_PAUSE_S: i64 = 60;
-const OTHER_BLOBS: &str = "the database is empty, but the bucket has blobs of the account: it \
-    starts deactivated; import the repository before activating it";
+const OTHER_BLOBS: &str = "this database is empty, but the bucket has blobs, so the account starts \
+    deactivated; import its repository before you activate it";

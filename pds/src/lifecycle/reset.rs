@@ -1,4 +1,4 @@
-//! Reset: starts over with another DID, if the account was never active.
+//! Reset: starts over with another DID if the account was never active.
 
 use alloc::rc::Rc;
 
@@ -21,13 +21,13 @@ pub(crate) struct Reset {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResetError {
-    /// The account was reset, but blobs are left over.
+    /// The account was reset, but some blobs were not removed.
     #[error("the account was reset, but its blobs were not removed; the server will retry: {0}")]
     Blobs(String),
     /// The database failed.
     #[error(transparent)]
     Database(#[from] SqlError),
-    /// An import is under way.
+    /// The repository is being replaced.
     #[error("an import or a heal is in progress; try again when it has ended")]
     Importing,
     /// The account was reset, but the new one did not start.
@@ -53,7 +53,7 @@ impl Reset {
     ///
     /// # Errors
     ///
-    /// [`ResetError`]; nothing has changed if the account was ever active or the database fails.
+    /// [`ResetError`]. [`ResetError::Importing`] and [`ResetError::WasActive`] change nothing.
     pub(crate) async fn keeping_blobs(&self) -> Result<(), ResetError> {
         self.start_over(LeftoverBlobs::Keep).await
     }

@@ -27,6 +27,6 @@ pub(crate) enum WriteError {
     #[error("the head is {head}")]
     SwapCommit { head: Cid },
     /// The record is not the one that the client expects.
-    #[error("the record is {current:?}")]
+    #[error("the record is not the expected one")]
     SwapRecord { current: Option<Cid> },
 }

@@ -1,4 +1,4 @@
-//! The `attempt` table: attempts counted in windows of time, for rate limits.
+//! Rate-limited attempts, counted per time window: table `attempt`.
 
 use super::sql::Store;
 use super::values::{integer, text};
@@ -13,7 +13,7 @@ pub(crate) struct Attempts {
 }
 
 impl Store {
-    /// Returns the attempts under `key`, if their window is open.
+    /// Returns the attempts under `key`, or `None` if their window has ended.
     pub(crate) fn attempts(&self, key: &str, now_s: i64) -> Result<Option<Attempts>, SqlError> {
         let found = self.first(
             "select count, window_ends_s from attempt where key = ?",

@@ -14,19 +14,19 @@ use crate::store::Subscriber;
 pub(crate) struct Relays {
     /// The `seq` of the last event.
     seq: i64,
-    relays: Vec<Relay>,
-    /// Recent subscribers, the latest first. A relay among them is known only by its user agent.
-    subscribers: Vec<Listener>,
+    relays: Vec<RelayStatus>,
+    /// Recent subscribers, the latest first. Only the user agent shows which of them are relays.
+    subscribers: Vec<SubscriberStatus>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Relay {
+struct RelayStatus {
     url: String,
     /// When it was last asked to crawl.
     #[serde(skip_serializing_if = "Option::is_none")]
     asked: Option<Datetime>,
-    /// Why that failed.
+    /// The error of that request.
     #[serde(skip_serializing_if = "Option::is_none")]
     ask_error: Option<String>,
     /// The earliest time of the next crawl request.
@@ -35,7 +35,7 @@ struct Relay {
     /// When it was last asked for its status of this host.
     #[serde(skip_serializing_if = "Option::is_none")]
     checked: Option<Datetime>,
-    /// Why it gave no status.
+    /// The error of that request.
     #[serde(skip_serializing_if = "Option::is_none")]
     check_error: Option<String>,
     /// Its last answer: `active`, `idle`, `offline`, `throttled`, `banned`, or `unknown`.
@@ -48,7 +48,7 @@ struct Relay {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Listener {
+struct SubscriberStatus {
     network: String,
     user_agent: String,
     /// When it last connected.
@@ -58,31 +58,31 @@ struct Listener {
     cursor: Option<i64>,
     /// The number of its open sockets.
     open: usize,
-    /// The `seq` of the last event sent to all of them.
+    /// The `seq` of the last event that was sent to all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     seq: Option<i64>,
 }
 
-/// Returns the status of every relay, after asking those that were not asked for a minute.
+/// Returns the status of every relay. Asks those that were last asked a minute or more ago.
 pub(crate) async fn relays(pds: &Pds, _: Operator, _: Nothing) -> Result<Json<Relays>, Failure> {
     for url in pds.relays.urls() {
         if pds.relays.is_poll_stale(url)? {
             pds.relays.check(url).await?;
         }
     }
-    // A relay may have lost this host, so that it is to be asked to crawl.
+    // If a relay has lost this host, a request to crawl is due.
     pds.scheduler.reschedule();
     let seq = pds.account.state()?.seq;
     let relays = pds.relays.urls().iter().map(|url| relay(pds, url)).collect::<Result<_, _>>()?;
     let subscribers = pds.store.subscribers_since(0)?;
-    let subscribers = subscribers.into_iter().map(|who| listener(pds, who, seq)).collect();
+    let subscribers = subscribers.into_iter().map(|known| subscriber(pds, known, seq)).collect();
     Ok(Json(Relays { seq, relays, subscribers }))
 }
 
-fn relay(pds: &Pds, url: &str) -> Result<Relay, Failure> {
+fn relay(pds: &Pds, url: &str) -> Result<RelayStatus, Failure> {
     let (known, polled) = (pds.store.relay(url)?, pds.relays.last_poll(url)?);
     let was_asked = known.asked_s > 0;
-    Ok(Relay {
+    Ok(RelayStatus {
         url: url.to_owned(),
         asked: was_asked.then(|| time(known.asked_s)),
         next_ask: was_asked.then(|| time(may_ask_s(&known, pds.host.clock.now_s()))),
@@ -94,9 +94,9 @@ fn relay(pds: &Pds, url: &str) -> Result<Relay, Failure> {
     })
 }
 
-fn listener(pds: &Pds, known: Subscriber, last: i64) -> Listener {
+fn subscriber(pds: &Pds, known: Subscriber, last: i64) -> SubscriberStatus {
     let sent = pds.events.subscribers.sent_to(known.network.parse().ok(), last);
-    Listener {
+    SubscriberStatus {
         connected: time(known.connected_s),
         open: sent.len(),
         seq: sent.into_iter().min(),

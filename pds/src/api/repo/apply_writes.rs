@@ -63,7 +63,7 @@ struct Written {
 }
 
 /// `com.atproto.repo.applyWrites`: applies all of the writes, in order, or none. The commit has
-/// their net effect on each path. A batch without a net effect makes no commit.
+/// their net effect on each path. A batch without a net effect creates no commit.
 pub(crate) async fn apply_writes(
     pds: &Pds,
     caller: ActiveOwner,
@@ -78,9 +78,9 @@ pub(crate) async fn apply_writes(
     let mut net = NetWrites::new(&pds.store);
     let mut results = Vec::with_capacity(input.writes.len());
     for write in input.writes {
-        let (write, done) = prepare(pds, write, input.validate, &mut keys)?;
+        let (write, result) = prepare(pds, write, input.validate, &mut keys)?;
         net.push(write)?;
-        results.push(done);
+        results.push(result);
     }
     let batch = Batch { writes: net.finish(), last_key: keys.last };
     if batch.writes.is_empty() {
@@ -119,9 +119,9 @@ fn prepare(
     let path = record_path(&write.collection, &rkey)?;
     let action = match write.action.as_str() {
         DELETE => {
-            let done =
+            let result =
                 WriteResult { action: "com.atproto.repo.applyWrites#deleteResult", record: None };
-            return Ok((PreparedWrite::Delete { path }, done));
+            return Ok((PreparedWrite::Delete { path }, result));
         }
         CREATE => "com.atproto.repo.applyWrites#createResult",
         UPDATE => "com.atproto.repo.applyWrites#updateResult",
@@ -139,13 +139,13 @@ fn prepare(
     };
     let uri = AtUri::from_path(pds.account.did(), &path).as_str().to_owned();
     let written = Written { uri, cid: record.cid.to_string(), validation_status };
-    let done = WriteResult { action, record: Some(written) };
+    let result = WriteResult { action, record: Some(written) };
     let write = if write.action == CREATE {
         PreparedWrite::Create { path, record }
     } else {
         PreparedWrite::Update { path, record }
     };
-    Ok((write, done))
+    Ok((write, result))
 }
 
 fn missing(property: &str) -> XrpcError {

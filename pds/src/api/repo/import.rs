@@ -15,7 +15,7 @@ use crate::body::Body;
 use crate::repo::{Import, Part};
 use crate::store::{OddRecord, OddRecords};
 
-/// A CAR that has not been read.
+/// A CAR that has not been read yet.
 pub(crate) struct CarUpload {
     call: Call,
     part: Part,
@@ -29,16 +29,16 @@ pub(crate) struct Outcome {
     /// How many blocks are known to be missing. Absent after the last part.
     #[serde(skip_serializing_if = "Option::is_none")]
     missing_blocks: Option<u64>,
-    /// How many records break today's rules. They stay as they are.
+    /// How many records violate a current rule. They are imported unchanged.
     odd_records: u64,
-    /// The first ten of them.
+    /// The first ten of these records.
     odd_examples: Vec<OddRecord>,
 }
 
 /// `com.atproto.repo.importRepo`: replaces the repository of an inactive account.
 ///
-/// A repository that is too large for one request is imported in parts: CARs with the same root,
-/// each with some of the blocks. All parts but the last have the header `nacre-import: more`.
+/// A repository that is too large for one request can be imported in parts: CARs with the same
+/// root, each with some of the blocks. All parts but the last have the header `nacre-import: more`.
 pub(crate) async fn import_repo(
     pds: &Pds,
     _: Owner,

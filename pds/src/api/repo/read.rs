@@ -130,8 +130,8 @@ fn readable(pds: &Pds, repo: &AtIdentifier) -> Result<(), Failure> {
 }
 
 fn record(pds: &Pds, collection: &Nsid<&str>, found: StoredRecord) -> Result<Record, Failure> {
-    // An imported record may break today's rules. It is shown as far as JSON can express it, and
-    // does not fail its page.
+    // An imported record may violate a current rule. It is converted as far as JSON can express it,
+    // so that it does not make the whole page fail.
     let value = nacre_lexicon::to_json_lossy(&found.value).unwrap_or_else(|_| "null".to_owned());
     let uri = AtUri::from_parts(pds.account.did(), collection, &found.rkey);
     Ok(Record {

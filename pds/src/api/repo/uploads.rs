@@ -14,7 +14,7 @@ use crate::api::{Call, Failure, FromParams, Input, Json, Query};
 use crate::auth::Owner;
 use crate::store::BlobQuery;
 
-/// An upload whose body has not been read.
+/// An upload whose body has not been read yet.
 pub(crate) struct Blob(Call);
 
 pub(crate) struct ListMissing {

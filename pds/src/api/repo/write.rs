@@ -109,7 +109,8 @@ pub(crate) async fn create_record(
     Ok(Json(written(pds, &path, &record_cid, Some(applied), status)))
 }
 
-/// `com.atproto.repo.putRecord`: creates or replaces a record. An unchanged record makes no commit.
+/// `com.atproto.repo.putRecord`: creates or replaces a record. An unchanged record creates no
+/// commit.
 pub(crate) async fn put_record(
     pds: &Pds,
     caller: ActiveOwner,
@@ -135,7 +136,7 @@ pub(crate) async fn put_record(
     Ok(Json(written(pds, &path, &record_cid, Some(applied), status)))
 }
 
-/// `com.atproto.repo.deleteRecord`: deletes a record. A missing record is no error.
+/// `com.atproto.repo.deleteRecord`: deletes a record. A missing record is not an error.
 pub(crate) async fn delete_record(
     pds: &Pds,
     caller: ActiveOwner,
@@ -159,7 +160,7 @@ pub(super) fn swap(text: Option<&str>) -> Result<Option<Cid>, XrpcError> {
     text.map(cid).transpose()
 }
 
-/// Compares the record that a client expects with the current one. `null` expects none.
+/// Compares the record that a client expects with the current one. `null` expects no record.
 fn expect_record(expected: Option<Option<String>>, current: Option<Cid>) -> Result<(), Failure> {
     let Some(expected) = expected else { return Ok(()) };
     if expected.as_deref().map(cid).transpose()? == current {

@@ -47,7 +47,7 @@ pub(crate) async fn create_session(
     Ok(Secret(Json(describe(pds, &pds.account.state()?, Some(tokens)))))
 }
 
-/// `com.atproto.server.getSession`: who the caller is.
+/// `com.atproto.server.getSession`: the identity and status of the account.
 pub(crate) async fn get_session(pds: &Pds, _: Owner, _: Nothing) -> Result<Json<Session>, Failure> {
     Ok(Json(describe(pds, &pds.account.state()?, None)))
 }
@@ -83,7 +83,7 @@ fn describe(pds: &Pds, account: &AccountState, tokens: Option<TokenPair>) -> Ses
         did: identity.did.as_str().to_owned(),
         did_doc: document::of(identity, &identity.handle),
         email: pds.config.email.clone(),
-        // The operator configured it, and no mail is sent that could prove more.
+        // The operator configured the address, and the server sends no mail to confirm it.
         email_confirmed: pds.config.email.as_ref().map(|_| true),
         active: account.active,
         status: account.status(),

@@ -21,8 +21,8 @@ pub(crate) struct AccountStatus {
     imported_blobs: i64,
 }
 
-/// `com.atproto.server.checkAccountStatus`: the progress of a move, for the client that moves an
-/// account. All of it comes from counters.
+/// `com.atproto.server.checkAccountStatus`: the progress of a migration, for the client that runs
+/// it. Reads counters only.
 pub(crate) async fn check_account_status(
     pds: &Pds,
     _: Owner,
@@ -32,11 +32,11 @@ pub(crate) async fn check_account_status(
     let identity = pds.account.identity();
     Ok(Json(AccountStatus {
         activated: account.active,
-        // Only the document of a did:web of this host is served, and so known, here.
+        // Documents of other DIDs are stored elsewhere and are not checked.
         valid_did: identity.did.as_str() == did_web(&identity.hostname),
         repo_commit: account.commit().to_string(),
         repo_rev: account.rev().to_string(),
-        // The nodes, the records and the commit. Records with equal content are counted each.
+        // The nodes, the records and the commit. Records with equal content count separately.
         repo_blocks: account.nodes + account.records + 1,
         indexed_records: account.records,
         private_state_values: 0,

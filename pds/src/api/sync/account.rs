@@ -1,4 +1,4 @@
-//! The account that a caller asks for.
+//! The account that a caller asks for by its DID.
 
 use nacre_syntax::Did;
 use nacre_xrpc::{Params, XrpcError};
@@ -19,7 +19,7 @@ impl FromParams for Repo {
     }
 }
 
-/// Returns the account of `did`, or refuses.
+/// Returns the account of `did`, or refuses the call.
 pub(super) fn known(pds: &Pds, did: &Did) -> Result<AccountState, Failure> {
     if pds.account.identity().is_did(did.as_str()) {
         return Ok(pds.account.state()?);
@@ -28,7 +28,7 @@ pub(super) fn known(pds: &Pds, did: &Did) -> Result<AccountState, Failure> {
     Err(XrpcError::new(400, "RepoNotFound", message).into())
 }
 
-/// Returns the account of `did` if `visitor` may read it, or refuses.
+/// Returns the account of `did` if `visitor` may read it, or refuses the call.
 pub(super) fn readable(pds: &Pds, visitor: &Visitor, did: &Did) -> Result<AccountState, Failure> {
     let account = known(pds, did)?;
     if account.active || visitor.is_owner {

@@ -69,7 +69,7 @@ impl Input for GetBlob {
     async fn read(call: &mut Call) -> Result<Self, Failure> {
         let params = Params::parse(call.parts.uri.query().unwrap_or_default())?;
         let did = params.required_as("did")?;
-        // An invalid CID is that of no blob.
+        // No blob has an invalid CID.
         let cid = Cid::try_from(params.required("cid")?).ok();
         Ok(Self { did, cid, parts: call.parts.clone() })
     }

@@ -23,7 +23,7 @@ pub(crate) struct GetRecord {
     commit: Option<Cid>,
 }
 
-/// `com.atproto.sync.getBlocks`: blocks of the present commit.
+/// `com.atproto.sync.getBlocks`: blocks of the current commit.
 pub(crate) async fn get_blocks(
     pds: &Pds,
     visitor: Visitor,
@@ -50,9 +50,9 @@ pub(crate) async fn get_record(
     if let Some(other) = input.commit.filter(|commit| *commit != head.cid) {
         return Err(invalid(format!("Could not find commit: {other}")).into());
     }
-    let broken = || Failure::Fault("there is no commit".to_owned());
+    let missing = || Failure::Fault("the commit block is missing".to_owned());
     let mut car = Writer::new(&head.cid);
-    car.block(&head.cid, &pds.store.commit_block()?.ok_or_else(broken)?);
+    car.block(&head.cid, &pds.store.commit_block()?.ok_or_else(missing)?);
     for (cid, node) in covering_proof(&pds.store, head.data, [&input.path])? {
         car.block(&cid, &node);
     }

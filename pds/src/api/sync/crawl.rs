@@ -1,7 +1,7 @@
 //! `com.atproto.sync.requestCrawl` and `notifyOfUpdate`: methods of relays.
 //!
-//! A PDS crawls nobody. It accepts both methods all the same, as the reference server does, because
-//! some clients call them on every server and report a refusal as a fault.
+//! A PDS does not crawl. It accepts both methods anyway, as the reference server does, because some
+//! clients call them on every server and report a refusal as an error.
 
 use serde::Deserialize;
 

@@ -1,4 +1,4 @@
-//! `com.atproto.sync.getRepo` and `getCheckout`: exports. `Repository::export` limits them.
+//! `com.atproto.sync.getRepo` and `getCheckout`: exports of the repository.
 
 use nacre_syntax::{Did, Tid};
 use nacre_xrpc::{Params, XrpcError};
@@ -14,7 +14,7 @@ pub(crate) struct GetRepo {
     since: Option<Tid>,
 }
 
-/// `com.atproto.sync.getRepo`: the repository, or what is newer than a rev, as a CAR.
+/// `com.atproto.sync.getRepo`: the repository, or the part that is newer than a rev, as a CAR.
 pub(crate) async fn get_repo(
     pds: &Pds,
     visitor: Visitor,
