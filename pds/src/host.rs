@@ -1,8 +1,8 @@
-//! The seam between the server and its host: everything that a host provides.
+//! The interface between the server and its host: everything that a host provides.
 //!
 //! The server is single-threaded, like a Durable Object: nothing here is `Send`, and a host runs
-//! one [`Pds`](crate::Pds) on one thread. A *turn* is the code between two awaits; nothing else of
-//! the account runs within a turn.
+//! one [`Pds`](crate::Pds) on one thread. A *turn* is the code between two awaits. No other code of
+//! the server runs within a turn.
 
 use alloc::borrow::Cow;
 use alloc::rc::Rc;
@@ -65,7 +65,7 @@ pub trait Sql {
     fn transaction(&self, body: &mut dyn FnMut() -> Outcome) -> Result<(), SqlError>;
 }
 
-/// How a transaction ends.
+/// The outcome of a transaction.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Outcome {
     /// Keeps everything that it wrote.

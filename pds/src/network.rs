@@ -1,4 +1,4 @@
-//! Networks of clients, which limits count by.
+//! Networks of clients, for limits per network.
 
 use core::net::{IpAddr, Ipv6Addr};
 

@@ -33,7 +33,7 @@ pub(crate) trait Work {
     }
 }
 
-/// How soon the work that events cause must run.
+/// The urgency of the work that events cause.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Urgency {
     /// Events cause no work.

@@ -132,6 +132,6 @@ impl Sessions {
 
 const ACCESS_LIFE_S: i64 = 2 * 60 * 60;
 const REFRESH_LIFE_S: i64 = 90 * 24 * 60 * 60;
-/// How long a used refresh token still yields its successor.
+/// The time for which a used refresh token still yields its successor.
 const REFRESH_GRACE_S: i64 = 2 * 60 * 60;
 const MAX_SESSIONS: i64 = 500;

@@ -155,6 +155,6 @@ impl Work for RemovalRetries {
     }
 }
 
-/// How long an idle blob is kept: a draft may use it, or a record that is deleted and written
-/// again.
+/// The time for which an idle blob is kept. A draft may use it, or a record that is deleted and
+/// written again.
 const GRACE_S: i64 = 86_400;

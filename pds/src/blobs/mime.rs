@@ -121,7 +121,7 @@ mod tests {
         }
         // The head ends within a character.
         assert_eq!(sniff(b"BM\xc3", Some("application/x-notes")), "application/x-notes");
-        // Latin-1, which only the declared type tells from binary data.
+        // Only the declared type distinguishes Latin-1 from binary data.
         assert_eq!(sniff(b"BM f\xe4hrt", Some("text/plain")), "text/plain");
         // Longer magic numbers begin no text.
         assert_eq!(sniff(b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", Some("text/plain")), "application/pdf");

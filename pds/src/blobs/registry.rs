@@ -83,7 +83,7 @@ impl Blobs {
         Ok(stored)
     }
 
-    /// Forgets a blob whose bytes are not stored, whether or not a record refers to it.
+    /// Forgets a blob whose bytes are not stored. Records may still refer to it.
     pub(crate) fn forget_lost(&self, key: &str) -> Result<(), SqlError> {
         self.store.transaction(|| {
             if self.store.blob(key)?.is_some() && self.store.is_blob_referenced(key)? {

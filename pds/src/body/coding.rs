@@ -10,7 +10,7 @@ use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::{HeaderMap, header};
 use nacre_xrpc::shown;
 
-/// How the bytes of a request body are encoded.
+/// The encoding of a request body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Coding {
     /// zlib, or raw deflate, which some clients send under the same name.
@@ -264,8 +264,8 @@ fn unsupported(found: &str) -> UnsupportedCoding {
 
 /// The largest decoded piece.
 const PIECE_BYTES: usize = 64 * 1024;
-/// How many encoded bytes may arrive for each decoded byte. Headers of gzip members and empty
-/// blocks decode to nothing.
+/// The most encoded bytes for each decoded byte, apart from [`MAX_OVERHEAD_BYTES`]. Headers of gzip
+/// members and empty blocks decode to nothing.
 const MAX_EXPANSION: u64 = 16;
-/// How many more encoded bytes may arrive.
+/// The most encoded bytes that decode to nothing at all.
 const MAX_OVERHEAD_BYTES: u64 = 64 * 1024;

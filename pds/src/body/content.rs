@@ -41,7 +41,7 @@ pub enum BodyError {
 }
 
 impl Body {
-    /// Reads the next piece, as large as the sender made it. Returns `None` at the end.
+    /// Reads the next piece, of any size. Returns `None` at the end.
     pub async fn next_piece(&mut self) -> Option<Result<Bytes, BodyError>> {
         poll_fn(|context| self.poll_piece(context)).await
     }

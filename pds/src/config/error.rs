@@ -6,7 +6,7 @@
 pub struct ConfigError {
     /// The variable's name.
     pub name: &'static str,
-    /// What is wrong with it.
+    /// The problem with its value, which follows the name in the message.
     pub problem: String,
 }
 

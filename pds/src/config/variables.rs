@@ -145,7 +145,7 @@ const BODY_MB: Range<'_> = Range {
     units: suggest::MEGABYTES,
 };
 const BYTES_PER_MB: u64 = 1_000_000;
-/// The default is how long relays wait for a host that they cannot reach.
+/// The default is the time for which relays retry a host that they cannot reach.
 const RETENTION_HOURS: Range<'_> = Range {
     default: 72,
     max: 10_000,

@@ -29,9 +29,9 @@ pub struct Memory {
 #[derive(Debug)]
 struct Parts {
     sqlite: Sqlite,
-    /// How many rows the server has read.
+    /// The number of rows that the server has read.
     rows_read: Cell<u64>,
-    /// How many steps still succeed, or `None` if all do.
+    /// The number of steps that still succeed, or `None` if all do.
     steps_left: Cell<Option<u64>>,
     /// Whether only one step fails.
     fails_once: Cell<bool>,
@@ -83,7 +83,7 @@ impl Memory {
         Self { parts: Rc::new(parts), sockets: Rc::default() }
     }
 
-    /// Returns the traits for a server.
+    /// Returns the host that a server runs on.
     #[must_use]
     pub fn host(&self) -> Host {
         Host {

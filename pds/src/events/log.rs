@@ -121,7 +121,7 @@ pub(crate) fn byte_count(frame: &[u8]) -> i64 {
     i64::try_from(frame.len()).unwrap_or(i64::MAX)
 }
 
-/// How long events that are too old may stay, so that many are pruned at once.
+/// The time for which events that are too old may stay, so that many are pruned at once.
 const PRUNE_DELAY_S: i64 = 3_600;
-/// How many events one turn prunes.
+/// The number of events that one turn prunes.
 const EVENTS_AT_ONCE: i64 = 500;

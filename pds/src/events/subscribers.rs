@@ -337,9 +337,9 @@ const MAX_SUBSCRIBERS: usize = 256;
 const MAX_SUBSCRIBERS_OF_A_NETWORK: usize = 20;
 /// The most networks recorded within [`NOTES_S`]. Each costs a row, and anyone can subscribe.
 const MAX_NOTES: usize = 10;
-/// How long a network is not recorded again, in seconds.
+/// The time for which a network is not recorded again.
 const NOTES_S: i64 = 600;
-/// How many bytes a replay sends before other requests get a turn. The last event may exceed this.
+/// The bytes that a replay sends before other requests get a turn. The last event may exceed this.
 const SLICE_BYTES: usize = 256 * 1024;
 /// Close codes of WebSockets, RFC 6455 section 7.4.1.
 const POLICY_VIOLATION: u16 = 1008;

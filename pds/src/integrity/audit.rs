@@ -16,7 +16,7 @@ use crate::host::SqlError;
 use crate::store::{AccountState, Entered, Purpose, RecordBlock, SnapshotError, Store};
 use crate::turn::pause;
 
-/// How a walk through the tree ended.
+/// The outcome of a walk through the tree.
 enum Walk {
     /// The repository changed during the walk.
     RepoChanged,
@@ -290,7 +290,7 @@ impl Records<'_> {
     }
 }
 
-/// How often an audit is attempted while the repository keeps changing.
+/// The most attempts at an audit while the repository keeps changing.
 const MAX_ATTEMPTS: u32 = 5;
-/// How many nodes and records one turn checks.
+/// The number of nodes and records that one turn checks.
 const STEPS_AT_ONCE: u64 = 500;

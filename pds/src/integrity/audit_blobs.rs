@@ -125,5 +125,5 @@ impl Integrity {
     }
 }
 
-/// How often the check of a blob is attempted while its row keeps changing.
+/// The most attempts to check a blob while its row keeps changing.
 const MAX_ATTEMPTS: u32 = 5;

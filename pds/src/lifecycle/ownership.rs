@@ -279,7 +279,7 @@ impl From<WriteError> for OwnershipError {
     }
 }
 
-/// How long another owner is remembered before the marker is read again, in seconds.
+/// The time for which another owner is remembered before the marker is read again.
 const ASK_PAUSE_S: i64 = 60;
 const OTHER_BLOBS: &str = "this database is empty, but the bucket has blobs, so the account starts \
     deactivated; import its repository before you activate it";

@@ -214,5 +214,5 @@ impl Work for Relays {
 
 /// The statuses of a host that a relay does not follow, but would if it were asked to crawl.
 const LOST: [&str; 3] = [UNKNOWN, "offline", "idle"];
-/// How long an answer of a relay is shown before it is asked again, in seconds.
+/// The time for which an answer of a relay is shown before it is asked again.
 const FRESH_S: i64 = 60;

@@ -6,8 +6,7 @@
 //! costs one more row. An interrupted import resumes when the same commit is imported again. A
 //! repository may also arrive in several parts: CARs with the same root.
 //!
-//! Only an inactive account can be imported into. Nothing is announced: the imported commit stays
-//! unchanged until activation.
+//! Only an inactive account can be imported into, and nothing is announced until activation.
 
 mod error;
 mod root_commit;

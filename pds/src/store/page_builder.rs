@@ -43,7 +43,7 @@ impl PageBuilder {
             let child = Digest::of(&child).ok_or_else(missing_node)?;
             children.push((child, self.subtrees.remove(&child).ok_or_else(missing_node)?));
         }
-        // A node without entries has one child and no key that tells its level.
+        // A node without entries has one child, and no key that determines its level.
         let level = match (node.entries().next(), children.first()) {
             (Some(first), _) => key_height(first.suffix),
             (None, Some((_, (_, level)))) => level + 1,

@@ -40,7 +40,7 @@ pub(crate) enum MarkerState {
     Taken,
 }
 
-/// What a reset does with the bytes of stored blobs.
+/// Whether a reset keeps or removes the bytes of stored blobs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum LeftoverBlobs {
     /// Keeps them all: the blob store may belong to another account from now on.

@@ -89,7 +89,7 @@ impl SnapshotState {
 const MAX_EXPORTS: usize = 16;
 /// Limit of audits at a time.
 const MAX_AUDITS: usize = 4;
-/// How long a reader may pause while commits are made.
+/// Limit of a reader's pause while there are commits.
 const MAX_PAUSE_S: i64 = 60;
 /// Limit of the rows kept for one snapshot. It is checked before each commit, so one commit may
 /// exceed it.

@@ -26,10 +26,10 @@ pub(crate) struct CarUpload {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Outcome {
-    /// How many blocks are known to be missing. Absent after the last part.
+    /// The number of blocks that are known to be missing. Absent after the last part.
     #[serde(skip_serializing_if = "Option::is_none")]
     missing_blocks: Option<u64>,
-    /// How many records violate a current rule. They are imported unchanged.
+    /// The number of records that violate a current rule. They are imported unchanged.
     odd_records: u64,
     /// The first ten of these records.
     odd_examples: Vec<OddRecord>,
@@ -90,5 +90,5 @@ fn part(header: Option<&str>) -> Result<Part, XrpcError> {
 
 /// The header that announces more parts.
 const PART: HeaderName = HeaderName::from_static("nacre-import");
-/// How much of a refused CAR is read before the response.
+/// The most bytes of a refused CAR that are read before the response.
 const MAX_DRAINED_BYTES: usize = 512 * 1024 * 1024;

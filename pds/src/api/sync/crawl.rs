@@ -9,7 +9,7 @@ use crate::Pds;
 use crate::api::access::Public;
 use crate::api::{Failure, Json, JsonInput, Nothing};
 
-/// The server that asks to be crawled. Only its presence and its type are checked.
+/// The host name to crawl. It is only checked to be present and text.
 #[derive(Deserialize)]
 pub(crate) struct Crawl {
     #[serde(rename = "hostname")]

@@ -23,7 +23,7 @@ use crate::turn::pause;
 pub(crate) enum Import<'r> {
     /// One of several parts.
     Part {
-        /// How many blocks are known to be missing.
+        /// The number of blocks that are known to be missing.
         missing: u64,
         odd: OddRecords,
     },
@@ -216,13 +216,13 @@ impl Work for StagedImports {
     }
 }
 
-/// How many bytes of a CAR one transaction takes. Each transaction rewrites the SQLite pages that
-/// it touches.
+/// The bytes of a CAR that one transaction takes. Each transaction rewrites the SQLite pages that
+/// it touches, so a larger number writes less.
 const BYTES_AT_ONCE: usize = 256 * 1024;
 /// The largest block that is read. It exceeds the limit on records, so that the refusal of a record
 /// that is too large can name its path.
 const MAX_IMPORTED_BLOCK_BYTES: usize = 16 * 1024 * 1024;
 /// The largest CAR that is read.
 const MAX_IMPORT_BYTES: u64 = 4 * 1024 * 1024 * 1024;
-/// How long an import is kept staged after its last byte.
+/// The time for which an import is kept staged after its last byte.
 const STAGING_LIFE_S: i64 = 86_400;

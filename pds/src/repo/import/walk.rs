@@ -344,16 +344,16 @@ fn digest_start(cid: &Cid) -> u64 {
     cid.hash().digest().first_chunk().map_or(0, |start| u64::from_be_bytes(*start))
 }
 
-/// How far in the future the rev of an imported commit may be: a day.
+/// The furthest that the rev of an imported commit may be in the future: a day.
 const MAX_AHEAD_MICROS: u64 = 86_400_000_000;
-/// How many paths of records may wait in memory for their blocks.
+/// The most record paths that wait in memory for their blocks.
 const MAX_WAITING: usize = 20_000;
-/// How many nodes and entries of earlier requests one turn walks over.
+/// The number of nodes and entries of earlier requests that one turn walks over.
 const STEPS_AT_ONCE: usize = 1_000;
-/// How many staged records are remembered, at about ten bytes each. Blocks of the others are staged
-/// if they arrive again.
+/// The most staged records that are remembered, at about ten bytes each. Blocks of the others are
+/// staged if they arrive again.
 const MAX_STAGED_BEFORE: usize = 1_000_000;
-/// How many unreadable records an error names.
+/// The most unreadable records that an error names.
 const MAX_UNREADABLE: usize = 10;
 /// The shortest time between two writes of the time of the last byte.
 const NOTE_PAUSE_S: i64 = 60;
