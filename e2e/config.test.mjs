@@ -53,11 +53,7 @@ if (hosts.includes("workerd")) {
 				"yes",
 				'INITIAL_ACTIVE is "yes", which is not true or false; write "true"',
 			],
-			[
-				"DATA_LOCATION",
-				"EU",
-				'DATA_LOCATION is "EU", which is not a known location; write "eu"',
-			],
+			["DATA_LOCATION", "EU", 'DATA_LOCATION is "EU", which is not a known location; write "eu"'],
 		];
 		for (const [name, value, message] of refused) {
 			test(`every request is refused with "${message}"`, async () => {
