@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_counts_commits_and_holds_them_before_the_database_does() {
+    fn wal_counts_commits_and_grows_when_it_is_synced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.sqlite");
         let (sqlite, log) = Sqlite::open_logged(&path).unwrap();
@@ -196,13 +196,13 @@ mod tests {
         sqlite.query("INSERT INTO t VALUES (2)", &[], &mut |_| Ok(())).unwrap();
         assert_eq!(log.commits() - none, 3);
         write(&sqlite, "INSERT INTO absent VALUES (3)");
-        assert_eq!(log.commits() - none, 3, "what is rolled back is not counted");
+        assert_eq!(log.commits() - none, 3, "rollbacks are not counted");
         log.sync().unwrap();
-        assert!(log.file.metadata().unwrap().len() > before, "the file is that of the log");
+        assert!(log.file.metadata().unwrap().len() > before, "the file is the WAL");
     }
 
     #[test]
-    fn the_log_stays_the_same_file_when_it_begins_anew() {
+    fn wal_stays_the_same_file_after_a_checkpoint() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.sqlite");
         let (sqlite, log) = Sqlite::open_logged(&path).unwrap();
@@ -214,13 +214,13 @@ mod tests {
         let length = log.file.metadata().unwrap().len();
         assert!(
             length < 2 * 4_096 * u64::from(LOGGED_PAGES),
-            "{length}: moved at a bounded length"
+            "{length}: checkpoints bound the length"
         );
         let mut name = path.into_os_string();
         name.push("-wal");
         let now = std::fs::read(name).unwrap();
         let mut ours = Vec::new();
         io::Read::read_to_end(&mut &log.file, &mut ours).unwrap();
-        assert!(now == ours, "the file that is synced is the one that SQLite writes");
+        assert!(now == ours, "the synced file is the one that SQLite writes");
     }
 }

@@ -270,9 +270,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn import_over_the_daily_row_limit_says_when_to_resume() {
-        let words = "Exceeded allowed rows written in Durable Objects free tier.";
-        let failure = Failure::from(ImportError::Database(SqlError(words.to_owned())));
+    fn import_over_the_daily_row_limit_reports_when_to_resume() {
+        let message = "Exceeded allowed rows written in Durable Objects free tier.";
+        let failure = Failure::from(ImportError::Database(SqlError(message.to_owned())));
         let Failure::Refused(error) = failure else { panic!("{failure:?}") };
         assert_eq!((error.status, &*error.name), (503, "RowsExhausted"));
         assert!(error.message.contains("after 00:00 UTC"), "{}", error.message);

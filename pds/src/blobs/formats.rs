@@ -103,7 +103,7 @@ mod tests {
     const WOFF2: &[u8] = b"wOF2\0\x01\0\0\0\0\0\0";
 
     #[test]
-    fn a_declared_format_of_the_same_magic_number_stays() {
+    fn declared_type_is_kept_if_its_format_has_the_same_magic_number() {
         let mut webm = vec![0; 300];
         webm[..19].copy_from_slice(b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82\x84webm\0\0\0");
         for (head, declared) in [
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_declared_type_of_another_format_does_not_stay() {
+    fn declared_type_of_another_format_is_replaced() {
         for (head, declared, expected) in [
             (ZIP, "image/svg+xml", "application/zip"),
             (ZIP, "application/json", "application/zip"),
