@@ -147,9 +147,9 @@ onEachHost("blobs", (server) => {
 	});
 
 	test("an upload is refused as soon as it exceeds the limit", async () => {
-		const said = await announce(LIMIT + 1);
-		assert.equal(said.status, 413);
-		const { error, message } = JSON.parse(said.body);
+		const response = await announce(LIMIT + 1);
+		assert.equal(response.status, 413);
+		const { error, message } = JSON.parse(response.body);
 		assert.deepEqual([error, message], ["PayloadTooLargeError", "request entity too large"]);
 	});
 

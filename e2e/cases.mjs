@@ -103,10 +103,10 @@ export class Caller {
  * @param {string | RegExp} message
  */
 export function refused(answer, status, name, message) {
-	const { error, message: said } = answer.json;
-	assert.deepEqual([answer.status, error], [status, name], said);
-	if (message instanceof RegExp) assert.match(said, message);
-	else assert.equal(said, message);
+	const { error, message: actual } = answer.json;
+	assert.deepEqual([answer.status, error], [status, name], actual);
+	if (message instanceof RegExp) assert.match(actual, message);
+	else assert.equal(actual, message);
 }
 
 /** A write of a batch. */

@@ -1,8 +1,8 @@
-"""A consumer of the event stream as people write them in Python, with the package `atproto`.
+"""A consumer of the event stream, written like a typical bot with the package `atproto`.
 
-It follows a server from a cursor, checks what it hears with what the package offers, and prints one
-line of JSON for each event. Arguments: the URL of the WebSocket's methods, the cursor, the did:key
-that commits are signed with. The test ends it.
+It follows a server from a cursor, verifies each event with the package, and prints one line of JSON
+for it. Arguments: the base URL of the WebSocket methods, the cursor, and the did:key of commits. It
+runs until the test ends it.
 """
 
 import json
@@ -19,10 +19,10 @@ def main(base_uri: str, cursor: str, did_key: str) -> None:
     def on_message(frame) -> None:
         event = parse_subscribe_repos_message(frame)
         client.update_params({"cursor": event.seq})
-        said = {"seq": event.seq, "type": event.py_type.split("#")[1]}
+        line = {"seq": event.seq, "type": event.py_type.split("#")[1]}
         if isinstance(event, models.ComAtprotoSyncSubscribeRepos.Commit):
-            said |= commit(event, did_key)
-        print(json.dumps(said), flush=True)
+            line |= commit(event, did_key)
+        print(json.dumps(line), flush=True)
 
     def on_error(error: BaseException) -> None:
         print(json.dumps({"error": repr(error)}), flush=True)
@@ -31,7 +31,7 @@ def main(base_uri: str, cursor: str, did_key: str) -> None:
 
 
 def commit(event, did_key: str) -> dict:
-    """Returns what a commit says, once its signature and the blocks of its records are found good."""
+    """Returns the operations of a commit, and whether its signature and root are valid."""
     car = CAR.from_bytes(event.blocks)
     block = car.blocks[event.commit]
     signature = block.pop("sig")

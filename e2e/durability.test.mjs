@@ -72,8 +72,8 @@ onEachHost("durability", (server) => {
 			const before = seen.get(body.seq);
 			if (before) assert.equal(Buffer.compare(before, subscriber.frames[index]), 0);
 		});
-		const told = new Set(subscriber.events.map(({ body }) => body.seq));
-		for (const seq of seen.keys()) assert.ok(told.has(seq), String(seq));
+		const replayed = new Set(subscriber.events.map(({ body }) => body.seq));
+		for (const seq of seen.keys()) assert.ok(replayed.has(seq), String(seq));
 	}
 
 	test("keeps acknowledged writes when it is killed repeatedly", async () => {
@@ -106,8 +106,8 @@ onEachHost("durability", (server) => {
 			[did, handle, password, publicKey, url],
 		);
 		assert.deepEqual(await latestCommit(server()), head);
-		const who = await query(server(), "com.atproto.server.getSession", {}, session.accessJwt);
-		assert.equal(who.expect().did, did);
+		const restored = await query(server(), "com.atproto.server.getSession", {}, session.accessJwt);
+		assert.equal(restored.expect().did, did);
 		const { refreshJwt } = session;
 		const next = await procedure(
 			server(),

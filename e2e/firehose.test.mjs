@@ -59,18 +59,23 @@ onEachHost("event stream", (server) => {
 		await until((event) => event.event === "delete");
 		await firehose.destroy();
 
-		const told = events.filter(({ collection }) => collection === COLLECTION);
-		const seen = told.map(({ event, rkey, cid, record }) => [event, rkey, cid?.toString(), record]);
+		const received = events.filter(({ collection }) => collection === COLLECTION);
+		const seen = received.map(({ event, rkey, cid, record }) => [
+			event,
+			rkey,
+			cid?.toString(),
+			record,
+		]);
 		assert.deepEqual(seen, [
 			["create", "one", created.cid, { $type: COLLECTION, colour: "white" }],
 			["update", "one", updated.cid, { $type: COLLECTION, colour: "black" }],
 			["create", "two", second.cid, { $type: COLLECTION, colour: "pink" }],
 			["delete", "one", undefined, undefined],
 		]);
-		assert.ok(told.every((event) => event.did === server().did));
+		assert.ok(received.every((event) => event.did === server().did));
 		const commits = [created, updated, second].map(({ commit }) => [commit.cid, commit.rev]);
 		assert.deepEqual(
-			told.slice(0, 3).map(({ commit, rev }) => [commit.toString(), rev]),
+			received.slice(0, 3).map(({ commit, rev }) => [commit.toString(), rev]),
 			commits,
 		);
 	});
@@ -158,7 +163,7 @@ onEachHost("event stream", (server) => {
 			await verifyCommit(server(), commit);
 			const { did, publicKey } = server();
 			const diff = await verifyDiffCar(repo, commit.blocks, did, publicKey);
-			assert.deepEqual(diff.writes.map(found), commit.ops.map(told));
+			assert.deepEqual(diff.writes.map(found), commit.ops.map(announced));
 			await storage.applyCommit(diff.commit);
 			repo = await Repo.load(storage);
 		}
@@ -219,7 +224,7 @@ function found({ action, collection, rkey, cid }) {
 }
 
 /** Returns an operation of an event in a comparable form. */
-function told({ action, path, cid }) {
+function announced({ action, path, cid }) {
 	return [action, path, cid && String(cid)];
 }
 

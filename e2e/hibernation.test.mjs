@@ -31,11 +31,11 @@ onEachHost(
 			await live.count(2);
 			await sleep(ASLEEP_MS);
 			(await owner.create(NOTE, { is: "after another sleep" })).expect();
-			const told = await live.count(3);
-			unbroken(told);
+			const received = await live.count(3);
+			unbroken(received);
 			assert.deepEqual(
 				caughtUp.events.slice(-3).map(({ body }) => body.seq),
-				told.map(({ body }) => body.seq),
+				received.map(({ body }) => body.seq),
 			);
 			unbroken(caughtUp.events);
 			// A later subscriber receives the same events.

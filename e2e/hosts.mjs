@@ -28,7 +28,7 @@ export class Server {
 
 	#process;
 	#flags;
-	#said = "";
+	#log = "";
 
 	/**
 	 * Starts a server with a new account on a free port.
@@ -87,7 +87,7 @@ export class Server {
 
 	/** Returns the end of the server's standard error. */
 	log() {
-		return this.#said;
+		return this.#log;
 	}
 
 	async #end(signal) {
@@ -99,7 +99,7 @@ export class Server {
 	}
 
 	#hear(text) {
-		this.#said = (this.#said + text).slice(-MAX_LOG_CHARS);
+		this.#log = (this.#log + text).slice(-MAX_LOG_CHARS);
 	}
 }
 
@@ -119,7 +119,7 @@ export function onEachHost(title, body, { only, flags } = {}) {
 				server = await Server.start(host, flags);
 			});
 			afterEach((test) => {
-				if (!test.passed) console.error(`--- ${host} said:\n${server?.log()}---`);
+				if (!test.passed) console.error(`--- log of ${host}:\n${server?.log()}---`);
 			});
 			after(() => server?.remove());
 			body(() => server);
@@ -140,7 +140,7 @@ export function onEachHost(title, body, { only, flags } = {}) {
 export async function within(ms, problem, promise, server) {
 	const cancel = new AbortController();
 	const late = sleep(ms, undefined, { signal: cancel.signal }).then(() => {
-		throw new Error(`${problem} within ${ms} ms${server ? `; it said:\n${server.log()}` : ""}`);
+		throw new Error(`${problem} within ${ms} ms${server ? `; its log:\n${server.log()}` : ""}`);
 	});
 	try {
 		return await Promise.race([promise, late]);
@@ -163,7 +163,7 @@ function signalAll(child, signal) {
 /** Returns the JSON that a host prints when it is ready. */
 async function firstCard(child, log) {
 	const ended = once(child, "close").then(([code, signal]) => {
-		throw new Error(`the server ended with ${code ?? signal}; it said:\n${log()}`);
+		throw new Error(`the server ended with ${code ?? signal}; its log:\n${log()}`);
 	});
 	const printed = new Promise((resolve) => {
 		createInterface({ input: child.stdout }).on("line", (line) => {

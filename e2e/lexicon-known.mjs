@@ -3,54 +3,53 @@
 import { isDatetimeString } from "@atproto/syntax";
 
 /**
- * @typedef {{ ours: string, theirs: string, record: any }} Difference What was said of a record:
- *   `valid`, or what is wrong.
+ * @typedef {{ ours: string, theirs: string, record: any }} Difference The verdicts on a record:
+ *   `valid` or an error message.
  */
 
 /** @type {{ name: string, is: (difference: Difference) => boolean }[]} */
 export const CLASSES = [
-	// Only the message differs. Of several properties that are missing, ours is the first in the
-	// order of keys in DAG-CBOR, theirs in the order of the schema.
+	// Only the message differs: ours names the first missing property in DAG-CBOR order, theirs the
+	// first in the order of the schema.
 	{
-		name: "which missing property is told",
+		name: "the missing property in a message",
 		is: ({ ours, theirs }) =>
 			MISSING.test(ours) && MISSING.test(theirs) && pathOf(ours) === pathOf(theirs),
 	},
 	{
 		name: "the order of the types in a message",
 		is: ({ ours, theirs }) => {
-			const types = (told) => TYPES.exec(told)?.[1].split(", ").sort().join();
+			const types = (message) => TYPES.exec(message)?.[1].split(", ").sort().join();
 			return types(ours) !== undefined && types(ours) === types(theirs);
 		},
 	},
-	// To them all of these are objects: one without properties, where some are required; and anything
-	// goes for `unknown`.
+	// Theirs treats all of these as objects without properties, and accepts anything for `unknown`.
 	{
 		name: "an array, bytes, a link or a blob for an object",
 		is: ({ ours, theirs, record }) => {
 			if (!ours.endsWith(" must be an object")) return false;
 			const value = valueAt(record, ours);
-			const isNone = Array.isArray(value) || "$bytes" in value || "$link" in value;
+			const isOther = Array.isArray(value) || "$bytes" in value || "$link" in value;
 			const missing = MISSING.test(theirs) && pathOf(ours) === pathOf(theirs);
-			return (isNone || value.$type === "blob") && (missing || theirs === "valid");
+			return (isOther || value.$type === "blob") && (missing || theirs === "valid");
 		},
 	},
-	// They take what `Date` can parse, though their own check of the format is strict.
+	// Theirs accepts anything that `Date` parses, although its own check of the format is strict.
 	{
-		name: "datetimes that are none",
+		name: "invalid datetimes",
 		is: ({ ours, theirs, record }) =>
 			DATETIME.test(ours) && theirs === "valid" && !isDatetimeString(valueAt(record, ours)),
 	},
-	// To `Date` it is the day after.
+	// `Date` parses it as the next day.
 	{
-		name: "the 29th of February in a year that has none",
+		name: "February 29 in a common year",
 		is: ({ ours, theirs, record }) => {
 			if (!DATETIME.test(ours) || theirs !== "valid") return false;
 			const [, year] = /^(\d{4})-02-29T/.exec(valueAt(record, ours)) ?? [];
 			return year && new Date(`${year}-03-01`) - new Date(`${year}-02-28`) === DAY;
 		},
 	},
-	// The grammar of the suite is loose, and does not look into a CID. A link is looked into.
+	// Ours follows the loose grammar of the interop suite for text. Links are parsed.
 	{
 		name: "text that looks like a CID",
 		is: ({ ours, theirs, record }) =>
@@ -80,14 +79,14 @@ export const CLASSES = [
 			/^[^:]+:.*\p{Cc}/u.test(valueAt(record, ours)),
 	},
 	{
-		name: "AT URIs with a fragment that is none",
+		name: "AT URIs with an invalid fragment",
 		is: ({ ours, theirs, record }) =>
 			ours.endsWith(" must be a valid at-uri") &&
 			theirs === "valid" &&
 			/^[^#]+#\//.test(valueAt(record, ours)),
 	},
 	{
-		name: "languages that do not begin with two or three small letters",
+		name: "languages that do not begin with two or three lowercase letters",
 		is: ({ ours, theirs, record }) =>
 			ours.endsWith(" must be a well-formed BCP 47 language tag") &&
 			theirs === "valid" &&
@@ -95,13 +94,13 @@ export const CLASSES = [
 	},
 	// Theirs does not check the types and sizes of blobs.
 	{
-		name: "blobs of another type or size than asked for",
+		name: "blobs of a refused type or size",
 		is: ({ ours, theirs, record }) =>
 			/ must (be of type \S+\/|not be larger than \d+ bytes$)/.test(ours) &&
 			theirs === "valid" &&
 			valueAt(record, ours).$type === "blob",
 	},
-	// Theirs throws another error than a validation error.
+	// Theirs throws an error that is not a validation error.
 	{
 		name: "a $type with two fragments",
 		is: ({ ours, theirs }) =>
@@ -120,13 +119,13 @@ const DATETIME = / must be an valid atproto datetime \(both RFC-3339 and ISO-860
 const MISSING = / must have the property "[^"]+"$/;
 const TYPES = / \$type must be one of (.+)$/;
 
-/** Returns where something is wrong, by what is said of it. @param {string} told */
-function pathOf(told) {
-	return told.split(" ", 1)[0];
+/** Returns the path in an error message. @param {string} message */
+function pathOf(message) {
+	return message.split(" ", 1)[0];
 }
 
-/** Returns the value that something is said of. @param {any} record @param {string} told */
-function valueAt(record, told) {
-	const [, ...keys] = pathOf(told).split("/");
+/** Returns the value that an error message is about. @param {any} record @param {string} message */
+function valueAt(record, message) {
+	const [, ...keys] = pathOf(message).split("/");
 	return keys.reduce((value, key) => value[key], record);
 }

@@ -19,7 +19,8 @@ export class Maker {
 	}
 
 	/**
-	 * Makes a record of a collection, as JSON; `changed` says what is not by its schema, if anything.
+	 * Makes a record of a collection as JSON. `changed` describes the change that may violate the
+	 * schema, if any.
 	 * @param {string} collection
 	 */
 	record(collection) {
@@ -86,7 +87,7 @@ export class Maker {
 			case "unknown":
 				return { any: this.#random.below(9) };
 			default:
-				throw new Error(`there is no value of type ${def.type}`);
+				throw new Error(`no values of type ${def.type}`);
 		}
 	}
 

@@ -1,4 +1,4 @@
-// Keeps the client libraries on this machine: no test may reach for the network.
+// Keeps the client libraries on this machine: no test may use the network.
 
 import http from "node:http";
 
@@ -7,12 +7,12 @@ import { IdResolver } from "@atproto/identity";
 /** A `fetch` that refuses every host but this machine. @type {typeof fetch} */
 export async function loopbackFetch(input, init) {
 	const { hostname } = new URL(input instanceof Request ? input.url : input);
-	if (hostname !== "localhost") throw new Error(`a test reached for ${hostname}`);
+	if (hostname !== "localhost") throw new Error(`a test sent a request to ${hostname}`);
 	return fetch(input, init);
 }
 
 /**
- * Returns a resolver that knows the server's own did:web and handle, and nobody else's.
+ * Returns a resolver that knows only the server's did:web and handle.
  *
  * @param {import('./hosts.mjs').Server} server
  */

@@ -87,7 +87,7 @@ class Consumer {
 				reject(new Error(`the consumer ended with ${code}:\n${this.#said}`)),
 			);
 		});
-		await within(30_000, `nothing was heard of ${path}`, seen, this.#server);
+		await within(30_000, `no event of ${path}`, seen, this.#server);
 	}
 
 	stop() {

@@ -83,7 +83,7 @@ class Consumer {
 				this.events.some(({ ops }) => ops?.some((op) => op.path === path)) && resolve();
 			this.#look();
 		});
-		await within(20_000, `nothing was heard of ${path}`, seen, this.#server);
+		await within(20_000, `no event of ${path}`, seen, this.#server);
 	}
 
 	stop() {

@@ -9,13 +9,13 @@ import { Subscriber } from "./stream.mjs";
 /** A relay that follows every host that requests a crawl. */
 export class Relay {
 	/** The base URL. @type {string} */ url;
-	/** The host of each crawl request. @type {string[]} */ asked = [];
+	/** The host of each crawl request. @type {string[]} */ crawlRequests = [];
 	/** All requests to it. @type {{ method: string, url: string, agent?: string }[]} */ seen = [];
 	/** Its connection to the last host. @type {Subscriber | undefined} */ subscriber;
 
 	#server;
 	#answer;
-	#look = () => {};
+	#notify = () => {};
 
 	/**
 	 * Starts a relay. `answer` replaces its normal answers.
@@ -33,15 +33,15 @@ export class Relay {
 	}
 
 	/**
-	 * Waits until it has had this many crawl requests and has connected.
+	 * Waits until it has received this many crawl requests and has connected.
 	 *
 	 * @param {number} count
 	 * @param {import('./hosts.mjs').Server} server
 	 */
-	async untilAsked(count, server) {
+	async untilCrawlRequests(count, server) {
 		const asked = new Promise((resolve) => {
-			this.#look = () => this.asked.length >= count && this.subscriber && resolve();
-			this.#look();
+			this.#notify = () => this.crawlRequests.length >= count && this.subscriber && resolve();
+			this.#notify();
 		});
 		await within(20_000, "the relay was not asked to crawl", asked, server);
 	}
@@ -65,12 +65,13 @@ export class Relay {
 		const { pathname, searchParams } = new URL(url, this.url);
 		if (method === "POST" && pathname === "/xrpc/com.atproto.sync.requestCrawl") {
 			const { hostname } = await body(request);
-			this.asked.push(hostname);
+			this.crawlRequests.push(hostname);
 			response.end();
 			await this.#follow(hostname);
 		} else if (method === "GET" && pathname === "/xrpc/com.atproto.sync.getHostStatus") {
 			const hostname = searchParams.get("hostname");
-			if (!this.asked.includes(hostname)) return json(response, 400, { error: "HostNotFound" });
+			if (!this.crawlRequests.includes(hostname))
+				return json(response, 400, { error: "HostNotFound" });
 			json(response, 200, { hostname, seq: this.seq, status: "active", accountCount: 1 });
 		} else {
 			json(response, 404, { error: "MethodNotImplemented" });
@@ -82,7 +83,7 @@ export class Relay {
 		const server = { url: `http://${hostname}`, log: () => "" };
 		this.subscriber = await Subscriber.open(server, this.seq);
 		before?.close().catch(() => {});
-		this.#look();
+		this.#notify();
 	}
 }
 

@@ -43,8 +43,8 @@ onEachHost("relays", (server) => {
 	test("a relay is asked to crawl at the start and receives every event", async () => {
 		const bigger = await relay();
 		await startWith([bigger.url]);
-		await bigger.untilAsked(1, server());
-		assert.deepEqual(bigger.asked, [new URL(server().url).host]);
+		await bigger.untilCrawlRequests(1, server());
+		assert.deepEqual(bigger.crawlRequests, [new URL(server().url).host]);
 		assert.match(bigger.seen[0].agent, /^nacre\//);
 		const beginning = await bigger.subscriber.count(4);
 		assert.deepEqual(
@@ -74,7 +74,7 @@ onEachHost("relays", (server) => {
 		await server().start();
 		await runDueWork();
 		await look();
-		assert.equal(bigger.asked.length, 1);
+		assert.equal(bigger.crawlRequests.length, 1);
 	});
 
 	test("malformed answers of relays are reported and do no harm", async () => {
@@ -95,7 +95,7 @@ onEachHost("relays", (server) => {
 		for (const answer of Object.values(wrong)) urls.push((await relay(answer)).url);
 		const good = await relay();
 		await startWith([...urls, good.url]);
-		await good.untilAsked(1, server());
+		await good.untilCrawlRequests(1, server());
 		const found = await look();
 		const said = Object.keys(wrong).map((name, index) => {
 			const { askError, checkError } = found.relays[index];
@@ -111,7 +111,7 @@ onEachHost("relays", (server) => {
 		// An answer of 200 to a crawl request counts as accepted.
 		const problem = "not a response of com.atproto.sync.getHostStatus";
 		assert.deepEqual(chatty.slice(1), [undefined, problem]);
-		assert.deepEqual(relays[0].asked.length, 1, "nobody was led there");
+		assert.deepEqual(relays[0].crawlRequests.length, 1, "the redirect is not followed");
 		(await owner.create("com.example.note", { is: "last" })).expect();
 		await good.subscriber.until((await look()).seq);
 	});

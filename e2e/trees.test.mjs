@@ -90,12 +90,12 @@ test("@atcute/mst builds the same trees from each history", async () => {
 	}
 });
 
-/** Writes what shall be under a key of a tree of `@atproto/repo`: a record, or null for none. */
+/** Sets a key of a tree of `@atproto/repo` to a record, or deletes it if `value` is null. */
 async function write(tree, key, prev, value) {
 	if (value !== null) return prev ? tree.update(key, value) : tree.add(key, value);
 	if (!prev) return tree;
 	const rest = await tree.delete(key);
-	// Emptied, its tree remembers how high it was, and what is then added lies too low in it.
+	// An emptied tree keeps its height, and keys added to it end up too low.
 	return (await rest.getEntries()).length === 0 ? MST.create(tree.storage) : rest;
 }
 

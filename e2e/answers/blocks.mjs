@@ -1,4 +1,4 @@
-// CARs and event frames, taken apart for a recording.
+// Decodes CARs and event frames for a recording.
 
 import { fromUint8Array } from "@atcute/car";
 import { decode, decodeFirst, encode, fromBytes } from "@atcute/cbor";
@@ -8,8 +8,8 @@ import { verifySigWithDidKey } from "@atcute/crypto";
 import { digest } from "./normal.mjs";
 
 /**
- * Returns the blocks of a CAR in order. Records are named by their CIDs only, which stand for their
- * content. Tree nodes are left out if their keys are generated, as no two runs have the same.
+ * Returns the blocks of a CAR in order. Records are shown only as CIDs, which identify their content.
+ * Tree nodes are left out if keys are generated, because they differ from run to run.
  *
  * @param {Uint8Array} bytes
  * @param {import('./normal.mjs').Normaliser} normal
@@ -36,8 +36,8 @@ export async function frame(bytes, normal, publicKey) {
 	const isCanonical = Buffer.concat([encode(header), encode(body)]).equals(bytes);
 	const blocks = body.blocks && (await car(fromBytes(body.blocks), normal, publicKey));
 	const plain = plainOf(body);
-	if (plain.commit) normal.vary(plain.commit.$link, "commit");
-	if (plain.prevData && normal.hidesTrees) normal.vary(plain.prevData.$link, "node");
+	if (plain.commit) normal.hide(plain.commit.$link, "commit");
+	if (plain.prevData && normal.hidesTrees) normal.hide(plain.prevData.$link, "node");
 	return { header: plainOf(header), body: { ...plain, ...(blocks && { blocks }) }, isCanonical };
 }
 
@@ -46,9 +46,9 @@ async function block(cid, bytes, normal, publicKey) {
 	const size = { ...(isIntact ? {} : { isIntact }), bytes: bytes.length };
 	const value = cid.startsWith("bafk") ? undefined : tryDecode(bytes);
 	if (value?.sig && value.data) {
-		normal.vary(cid, "commit");
+		normal.hide(cid, "commit");
 		const { sig, ...unsigned } = value;
-		if (normal.hidesTrees) normal.vary(value.data.$link, "node");
+		if (normal.hidesTrees) normal.hide(value.data.$link, "node");
 		const isSigned = await verifySigWithDidKey(publicKey, fromBytes(sig), encode(unsigned)).catch(
 			() => false,
 		);
@@ -56,7 +56,7 @@ async function block(cid, bytes, normal, publicKey) {
 		return { cid, commit: plainOf(unsigned), isSigned, isCanonical };
 	}
 	if (Array.isArray(value?.e) && "l" in value) {
-		if (normal.hidesTrees) normal.vary(cid, "node");
+		if (normal.hidesTrees) normal.hide(cid, "node");
 		return { cid, ...size, node: entries(value) };
 	}
 	return { cid, ...size };
@@ -82,7 +82,7 @@ function tryDecode(bytes) {
 	}
 }
 
-/** Returns a value without classes: links and bytes as in JSON. */
+/** Returns a value as plain JSON, with links and bytes in their JSON form. */
 function plainOf(value) {
 	return JSON.parse(JSON.stringify(value));
 }

@@ -1,4 +1,4 @@
-// Chapters about blobs: in, out, in part, and as records refer to them.
+// Chapters about blobs: uploads, references, downloads and ranges.
 
 import { gzipSync } from "node:zlib";
 
@@ -10,7 +10,7 @@ import { NOTE, OLD_TID, OTHER_CID, OTHER_DID, POST, PROFILE, RAW_CID, THEN } fro
 
 const UPLOAD = "/xrpc/com.atproto.repo.uploadBlob";
 
-/** Uploads of all kinds. @param {import('./scene.mjs').Scene} scene */
+/** Uploads of all kinds, valid and invalid. @param {import('./scene.mjs').Scene} scene */
 export async function uploads(scene) {
 	await scene.signIn();
 	const upload = (name, body, type, headers) => scene.upload(name, body, type, headers);
@@ -48,7 +48,7 @@ export async function uploads(scene) {
 	await upload("no body", undefined, "text/plain");
 	const path = UPLOAD;
 	const chunked = { "transfer-encoding": "chunked", "content-type": "text/plain" };
-	const send = (name, options) => scene.send(name, "POST", path, { ...scene.own, ...options });
+	const send = (name, options) => scene.send(name, "POST", path, { ...scene.owner, ...options });
 	await send("in chunks", {
 		pieces: [Buffer.from("mother of "), Buffer.from("pearl")],
 		headers: chunked,
@@ -95,12 +95,12 @@ export async function uploads(scene) {
 		{},
 		{ headers: { "nacre-upload": "begin -" } },
 	);
-	await endedWhileUploading(scene);
-	await scene.query("the status", "com.atproto.server.checkAccountStatus", {}, scene.own);
+	await sessionEndsDuringUpload(scene);
+	await scene.query("the status", "com.atproto.server.checkAccountStatus", {}, scene.owner);
 	await scene.sync("none is referred to", "listBlobs");
 }
 
-/** Records that refer to blobs, and blobs as they are served. */
+/** References to blobs, and downloads. */
 export async function references(scene) {
 	await scene.signIn();
 	const events = await scene.subscribe(0);
@@ -112,7 +112,7 @@ export async function references(scene) {
 	const get = (name, blob, options) =>
 		scene.sync(name, "getBlob", { cid: blob.ref.$link }, options);
 	const status = (name) =>
-		scene.query(name, "com.atproto.server.checkAccountStatus", {}, scene.own);
+		scene.query(name, "com.atproto.server.checkAccountStatus", {}, scene.owner);
 	await get("a blob that no record refers to", one);
 	for (const [name, change] of Object.entries({
 		"an unknown blob": { ref: { $link: RAW_CID } },
@@ -128,7 +128,7 @@ export async function references(scene) {
 	await scene.create("another record with it", NOTE, "b", { list: [{ blob: one }, one, two] });
 	await status("the status with two blobs");
 	await get("a blob", one);
-	await get("a blob with a token", one, scene.own);
+	await get("a blob with a token", one, scene.owner);
 	await scene.sync("the list", "listBlobs");
 	await scene.put("a put without the blob", NOTE, "a", { n: 1 });
 	await get("a blob that one record refers to", one);
@@ -167,7 +167,7 @@ export async function references(scene) {
 	await scene.put("a profile with an unknown avatar in the old form", PROFILE, "self", {
 		avatar: { cid: RAW_CID, mimeType: "image/png" },
 	});
-	await scene.query("blobs that are missing", "com.atproto.repo.listMissingBlobs", {}, scene.own);
+	await scene.query("blobs that are missing", "com.atproto.repo.listMissingBlobs", {}, scene.owner);
 
 	const large = await bring(
 		"a large blob",
@@ -242,14 +242,14 @@ export async function references(scene) {
 	await allEvents(scene, "what was told", events);
 }
 
-/** A session that ends while a blob comes in. */
-async function endedWhileUploading(scene) {
+/** A session that ends during an upload. */
+async function sessionEndsDuringUpload(scene) {
 	const login = { identifier: scene.server.did, password: scene.server.password };
 	const { accessJwt, refreshJwt } = (
-		await scene.quietly("POST", "/xrpc/com.atproto.server.createSession", { json: login })
+		await scene.sendUnrecorded("POST", "/xrpc/com.atproto.server.createSession", { json: login })
 	).expect();
 	const end = () =>
-		scene.quietly("POST", "/xrpc/com.atproto.server.deleteSession", { token: refreshJwt });
+		scene.sendUnrecorded("POST", "/xrpc/com.atproto.server.deleteSession", { token: refreshJwt });
 	const pieces = [Buffer.alloc(200_000, "a"), end, Buffer.alloc(200_000, "b")];
 	const headers = { "transfer-encoding": "chunked", "content-type": "text/plain" };
 	await scene.send("by a session that ends meanwhile", "POST", UPLOAD, {

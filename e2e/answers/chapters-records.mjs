@@ -1,4 +1,4 @@
-// Chapters about records: how they are written, refused, listed and announced.
+// Chapters about records: writes, refusals, lists and events.
 
 import { write } from "../cases.mjs";
 import {
@@ -15,7 +15,7 @@ import {
 	THEN,
 } from "./routes.mjs";
 
-/** Single writes, good and bad, and their events. @param {import('./scene.mjs').Scene} scene */
+/** Single writes, valid and invalid, and their events. @param {import('./scene.mjs').Scene} scene */
 export async function records(scene) {
 	await scene.signIn();
 	const events = await scene.subscribe(0);
@@ -63,7 +63,7 @@ export async function records(scene) {
 		const body = `{"repo":"${scene.server.did}","collection":"${NOTE}","rkey":"raw-${name.replace(/[^a-z]/g, "")}","record":${record}}`;
 		const headers = { "content-type": "application/json" };
 		const path = "/xrpc/com.atproto.repo.createRecord";
-		return scene.send(`a record with ${name}`, "POST", path, { ...scene.own, body, headers });
+		return scene.send(`a record with ${name}`, "POST", path, { ...scene.owner, body, headers });
 	};
 	await raw("an exponent", '{"n":1e400}');
 	await raw("a whole exponent", '{"n":1e2}');
@@ -105,7 +105,7 @@ export async function records(scene) {
 		await scene.write(`to ${repo}`, "createRecord", { repo, collection: NOTE, rkey, record: {} });
 	}
 
-	// Schemas that are known.
+	// Collections with a known schema.
 	await posted("a post", {});
 	await create("a post under a word", post({}), { collection: POST, rkey: "hello" });
 	await create(
@@ -182,7 +182,7 @@ export async function records(scene) {
 	});
 	await scene.put("a follow of nobody", FOLLOW, OLD_TID, { subject: "nobody", createdAt: THEN });
 
-	// Puts, deletes and what they expect.
+	// Puts, deletes and swaps.
 	const head = (await scene.sync("where it stands", "getLatestCommit")).expect();
 	const put = (name, record, more) => scene.put(name, NOTE, "a", record, more);
 	await put("a put of the same", { n: 1 });
@@ -231,7 +231,7 @@ export async function records(scene) {
 	await allEvents(scene, "what was told", events);
 }
 
-/** Batches: their order, their net effect, and their limits. */
+/** Batches: order, net effect and limits. */
 export async function batches(scene) {
 	await scene.signIn();
 	const events = await scene.subscribe(0);
@@ -325,7 +325,7 @@ export async function batches(scene) {
 	await allEvents(scene, "what was told", events);
 }
 
-/** An event that is larger than events may be: deletes all over a tree of very long keys. */
+/** An event over the size limit: deletes all over a tree of very long keys. */
 export async function largeEvents(scene) {
 	await scene.signIn();
 	const keys = Array.from({ length: LONG_KEYS }, (_, n) => longKey(n));
@@ -333,9 +333,9 @@ export async function largeEvents(scene) {
 		const writes = keys.slice(at, at + 200).map((rkey) => write("create", NOTE, rkey, {}));
 		const json = { repo: scene.server.did, writes };
 		const path = "/xrpc/com.atproto.repo.applyWrites";
-		(await scene.quietly("POST", path, { json, ...scene.own })).expect();
+		(await scene.sendUnrecorded("POST", path, { json, ...scene.owner })).expect();
 	}
-	await scene.query("the status before", "com.atproto.server.checkAccountStatus", {}, scene.own);
+	await scene.query("the status before", "com.atproto.server.checkAccountStatus", {}, scene.owner);
 	const spread = Array.from({ length: 200 }, (_, n) => keys[n * (LONG_KEYS / 200)]);
 	const removes = spread.map((rkey) => write("delete", NOTE, rkey));
 	const large = write("create", NOTE, "large", { text: "x".repeat(870_000) });
@@ -345,13 +345,13 @@ export async function largeEvents(scene) {
 	]);
 	await scene.apply("200 deletes under long keys", removes);
 	await scene.apply("20 deletes under long keys", removes.slice(0, 20), {});
-	await scene.query("the status after", "com.atproto.server.checkAccountStatus", {}, scene.own);
+	await scene.query("the status after", "com.atproto.server.checkAccountStatus", {}, scene.owner);
 	await scene.sync("a proof under long keys", "getRecord", { collection: NOTE, rkey: keys[7] });
 	const list = { repo: scene.server.did, collection: NOTE, limit: "100" };
 	await scene.query("a list under long keys", "com.atproto.repo.listRecords", list);
 }
 
-/** Likes, reposts and follows of one subject, of which there is one each. */
+/** Likes, reposts and follows of one subject, which replace one another. */
 export async function subjects(scene) {
 	await scene.signIn();
 	const events = await scene.subscribe(0);
@@ -398,7 +398,7 @@ export async function subjects(scene) {
 	await allEvents(scene, "what was told", events);
 }
 
-/** Keys that the server makes. */
+/** Generated record keys. */
 export async function keys(scene) {
 	await scene.signIn();
 	const events = await scene.subscribe(0);
@@ -499,22 +499,22 @@ export async function reads(scene) {
 	await scene.query("a description after that", "com.atproto.repo.describeRepo", { repo: did });
 }
 
-/** Records what a subscription was told so far: all up to one more event. */
+/** Records the events of a subscription so far. */
 export async function allEvents(scene, name, events) {
 	const path = "/xrpc/com.atproto.repo.putRecord";
 	const rkey = `end-${name.replace(/\W/g, "-")}`;
 	const json = { repo: scene.server.did, collection: "com.example.end", rkey, record: {} };
-	const { commit } = (await scene.quietly("POST", path, { ...scene.own, json })).expect();
+	const { commit } = (await scene.sendUnrecorded("POST", path, { ...scene.owner, json })).expect();
 	const isLast = ({ body }) => String(body.commit) === commit.cid;
 	while (!events.events.some(isLast)) await events.count(events.events.length + 1);
-	await scene.told(name, events, events.events.findIndex(isLast) + 1);
+	await scene.recordFrames(name, events, events.events.findIndex(isLast) + 1);
 }
 
 function blob(cid) {
 	return { $type: "blob", ref: { $link: cid }, mimeType: "image/png", size: 3 };
 }
 
-/** Returns a key of 500 characters, of which the next one in order has few in common. */
+/** Returns a key of 500 characters. Neighbouring keys have only a short common prefix. */
 function longKey(n) {
 	const spread = (Math.imul(n + 1, 2_654_435_761) >>> 0).toString(16).padStart(8, "0");
 	return spread.repeat(62) + String(n).padStart(4, "0");

@@ -1,4 +1,4 @@
-// Chapters about who is let in.
+// Chapters about sessions: sign-in, tokens and rate limits.
 
 import { createHmac } from "node:crypto";
 
@@ -10,7 +10,7 @@ const REFRESH = "com.atproto.server.refreshSession";
 const DELETE = "com.atproto.server.deleteSession";
 const GET = "com.atproto.server.getSession";
 
-/** Sign-ins by all names, and the life of a session. @param {import('./scene.mjs').Scene} scene */
+/** Sign-ins with every identifier, and the life of a session. @param {import('./scene.mjs').Scene} scene */
 export async function sessions(scene) {
 	const signIn = (name, identifier, password = PASSWORD) =>
 		scene.procedure(name, CREATE_SESSION, { identifier, password });
@@ -57,14 +57,14 @@ export async function sessions(scene) {
 	await call("a refresh after the end", REFRESH, third.refreshJwt);
 	await call("a refresh by the first token after the end", REFRESH, first.refreshJwt);
 
-	// The first refresh of another session is not the end of it.
+	// The first refresh of another session does not end it.
 	const other = (await signIn("another session", "alice.test")).expect();
 	await call("the end by a token that was used", REFRESH, other.refreshJwt);
 	await call("the end of the other session", DELETE, other.refreshJwt);
 	await call("access to the other session", GET, other.accessJwt);
 }
 
-/** Headers that are no credentials, and tokens that the server signed or that it did not. */
+/** Malformed credentials, and tokens with valid and invalid signatures. */
 export async function tokens(scene) {
 	const { accessJwt, refreshJwt } = await scene.signIn();
 	const secret = await scene.variable("JWT_SECRET");
@@ -182,8 +182,8 @@ export async function tokens(scene) {
 	await scene.query("access after that end", GET, {}, { token: accessJwt });
 }
 
-/** Sign-ins until there are too many, by one name and by all. */
-export async function attempts(scene) {
+/** Sign-ins up to the limits. */
+export async function signInLimits(scene) {
 	const signIn = (name, identifier, password) =>
 		scene.procedure(name, CREATE_SESSION, { identifier, password });
 	for (let n = 1; n <= 31; n += 1) await signIn(`unknown ${n}`, "bob.test", "wrong");
@@ -193,14 +193,14 @@ export async function attempts(scene) {
 	await scene.query("without a session", GET);
 }
 
-/** Sign-ins from many addresses, which a Worker is told of by a header. */
-export async function addresses(scene) {
+/** Sign-ins from many addresses, which a Worker reads from a header. */
+export async function addressLimits(scene) {
 	const path = `/xrpc/${CREATE_SESSION}`;
 	const json = { identifier: "bob.test", password: "wrong" };
 	const attempt = async (count) => {
 		for (let n = 0; n < count; n += 1) {
 			const headers = { "cf-connecting-ip": `192.0.2.${n % 5}` };
-			await scene.quietly("POST", path, { json, headers });
+			await scene.sendUnrecorded("POST", path, { json, headers });
 		}
 	};
 	await attempt(50);

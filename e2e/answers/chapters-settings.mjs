@@ -1,4 +1,4 @@
-// Chapters about servers that are set up in another way, or wrongly.
+// Chapters about servers with other settings, valid and invalid.
 
 import { execFile } from "node:child_process";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
@@ -14,7 +14,7 @@ import { Workerd } from "../workerd.mjs";
 import { COMMANDS, NOTE, QUERIES } from "./routes.mjs";
 import { PASSWORD } from "./scene.mjs";
 
-/** A server that is named by its port, which its DID contains. @param {import('./scene.mjs').Scene} scene */
+/** A server whose host name and DID contain its port. @param {import('./scene.mjs').Scene} scene */
 export async function ports(scene) {
 	const { did, handle } = scene.server;
 	await scene.signIn();
@@ -50,10 +50,10 @@ export async function ports(scene) {
 	await scene.query("the repository", "com.atproto.repo.describeRepo", { repo: did });
 	await scene.query("all repositories", "com.atproto.sync.listRepos");
 	const events = await scene.subscribe(0);
-	await scene.told("what was told", events, 5);
+	await scene.recordFrames("what was told", events, 5);
 }
 
-/** Variables that change what is answered. */
+/** Variables that change answers. */
 export async function variables(scene) {
 	await scene.signIn();
 	await scene.upload("before", "x".repeat(1_001), "text/plain");
@@ -63,7 +63,7 @@ export async function variables(scene) {
 				`${text.replace(/^HANDLE=.*$/m, "HANDLE=bob.test")}EMAIL=Alice@Mail.test\nBLOB_UPLOAD_LIMIT=1000\nACCEPT_IMPORTS=false\n`,
 		),
 	);
-	await scene.query("the session", "com.atproto.server.getSession", {}, scene.own);
+	await scene.query("the session", "com.atproto.server.getSession", {}, scene.owner);
 	for (const identifier of [
 		"alice@MAIL.test",
 		"alice.test",
@@ -91,15 +91,15 @@ export async function variables(scene) {
 	const headers = { "content-type": "text/plain", "transfer-encoding": "chunked" };
 	const pieces = [Buffer.alloc(600, "x"), Buffer.alloc(600, "x")];
 	await scene.send("1,200 bytes in chunks", "POST", "/xrpc/com.atproto.repo.uploadBlob", {
-		...scene.own,
+		...scene.owner,
 		pieces,
 		headers,
 	});
-	await scene.procedure("deactivate", "com.atproto.server.deactivateAccount", {}, scene.own);
+	await scene.procedure("deactivate", "com.atproto.server.deactivateAccount", {}, scene.owner);
 	for (const body of ["no CAR", undefined]) {
 		const type = { "content-type": "application/vnd.ipld.car" };
 		await scene.send(`an import of ${body}`, "POST", "/xrpc/com.atproto.repo.importRepo", {
-			...scene.own,
+			...scene.owner,
 			body,
 			headers: type,
 		});
@@ -109,7 +109,7 @@ export async function variables(scene) {
 	await scene.send("emit an identity", "POST", "/operator/emit-identity", { token });
 }
 
-/** Relays, good and bad, as the operator sees them, and what they are sent. */
+/** Status of relays, valid and invalid, and the requests to them. */
 export async function relays(scene) {
 	const seen = [];
 	const wrong = {
@@ -125,7 +125,7 @@ export async function relays(scene) {
 	const listener = http.createServer(async (request, response) => {
 		const body = Buffer.concat(await request.toArray()).toString();
 		const { host, ...headers } = request.headers;
-		// Each host has a client of its own, which adds headers of its own.
+		// The HTTP clients of the hosts add different headers.
 		const shown = Object.fromEntries(
 			["accept", "content-type", "user-agent"].map((name) => [name, headers[name]]),
 		);
@@ -136,19 +136,23 @@ export async function relays(scene) {
 		);
 	});
 	await new Promise((resolve) => listener.listen(0, "127.0.0.1", resolve));
-	// As soon as the good one subscribes, relays after it are not asked.
+	// Once the valid relay subscribes, later relays are not asked.
 	const urls = [`http://127.0.0.1:${listener.address().port}`, ...all.map(({ url }) => url)];
 	urls.forEach((url, index) => scene.normal.port(new URL(url).port, `relay ${index + 1}`));
 	try {
 		await scene.restart(() => scene.editVars((text) => `${text}RELAYS=${urls.join(",")}\n`));
-		if (scene.host === "workerd") await scene.quietly("GET", "/__test/run-due-work");
-		await good.untilAsked(1, scene.server);
+		if (scene.host === "workerd") await scene.sendUnrecorded("GET", "/__test/run-due-work");
+		await good.untilCrawlRequests(1, scene.server);
 		await good.subscriber.count(4);
 		const token = await scene.variable("AUTH_TOKEN");
 		await sleep(500);
 		await scene.send("relays", "GET", "/operator/relays", { token });
 		await scene.send("relays again", "GET", "/operator/relays", { token });
-		await scene.note("what a relay is asked", { method: "relay" }, { body: { json: seen } });
+		await scene.recordAnswer(
+			"what a relay is asked",
+			{ method: "relay" },
+			{ body: { json: seen } },
+		);
 	} finally {
 		for (const relay of all) await relay.stop();
 		listener.closeAllConnections();
@@ -156,10 +160,10 @@ export async function relays(scene) {
 	}
 }
 
-/** An account that has not been active, and a reset. */
+/** An account that was never active, and a reset. */
 export async function inactive(scene) {
 	await scene.restart(async () => {
-		await forget(scene.server);
+		await deleteDatabase(scene.server);
 		await scene.editVars((text) => `${text}INITIAL_ACTIVE=false\n`);
 	});
 	await scene.signIn();
@@ -167,23 +171,23 @@ export async function inactive(scene) {
 	await scene.query("all repositories", "com.atproto.sync.listRepos");
 	await scene.sync("the status", "getRepoStatus");
 	await scene.sync("the head", "getLatestCommit");
-	await scene.query("the session", "com.atproto.server.getSession", {}, scene.own);
+	await scene.query("the session", "com.atproto.server.getSession", {}, scene.owner);
 	await scene.put("a write", NOTE, "a", {});
 	await scene.upload("a blob", "pearl", "text/plain");
 	await scene.send("reset", "POST", "/operator/reset", { token });
-	await scene.query("the session after it", "com.atproto.server.getSession", {}, scene.own);
+	await scene.query("the session after it", "com.atproto.server.getSession", {}, scene.owner);
 	await scene.signIn();
 	await scene.query("all repositories after it", "com.atproto.sync.listRepos");
 	await scene.send("verify", "GET", "/operator/verify", { token });
 	await scene.send("claim", "POST", "/operator/claim", { token });
 	const events = await scene.subscribe(0);
-	await scene.procedure("activate", "com.atproto.server.activateAccount", undefined, scene.own);
-	await scene.told("what was told", events, 3);
+	await scene.procedure("activate", "com.atproto.server.activateAccount", undefined, scene.owner);
+	await scene.recordFrames("what was told", events, 3);
 	await scene.send("reset after that", "POST", "/operator/reset", { token });
 	await scene.put("a write after that", NOTE, "a", {});
 }
 
-/** A Worker whose database is another account's, or was lost. */
+/** A Worker whose database belongs to another account or was lost. */
 export async function ownership(scene) {
 	const token = await scene.variable("AUTH_TOKEN");
 	await scene.signIn();
@@ -199,7 +203,7 @@ export async function ownership(scene) {
 			await scene.send(`GET ${path} ${name}`, "GET", path);
 		}
 		for (const [nsid, { required }] of Object.entries(QUERIES)) {
-			await scene.query(`${nsid} ${name}`, nsid, required, scene.own);
+			await scene.query(`${nsid} ${name}`, nsid, required, scene.owner);
 		}
 		await scene.put(`a write ${name}`, NOTE, "b", {});
 		await scene.upload(`an upload ${name}`, "pearl", "text/plain");
@@ -223,7 +227,7 @@ export async function ownership(scene) {
 	await scene.send("verify then", "GET", "/operator/verify", { token });
 }
 
-/** A Worker on the bare runtime: with a variable that is missing or malformed, and without a bucket. */
+/** A Worker with a missing or malformed variable, and one without a bucket. */
 export async function unconfigured(scene) {
 	const folder = await mkdtemp(join(tmpdir(), "nacre-e2e-"));
 	try {
@@ -263,7 +267,7 @@ export async function unconfigured(scene) {
 }
 
 /** Deletes the database of a stopped server, but not its variables. */
-async function forget({ folder }) {
+async function deleteDatabase({ folder }) {
 	for (const name of await readdir(folder)) {
 		if (name === "state" || name.startsWith("pds.sqlite")) {
 			await rm(join(folder, name), { recursive: true });
@@ -271,7 +275,7 @@ async function forget({ folder }) {
 	}
 }
 
-/** Returns the variables of a new account, as the program prints them. */
+/** Returns the variables of a new account, as `pds vars` prints them. */
 async function newAccount() {
 	const flags = ["--hostname", "pds.test", "--handle", "alice.test", "--password", "-"];
 	const printed = promisify(execFile)(process.env.NACRE_PDS ?? "pds", ["vars", ...flags]);
@@ -281,7 +285,7 @@ async function newAccount() {
 	return new Map(lines.map((line) => line.split(/=(.*)/s).slice(0, 2)));
 }
 
-/** Runs the Worker with these variables while `use` lasts. */
+/** Runs the Worker with these variables during `use`. */
 async function onWorkerd(scene, folder, vars, use) {
 	const program = fileURLToPath(new URL("../node_modules/.bin/workerd", import.meta.url));
 	const server = await Workerd.start({ folder, modules: MODULES, vars, program });
@@ -296,7 +300,7 @@ async function onWorkerd(scene, folder, vars, use) {
 	}
 }
 
-/** Where `cargo xtask worker --test-routes` puts the Worker. */
+/** The folder of the Worker that `cargo xtask worker --test-routes` builds. */
 const MODULES =
 	process.env.NACRE_MODULES ??
 	fileURLToPath(new URL("../../pds-worker/build-test", import.meta.url));

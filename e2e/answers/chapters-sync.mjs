@@ -1,4 +1,4 @@
-// Chapters about what relays and mirrors read: exports, proofs, and the event stream.
+// Chapters about sync: exports, proofs and the event stream.
 
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -40,7 +40,7 @@ export async function sync(scene) {
 	]);
 	const head = (await scene.sync("where it stands then", "getLatestCommit")).expect();
 	await scene.sync("the repository", "getRepo");
-	await scene.sync("the repository with a token", "getRepo", {}, scene.own);
+	await scene.sync("the repository with a token", "getRepo", {}, scene.owner);
 	await scene.sync("the repository by its old name", "getCheckout");
 	await scene.sync(
 		"the repository in gzip",
@@ -128,17 +128,17 @@ export async function sync(scene) {
 		"the status of the account",
 		"com.atproto.server.checkAccountStatus",
 		{},
-		scene.own,
+		scene.owner,
 	);
 	await scene.query(
 		"the same by another name",
 		"com.atproto.server.getAccountStatus",
 		{},
-		scene.own,
+		scene.owner,
 	);
 }
 
-/** The event stream: cursors, what is live, and what is no subscription. */
+/** The event stream: cursors, live events and invalid subscriptions. */
 export async function stream(scene) {
 	await scene.signIn();
 	const upgrade = {
@@ -173,31 +173,31 @@ export async function stream(scene) {
 
 	const live = await scene.subscribe();
 	const first = await scene.subscribe(0);
-	await scene.told("the first events", first, 4);
+	await scene.recordFrames("the first events", first, 4);
 	await scene.put("a record", NOTE, "a", { n: 1 });
 	await scene.put("the same record", NOTE, "a", { n: 1 });
 	await scene.put("another record", NOTE, "a", { n: 2 });
 	await scene.apply("a batch", [write("create", NOTE, "b", {}), write("delete", NOTE, "a")]);
 	const token = await scene.variable("AUTH_TOKEN");
-	await scene.procedure("no event", "com.atproto.server.getSession", undefined, scene.own);
+	await scene.procedure("no event", "com.atproto.server.getSession", undefined, scene.owner);
 	const emitted = await scene.send("an identity", "POST", "/operator/emit-identity", { token });
 	await scene.procedure(
 		"an activation of an active account",
 		"com.atproto.server.activateAccount",
 		undefined,
-		scene.own,
+		scene.owner,
 	);
-	await scene.told("what is live", live, 7);
+	await scene.recordFrames("what is live", live, 7);
 	const { seq } = emitted.expect();
-	await scene.told("what follows the identity", await scene.subscribe(seq), 3);
+	await scene.recordFrames("what follows the identity", await scene.subscribe(seq), 3);
 	const [{ body: last }] = (await (await scene.subscribe(seq)).count(3)).slice(-1);
 	const after = await scene.subscribe(last.seq);
 	await scene.put("a record at the end", NOTE, "c", {});
-	await scene.told("what follows the last event", after, 1);
-	await scene.told("a cursor one ahead", await scene.subscribe(last.seq + 1_000_000));
-	await scene.told("a cursor far ahead", await scene.subscribe(Number.MAX_SAFE_INTEGER));
-	await scene.told("a cursor of long ago", await scene.subscribe(1), 12);
-	await scene.told("a large event comes", await largeEvent(scene), 1);
+	await scene.recordFrames("what follows the last event", after, 1);
+	await scene.recordFrames("a cursor one ahead", await scene.subscribe(last.seq + 1_000_000));
+	await scene.recordFrames("a cursor far ahead", await scene.subscribe(Number.MAX_SAFE_INTEGER));
+	await scene.recordFrames("a cursor of long ago", await scene.subscribe(1), 12);
+	await scene.recordFrames("a large event comes", await largeEvent(scene), 1);
 }
 
 /** A log that has been pruned. */
@@ -208,24 +208,24 @@ export async function retention(scene) {
 	for (let n = 0; n < 4; n += 1) {
 		const record = { text: String(n).repeat(500_000) };
 		const json = { repo: scene.server.did, collection: NOTE, rkey: `large${n}`, record };
-		(await scene.quietly("POST", path, { json, ...scene.own })).expect();
+		(await scene.sendUnrecorded("POST", path, { json, ...scene.owner })).expect();
 	}
-	// The native host runs due work at its start; a Durable Object has to be asked to.
-	if (scene.host === "workerd") await scene.quietly("GET", "/__test/run-due-work");
+	// The native host runs due work at its start. A test route makes an object run it.
+	if (scene.host === "workerd") await scene.sendUnrecorded("GET", "/__test/run-due-work");
 	else await scene.restart();
 	for (let tries = 0; tries < 100; tries += 1) {
 		const subscriber = await scene.subscribe(1);
 		const [first] = await subscriber.count(1);
 		const isPruned = first.header.t === "#info";
-		if (isPruned) return scene.told("a cursor of before", subscriber, 2);
+		if (isPruned) return scene.recordFrames("a cursor of before", subscriber, 2);
 		await subscriber.close();
 		await sleep(100);
 	}
 	throw new Error("the log was not pruned");
 }
 
-/** As many subscribers as there may be, and one more. */
-export async function crowd(scene) {
+/** As many subscribers as the limit allows, and one more. */
+export async function subscriberLimit(scene) {
 	const subscribers = [];
 	for (let n = 0; n < MAX_SUBSCRIBERS; n += 1) subscribers.push(await scene.subscribe());
 	const headers = {

@@ -1,7 +1,7 @@
 // Compares two recordings.
 
 /**
- * Compares the answers of two recordings by the names of their requests.
+ * Compares two recordings by the names of their requests.
  *
  * @param {any[]} before
  * @param {any[]} after
@@ -26,7 +26,7 @@ export function compare(before, after) {
 	for (const name of later.keys()) differences.push(`+ ${name}: only in the second recording`);
 	const order = (entries) => entries.map(({ name }) => name).join("\n");
 	if (differences.length === 0 && order(before) !== order(after)) {
-		differences.push("the requests are in another order");
+		differences.push("the order of the requests differs");
 	}
 	const count = `${before.length} answers before, ${after.length} after: ${differences.length} different, ${reworded.length} reworded`;
 	return {
@@ -35,7 +35,7 @@ export function compare(before, after) {
 	};
 }
 
-/** Returns the messages that changed, if nothing else did. */
+/** Returns the changed messages if nothing else has changed. */
 function changedMessages(before, after) {
 	const [[plainBefore, old], [plainAfter, now]] = [before, after].map(withoutMessages);
 	if (!isSame(plainBefore, plainAfter) || old.length !== now.length) return undefined;
@@ -44,7 +44,7 @@ function changedMessages(before, after) {
 	);
 }
 
-/** Returns an entry without the messages of its errors, and these. */
+/** Returns an entry without its error messages, and the messages. */
 function withoutMessages(entry) {
 	const messages = [];
 	const plain = JSON.parse(JSON.stringify(entry));
@@ -57,7 +57,7 @@ function withoutMessages(entry) {
 		Object.values(value).forEach(visit);
 	};
 	visit(plain.answer.body);
-	// The length follows from the message, which the answer to HEAD leaves out.
+	// The length depends on the message, which an answer to HEAD leaves out.
 	const { status, headers } = plain.answer;
 	const length = headers?.["content-length"];
 	if (plain.request.method === "HEAD" && status >= 400 && length) messages.push(`${length} bytes`);
@@ -65,14 +65,14 @@ function withoutMessages(entry) {
 	return [plain, messages];
 }
 
-/** Returns an entry as lines: strings that hold JSON would be hard to read otherwise. */
+/** Returns an entry as lines of indented JSON. */
 function lines(entry) {
 	return JSON.stringify(entry, null, 2).split("\n");
 }
 
-/** Returns the lines of two texts as a unified diff with some context. */
+/** Returns a unified diff of lines, with some context. */
 function unified(before, after) {
-	const common = longest(before, after);
+	const common = commonLines(before, after);
 	const diff = [];
 	let [a, b] = [0, 0];
 	for (const [nextA, nextB] of [...common, [before.length, after.length]]) {
@@ -90,8 +90,8 @@ function unified(before, after) {
 		.join("\n");
 }
 
-/** Returns the pairs of indexes of a longest common subsequence, after equal lines at both ends. */
-function longest(before, after) {
+/** Returns the index pairs of a longest common subsequence. */
+function commonLines(before, after) {
 	let start = 0;
 	while (start < before.length && start < after.length && before[start] === after[start]) start++;
 	let end = 0;
@@ -103,7 +103,7 @@ function longest(before, after) {
 	}
 	const pairs = Array.from({ length: start }, (_, n) => [n, n]);
 	const rest = [before.slice(start, before.length - end), after.slice(start, after.length - end)];
-	// Two long lists that have little in common are shown one after the other.
+	// Long differences are shown as all old lines, then all new lines.
 	if (rest[0].length * rest[1].length < MAX_CELLS) {
 		pairs.push(...subsequence(...rest).map(([a, b]) => [a + start, b + start]));
 	}

@@ -1,11 +1,11 @@
-// Replaces what differs from run to run with placeholders. The same value has the same placeholder
-// throughout a recording, so answers that agree with one another still do.
+// Replaces values that differ from run to run with placeholders. Equal values have the same placeholder
+// throughout a chapter.
 
 import { createHash, createHmac } from "node:crypto";
 
-/** Placeholders of one recording, in the order in which their values were first seen. */
+/** The placeholders of a chapter, in the order in which their values were first seen. */
 export class Normaliser {
-	/** Whether the CIDs of tree nodes are placeholders too, because keys are generated. */
+	/** Whether the CIDs of tree nodes are placeholders too. Generated keys require this. */
 	hidesTrees = false;
 
 	#seen = new Map();
@@ -15,14 +15,14 @@ export class Normaliser {
 	#secret;
 	#beganMs = Date.now();
 
-	/** Forgets all values, as those of another server have nothing to do with them. */
-	begin({ hidesTrees = false } = {}) {
+	/** Forgets all values. */
+	reset({ hidesTrees = false } = {}) {
 		this.hidesTrees = hidesTrees;
 		for (const known of [this.#seen, this.#counts, this.#named, this.#ports]) known.clear();
 	}
 
-	/** Takes what is random about a server, such as its port and key. */
-	serve({ url, folder, publicKey, secret }) {
+	/** Adds the random values of a server, such as its port and key. */
+	addServer({ url, folder, publicKey, secret }) {
 		this.#ports.set(new URL(url).port, "port");
 		this.name(folder, "folder");
 		if (publicKey) this.name(publicKey.replace("did:key:", ""), "key");
@@ -39,17 +39,12 @@ export class Normaliser {
 		this.#ports.set(String(port), label);
 	}
 
-	/** Has a CID be a placeholder from here on: that of a commit, say. */
-	vary(cid, kind) {
+	/** Replaces a CID with a placeholder of this kind from now on. */
+	hide(cid, kind) {
 		this.#placeholder(cid, kind);
 	}
 
-	/** Tells whether a value has become a placeholder. */
-	isVaried(value) {
-		return this.#seen.has(value);
-	}
-
-	/** Returns a value of JSON with placeholders. */
+	/** Returns a JSON value with placeholders. */
 	value(value) {
 		if (typeof value === "string") return this.#string(value);
 		if (typeof value === "number") return this.#number(value);
@@ -87,7 +82,7 @@ export class Normaliser {
 		return number > 1e12 && this.#isRecent(number) ? this.#placeholder(number, "seq") : number;
 	}
 
-	/** Returns what a token says, and whether it is signed. */
+	/** Returns the header and claims of a token, and whether it is signed. */
 	#token(token) {
 		const { header, claims } = parts(token);
 		const { iat, exp, sid, jti } = claims;
@@ -102,7 +97,7 @@ export class Normaliser {
 		return { header, claims: this.value(claims), signed: token === `${signed}.${tag}` };
 	}
 
-	/** Returns a short name of a token that is part of a text, as in a request. */
+	/** Returns a short name for a token inside a text. */
 	#tokenName(token) {
 		try {
 			const { header, claims } = parts(token);
@@ -122,7 +117,7 @@ export class Normaliser {
 		if (known) return known;
 		const count = (this.#counts.get(kind) ?? 0) + 1;
 		this.#counts.set(kind, count);
-		// How many nodes a tree has depends on its keys.
+		// The number of nodes in a tree depends on its keys.
 		const placeholder = kind === "node" ? "<node>" : `<${kind}:${count}>`;
 		this.#seen.set(value, placeholder);
 		return placeholder;
@@ -155,7 +150,7 @@ export function digest(bytes) {
 	return `${bytes.length} bytes, sha256 ${hash}…`;
 }
 
-/** Longer texts are shown by their hash. */
+/** The longest text that is not replaced by its digest. */
 const MAX_CHARS = 1_000;
 const DAY_MS = 86_400_000;
 const TID_DIGITS = "234567abcdefghijklmnopqrstuvwxyz";

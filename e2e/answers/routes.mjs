@@ -1,22 +1,22 @@
-// The methods of a server, with what they take: `pds/src/routes.rs`, as a client knows it.
+// The methods of `pds/src/routes.rs`, with their parameters and inputs.
 
-/** A collection whose schema no server knows. */
+/** A collection without a known schema. */
 export const NOTE = "com.example.note";
 export const POST = "app.bsky.feed.post";
 export const LIKE = "app.bsky.feed.like";
 export const REPOST = "app.bsky.feed.repost";
 export const FOLLOW = "app.bsky.graph.follow";
 export const PROFILE = "app.bsky.actor.profile";
-/** A time that is long ago. */
+/** A time long before the run. */
 export const THEN = "2024-01-01T00:00:00.000Z";
 /** A TID of June 2023. */
 export const OLD_TID = "3jzfcijpj2z2a";
-/** CIDs that are well-formed and of nothing here. */
+/** Well-formed CIDs of no existing block or blob. */
 export const OTHER_CID = "bafyreihyrpefhacm6kkp4ql6j6udakdit7g3dmkzfriqfykhjw6cad5lrm";
 export const RAW_CID = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";
 export const OTHER_DID = "did:web:other.test";
 
-/** The methods that only read, and their parameters: a good value and bad ones of each. */
+/** Queries and their parameters, with a valid value and invalid ones for each. */
 export const QUERIES = {
 	"com.atproto.identity.resolveHandle": {
 		required: { handle: "alice.test" },
@@ -119,7 +119,7 @@ export const QUERIES = {
 	},
 };
 
-/** The methods that take JSON: a good input whose fields may be spoilt. */
+/** Procedures with a JSON input, and a valid input of each. */
 export const PROCEDURES = {
 	"com.atproto.repo.applyWrites": {
 		owner: true,
@@ -168,7 +168,7 @@ export const PROCEDURES = {
 	},
 	"com.atproto.server.deactivateAccount": {
 		owner: true,
-		// Not a time, so that no call of the sweep takes effect.
+		// Not a time, so that no call takes effect.
 		input: { deleteAfter: "tomorrow" },
 		required: [],
 	},
@@ -182,7 +182,7 @@ export const PROCEDURES = {
 	},
 };
 
-/** The procedures without an input, and those that take bytes. */
+/** Procedures without an input or with a binary one. */
 export const OTHERS = {
 	"com.atproto.repo.importRepo": "bytes",
 	"com.atproto.repo.uploadBlob": "bytes",
@@ -191,7 +191,7 @@ export const OTHERS = {
 	"com.atproto.server.refreshSession": "nothing",
 };
 
-/** The commands of the operator. */
+/** Operator methods. */
 export const COMMANDS = {
 	claim: "POST",
 	"emit-identity": "POST",
@@ -201,7 +201,7 @@ export const COMMANDS = {
 	verify: "GET",
 };
 
-/** Methods of the protocol that a server of one account does not serve. */
+/** Protocol methods that are not served. */
 export const UNSERVED = [
 	"app.bsky.actor.getPreferences",
 	"app.bsky.actor.putPreferences",

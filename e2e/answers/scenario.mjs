@@ -1,9 +1,15 @@
-// The scenario: chapters that are played one after another, each on a server of its own.
+// The scenario: chapters that are played one after another, each on a new server.
 
 import { references, uploads } from "./chapters-blobs.mjs";
-import { imports, leaving, meanwhile, missingBlobs, operator } from "./chapters-moving.mjs";
+import {
+	concurrentImports,
+	deactivation,
+	imports,
+	missingBlobs,
+	operator,
+} from "./chapters-migration.mjs";
 import { batches, keys, largeEvents, reads, records, subjects } from "./chapters-records.mjs";
-import { addresses, attempts, sessions, tokens } from "./chapters-sessions.mjs";
+import { addressLimits, sessions, signInLimits, tokens } from "./chapters-sessions.mjs";
 import {
 	inactive,
 	ownership,
@@ -12,12 +18,12 @@ import {
 	unconfigured,
 	variables,
 } from "./chapters-settings.mjs";
-import { crowd, retention, stream, sync } from "./chapters-sync.mjs";
-import { bodies, bytes, codings, front, parameters, sweep } from "./chapters-wire.mjs";
+import { retention, stream, subscriberLimit, sync } from "./chapters-sync.mjs";
+import { access, bodies, bytes, codings, parameters, paths } from "./chapters-http.mjs";
 import { PASSWORD, Scene } from "./scene.mjs";
 
 /**
- * Plays the scenario, or some chapters of it, and returns what was answered.
+ * Plays the scenario, or some of its chapters, and returns the recorded entries.
  *
  * @param {'native' | 'workerd'} host
  * @param {string[]} names
@@ -25,7 +31,7 @@ import { PASSWORD, Scene } from "./scene.mjs";
 export async function play(host, names = []) {
 	const scene = new Scene(host);
 	const unknown = names.find((name) => !CHAPTERS.some(([title]) => title === name));
-	if (unknown) throw new Error(`there is no chapter "${unknown}"`);
+	if (unknown) throw new Error(`no chapter "${unknown}"`);
 	for (const [title, chapter, { only, bare, ...options } = {}] of CHAPTERS) {
 		if ((only && only !== host) || (names.length > 0 && !names.includes(title))) continue;
 		const before = scene.entries.length;
@@ -34,11 +40,11 @@ export async function play(host, names = []) {
 			if (bare) await scene.bareChapter(title, chapter);
 			else await scene.chapter(title, chapter, options);
 		} catch (error) {
-			// The other chapters are worth playing all the same.
+			// The other chapters are still played.
 			console.error(error);
 			process.exitCode = 1;
 			const answer = { body: { text: error.message.split("\n")[0] } };
-			scene.entries.push({ name: `${title}: broken off`, request: {}, answer });
+			scene.entries.push({ name: `${title}: aborted`, request: {}, answer });
 		}
 		const seconds = ((Date.now() - began) / 1_000).toFixed(1);
 		console.error(`${title}: ${scene.entries.length - before} answers in ${seconds} s`);
@@ -46,11 +52,11 @@ export async function play(host, names = []) {
 	return scene.entries;
 }
 
-/** A server whose host name is `localhost` and its port. */
-const UNNAMED = ["--password", PASSWORD];
+/** Flags of a server whose host name is `localhost` with its port. */
+const LOCALHOST = ["--password", PASSWORD];
 const CHAPTERS = [
-	["front", front],
-	["sweep", sweep],
+	["paths", paths],
+	["access", access],
 	["parameters", parameters],
 	["bodies", bodies],
 	["codings", codings],
@@ -68,18 +74,18 @@ const CHAPTERS = [
 	["sync", sync],
 	["stream", stream],
 	["retention", retention],
-	["crowd", crowd],
-	["leaving", leaving],
+	["subscriber limit", subscriberLimit],
+	["deactivation", deactivation],
 	["imports", imports],
 	["missing blobs", missingBlobs],
-	["meanwhile", meanwhile],
+	["concurrent imports", concurrentImports],
 	["operator", operator],
-	["ports", ports, { flags: UNNAMED }],
+	["ports", ports, { flags: LOCALHOST }],
 	["variables", variables],
-	["relays", relays, { flags: UNNAMED }],
+	["relays", relays, { flags: LOCALHOST }],
 	["inactive", inactive],
 	["ownership", ownership, { only: "workerd" }],
 	["unconfigured", unconfigured, { only: "workerd", bare: true }],
-	["attempts", attempts],
-	["addresses", addresses, { only: "workerd" }],
+	["sign-in limits", signInLimits],
+	["address limits", addressLimits, { only: "workerd" }],
 ];

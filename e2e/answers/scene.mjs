@@ -1,4 +1,4 @@
-// Sends the requests of a scenario and keeps what is answered.
+// Sends the requests of a scenario and records the answers.
 
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
@@ -13,7 +13,7 @@ import { Answer } from "../xrpc.mjs";
 import { car, frame } from "./blocks.mjs";
 import { Normaliser, digest } from "./normal.mjs";
 
-/** A recording in progress: the server that is asked, and the entries so far. */
+/** A recording in progress: the server and the entries so far. */
 export class Scene {
 	/** @type {'native' | 'workerd'} */ host;
 	/** @type {Server} */ server;
@@ -28,7 +28,7 @@ export class Scene {
 	}
 
 	/**
-	 * Plays a chapter on a server of its own.
+	 * Plays a chapter on a new server.
 	 *
 	 * @param {string} title
 	 * @param {(scene: Scene) => Promise<void>} play
@@ -36,13 +36,13 @@ export class Scene {
 	 */
 	async chapter(title, play, { flags = FLAGS, hidesTrees = false } = {}) {
 		this.#chapter = title;
-		this.normal.begin({ hidesTrees });
+		this.normal.reset({ hidesTrees });
 		this.server = await Server.start(this.host, flags);
 		try {
-			await this.#meet();
+			await this.#addServer();
 			await play(this);
 		} catch (error) {
-			error.message += `\n--- in "${title}", the server said:\n${this.server.log()}`;
+			error.message += `\n--- log of the server in "${title}":\n${this.server.log()}`;
 			throw error;
 		} finally {
 			await this.server.remove();
@@ -52,16 +52,16 @@ export class Scene {
 	/** Plays a chapter that starts its own servers. */
 	async bareChapter(title, play) {
 		this.#chapter = title;
-		this.normal.begin();
+		this.normal.reset();
 		await play(this);
 	}
 
-	/** Stops the server, has `change` edit its variables or files, and starts it again. */
+	/** Restarts the server after `change` has edited its variables or files. */
 	async restart(change = async () => {}) {
 		await this.server.stop();
 		await change();
 		await this.server.start();
-		await this.#meet();
+		await this.#addServer();
 	}
 
 	/** Edits the variables of the stopped server. @param {(text: string) => string} change */
@@ -76,7 +76,7 @@ export class Scene {
 		return new RegExp(`^${name}=(.*)$`, "m").exec(text)[1];
 	}
 
-	/** The server by its address, so that every request comes by IPv4. */
+	/** The server by its IPv4 address. */
 	get address() {
 		const { port } = new URL(this.server.url);
 		return { url: `http://127.0.0.1:${port}`, log: () => this.server.log() };
@@ -93,10 +93,10 @@ export class Scene {
 	async send(name, method, path, options = {}) {
 		const { summary, ...request } = this.#summarise(options);
 		const began = Date.now();
-		const answer = await this.quietly(method, path, options);
+		const answer = await this.sendUnrecorded(method, path, options);
 		const ms = Date.now() - began;
 		if (ms > SLOW_MS) console.error(`${this.#chapter}: ${name}: took ${ms} ms`);
-		await this.#keep(name, { method, path, ...request, body: summary }, () =>
+		await this.#record(name, { method, path, ...request, body: summary }, () =>
 			this.#answered(answer, method),
 		);
 		return answer;
@@ -121,10 +121,14 @@ export class Scene {
 	 * @typedef {{ token?: string, headers?: Record<string, string | string[]>, json?: unknown,
 	 *   body?: string | Uint8Array, pieces?: (Uint8Array | (() => Promise<void>))[],
 	 *   host?: string, summary?: string, credential?: string, leaves?: boolean }} RequestOptions
-	 *   `pieces` go out one after another, and those that are functions are called in between; one
-	 *   that `leaves` announces a body and sends none
+	 *   `pieces` are sent one after another, and functions among them are called; a request that
+	 *   `leaves` announces a body and sends none
 	 */
-	async quietly(method, path, { token, headers = {}, json, body, pieces, host, leaves } = {}) {
+	async sendUnrecorded(
+		method,
+		path,
+		{ token, headers = {}, json, body, pieces, host, leaves } = {},
+	) {
 		const { hostname, port } = new URL(this.address.url);
 		const sent = json === undefined ? body : JSON.stringify(json);
 		const all = {
@@ -150,12 +154,12 @@ export class Scene {
 		if (leaves) request.flushHeaders();
 		else request.end(sent);
 		const whole = answered.then(read);
-		const late = `${method} ${path} was not answered`;
-		return within(WAIT_MS, late, whole, this.server).finally(() => leaves && request.destroy());
+		const problem = `${method} ${path} was not answered`;
+		return within(WAIT_MS, problem, whole, this.server).finally(() => leaves && request.destroy());
 	}
 
 	/**
-	 * Sends bytes as they are and records the bytes that come back, until the server closes.
+	 * Sends raw bytes, and records the bytes that the server returns before it closes the connection.
 	 *
 	 * @param {string} name
 	 * @param {string} text
@@ -180,7 +184,7 @@ export class Scene {
 		const { status, headers } = heads.pop() ?? {};
 		const type = headers?.["content-type"] ?? "";
 		const request = text.length > 200 ? digest(Buffer.from(text)) : text;
-		await this.#keep(name, { method: "bytes", body: request }, async () => ({
+		await this.#record(name, { method: "bytes", body: request }, async () => ({
 			...(heads.length > 0 && { before: heads }),
 			status,
 			headers,
@@ -189,7 +193,7 @@ export class Scene {
 	}
 
 	/**
-	 * Opens a subscription, whose frames `told` records.
+	 * Opens a subscription, whose frames `recordFrames` records.
 	 *
 	 * @param {number} [cursor]
 	 */
@@ -198,19 +202,19 @@ export class Scene {
 	}
 
 	/**
-	 * Records the frames of a subscription. `until` says which one is the last; without it, all
-	 * until the server closes the connection.
+	 * Records the first `count` frames of a subscription; without a count, all frames until the
+	 * server closes the connection.
 	 *
 	 * @param {string} name
 	 * @param {Subscriber} subscriber
-	 * @param {number} [until] how many frames there are
+	 * @param {number} [count]
 	 */
-	async told(name, subscriber, until) {
-		const code = until === undefined ? await subscriber.end() : undefined;
-		if (until !== undefined) await subscriber.count(until);
-		if (until !== undefined) await subscriber.close();
-		const frames = subscriber.frames.slice(0, until);
-		await this.#keep(name, { method: "subscription" }, async () => {
+	async recordFrames(name, subscriber, count) {
+		const code = count === undefined ? await subscriber.end() : undefined;
+		if (count !== undefined) await subscriber.count(count);
+		if (count !== undefined) await subscriber.close();
+		const frames = subscriber.frames.slice(0, count);
+		await this.#record(name, { method: "subscription" }, async () => {
 			const body = [];
 			for (const bytes of frames) {
 				body.push(await frame(bytes, this.normal, this.server.publicKey));
@@ -219,19 +223,19 @@ export class Scene {
 		});
 	}
 
-	/** Signs in, which is not recorded. */
+	/** Signs in without recording it. */
 	async signIn() {
 		const input = { identifier: this.server.did, password: this.server.password };
 		const path = "/xrpc/com.atproto.server.createSession";
-		this.session = (await this.quietly("POST", path, { json: input })).expect();
-		this.own = { token: this.session.accessJwt };
+		this.session = (await this.sendUnrecorded("POST", path, { json: input })).expect();
+		this.owner = { token: this.session.accessJwt };
 		return this.session;
 	}
 
-	/** Calls a procedure of records as the owner. */
+	/** Calls a procedure that writes records, as the owner. */
 	write(name, verb, input) {
 		const json = { repo: this.server.did, ...input };
-		return this.procedure(name, `com.atproto.repo.${verb}`, json, this.own);
+		return this.procedure(name, `com.atproto.repo.${verb}`, json, this.owner);
 	}
 
 	create(name, collection, rkey, record, more = {}) {
@@ -254,27 +258,27 @@ export class Scene {
 	upload(name, body, type, headers = {}) {
 		const path = "/xrpc/com.atproto.repo.uploadBlob";
 		const all = { ...(type && { "content-type": type }), ...headers };
-		return this.send(name, "POST", path, { ...this.own, body, headers: all });
+		return this.send(name, "POST", path, { ...this.owner, body, headers: all });
 	}
 
-	/** Calls a query of the account's repository as anybody. */
+	/** Calls a sync query for the account's repository without a session. */
 	sync(name, method, params = {}, options = {}) {
 		const all = typeof params === "string" ? params : { did: this.server.did, ...params };
 		return this.query(name, `com.atproto.sync.${method}`, all, options);
 	}
 
-	/** Records something that was observed otherwise. */
-	note(name, request, answer) {
-		return this.#keep(name, request, async () => answer);
+	/** Records an answer that was observed in another way. */
+	recordAnswer(name, request, answer) {
+		return this.#record(name, request, async () => answer);
 	}
 
-	async #meet() {
+	async #addServer() {
 		const secret = await this.variable("JWT_SECRET");
 		this.normal.name(await this.variable("AUTH_TOKEN"), "operator's token");
-		this.normal.serve({ ...this.server, secret });
+		this.normal.addServer({ ...this.server, secret });
 	}
 
-	async #keep(name, request, answer) {
+	async #record(name, request, answer) {
 		const whole = `${this.#chapter}: ${name}`;
 		if (this.#names.has(whole)) throw new Error(`two requests are named "${whole}"`);
 		this.#names.add(whole);
@@ -341,29 +345,29 @@ export class Scene {
 		} catch {
 			return { text };
 		}
-		// Spaces, escapes and keys that stand twice are parts of an answer too.
+		// Spaces, escapes and repeated keys are parts of an answer too.
 		const spelling = JSON.stringify(json) === text ? undefined : digest(bytes);
-		this.#findCommits(json);
+		this.#hideCommits(json);
 		return { json, ...(spelling && { spelling }) };
 	}
 
-	/** Finds the CIDs in an answer that are those of commits. */
-	#findCommits(json) {
+	/** Replaces the CIDs of commits in an answer with placeholders. */
+	#hideCommits(json) {
 		if (typeof json !== "object" || json === null) return;
 		const { cid, rev, uri, head, root, repoCommit, message } = json;
 		const swap = /^Commit was at (\w+)$/.exec(message ?? "");
 		const commits = [uri === undefined && rev && cid, head, root, repoCommit, swap?.[1]];
 		for (const found of commits) {
-			if (typeof found === "string" && /^bafy/.test(found)) this.normal.vary(found, "commit");
+			if (typeof found === "string" && /^bafy/.test(found)) this.normal.hide(found, "commit");
 		}
 		if (this.normal.hidesTrees) {
 			for (const name of COUNTS) if (name in json) json[name] = "<count>";
 		}
-		for (const value of Object.values(json)) this.#findCommits(value);
+		for (const value of Object.values(json)) this.#hideCommits(value);
 	}
 }
 
-/** Returns parameters as a query string, where those are not one already. */
+/** Returns parameters as a query string. They may already be one. */
 export function queryString(params) {
 	const text = typeof params === "string" ? params : new URLSearchParams(params).toString();
 	return text && `?${text}`;
@@ -388,14 +392,14 @@ function shorten(value) {
 	return text.length > 600 ? digest(Buffer.from(text)) : text;
 }
 
-/** A host name that is in no DNS, so that the DID is the same in every run and no relay is asked. */
+/** A host name without DNS, which makes the DID the same in every run and keeps relays out. */
 export const HOSTNAME = "pds.test";
 export const PASSWORD = "correct horse battery staple";
 const FLAGS = ["--hostname", HOSTNAME, "--password", PASSWORD];
-/** Headers of the connection, which say nothing about the answer. */
+/** Headers of the connection, which do not belong to the answer. */
 const TRANSPORT = new Set(["connection", "date", "keep-alive", "transfer-encoding"]);
 /** Counters that depend on the keys of a tree. */
 const COUNTS = ["repoBlocks", "nodes", "pages"];
 const WAIT_MS = 60_000;
-/** How long an answer may take without being mentioned. */
+/** The time after which an answer is reported as slow. */
 const SLOW_MS = 5_000;

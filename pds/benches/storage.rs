@@ -1,6 +1,7 @@
-//! What a post costs on the database, by the size of the repository: rows, time, and bytes kept.
-//! On a host in memory: `cargo bench -p nacre-pds --features dev --bench storage`, with the largest
-//! size behind `--` if it is another than 100000.
+//! Database cost of a post by the size of the repository: rows, time and bytes stored.
+//!
+//! It runs on the memory host: `cargo bench -p nacre-pds --features dev --bench storage`. A number
+//! after `--` is the largest size, which is 100000 by default.
 
 use std::time::Instant;
 
@@ -23,14 +24,14 @@ struct Server {
 
 fn main() {
     let arguments = || std::env::args().skip(1);
-    // `cargo bench` says what it is; others only want to see that it runs.
+    // Only `cargo bench` measures; any other run is a smoke test.
     let largest = match arguments().any(|word| word == "--bench") {
         true => arguments().filter_map(|word| word.parse().ok()).max().unwrap_or(SIZES[2]),
         false => SIZES[0],
     };
     println!(
-        "| records | a post: µs | rows read | rows written | after a start: rows read | pages \
-         | bytes of pages a record | bytes of the database a record |"
+        "| records | µs per post | rows read | rows written | rows read after a start | pages \
+         | page bytes per record | database bytes per record |"
     );
     println!("|---|---|---|---|---|---|---|---|");
     let mut server = Server::new();
@@ -80,7 +81,7 @@ impl Server {
         server
     }
 
-    /// Another server on the same database, which has nothing in memory yet.
+    /// Reopens the database with a new server, whose caches are empty.
     fn reopened(server: &Self) -> Self {
         let host = server.host.clone();
         let pds = Pds::open(host.host(), account(&Memory::new(7), PASSWORD)).expect("an account");
@@ -95,7 +96,7 @@ impl Server {
         }
         let request: Request = request.body(Body::from(input.to_string())).expect("a request");
         let Reply::Response(response) = block_on(self.pds.handle(request, None)) else {
-            panic!("no upgrade was asked for")
+            panic!("not a response")
         };
         let (parts, body) = response.into_parts();
         let body = block_on(body.collect(usize::MAX)).expect("a body");
@@ -108,7 +109,7 @@ impl Server {
         serde_json::from_slice(&body).expect("JSON")
     }
 
-    /// Adds 200 records to collections as an account has them.
+    /// Adds 200 records in the proportions of a typical account.
     fn fill(&self, number: u32) {
         let write = |index: u32| {
             let number = number + index;
@@ -151,7 +152,7 @@ fn number(count: impl TryInto<u32>) -> f64 {
     count.try_into().map_or(f64::NAN, f64::from)
 }
 
-/// TIDs of one second after the other.
+/// Returns a TID about `number` seconds after a fixed start.
 fn rkey(number: u32) -> String {
     let micros = 1_700_000_000_000_000 + u64::from(number) * 1_000_003;
     nacre_syntax::Tid::from_micros(micros, 7).to_string()

@@ -166,11 +166,11 @@ mod tests {
     #[test]
     fn repository_writes_require_an_active_owner() {
         for route in ROUTES {
-            // The owner of an account that is moving in calls these before it is active.
-            let moves_in =
+            // A migrating account calls these before it is active.
+            let migrates =
                 [".importRepo", ".uploadBlob"].iter().any(|end| route.name.ends_with(end));
             let writes =
-                route.kind == Kind::Procedure && route.name.contains(".repo.") && !moves_in;
+                route.kind == Kind::Procedure && route.name.contains(".repo.") && !migrates;
             assert_eq!(writes, route.access == "ActiveOwner", "{}", route.name);
         }
     }

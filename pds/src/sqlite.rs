@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_counts_commits_and_is_the_file_that_they_append_to() {
+    fn wal_counts_commits_and_grows_when_it_is_synced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.sqlite");
         let (sqlite, log) = Sqlite::open_logged(&path).unwrap();
@@ -197,13 +197,13 @@ mod tests {
         sqlite.query("INSERT INTO t VALUES (2)", &[], &mut |_| Ok(())).unwrap();
         assert_eq!(log.commits() - before_first, 3);
         write(&sqlite, "INSERT INTO absent VALUES (3)");
-        assert_eq!(log.commits() - before_first, 3, "a rollback is not counted");
+        assert_eq!(log.commits() - before_first, 3, "rollbacks are not counted");
         log.sync().unwrap();
-        assert!(log.file.metadata().unwrap().len() > length_before);
+        assert!(log.file.metadata().unwrap().len() > length_before, "the file is the WAL");
     }
 
     #[test]
-    fn the_log_stays_the_same_file_after_a_checkpoint() {
+    fn wal_stays_the_same_file_after_a_checkpoint() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.sqlite");
         let (sqlite, log) = Sqlite::open_logged(&path).unwrap();

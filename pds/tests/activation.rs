@@ -1,4 +1,4 @@
-//! Leaving the network and taking part in it: what is shown to whom, and what subscribers are told.
+//! Activation and deactivation: who can read the account, and the events that announce it.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -22,13 +22,13 @@ fn activate(client: &Client) {
     assert_eq!(client.post_nothing(&client.access, ACTIVATE).status, 200);
 }
 
-fn own(client: &Client, method: &str, params: &str) -> Answer {
+fn query_as_owner(client: &Client, method: &str, params: &str) -> Answer {
     let path = format!("/xrpc/{method}?{params}");
     client.send(request("GET", &path, Some(&client.access), Body::Empty))
 }
 
-/// A client of an account that moves in.
-fn moving_in() -> Client {
+/// A client of an account that was never active.
+fn never_active() -> Client {
     let host = Memory::new(7);
     let mut config = account(&host, PASSWORD);
     config.initial_active = false;
@@ -38,7 +38,7 @@ fn moving_in() -> Client {
 }
 
 #[test]
-fn who_leaves_tells_so_and_who_comes_back_tells_all() {
+fn deactivation_emits_account_and_reactivation_emits_account_identity_and_sync() {
     let client = Client::new();
     client.create(NOTE, "k", a_note("x")).json(200);
     let socket = client.subscribe("");
@@ -59,7 +59,7 @@ fn who_leaves_tells_so_and_who_comes_back_tells_all() {
     assert_eq!(blocks.len(), 1);
     let first = left.seq;
     assert_eq!([back.seq, identity.seq, sync.seq], [first + 1, first + 2, first + 3]);
-    // What a replay has is the same.
+    // A replay sends the same events.
     let replayed = client.subscribe(&format!("cursor={}", first - 1));
     assert_eq!(client.sent(replayed).messages, sent.messages);
     client.create(NOTE, "again", a_note("x")).json(200);
@@ -67,7 +67,7 @@ fn who_leaves_tells_so_and_who_comes_back_tells_all() {
 }
 
 #[test]
-fn the_operator_has_others_look_at_the_identity_anew() {
+fn operator_can_emit_an_identity_event() {
     let host = Memory::new(7);
     let vars = new_account("pds.test", "alice.test", PASSWORD, &*host.host().rng).unwrap();
     let var = |name: &str| vars.iter().find(|(known, _)| *known == name).map(|it| it.1.clone());
@@ -83,13 +83,13 @@ fn the_operator_has_others_look_at_the_identity_anew() {
     assert_eq!((identity.seq, identity.did, identity.handle), (seq, DID, Some("alice.test")));
     assert_eq!(sent.len(), 1);
     assert_eq!(client.sent(client.subscribe(&format!("cursor={}", seq - 1))).messages, sent);
-    let told = "This method requires the server's AUTH_TOKEN";
-    operate("another.token").refuses(401, "AuthenticationRequired", told);
+    let message = "This method requires the server's AUTH_TOKEN";
+    operate("another.token").refuses(401, "AuthenticationRequired", message);
 }
 
 #[test]
-fn an_account_that_has_moved_in_is_first_told_of_when_it_is_activated() {
-    let client = moving_in();
+fn inactive_new_account_emits_no_events_until_activation() {
+    let client = never_active();
     assert_eq!(client.sent(client.subscribe("cursor=0")).messages.len(), 0);
     activate(&client);
     let sent = client.sent(client.subscribe("cursor=0"));
@@ -101,7 +101,7 @@ fn an_account_that_has_moved_in_is_first_told_of_when_it_is_activated() {
 }
 
 #[test]
-fn who_has_left_is_shown_to_the_owner_alone() {
+fn deactivated_account_is_readable_only_by_its_owner() {
     let client = Client::new();
     let created = client.create(NOTE, "k", a_note("x")).json(200);
     let cid = created["cid"].as_str().unwrap().to_owned();
@@ -124,7 +124,7 @@ fn who_has_left_is_shown_to_the_owner_alone() {
         let method = format!("com.atproto.sync.{method}");
         let message = format!("Repo has been deactivated: {DID}");
         client.query(&method, params).refuses(400, "RepoDeactivated", &message);
-        assert_eq!(own(&client, &method, params).status, 200, "{method}");
+        assert_eq!(query_as_owner(&client, &method, params).status, 200, "{method}");
     }
     let params = format!("repo={DID}&collection={NOTE}");
     client.query("com.atproto.repo.listRecords", &params).refuses(
@@ -142,9 +142,9 @@ fn who_has_left_is_shown_to_the_owner_alone() {
     ] {
         answer.refuses(401, "AccountDeactivated", "Account is deactivated");
     }
-    // What an account that moves in brings.
+    // A migrating account uploads its blobs before it is active.
     client.upload("text/plain", b"another pearl");
-    let session = own(&client, "com.atproto.server.getSession", "").json(200);
+    let session = query_as_owner(&client, "com.atproto.server.getSession", "").json(200);
     assert_eq!((&session["active"], &session["status"]), (&json!(false), &json!("deactivated")));
 
     activate(&client);
@@ -156,10 +156,10 @@ fn who_has_left_is_shown_to_the_owner_alone() {
 }
 
 #[test]
-fn each_step_that_fails_leaves_state_and_events_as_they_were() {
+fn failed_activation_or_deactivation_changes_no_state_and_emits_no_events() {
     let client = Client::new();
     for (method, expected) in [(DEACTIVATE, 1), (ACTIVATE, 3)] {
-        let before = (own(&client, STATUS, "").json(200), client.row_counts()["event"]);
+        let before = (query_as_owner(&client, STATUS, "").json(200), client.row_counts()["event"]);
         let mut steps = 0;
         loop {
             client.host.fail_after(Some(steps));
@@ -174,7 +174,8 @@ fn each_step_that_fails_leaves_state_and_events_as_they_were() {
                 break;
             }
             assert_eq!(answer.status, 500);
-            let after = (own(&client, STATUS, "").json(200), client.row_counts()["event"]);
+            let after =
+                (query_as_owner(&client, STATUS, "").json(200), client.row_counts()["event"]);
             assert_eq!(before, after, "{method}, {steps}");
             steps += 1;
         }
@@ -184,7 +185,7 @@ fn each_step_that_fails_leaves_state_and_events_as_they_were() {
 }
 
 #[test]
-fn the_input_is_looked_at_and_strangers_are_not_let_in() {
+fn deactivation_validates_its_input_and_both_methods_require_a_session() {
     let client = Client::new();
     let input = json!({ "deleteAfter": "yesterday" });
     assert_eq!(client.post(DEACTIVATE, &input).status, 400);

@@ -1,4 +1,4 @@
-//! `applyWrites`: several writes as one commit.
+//! `applyWrites`: several writes in one commit.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -32,7 +32,7 @@ fn refuses(answer: &Answer, message: &str) {
 }
 
 #[test]
-fn creates_updates_and_deletes_are_one_commit() {
+fn batch_of_creates_updates_and_deletes_is_one_commit() {
     let client = Client::new();
     client.create(NOTE, "a", a_note("1")).json(200);
     client.create(NOTE, "b", a_note("1")).json(200);
@@ -58,7 +58,7 @@ fn creates_updates_and_deletes_are_one_commit() {
 }
 
 #[test]
-fn records_without_a_key_get_one_each() {
+fn creates_without_an_rkey_get_distinct_generated_keys() {
     let client = Client::new();
     let kind = format!("{METHOD}#create");
     let write = json!({ "$type": kind, "collection": NOTE, "value": a_note("x") });
@@ -67,7 +67,7 @@ fn records_without_a_key_get_one_each() {
 }
 
 #[test]
-fn a_batch_that_changes_nothing_makes_no_commit() {
+fn batch_without_changes_makes_no_commit() {
     let client = Client::new();
     client.create(NOTE, "a", a_note("1")).json(200);
     let before = client.head();
@@ -76,14 +76,14 @@ fn a_batch_that_changes_nothing_makes_no_commit() {
     assert_eq!(answer["results"][0]["$type"], format!("{METHOD}#updateResult"));
     assert_eq!(apply(&client, json!([])).json(200), json!({ "results": [] }));
     assert_eq!(client.head(), before);
-    // What does change is committed without what does not.
+    // A commit leaves out writes without effect.
     let answer = apply(&client, json!([update("a", "1"), create("b", "1")])).json(200);
     assert_eq!(answer["results"].as_array().unwrap().len(), 2);
     assert_eq!(client::verify(&client), 2);
 }
 
 #[test]
-fn one_bad_write_refuses_them_all() {
+fn one_invalid_write_rejects_the_whole_batch() {
     let client = Client::new();
     client.create(NOTE, "a", a_note("1")).json(200);
     let before = (client.head(), client.row_counts());
@@ -122,7 +122,7 @@ fn one_bad_write_refuses_them_all() {
 }
 
 #[test]
-fn there_are_limits() {
+fn batch_over_200_writes_or_the_body_limit_is_refused() {
     let client = Client::new();
     let writes: Vec<_> = (0..201).map(|n| create(&format!("k{n}"), "x")).collect();
     refuses(&apply(&client, json!(writes)), "Too many writes. Max: 200");
@@ -137,7 +137,7 @@ fn there_are_limits() {
 }
 
 #[test]
-fn the_head_may_be_expected() {
+fn batch_is_refused_if_swap_commit_is_not_the_head() {
     let client = Client::new();
     client.create(NOTE, "a", a_note("1")).json(200);
     let (head, _) = client.head();
@@ -152,7 +152,7 @@ fn the_head_may_be_expected() {
 }
 
 #[test]
-fn another_repository_is_not_written_to() {
+fn batch_for_another_repository_is_refused() {
     let client = Client::new();
     let input = json!({ "repo": "did:web:other.test", "writes": [create("a", "1")] });
     let answer = client.post(METHOD, &input);

@@ -1,4 +1,4 @@
-//! `applyWrites` with several writes to one path: applied in order, committed by their net effect.
+//! `applyWrites` with several writes to one path: they apply in order and commit their net effect.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -46,12 +46,12 @@ fn text(client: &Client, rkey: &str) -> Option<String> {
     (answer.status == 200).then(|| answer.json(200)["value"]["text"].as_str().unwrap().to_owned())
 }
 
-/// A server with the record x = 1, and a relay that has heard of it.
+/// A server with the record `x` of text 1, and a relay that has received it.
 fn server() -> (Client, Relay) {
     let client = Client::new();
     client.create(NOTE, "x", a_note("1")).json(200);
     let mut relay = Relay::new(&client);
-    relay.agrees(&client);
+    relay.assert_matches(&client);
     (client, relay)
 }
 
@@ -80,7 +80,7 @@ fn last_of_two_updates_wins_even_if_it_restores_the_record() {
 }
 
 #[test]
-fn create_then_delete_answers_both_and_makes_no_commit() {
+fn create_then_delete_returns_both_results_and_makes_no_commit() {
     let (client, mut relay) = server();
     let before = client.head();
     let answer = apply(&client, &[create("k", "1"), delete("k")]).json(200);
@@ -94,7 +94,7 @@ fn create_then_delete_answers_both_and_makes_no_commit() {
 }
 
 #[test]
-fn delete_then_create_is_one_update_with_the_record_before() {
+fn delete_then_create_is_one_update_with_the_previous_cid() {
     let (client, mut relay) = server();
     let socket = client.subscribe("");
     apply(&client, &[delete("x"), create("x", "2")]).json(200);
@@ -105,7 +105,7 @@ fn delete_then_create_is_one_update_with_the_record_before() {
     assert_eq!(op.action, nacre_commit::Action::Update);
     assert!(op.prev.is_some());
     assert_eq!(relay.follow(&client), [Verdict::Next]);
-    relay.agrees(&client);
+    relay.assert_matches(&client);
     client::verify(&client);
 }
 
@@ -145,7 +145,7 @@ fn blob_of_an_intermediate_record_is_not_required() {
     client::verify(&client);
 }
 
-/// The clock of this host stands still, as a Worker's does within a request.
+/// The memory host's clock stands still, as a Worker's does within a request.
 #[test]
 fn generated_keys_never_repeat_while_the_clock_stands_still_or_steps_back() {
     let client = Client::new();
@@ -173,7 +173,7 @@ fn generated_keys_never_repeat_while_the_clock_stands_still_or_steps_back() {
 }
 
 #[test]
-fn generated_keys_exceed_earlier_ones_after_an_older_repository_was_imported() {
+fn generated_keys_exceed_earlier_ones_after_importing_an_older_repository() {
     let client = Client::new();
     let car = client.export();
     let one = json!({ "repo": DID, "collection": NOTE, "record": a_note("one") });
@@ -192,7 +192,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn random_batches_with_repeated_paths_equal_a_map(seed: u64) {
+    fn random_batches_with_repeated_paths_match_a_map(seed: u64) {
         let client = Client::new();
         let mut relay = Relay::new(&client);
         let mut model = BTreeMap::new();
@@ -205,30 +205,30 @@ proptest! {
         };
         for _ in 0..40 {
             let count = 1 + below(8);
-            let (mut after, mut writes, mut fits) = (model.clone(), Vec::new(), true);
+            let (mut after, mut writes, mut is_valid) = (model.clone(), Vec::new(), true);
             for _ in 0..count {
                 let rkey = format!("k{}", below(3));
                 let text = below(3).to_string();
-                // Most writes fit what is there; a few do not.
+                // Most writes are valid for the current records.
                 let exists = after.contains_key(&rkey) ^ (below(25) == 0);
                 match (exists, below(2)) {
                     (false, _) => {
                         writes.push(create(&rkey, &text));
-                        fits &= after.insert(rkey, text).is_none();
+                        is_valid &= after.insert(rkey, text).is_none();
                     }
                     (true, 0) => {
                         writes.push(update(&rkey, &text));
-                        fits &= after.insert(rkey, text).is_some();
+                        is_valid &= after.insert(rkey, text).is_some();
                     }
                     (true, _) => {
                         writes.push(delete(&rkey));
-                        fits &= after.remove(&rkey).is_some();
+                        is_valid &= after.remove(&rkey).is_some();
                     }
                 }
             }
             let head = client.head();
             let answer = apply(&client, &writes);
-            if fits {
+            if is_valid {
                 let answer = answer.json(200);
                 prop_assert_eq!(answer["results"].as_array().unwrap().len(), writes.len());
                 let changed = after != model;
@@ -246,7 +246,7 @@ proptest! {
         }
         let verdicts = relay.follow(&client);
         prop_assert!(!verdicts.contains(&Verdict::Gap), "{:?}", verdicts);
-        relay.agrees(&client);
+        relay.assert_matches(&client);
         prop_assert_eq!(client::verify(&client), u64::try_from(model.len()).unwrap());
     }
 }

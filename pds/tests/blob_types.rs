@@ -1,4 +1,4 @@
-//! The type of a blob: what its upload says, what its records say, and who has the last word.
+//! MIME types of blobs: precedence of the detected, declared and referenced types.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -27,8 +27,8 @@ fn note(blob: &Value) -> Value {
     json!({ "$type": NOTE, "blob": blob })
 }
 
-/// A server into which these records were imported.
-fn moved_in(records: &[(&str, Value)]) -> Client {
+/// A server with these records imported.
+fn imported(records: &[(&str, Value)]) -> Client {
     let client = Client::new();
     let records: Vec<_> = records
         .iter()
@@ -54,9 +54,9 @@ fn value(client: &Client, collection: &str, rkey: &str) -> Value {
 }
 
 #[test]
-fn blob_of_an_imported_record_gets_the_type_that_the_record_says() {
+fn blob_of_an_imported_record_takes_the_type_in_the_record() {
     for declared in ["*/*", "application/octet-stream", "text/html"] {
-        let client = moved_in(&[(&format!("{NOTE}/a"), note(&blob(MARKDOWN, "text/markdown")))]);
+        let client = imported(&[(&format!("{NOTE}/a"), note(&blob(MARKDOWN, "text/markdown")))]);
         let answer = client.upload_as(&client.access, declared, MARKDOWN).json(200);
         assert_eq!(answer["blob"]["mimeType"], "text/markdown", "{declared}");
         assert_eq!(served_type(&client, MARKDOWN), "text/markdown");
@@ -68,9 +68,9 @@ fn blob_of_an_imported_record_gets_the_type_that_the_record_says() {
 }
 
 #[test]
-fn first_record_that_names_a_type_decides_among_several() {
+fn blob_takes_the_type_of_the_first_record_that_names_one() {
     let legacy = json!({ "cid": raw_cid(PNG), "mimeType": "image/jpeg" });
-    let client = moved_in(&[
+    let client = imported(&[
         (&format!("{NOTE}/a"), note(&blob(MARKDOWN, "text/markdown"))),
         (&format!("{NOTE}/b"), note(&blob(MARKDOWN, "text/plain"))),
         (&format!("{NOTE}/c"), note(&legacy)),
@@ -79,7 +79,7 @@ fn first_record_that_names_a_type_decides_among_several() {
     client.upload("*/*", PNG);
     assert_eq!(served_type(&client, MARKDOWN), "text/markdown");
     assert_eq!(served_type(&client, PNG), "image/jpeg");
-    // Whichever of them is edited, its blob stays.
+    // An edit of any of them keeps its blob.
     let mut edited = note(&blob(MARKDOWN, "text/plain"));
     edited["text"] = json!("edited");
     client.put(NOTE, "b", edited).json(200);
@@ -87,12 +87,12 @@ fn first_record_that_names_a_type_decides_among_several() {
 }
 
 #[test]
-fn blob_of_unknown_type_gets_the_type_of_its_first_record() {
+fn blob_of_unknown_type_takes_the_type_in_its_first_record() {
     let client = Client::new();
     client.upload("*/*", MARKDOWN);
     client.create(NOTE, "a", note(&blob(MARKDOWN, "text/markdown"))).json(200);
     assert_eq!(served_type(&client, MARKDOWN), "text/markdown");
-    // From then on it has one.
+    // The type is fixed from then on.
     let other = client.create(NOTE, "b", note(&blob(MARKDOWN, "text/plain")));
     refuses_type(&other, "text/markdown", "text/plain");
     client.create(NOTE, "b", note(&blob(MARKDOWN, "text/markdown"))).json(200);
@@ -100,7 +100,7 @@ fn blob_of_unknown_type_gets_the_type_of_its_first_record() {
 }
 
 #[test]
-fn blob_uploaded_before_its_record_is_imported_gets_the_type_that_the_record_says() {
+fn blob_uploaded_before_its_record_is_imported_takes_the_type_in_the_record() {
     let client = Client::new();
     for declared in ["*/*", "application/octet-stream"] {
         let bytes = declared.as_bytes();
@@ -116,9 +116,9 @@ fn blob_uploaded_before_its_record_is_imported_gets_the_type_that_the_record_say
 }
 
 #[test]
-fn blob_whose_records_name_no_type_gets_it_from_the_first_that_does() {
+fn blob_of_a_record_without_a_type_takes_the_type_in_a_later_record() {
     let unnamed = json!({ "cid": raw_cid(MARKDOWN), "mimeType": "*/*" });
-    let client = moved_in(&[(&format!("{NOTE}/a"), note(&unnamed))]);
+    let client = imported(&[(&format!("{NOTE}/a"), note(&unnamed))]);
     client.upload("*/*", MARKDOWN);
     client.create(NOTE, "b", note(&blob(MARKDOWN, "text/markdown"))).json(200);
     assert_eq!(served_type(&client, MARKDOWN), "text/markdown");
@@ -126,13 +126,13 @@ fn blob_whose_records_name_no_type_gets_it_from_the_first_that_does() {
 }
 
 #[test]
-fn blob_of_unknown_type_gets_a_type_when_its_only_record_is_edited() {
+fn blob_of_unknown_type_takes_a_type_from_an_edit_of_its_only_record() {
     let client = Client::new();
     let unknown = client.upload("*/*", MARKDOWN);
     client.create(NOTE, "a", note(&unknown)).json(200);
     client.put(NOTE, "a", note(&blob(MARKDOWN, "text/markdown"))).json(200);
     assert_eq!(served_type(&client, MARKDOWN), "text/markdown");
-    // Another record that says otherwise has a say too.
+    // An edit does not decide while another record refers to the blob.
     let unknown = client.upload("*/*", b"plain");
     client.create(NOTE, "b", note(&unknown)).json(200);
     client.create(NOTE, "c", note(&unknown)).json(200);
@@ -142,11 +142,11 @@ fn blob_of_unknown_type_gets_a_type_when_its_only_record_is_edited() {
 }
 
 #[test]
-fn record_that_lies_about_a_type_is_refused() {
+fn record_with_a_wrong_blob_type_is_refused() {
     let client = Client::new();
     client.upload("text/plain", PNG);
-    let lie = client.create(NOTE, "a", note(&blob(PNG, "image/jpeg")));
-    refuses_type(&lie, "image/png", "image/jpeg");
+    let wrong = client.create(NOTE, "a", note(&blob(PNG, "image/jpeg")));
+    refuses_type(&wrong, "image/png", "image/jpeg");
     client.create(NOTE, "a", note(&blob(PNG, "image/png"))).json(200);
 }
 
@@ -157,8 +157,8 @@ fn refuses_type(answer: &Answer, expected: &str, got: &str) {
 }
 
 #[test]
-fn record_keeps_its_blob_through_an_edit_whatever_type_it_said() {
-    // The blob was here first, so that nothing was said of it when it came.
+fn edit_keeps_a_blob_whose_imported_type_is_wrong() {
+    // The blob has a detected type before the import, which does not change it.
     let client = Client::new();
     client.upload("text/plain", PNG);
     client.deactivate();
@@ -169,11 +169,11 @@ fn record_keeps_its_blob_through_an_edit_whatever_type_it_said() {
     let mut edited = record.clone();
     edited["text"] = json!("edited");
     client.put(NOTE, "a", edited.clone()).json(200);
-    let mut honest = note(&blob(PNG, "image/png"));
-    honest["text"] = json!("again");
-    client.put(NOTE, "a", honest).json(200);
+    let mut correct = note(&blob(PNG, "image/png"));
+    correct["text"] = json!("again");
+    client.put(NOTE, "a", correct).json(200);
     client.put(NOTE, "a", edited).json(200);
-    // A size that is wrong now and was not before is refused.
+    // A newly wrong size is refused.
     let mut wrong = blob(PNG, "image/png");
     wrong["size"] = json!(7);
     assert_eq!(client.put(NOTE, "a", note(&wrong)).json(400)["error"], "InvalidSize");
@@ -181,7 +181,7 @@ fn record_keeps_its_blob_through_an_edit_whatever_type_it_said() {
 }
 
 #[test]
-fn blob_without_references_takes_the_newer_declared_type() {
+fn unreferenced_blob_takes_the_newest_declared_type() {
     let client = Client::new();
     for (declared, kept) in [
         ("text/plain", "text/plain"),
@@ -201,11 +201,11 @@ fn blob_without_references_takes_the_newer_declared_type() {
 fn legacy_avatar_becomes_a_typed_blob_when_the_profile_is_edited() {
     let legacy = json!({ "cid": raw_cid(PNG), "mimeType": "image/jpeg" });
     let profile = json!({ "$type": PROFILE, "avatar": legacy });
-    let client = moved_in(&[(&format!("{PROFILE}/self"), profile.clone())]);
+    let client = imported(&[(&format!("{PROFILE}/self"), profile.clone())]);
     let mut edited = value(&client, PROFILE, "self");
     assert_eq!(edited, profile);
     edited["displayName"] = json!("Alice");
-    // Without the blob there is no size to write.
+    // The size is unknown until the blob is uploaded.
     let message = format!("Legacy blobs are not allowed ({})", raw_cid(PNG));
     client.put(PROFILE, "self", edited.clone()).refuses(400, "InvalidRequest", &message);
     client.upload("*/*", PNG);
@@ -217,11 +217,11 @@ fn legacy_avatar_becomes_a_typed_blob_when_the_profile_is_edited() {
 }
 
 #[test]
-fn any_record_with_legacy_blobs_can_be_updated_and_none_created() {
+fn records_with_legacy_blobs_can_be_updated_but_not_created() {
     let legacy = json!({ "cid": raw_cid(PNG), "mimeType": "image/png" });
     let old = json!({ "$type": NOTE, "images": [{ "image": legacy }, { "image": legacy }] });
     let client =
-        moved_in(&[(&format!("{NOTE}/a"), old.clone()), (&format!("{NOTE}/b"), old.clone())]);
+        imported(&[(&format!("{NOTE}/a"), old.clone()), (&format!("{NOTE}/b"), old.clone())]);
     client.upload("*/*", PNG);
     let message = format!("Legacy blobs are not allowed ({})", raw_cid(PNG));
     client.create(NOTE, "c", old.clone()).refuses(400, "InvalidRequest", &message);
@@ -247,11 +247,11 @@ fn any_record_with_legacy_blobs_can_be_updated_and_none_created() {
 }
 
 #[test]
-fn legacy_avatar_without_a_usable_type_gets_that_of_the_stored_blob() {
+fn legacy_avatar_without_a_usable_type_takes_that_of_the_stored_blob() {
     for named in ["*/*", "", "png", "image/*"] {
         let legacy = json!({ "cid": raw_cid(PNG), "mimeType": named });
         let profile = json!({ "$type": PROFILE, "avatar": legacy });
-        let client = moved_in(&[(&format!("{PROFILE}/self"), profile)]);
+        let client = imported(&[(&format!("{PROFILE}/self"), profile)]);
         client.upload("*/*", PNG);
         let mut edited = value(&client, PROFILE, "self");
         edited["displayName"] = json!("Alice");
@@ -262,11 +262,11 @@ fn legacy_avatar_without_a_usable_type_gets_that_of_the_stored_blob() {
 }
 
 #[test]
-fn profile_keeps_an_imported_avatar_that_the_schema_refuses_and_gets_no_new_one() {
+fn profile_can_keep_but_not_gain_an_avatar_that_violates_the_schema() {
     let large = [PNG, &vec![0; 1_000_000]].concat();
     for (bytes, named) in [(PNG, "image/webp"), (PNG, "*/*"), (&large[..], "image/png")] {
         let profile = json!({ "$type": PROFILE, "avatar": blob(bytes, named) });
-        let client = moved_in(&[(&format!("{PROFILE}/self"), profile.clone())]);
+        let client = imported(&[(&format!("{PROFILE}/self"), profile.clone())]);
         client.upload("*/*", bytes);
         let mut edited = profile.clone();
         edited["displayName"] = json!("Alice");
@@ -277,7 +277,7 @@ fn profile_keeps_an_imported_avatar_that_the_schema_refuses_and_gets_no_new_one(
             "rkey": "self", "value": edited });
         client.post(method, &json!({ "repo": DID, "writes": [update] })).json(200);
         assert_eq!(value(&client, PROFILE, "self"), edited);
-        // Everything else is held against the schema still.
+        // The rest of the record is still validated.
         let mut wrong = edited.clone();
         wrong["displayName"] = json!(7);
         assert_eq!(client.put(PROFILE, "self", wrong).status, 400, "{named}");

@@ -1,4 +1,4 @@
-//! Blobs: uploaded, referred to, listed, served, removed.
+//! Blobs: uploads, references, listing, downloads and removal.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -17,7 +17,7 @@ const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR and so on";
 const DAY_S: i64 = 86_400;
 
 #[test]
-fn an_upload_is_answered_with_a_reference() {
+fn upload_returns_a_blob_reference() {
     let client = Client::new();
     let blob = client.upload("image/png", PNG);
     assert_eq!(blob["$type"], "blob");
@@ -29,7 +29,7 @@ fn an_upload_is_answered_with_a_reference() {
 }
 
 #[test]
-fn what_a_blob_is_counts_more_than_what_it_is_called() {
+fn detected_type_overrides_the_declared_type() {
     let client = Client::new();
     for (declared, bytes, found) in [
         ("text/html", PNG, "image/png"),
@@ -41,7 +41,7 @@ fn what_a_blob_is_counts_more_than_what_it_is_called() {
 }
 
 #[test]
-fn a_blob_is_served_once_a_record_refers_to_it() {
+fn blob_is_served_and_listed_only_once_a_record_refers_to_it() {
     let client = Client::new();
     let blob = client.upload("image/png", PNG);
     get(&client, &blob).refuses(400, "InvalidRequest", "Blob not found");
@@ -67,7 +67,7 @@ fn a_blob_is_served_once_a_record_refers_to_it() {
 }
 
 #[test]
-fn parts_and_heads_of_a_blob_are_served() {
+fn get_blob_supports_range_head_and_conditional_requests() {
     let client = Client::new();
     let blob = client.upload("image/png", PNG);
     write(&client, "a", &[&blob]);
@@ -92,7 +92,7 @@ fn parts_and_heads_of_a_blob_are_served() {
 }
 
 #[test]
-fn what_names_no_blob_is_not_found() {
+fn get_blob_refuses_an_invalid_cid_or_unknown_did() {
     let client = Client::new();
     for query in [&format!("did={DID}&cid=beans"), &format!("did={DID}&cid=")] {
         let answer = client.query("com.atproto.sync.getBlob", query);
@@ -103,7 +103,7 @@ fn what_names_no_blob_is_not_found() {
 }
 
 #[test]
-fn a_record_refers_to_what_is_here_as_it_is() {
+fn record_must_match_the_cid_type_and_size_of_a_stored_blob() {
     let client = Client::new();
     let blob = client.upload("image/png", PNG);
     let before = (client.head(), client.row_counts());
@@ -136,7 +136,7 @@ fn a_record_refers_to_what_is_here_as_it_is() {
 }
 
 #[test]
-fn a_blob_goes_a_day_after_the_last_record_that_refers_to_it() {
+fn blob_is_removed_a_day_after_its_last_reference() {
     let client = Client::new();
     let blob = client.upload("image/png", PNG);
     write(&client, "a", &[&blob]);
@@ -150,8 +150,8 @@ fn a_blob_goes_a_day_after_the_last_record_that_refers_to_it() {
     let alarm_s = client.host.alarm_s().unwrap();
     client.host.move_clock(DAY_S - 1);
     block_on(client.pds.run_due_work());
-    assert_eq!(client.host.blobs().borrow().len(), 1, "there still is time");
-    assert_eq!(client.host.alarm_s(), Some(alarm_s + 59), "a minute after the first try");
+    assert_eq!(client.host.blobs().borrow().len(), 1, "not due yet");
+    assert_eq!(client.host.alarm_s(), Some(alarm_s + 59), "retried a minute later");
     client.host.move_clock(1);
     block_on(client.pds.run_due_work());
     assert_eq!(client.host.blobs().borrow().len(), 0);
@@ -160,7 +160,7 @@ fn a_blob_goes_a_day_after_the_last_record_that_refers_to_it() {
 }
 
 #[test]
-fn a_blob_that_moves_to_another_record_stays() {
+fn blob_that_moves_to_another_record_is_kept() {
     let client = Client::new();
     let blob = client.upload("image/png", PNG);
     write(&client, "a", &[&blob]);
@@ -180,16 +180,20 @@ fn a_blob_that_moves_to_another_record_stays() {
 }
 
 #[test]
-fn a_blob_that_is_wanted_again_while_others_are_removed_stays() {
+fn blob_referenced_or_uploaded_again_while_others_are_removed_is_kept() {
     let mut client = Client::new();
     let bytes = |number: usize| vec![u8::try_from(number).unwrap(); 9];
     let upload = |number| client.upload("application/x-test", &bytes(number));
     let blobs: Vec<_> = (0..3).map(upload).collect();
     client.host.move_clock(DAY_S);
     client.sign_in();
-    let mut tending = pin!(client.pds.run_due_work());
+    let mut due_work = pin!(client.pds.run_due_work());
     let mut context = Context::from_waker(Waker::noop());
-    assert_eq!(tending.as_mut().poll(&mut context), Poll::Pending, "the first is being removed");
+    assert_eq!(
+        due_work.as_mut().poll(&mut context),
+        Poll::Pending,
+        "the first removal is in flight"
+    );
     let stored = client.host.blobs();
     let is_stored = |blob: &Value| stored.borrow().keys().any(|key| key.to_string() == cid(blob));
     let (left, removed): (Vec<_>, Vec<_>) = (0..3).partition(|number| is_stored(&blobs[*number]));
@@ -201,9 +205,9 @@ fn a_blob_that_is_wanted_again_while_others_are_removed_stays() {
     let again = client.upload_as(&client.access, "application/x-test", &bytes(removed[0]));
     again.refuses(503, "ServiceUnavailable", "the same blob is being removed; upload it again");
     write(&client, "b", &[&blobs[left[0]]]);
-    // To upload it anew gives it another day.
+    // Another upload keeps it for another day.
     client.upload("application/x-test", &bytes(left[1]));
-    block_on(tending);
+    block_on(due_work);
     assert_eq!(get(&client, &blobs[left[0]]).status, 200);
     write(&client, "c", &[&blobs[left[1]]]);
     assert_eq!(get(&client, &blobs[left[1]]).body, bytes(left[1]));
@@ -211,7 +215,7 @@ fn a_blob_that_is_wanted_again_while_others_are_removed_stays() {
 }
 
 #[test]
-fn a_blob_whose_bytes_are_not_there_is_not_known() {
+fn upload_whose_bytes_are_not_stored_fails_and_registers_no_blob() {
     let client = Client::new();
     let blob = client.upload("image/png", PNG);
     write(&client, "a", &[&blob]);
@@ -230,14 +234,14 @@ fn a_blob_whose_bytes_are_not_there_is_not_known() {
         assert_eq!(audit.faults, Vec::<String>::new(), "{referred}");
         assert_eq!(client.row_counts()["blob"], i64::from(!referred));
     }
-    // It can be sent again.
+    // The blob can be uploaded again.
     client.upload("image/png", PNG);
     assert_eq!(get(&client, &blob).body, PNG);
     client::verify(&client);
 }
 
 #[test]
-fn lists_go_on_where_they_ended_and_know_revs() {
+fn list_blobs_paginates_and_filters_by_rev() {
     let client = Client::new();
     let mut all = Vec::new();
     let mut revs = vec![client.head().1];
@@ -264,7 +268,7 @@ fn lists_go_on_where_they_ended_and_know_revs() {
 }
 
 #[test]
-fn an_account_that_moves_in_may_upload_and_nobody_else_may_read() {
+fn inactive_account_accepts_uploads_but_serves_no_blobs() {
     let host = Memory::new(7);
     let mut config = account(&host, PASSWORD);
     config.initial_active = false;
@@ -276,7 +280,7 @@ fn an_account_that_moves_in_may_upload_and_nobody_else_may_read() {
 }
 
 #[test]
-fn uploads_are_refused_before_they_are_read() {
+fn invalid_upload_is_refused_before_its_body_is_read() {
     let client = Client::new();
     let send = |change: &dyn Fn(&mut http::HeaderMap)| {
         let path = "/xrpc/com.atproto.repo.uploadBlob";
@@ -301,7 +305,7 @@ fn uploads_are_refused_before_they_are_read() {
 }
 
 #[test]
-fn an_empty_upload_is_a_blob_of_no_bytes() {
+fn empty_upload_creates_an_empty_blob() {
     let client = Client::new();
     let send = |body: Body, length: Option<u64>| {
         let path = "/xrpc/com.atproto.repo.uploadBlob";
@@ -327,7 +331,7 @@ fn an_empty_upload_is_a_blob_of_no_bytes() {
 }
 
 #[test]
-fn the_limit_can_be_set() {
+fn blob_upload_limit_is_configurable() {
     let host = Memory::new(7);
     let mut config = account(&host, PASSWORD);
     assert_eq!(config.blob_upload_limit, 100 * 1024 * 1024);

@@ -7,7 +7,7 @@ mod client;
 use std::io::Write as _;
 
 use bytes::Bytes;
-use client::cars::{is_that_of, pieces, source, target, upload};
+use client::cars::{assert_repository_is, pieces, source, target, upload};
 use client::{Answer, Client, DID, NOTE, a_note, request};
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
@@ -34,7 +34,7 @@ fn deflate(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Decodes a body that arrives in pieces of this size.
+/// Decodes a body that arrives in chunks of this size.
 fn decode(coding: Coding, encoded: &[u8], size: usize) -> Result<Vec<u8>, CodingError> {
     let mut decoder = Decoder::new(coding);
     let mut decoded = Vec::new();
@@ -54,13 +54,13 @@ fn decode(coding: Coding, encoded: &[u8], size: usize) -> Result<Vec<u8>, Coding
     }
 }
 
-/// Bytes that compress, but not to nothing.
+/// Bytes that compress, but not extremely well.
 fn text(len: usize) -> Vec<u8> {
     (0..len).map(|at| u8::try_from((at * at / 7 + at % 11) % 97).unwrap()).collect()
 }
 
 #[test]
-fn bodies_decode_however_they_are_cut() {
+fn bodies_decode_at_any_chunk_size() {
     let text = text(150_000);
     let (first, second) = text.split_at(70_001);
     let members = [gzip(first), gzip(b""), gzip(second)].concat();
@@ -78,7 +78,7 @@ fn bodies_decode_however_they_are_cut() {
 }
 
 #[test]
-fn an_empty_body_decodes_to_nothing() {
+fn empty_body_decodes_to_nothing() {
     for coding in [Coding::Gzip, Coding::Deflate, Coding::Identity] {
         assert_eq!(decode(coding, b"", 1), Ok(Vec::new()));
     }
@@ -88,7 +88,7 @@ fn an_empty_body_decodes_to_nothing() {
 }
 
 #[test]
-fn a_truncated_body_fails() {
+fn truncated_body_fails() {
     let text = text(300);
     for (coding, encoded) in [
         (Coding::Gzip, gzip(&text)),
@@ -104,7 +104,7 @@ fn a_truncated_body_fails() {
 }
 
 #[test]
-fn a_body_with_trailing_data_fails() {
+fn body_with_trailing_data_fails() {
     for (coding, encoded) in [
         (Coding::Gzip, gzip(b"pearl")),
         (Coding::Deflate, zlib(b"pearl")),
@@ -120,7 +120,7 @@ fn a_body_with_trailing_data_fails() {
 }
 
 #[test]
-fn a_wrong_checksum_fails() {
+fn wrong_checksum_fails() {
     let mut encoded = gzip(b"pearl");
     let at = encoded.len() - 8;
     encoded[at] ^= 1;
@@ -131,7 +131,7 @@ fn a_wrong_checksum_fails() {
 }
 
 #[test]
-fn a_body_of_mostly_padding_fails() {
+fn body_of_too_many_empty_members_fails() {
     let members = gzip(b"").repeat(1_000);
     assert_eq!(decode(Coding::Gzip, &members, 100), Ok(Vec::new()));
     let members = gzip(b"").repeat(10_000);
@@ -155,7 +155,7 @@ proptest! {
     }
 }
 
-/// Calls a method with a body as it is.
+/// Calls a method with this body and these `Content-Encoding` headers.
 fn call(client: &Client, method: &str, coding: &[&str], body: Vec<u8>) -> Answer {
     let path = format!("/xrpc/{method}");
     client.send(encoded(request("POST", &path, Some(&client.access), body.into()), coding))
@@ -176,7 +176,7 @@ fn note() -> Vec<u8> {
 const CREATE: &str = "com.atproto.repo.createRecord";
 
 #[test]
-fn json_is_decoded() {
+fn encoded_json_is_decoded() {
     let client = Client::new();
     for (coding, body) in [
         (&["gzip"][..], gzip(&note())),
@@ -196,7 +196,7 @@ fn json_is_decoded() {
 }
 
 #[test]
-fn other_codings_are_refused() {
+fn unsupported_codings_are_refused() {
     let client = Client::new();
     let before = client.head();
     for (coding, named) in [
@@ -225,13 +225,13 @@ fn other_codings_are_refused() {
         }
     }
     assert_eq!(client.head(), before);
-    // Nothing is encoded where there is no body.
+    // The header is ignored if there is no body.
     let path = "/xrpc/com.atproto.server.describeServer";
     client.send(encoded(request("GET", path, None, Body::Empty), &["br"])).json(200);
 }
 
 #[test]
-fn a_body_that_does_not_decode_is_refused() {
+fn undecodable_body_is_refused() {
     let (active, inactive) = (Client::new(), target());
     let before = (active.head(), inactive.head());
     let car = source(3).export();
@@ -254,7 +254,7 @@ fn a_body_that_does_not_decode_is_refused() {
 }
 
 #[test]
-fn a_limit_counts_decoded_bytes() {
+fn body_limit_counts_decoded_bytes() {
     let client = Client::new();
     let bomb = gzip(&vec![b' '; 10 * 1024 * 1024]);
     assert!(bomb.len() < 150 * 1024);
@@ -265,7 +265,7 @@ fn a_limit_counts_decoded_bytes() {
 }
 
 #[test]
-fn an_import_is_decoded_as_it_arrives() {
+fn encoded_import_is_decoded_as_it_arrives() {
     let source = source(300);
     let car = source.export();
     for (coding, body) in [
@@ -276,12 +276,12 @@ fn an_import_is_decoded_as_it_arrives() {
         let client = target();
         let request = upload(&client, pieces(&body, 777, None));
         assert_eq!(client.send(encoded(request, &[coding])).status, 200);
-        is_that_of(&client, &car);
+        assert_repository_is(&client, &car);
     }
 }
 
 #[test]
-fn a_byte_order_mark_before_json_is_skipped() {
+fn byte_order_mark_before_json_is_skipped() {
     let client = Client::new();
     let marked = |times: usize| [b"\xef\xbb\xbf".repeat(times), note()].concat();
     call(&client, CREATE, &[], marked(1)).json(200);
@@ -290,7 +290,7 @@ fn a_byte_order_mark_before_json_is_skipped() {
 }
 
 #[test]
-fn an_empty_body_is_missing_where_json_is_expected() {
+fn empty_body_counts_as_missing_json() {
     let client = Client::new();
     let message = "A request body is expected but none was provided";
     for coding in [&[][..], &["gzip"]] {

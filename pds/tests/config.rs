@@ -1,4 +1,4 @@
-//! The variables: what each takes, and what is said of one that does not fit.
+//! Configuration variables: accepted values, defaults and error messages.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -8,7 +8,7 @@ use k256::elliptic_curve::sec1::ToSec1Point;
 use nacre_pds::config::{Config, DataLocation, new_account};
 use nacre_pds::dev::Memory;
 
-/// A new account's variables, whose password takes a while to hash.
+/// A new account's variables, created once, because hashing the password is slow.
 fn vars() -> Vec<(&'static str, String)> {
     static VARS: OnceLock<Vec<(&str, String)>> = OnceLock::new();
     let made =
@@ -16,7 +16,7 @@ fn vars() -> Vec<(&'static str, String)> {
     VARS.get_or_init(made).clone()
 }
 
-/// Reads a new account's variables with one of them changed.
+/// Reads a new account's variables with one changed.
 fn with(name: &str, value: Option<&str>) -> Result<Config, String> {
     let vars = vars();
     let var = |asked: &str| {
@@ -29,7 +29,7 @@ fn with(name: &str, value: Option<&str>) -> Result<Config, String> {
 }
 
 #[test]
-fn each_required_variable_is_named_when_it_is_missing_or_empty() {
+fn missing_or_empty_required_variable_is_named() {
     for name in [
         "PDS_HOSTNAME",
         "DID",
@@ -46,7 +46,7 @@ fn each_required_variable_is_named_when_it_is_missing_or_empty() {
 }
 
 #[test]
-fn a_blob_is_limited_by_what_a_request_may_bring() {
+fn blob_upload_limit_is_capped_by_the_body_limit() {
     let limit = |limit: &str, megabytes: &str| {
         let vars = vars();
         let var = |asked: &str| match asked {
@@ -65,7 +65,7 @@ fn a_blob_is_limited_by_what_a_request_may_bring() {
 }
 
 #[test]
-fn a_value_that_anybody_may_see_is_quoted_when_it_does_not_fit() {
+fn invalid_public_value_is_quoted_in_the_error() {
     for (name, values) in [
         ("PDS_HOSTNAME", &["pds", "a..b", "-a.b", "a_b.c", "localhost:x"][..]),
         ("DID", &["alice", "did:web", "did:web:a b"]),
@@ -87,14 +87,14 @@ fn a_value_that_anybody_may_see_is_quoted_when_it_does_not_fit() {
 }
 
 #[test]
-fn a_secret_that_does_not_fit_is_named_and_not_shown() {
+fn invalid_secret_is_named_but_not_shown_in_the_error() {
     for (name, values) in [
         ("SIGNING_KEY_PUBLIC", &["zQ3shSecret", "did:key:zSecret"][..]),
         ("SIGNING_KEY", &["5eC2e7", "{}", "{\"kty\":\"EC\",\"d\":\"5eC2e7\"}"]),
         ("JWT_SECRET", &["fifteen letters"]),
         ("AUTH_TOKEN", &["fifteen letters"]),
         ("PASSWORD_HASH", &["password", "$2b$15$", "$argon2id$v=19$m=19456,t=2,p=1$c2VjcmV0"]),
-        // Strangers see the errors of a Worker.
+        // Anyone can see the configuration errors of a Worker.
         ("EMAIL", &["carol", "carol@", "mailto:carol@b.test", "Carol <carol@b.test>"]),
     ] {
         for value in values {
@@ -106,7 +106,7 @@ fn a_secret_that_does_not_fit_is_named_and_not_shown() {
 }
 
 #[test]
-fn a_value_in_another_form_is_answered_with_the_right_one() {
+fn error_suggests_the_correct_form_of_a_value() {
     for (name, right, values) in OTHER_FORMS {
         for value in *values {
             let error = with(name, Some(value)).unwrap_err();
@@ -117,13 +117,13 @@ fn a_value_in_another_form_is_answered_with_the_right_one() {
 }
 
 #[test]
-fn a_password_in_a_url_is_not_shown() {
+fn password_in_a_url_is_not_shown() {
     let error = with("PDS_HOSTNAME", Some("https://alice:secret@pds.test")).unwrap_err();
     assert_eq!(error, "PDS_HOSTNAME is not a host name; write \"pds.test\"");
 }
 
 #[test]
-fn a_long_value_is_cut_and_an_invisible_character_escaped() {
+fn error_truncates_long_values_and_escapes_invisible_characters() {
     let error = with("HANDLE", Some(&"x".repeat(5_000))).unwrap_err();
     assert!(error.len() < 200, "{error}");
     let error = with("HANDLE", Some("a\u{202E}\n")).unwrap_err();
@@ -131,7 +131,7 @@ fn a_long_value_is_cut_and_an_invisible_character_escaped() {
 }
 
 #[test]
-fn the_public_key_follows_from_the_private_one() {
+fn public_key_is_derived_from_the_private_key_if_absent() {
     for value in [None, Some("")] {
         let derived = with("SIGNING_KEY_PUBLIC", value).unwrap().identity.signing_key;
         assert_eq!(derived, with("", None).unwrap().identity.signing_key);
@@ -139,7 +139,7 @@ fn the_public_key_follows_from_the_private_one() {
 }
 
 #[test]
-fn a_did_is_known_with_the_colon_of_its_port_decoded() {
+fn did_matches_with_the_colon_of_its_port_decoded() {
     let vars = new_account("localhost:2583", "a.test", "password", &*Memory::new(1).host().rng);
     let vars = vars.unwrap();
     let var = |asked: &str| vars.iter().find(|(known, _)| *known == asked).map(|var| var.1.clone());
@@ -158,7 +158,7 @@ fn a_did_is_known_with_the_colon_of_its_port_decoded() {
 }
 
 #[test]
-fn a_hash_of_a_password_has_no_dollar_that_begins_a_name() {
+fn password_hash_survives_shell_style_variable_expansion() {
     for seed in 0..4 {
         let host = Memory::new(seed).host();
         let vars = new_account("pds.test", "a.test", "password", &*host.rng).unwrap();
@@ -170,7 +170,7 @@ fn a_hash_of_a_password_has_no_dollar_that_begins_a_name() {
 }
 
 #[test]
-fn a_public_key_of_another_key_is_told_so() {
+fn mismatched_public_key_is_refused() {
     let other = new_account("pds.test", "b.test", "password", &*Memory::new(2).host().rng);
     let (_, other) = other.unwrap().swap_remove(3);
     let error = with("SIGNING_KEY_PUBLIC", Some(&other)).unwrap_err();
@@ -178,7 +178,7 @@ fn a_public_key_of_another_key_is_told_so() {
 }
 
 #[test]
-fn a_bcrypt_hash_may_cost_from_4_to_14() {
+fn bcrypt_cost_must_be_from_4_to_14() {
     let rest = "N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
     for (hash, fits) in [
         (format!("$2b$04${rest}"), true),
@@ -196,7 +196,7 @@ fn a_bcrypt_hash_may_cost_from_4_to_14() {
 }
 
 #[test]
-fn the_signing_key_may_be_a_jwk() {
+fn signing_key_may_be_a_jwk() {
     let host = Memory::new(1);
     let vars = new_account("pds.test", "alice.test", "password", &*host.host().rng).unwrap();
     let var = |name: &str| vars.iter().find(|(known, _)| *known == name).unwrap().1.clone();
@@ -211,7 +211,7 @@ fn the_signing_key_may_be_a_jwk() {
 }
 
 #[test]
-fn names_are_kept_in_lower_case_and_the_origin_follows_from_the_host() {
+fn names_are_lowercased_and_the_origin_is_derived_from_the_hostname() {
     let config = with("HANDLE", Some("Alice.TEST")).unwrap();
     assert_eq!(config.identity.handle.as_str(), "alice.test");
     for (hostname, origin, did) in [
@@ -226,7 +226,7 @@ fn names_are_kept_in_lower_case_and_the_origin_follows_from_the_host() {
 }
 
 #[test]
-fn an_account_starts_active_unless_told_otherwise() {
+fn account_starts_active_by_default() {
     for (value, active) in
         [(None, true), (Some(""), true), (Some("true"), true), (Some("false"), false)]
     {
@@ -235,7 +235,7 @@ fn an_account_starts_active_unless_told_otherwise() {
 }
 
 #[test]
-fn a_new_account_has_a_password_of_at_most_72_bytes() {
+fn new_account_password_is_limited_to_72_bytes() {
     let host = Memory::new(1).host();
     for (length, fits) in [(0, false), (1, true), (72, true), (73, false)] {
         let made = new_account("pds.test", "alice.test", &"x".repeat(length), &*host.rng);
@@ -243,7 +243,7 @@ fn a_new_account_has_a_password_of_at_most_72_bytes() {
     }
 }
 
-/// Reads relays for a server of this host name.
+/// Returns the relays of a server with this host name.
 fn relays(hostname: &str, value: Option<&str>) -> Result<Vec<String>, String> {
     let vars = new_account(hostname, "alice.test", "password", &*Memory::new(1).host().rng);
     let vars = vars.unwrap();
@@ -255,7 +255,7 @@ fn relays(hostname: &str, value: Option<&str>) -> Result<Vec<String>, String> {
 }
 
 #[test]
-fn relays_are_origins_and_those_of_the_network_for_servers_that_they_reach() {
+fn relays_must_be_origins_and_default_to_the_public_relay_on_public_hosts() {
     let public = "pds.example.org";
     for (value, expected) in [
         (None, &["https://bsky.network"][..]),
@@ -270,7 +270,7 @@ fn relays_are_origins_and_those_of_the_network_for_servers_that_they_reach() {
     ] {
         assert_eq!(relays(public, value).unwrap(), expected, "{value:?}");
     }
-    // A name that nobody else can find: only what is on the same machine.
+    // A host that only this machine can reach gets only relays on this machine.
     for hostname in ["localhost:2583", "127.0.0.1", "pds.test", "pds.local"] {
         assert_eq!(relays(hostname, None).unwrap(), [""; 0]);
         let mixed = Some("https://bsky.network,http://localhost:2470");
@@ -290,7 +290,7 @@ fn relays_are_origins_and_those_of_the_network_for_servers_that_they_reach() {
 }
 
 #[test]
-fn unknown_locations_are_rejected() {
+fn unknown_data_location_is_refused() {
     let read = |value: Option<&str>| DataLocation::from_vars(|_| value.map(str::to_owned));
     assert_eq!(read(None), Ok(DataLocation::Auto));
     assert_eq!(read(Some("auto")), Ok(DataLocation::Auto));
@@ -304,7 +304,7 @@ fn unknown_locations_are_rejected() {
 }
 
 #[test]
-fn nothing_that_is_printed_holds_a_secret() {
+fn debug_output_contains_no_secrets() {
     let config = with("", None).unwrap();
     let printed = format!("{config:?}");
     for (name, value) in vars() {
@@ -313,7 +313,7 @@ fn nothing_that_is_printed_holds_a_secret() {
     }
 }
 
-/// Names, right forms, and what people write instead.
+/// Variables with the correct form of a value, and other forms that users write.
 const OTHER_FORMS: &[(&str, &str, &[&str])] = &[
     (
         "PDS_HOSTNAME",

@@ -1,4 +1,4 @@
-//! What operations cost where rows are paid for: how many they write and read.
+//! Rows that operations read and write, which Cloudflare bills.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -35,10 +35,10 @@ fn a_like(number: usize) -> Value {
     })
 }
 
-/// A name, how many rows may be read and written, and what that is for.
+/// A name, the limits of rows read and written, and the operation.
 type Cost<'c> = (&'static str, (u64, u64), &'c dyn Fn(usize));
 
-/// Returns how many rows were read and written by most, of twenty.
+/// Returns the median of rows read and written over twenty runs.
 fn rows(client: &Client, operation: impl Fn(usize)) -> (u64, u64) {
     let mut counts: Vec<_> = (0..20)
         .map(|number| {
@@ -54,7 +54,7 @@ fn rows(client: &Client, operation: impl Fn(usize)) -> (u64, u64) {
 }
 
 #[test]
-fn operations_take_few_rows() {
+fn operations_stay_within_their_row_limits() {
     let client = Client::new();
     fill(&client);
     let rkey = |number: usize| format!("k{:05}", number * 149);
@@ -64,14 +64,14 @@ fn operations_take_few_rows() {
         ("create", (6, 5), &|n| drop(client.create(NOTE, &format!("new{n}"), note("x")).json(200))),
         ("update", (8, 5), &|n| drop(client.put(NOTE, &rkey(n), note("changed")).json(200))),
         ("delete", (8, 5), &|n| drop(client.delete(NOTE, &rkey(n)).json(200))),
-        // And what it is about.
+        // Also the subject.
         ("like", (6, 6), &|n| {
             let input = json!({ "repo": DID, "collection": LIKE, "record": a_like(n) });
             client.post("com.atproto.repo.createRecord", &input).json(200);
         }),
-        // A blob, which is looked for first; and what the alarm is to be set for.
+        // The blob, which is looked up first, and the deadlines that set the alarm.
         ("upload", (6, 1), &|n| drop(blob(1000 + n))),
-        // Both, and who refers to the blob, which is not idle any more.
+        // Both, the reference, and the blob's idle mark, which is cleared.
         ("blob and record", (16, 9), &|n| {
             let note = json!({ "$type": NOTE, "blob": blob(n) });
             client.create(NOTE, &format!("blob{n}"), note).json(200);
@@ -100,7 +100,7 @@ fn operations_take_few_rows() {
 }
 
 #[test]
-fn a_server_that_has_just_started_reads_few_rows_for_its_first_commit() {
+fn first_commit_after_a_start_reads_at_most_ten_rows() {
     let before = Client::new();
     fill(&before);
     let client = Client::with_config(before.host.clone(), account(&Memory::new(7), PASSWORD));

@@ -1,4 +1,4 @@
-//! Exports: one commit's repository, however long they take.
+//! Exports: each is the repository of one commit, whatever is written while it is read.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -18,26 +18,26 @@ use nacre_syntax::Did;
 use proptest::prelude::*;
 use serde_json::json;
 
-/// An export that is read piece by piece.
-struct Reading {
+/// An export that is read chunk by chunk.
+struct ExportReader {
     body: Pin<Box<dyn futures_core::Stream<Item = Result<bytes::Bytes, BodyError>>>>,
     car: Vec<u8>,
 }
 
-impl Reading {
+impl ExportReader {
     fn begin(client: &Client, params: &str) -> Self {
         let path = format!("/xrpc/com.atproto.sync.getRepo?did={DID}{params}");
         let request = request("GET", &path, None, Body::Empty);
         let Reply::Response(response) = block_on(client.pds.handle(request, None)) else {
-            panic!("an upgrade")
+            panic!("not a response")
         };
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "application/vnd.ipld.car");
-        let Body::Stream(body) = response.into_body() else { panic!("it is a stream") };
+        let Body::Stream(body) = response.into_body() else { panic!("not a stream") };
         Self { body, car: Vec::new() }
     }
 
-    /// Reads one piece more; returns whether there was one.
+    /// Reads the next chunk. Returns whether there was one.
     fn read(&mut self) -> Result<bool, BodyError> {
         let mut context = Context::from_waker(Waker::noop());
         loop {
@@ -82,14 +82,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
-    fn writes_between_its_pieces_do_not_change_an_export(
+    fn writes_during_an_export_do_not_change_it(
         writes in prop::collection::vec((0..900_usize, 0..4_u8), 1..200),
         at_once in 1..30_usize,
     ) {
         let client = Client::new();
         fill(&client, 600);
         let head = client.head();
-        let mut reading = Reading::begin(&client, "");
+        let mut reading = ExportReader::begin(&client, "");
         let mut writes = writes.into_iter();
         loop {
             for (number, kind) in writes.by_ref().take(at_once) {
@@ -110,11 +110,11 @@ proptest! {
 }
 
 #[test]
-fn writes_that_fail_do_not_change_an_export() {
+fn failed_writes_during_an_export_do_not_change_it() {
     let client = Client::new();
     fill(&client, 300);
     let head = client.head();
-    let mut reading = Reading::begin(&client, "");
+    let mut reading = ExportReader::begin(&client, "");
     assert!(reading.read().unwrap());
     let mut steps = 0;
     loop {
@@ -126,17 +126,17 @@ fn writes_that_fail_do_not_change_an_export() {
         }
         steps += 1;
     }
-    assert!(steps > 8, "pages and record are read to be kept, and written");
+    assert!(steps > 8, "{steps}: pages and the record are copied, then written");
     while reading.read().unwrap() {}
     assert_eq!(verify(&client, &reading.car, &head), 300);
     client::verify(&client);
 }
 
 #[test]
-fn an_export_is_in_pieces_of_limited_size() {
+fn export_chunks_have_a_limited_size() {
     let client = Client::new();
     fill(&client, 600);
-    let mut reading = Reading::begin(&client, "");
+    let mut reading = ExportReader::begin(&client, "");
     let (mut pieces, mut before) = (0, 0);
     while reading.read().unwrap() {
         let length = reading.car.len() - before;
@@ -145,19 +145,19 @@ fn an_export_is_in_pieces_of_limited_size() {
         pieces += 1;
     }
     assert!(pieces > 8, "{pieces}");
-    // Each block is there once.
+    // No block is repeated.
     let (_, blocks) = read_car(&reading.car);
     assert_eq!(nacre_car::Reader::new(&reading.car).unwrap().count(), blocks.len());
 }
 
 #[test]
-fn long_records_are_exported_too() {
+fn large_records_are_exported_as_they_were_at_the_start() {
     let client = Client::new();
     for (rkey, length) in [("a", 20_000), ("b", 10), ("c", 900_000), ("d", 17_000)] {
         client.create(NOTE, rkey, a_note(&"x".repeat(length))).json(200);
     }
     let head = client.head();
-    let mut reading = Reading::begin(&client, "");
+    let mut reading = ExportReader::begin(&client, "");
     reading.read().unwrap();
     client.put(NOTE, "c", a_note("short")).json(200);
     client.delete(NOTE, "d").json(200);
@@ -166,35 +166,36 @@ fn long_records_are_exported_too() {
 }
 
 #[test]
-fn who_rests_for_too_long_is_left_behind_once_something_is_written() {
+fn export_idle_for_a_minute_is_interrupted_by_a_write() {
     let client = Client::new();
     fill(&client, 300);
-    let (mut resting, mut other) = (Reading::begin(&client, ""), Reading::begin(&client, ""));
-    assert!(resting.read().unwrap() && other.read().unwrap());
+    let (mut idle, mut active) =
+        (ExportReader::begin(&client, ""), ExportReader::begin(&client, ""));
+    assert!(idle.read().unwrap() && active.read().unwrap());
     client.host.move_clock(59);
     client.put(NOTE, "k00001", a_note("changed")).json(200);
-    assert!(other.read().unwrap());
+    assert!(active.read().unwrap());
     client.host.move_clock(2);
     client.put(NOTE, "k00001", a_note("changed again")).json(200);
-    assert!(matches!(resting.read(), Err(BodyError::Interrupted(_))));
-    assert!(!resting.read().unwrap(), "that was all");
-    while other.read().unwrap() {}
-    // Without writes, there is no hurry.
+    assert!(matches!(idle.read(), Err(BodyError::Interrupted(_))));
+    assert!(!idle.read().unwrap(), "the stream has ended");
+    while active.read().unwrap() {}
+    // Without writes, an export may be idle for any time.
     let head = client.head();
-    let mut patient = Reading::begin(&client, "");
-    while patient.read().unwrap() {
+    let mut slow = ExportReader::begin(&client, "");
+    while slow.read().unwrap() {
         client.host.move_clock(1000);
     }
-    verify(&client, &patient.car, &head);
+    verify(&client, &slow.car, &head);
 }
 
 #[test]
-fn what_is_kept_for_a_slow_reader_is_limited() {
+fn slow_export_is_interrupted_if_it_retains_too_much_data() {
     let client = Client::new();
     for number in 0..8 {
         client.create(NOTE, &format!("k{number}"), a_note(&"x".repeat(900_000))).json(200);
     }
-    let mut reading = Reading::begin(&client, "");
+    let mut reading = ExportReader::begin(&client, "");
     reading.read().unwrap();
     for number in 0..8 {
         client.delete(NOTE, &format!("k{number}")).json(200);
@@ -204,20 +205,20 @@ fn what_is_kept_for_a_slow_reader_is_limited() {
 }
 
 #[test]
-fn there_are_so_many_exports_at_a_time() {
+fn seventeenth_concurrent_export_is_refused() {
     let client = Client::new();
     fill(&client, 100);
-    let mut readings: Vec<_> = (0..16).map(|_| Reading::begin(&client, "")).collect();
+    let mut readings: Vec<_> = (0..16).map(|_| ExportReader::begin(&client, "")).collect();
     let ask = || client.query("com.atproto.sync.getRepo", &format!("did={DID}"));
     ask().refuses(503, "TooManyExports", "too many exports at once; try again later");
     while readings[0].read().unwrap() {}
-    assert_eq!(ask().status, 503, "it is still held");
+    assert_eq!(ask().status, 503, "a finished export counts until it is dropped");
     readings.pop();
     assert_eq!(ask().status, 200);
 }
 
 #[test]
-fn an_export_since_a_rev_has_what_is_newer_and_the_way_there() {
+fn export_since_a_rev_has_newer_records_and_the_nodes_above_them() {
     let client = Client::new();
     fill(&client, 2000);
     let (_, rev) = client.head();
@@ -225,23 +226,23 @@ fn an_export_since_a_rev_has_what_is_newer_and_the_way_there() {
     client.create(NOTE, "k00100x", a_note("new")).json(200);
     client.put(NOTE, "k01500", a_note("changed")).json(200);
     client.delete(NOTE, "k00007").json(200);
-    let mut reading = Reading::begin(&client, &format!("&since={rev}"));
+    let mut reading = ExportReader::begin(&client, &format!("&since={rev}"));
     while reading.read().unwrap() {}
     let (root, newer) = read_car(&reading.car);
     assert_eq!(root.to_string(), client.head().0);
     let records: Vec<_> =
         newer.values().filter(|block| block.windows(6).any(|at| at == b"\x65$type")).collect();
-    assert_eq!(records.len(), 2, "no record that is older");
+    assert_eq!(records.len(), 2, "no older record");
     assert!(newer.len() * 10 < before.len(), "{} of {}", newer.len(), before.len());
-    // Whoever has the old blocks has it all now.
+    // With the old blocks, the repository is complete.
     let mut all: BTreeMap<Cid, Vec<u8>> = before;
     all.extend(newer);
     let did = Did::parse(DID).unwrap();
     let repo = nacre_commit::verify_blocks(&all, root, &did, Some(&client::key(&client))).unwrap();
     assert_eq!(repo.records, 2000);
-    // Of what nothing is newer than, there is the commit.
+    // Since the head, there is only the commit.
     let (_, rev) = client.head();
-    let mut reading = Reading::begin(&client, &format!("&since={rev}"));
+    let mut reading = ExportReader::begin(&client, &format!("&since={rev}"));
     while reading.read().unwrap() {}
     assert_eq!(read_car(&reading.car).1.len(), 1);
 }

@@ -1,4 +1,4 @@
-//! Whatever the database does, a write is there whole or not at all.
+//! Host failures: a write takes effect completely or not at all.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 #[test]
-fn a_step_that_fails_leaves_the_state_of_before() {
+fn failed_write_changes_nothing() {
     let client = Client::new();
     for n in 0..20 {
         client.create(NOTE, &format!("k{n:02}"), a_note("x")).json(200);
@@ -51,13 +51,13 @@ fn a_step_that_fails_leaves_the_state_of_before() {
         ("delete", &|| client.delete(NOTE, "k10")),
         ("another like of the same post", &|| like("3jzfcijpj2z2b")),
         ("batch", &batch),
-        ("the first reference to a blob", &|| client.create(NOTE, "blob", with_blob.clone())),
-        ("the end of the last", &|| client.delete(NOTE, "blob")),
+        ("first reference to a blob", &|| client.create(NOTE, "blob", with_blob.clone())),
+        ("removal of the last reference to a blob", &|| client.delete(NOTE, "blob")),
     ];
     for (name, write) in writes {
         let state = || {
-            let told = client.sent(subscriber).messages.len();
-            (client.head(), client.row_counts(), client.export(), told)
+            let events = client.sent(subscriber).messages.len();
+            (client.head(), client.row_counts(), client.export(), events)
         };
         let before = state();
         let mut steps = 0;
@@ -66,7 +66,7 @@ fn a_step_that_fails_leaves_the_state_of_before() {
             let answer = write();
             client.host.fail_after(None);
             if answer.status == 200 {
-                // That the alarm could not be set is no fault of the write.
+                // A failure to set the alarm is only logged.
                 assert!(client.host.take_log().len() <= 1);
                 break;
             }
@@ -76,14 +76,14 @@ fn a_step_that_fails_leaves_the_state_of_before() {
             assert_eq!(before, state(), "{name} at step {steps}");
             steps += 1;
         }
-        assert!(steps > 5, "{name} was tried at each of its steps");
+        assert!(steps > 5, "{name} failed at {steps} steps only");
         assert_eq!(client.sent(subscriber).messages.len(), before.3 + 1);
         client::verify(&client);
     }
 }
 
 #[test]
-fn a_first_start_that_fails_starts_afresh() {
+fn failed_first_start_can_be_repeated() {
     let mut steps = 0;
     loop {
         let host = Memory::new(3);
@@ -101,23 +101,23 @@ fn a_first_start_that_fails_starts_afresh() {
         }
         steps += 1;
     }
-    assert!(steps > 10, "the first start was tried at each of its steps");
+    assert!(steps > 10, "failed at {steps} steps only");
 }
 
-/// Audits the database and the store of blobs.
+/// Audits the database and the blob store.
 fn faults(client: &Client) -> Vec<String> {
     block_on(client.pds.audit()).unwrap().faults
 }
 
 #[test]
-fn upload_that_fails_at_any_step_leaves_at_most_its_own_bytes_behind() {
+fn failed_upload_leaves_at_most_its_own_bytes_behind() {
     let client = Client::new();
     let mut steps = 0;
     loop {
         client.host.fail_after(Some(steps));
         let answer = client.upload_as(&client.access, "application/x-test", b"bytes");
         client.host.fail_after(None);
-        // The host stores the bytes before the account is told of them.
+        // The host stores the bytes before the database registers the blob.
         let stored = client.host.blobs().borrow().clone();
         let orphans: Vec<_> = stored.keys().map(|cid| format!("orphaned blob: {cid}")).collect();
         let expected = if client.row_counts()["blob"] == 0 { orphans } else { Vec::new() };
@@ -127,12 +127,12 @@ fn upload_that_fails_at_any_step_leaves_at_most_its_own_bytes_behind() {
         }
         steps += 1;
     }
-    assert!(steps > 6, "it was tried at each of its steps");
+    assert!(steps > 6, "failed at {steps} steps only");
     assert_eq!(faults(&client), Vec::<String>::new());
 }
 
 #[test]
-fn removal_that_fails_at_any_step_is_finished_by_a_later_alarm() {
+fn failed_removal_is_finished_by_a_later_alarm() {
     let mut client = Client::new();
     for steps in 0.. {
         let number = u8::try_from(steps).unwrap();
@@ -153,14 +153,14 @@ fn removal_that_fails_at_any_step_is_finished_by_a_later_alarm() {
         assert_eq!(faults(&client), Vec::<String>::new(), "at step {steps}");
         assert_eq!(client.host.take_log(), Vec::<String>::new(), "at step {steps}");
         if !failed {
-            assert!(steps > 20, "{steps}: it was tried at each of its steps");
+            assert!(steps > 20, "failed at {steps} steps only");
             return;
         }
     }
 }
 
 #[test]
-fn health_says_when_the_database_does_not_work() {
+fn health_check_fails_if_the_database_fails() {
     let client = Client::new();
     assert!(client.get("/xrpc/_health").json(200)["version"].is_string());
     client.host.fail_after(Some(0));
@@ -189,7 +189,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn a_random_history_equals_its_model(steps in steps()) {
+    fn random_history_matches_its_model(steps in steps()) {
         let client = Client::new();
         let mut model: BTreeMap<String, serde_json::Value> = BTreeMap::new();
         for step in steps {

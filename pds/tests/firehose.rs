@@ -11,17 +11,17 @@ use nacre_pds::Reply;
 use nacre_pds::dev::{Memory, account};
 use nacre_pds::host::Sockets;
 
-/// Which of the account's events these are, counted from 1: the clock stands still, so numbers
-/// follow each other.
+/// Returns the positions of events in the log, from 1. The clock stands still, so sequence numbers
+/// are consecutive.
 fn seqs(frames: &[Vec<u8>]) -> Vec<i64> {
     frames.iter().map(|frame| Frame::decode(frame).unwrap().seq().unwrap() - BEFORE).collect()
 }
 
-/// The time at which the account is made, in milliseconds, less one.
+/// One less than the first sequence number, which is the account's creation time in milliseconds.
 const BEFORE: i64 = 1_767_225_599_999;
 
 #[test]
-fn a_new_account_tells_who_it_is_that_it_is_active_and_where_it_stands() {
+fn new_account_emits_identity_account_commit_and_sync() {
     let client = Client::new();
     let sent = client.sent(client.subscribe("cursor=0"));
     let frames: Vec<_> = sent.messages.iter().map(|m| Frame::decode(m).unwrap()).collect();
@@ -44,7 +44,7 @@ fn a_new_account_tells_who_it_is_that_it_is_active_and_where_it_stands() {
 }
 
 #[test]
-fn an_account_that_moves_in_tells_nothing_and_shows_nothing() {
+fn inactive_new_account_emits_and_serves_nothing() {
     let host = Memory::new(1);
     let mut config = account(&host, PASSWORD);
     config.initial_active = false;
@@ -77,7 +77,7 @@ fn an_account_that_moves_in_tells_nothing_and_shows_nothing() {
 }
 
 #[test]
-fn every_commit_verifies_and_undoes_to_the_one_before() {
+fn every_commit_verifies_and_inverts_to_its_predecessor() {
     let client = Client::new();
     let socket = client.subscribe("");
     let mut data = {
@@ -129,7 +129,7 @@ fn every_commit_verifies_and_undoes_to_the_one_before() {
 }
 
 #[test]
-fn any_cursor_sees_every_later_event_once_and_in_order() {
+fn replay_from_any_cursor_sends_each_later_event_once_and_in_order() {
     let client = Client::new();
     for n in 0..40 {
         client.create(NOTE, &format!("early{n}"), a_note("x")).json(200);
@@ -151,7 +151,7 @@ fn any_cursor_sees_every_later_event_once_and_in_order() {
 }
 
 #[test]
-fn what_is_written_during_a_replay_and_before_it_is_not_lost_nor_sent_twice() {
+fn events_before_and_during_a_replay_are_neither_lost_nor_repeated() {
     let client = Client::new();
     let big = "x".repeat(100_000);
     let write = |n: usize| {
@@ -159,8 +159,8 @@ fn what_is_written_during_a_replay_and_before_it_is_not_lost_nor_sent_twice() {
     };
     (0..30).for_each(write);
     for params in ["cursor=0", ""] {
-        let subscription = client.ask(params);
-        // Between the answer and the first turn of the subscription, and in each of its pauses.
+        let subscription = client.request_subscription(params);
+        // Writes before the replay starts and in each of its pauses.
         let mut written = usize::try_from(client.row_counts()["record"]).unwrap();
         let first = if params.is_empty() { i64::try_from(written).unwrap() + 5 } else { 1 };
         write(written);
@@ -185,14 +185,14 @@ fn what_is_written_during_a_replay_and_before_it_is_not_lost_nor_sent_twice() {
 }
 
 #[test]
-fn a_replay_that_the_server_forgets_is_gone_on_with() {
+fn replay_resumes_after_the_server_is_evicted() {
     let client = Client::new();
     let big = "x".repeat(100_000);
     let write = |client: &Client, n: usize| {
         client.create(NOTE, &format!("k{n}"), a_note(&big)).json(200);
     };
     (0..20).for_each(|n| write(&client, n));
-    let subscription = client.ask("cursor=0");
+    let subscription = client.request_subscription("cursor=0");
     let socket = client.host.sockets().open();
     {
         let mut replay = core::pin::pin!(client.pds.subscribe(socket, subscription));
@@ -201,12 +201,12 @@ fn a_replay_that_the_server_forgets_is_gone_on_with() {
     }
     let sent = client.sent(socket).messages.len();
     assert!((1..24).contains(&sent), "{sent}");
-    // The sockets stay, as they do where the host puts the server to sleep.
+    // The sockets stay open, as when a Durable Object hibernates.
     let config = account(&Memory::new(7), PASSWORD);
     let again = Client::with_config(client.host.clone(), config);
     let again = Client { access: client.access.clone(), ..again };
     write(&again, 20);
-    assert_eq!(client.sent(socket).messages.len(), sent, "it is not live");
+    assert_eq!(client.sent(socket).messages.len(), sent, "the replay has not resumed yet");
     assert!(client.host.alarm_s().unwrap() <= client.host.now_s() + 60);
     nacre_pds::dev::block_on(again.pds.run_due_work());
     write(&again, 21);
@@ -214,12 +214,12 @@ fn a_replay_that_the_server_forgets_is_gone_on_with() {
 }
 
 #[test]
-fn a_replay_of_large_events_goes_a_few_at_a_time() {
+fn replay_sends_one_large_event_per_turn() {
     let client = Client::new();
     for n in 0..6 {
         client.create(NOTE, &format!("k{n}"), a_note(&"x".repeat(900_000))).json(200);
     }
-    let subscription = client.ask(&format!("cursor={}", BEFORE + 4));
+    let subscription = client.request_subscription(&format!("cursor={}", BEFORE + 4));
     let socket = client.host.sockets().open();
     let mut replay = core::pin::pin!(client.pds.subscribe(socket, subscription));
     let mut context = core::task::Context::from_waker(core::task::Waker::noop());
@@ -231,7 +231,7 @@ fn a_replay_of_large_events_goes_a_few_at_a_time() {
 }
 
 #[test]
-fn the_257th_subscriber_is_refused() {
+fn subscriber_257_is_refused() {
     let client = Client::new();
     let sockets: Vec<_> = (0..256).map(|_| client.subscribe("")).collect();
     client.query("com.atproto.sync.subscribeRepos", "").refuses(
@@ -244,47 +244,47 @@ fn the_257th_subscriber_is_refused() {
 }
 
 #[test]
-fn one_address_gets_twenty_subscriptions() {
+fn subscriptions_are_limited_to_twenty_per_address() {
     let client = Client::new();
     let path = "/xrpc/com.atproto.sync.subscribeRepos";
-    let ask = |peer: &str| {
+    let upgrade = |peer: &str| {
         let request = client::request("GET", path, None, nacre_pds::body::Body::Empty);
         nacre_pds::dev::block_on(client.pds.handle(request, Some(peer.parse().unwrap())))
     };
     let subscribe = |peer: &str| {
-        let Reply::Upgrade(subscription) = ask(peer) else { panic!("{peer} is let in") };
+        let Reply::Upgrade(subscription) = upgrade(peer) else { panic!("{peer} is refused") };
         let socket = client.host.sockets().open();
         nacre_pds::dev::block_on(client.pds.subscribe(socket, subscription));
         socket
     };
-    // The addresses of one IPv6 network are one.
+    // All addresses of one IPv6 network count as one.
     for network in ["2001:db8:1:2::", "203.0.113.7"] {
-        let all = |n: usize| {
+        let address = |n: usize| {
             if network.contains('.') { network.to_owned() } else { format!("{network}{n:x}") }
         };
-        let sockets: Vec<_> = (1..=20).map(|n| subscribe(&all(n))).collect();
-        let Reply::Response(refused) = ask(&all(21)) else { panic!("{network}") };
+        let sockets: Vec<_> = (1..=20).map(|n| subscribe(&address(n))).collect();
+        let Reply::Response(refused) = upgrade(&address(21)) else { panic!("{network}") };
         assert_eq!(refused.status(), 429);
         client.host.sockets().close(sockets[3], None, 1000);
-        subscribe(&all(22));
+        subscribe(&address(22));
     }
     subscribe("2001:db8:1:3::1");
-    // Who was let in while there was room finds that there is none.
-    let Reply::Upgrade(early) = ask("198.51.100.1") else { panic!("let in") };
+    // A subscription that was accepted below the limit may start above it.
+    let Reply::Upgrade(early) = upgrade("198.51.100.1") else { panic!("refused") };
     for _ in 0..20 {
         subscribe("198.51.100.1");
     }
     let socket = client.host.sockets().open();
     nacre_pds::dev::block_on(client.pds.subscribe(socket, early));
     assert_eq!(client.sent(socket).closed, Some(1008));
-    // Behind a proxy, all come from this machine.
+    // Behind a proxy, every connection comes from this machine.
     for _ in 0..30 {
         subscribe("127.0.0.1");
     }
 }
 
 #[test]
-fn a_cursor_in_the_future_is_told_so_and_closed() {
+fn future_cursor_gets_an_error_frame_and_is_closed() {
     let client = Client::new();
     let sent = client.sent(client.subscribe(&format!("cursor={}", BEFORE + 5)));
     let frame = Frame::decode(&sent.messages[0]).unwrap();
@@ -295,7 +295,7 @@ fn a_cursor_in_the_future_is_told_so_and_closed() {
 }
 
 #[test]
-fn a_reader_that_stops_is_told_so_and_costs_the_others_nothing() {
+fn stalled_subscriber_is_closed_without_affecting_others() {
     let client = Client::new();
     let (slow, quick) = (client.subscribe(""), client.subscribe(""));
     client.host.sockets().stall(slow);
@@ -309,7 +309,7 @@ fn a_reader_that_stops_is_told_so_and_costs_the_others_nothing() {
 }
 
 #[test]
-fn a_cursor_is_a_number_that_is_not_negative() {
+fn cursor_must_be_a_non_negative_integer() {
     let client = Client::new();
     for (cursor, message) in
         [("-1", "cursor can not be less than 0"), ("x", "cursor must be an integer")]

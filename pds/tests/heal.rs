@@ -1,4 +1,4 @@
-//! Audits and heals: derived data is rebuilt whatever was done to it, and what is lost is reported.
+//! Audit and heal: damaged derived data is rebuilt, and lost records and commits are reported.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -18,12 +18,12 @@ const FOLLOW: &str = "app.bsky.graph.follow";
 const UNDER_WAY: &[u8] = b"an import or a heal is in progress; try again when it has ended\"}";
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n with more behind it";
 
-/// A server with notes, follows, and blobs that are referred to and not.
-fn lived_in() -> Client {
-    lived_in_with(180)
+/// A server with notes, follows, a referenced blob and an unreferenced one.
+fn populated() -> Client {
+    populated_with(180)
 }
 
-fn lived_in_with(notes: usize) -> Client {
+fn populated_with(notes: usize) -> Client {
     let client = Client::new();
     let notes = (0..notes).map(|number| (NOTE, format!("k{number}"), a_note("pearl")));
     let follows = (0..20).map(|number| {
@@ -49,8 +49,8 @@ fn lived_in_with(notes: usize) -> Client {
     client
 }
 
-/// The same server in another process, which knows nothing of what this one has in memory.
-fn again(client: &Client) -> Client {
+/// The same server in another process, without anything that this one caches.
+fn reopened(client: &Client) -> Client {
     let config = account(&Memory::new(7), client::PASSWORD);
     let access = client.access.clone();
     Client { access, ..Client::with_config(client.host.clone(), config) }
@@ -60,7 +60,7 @@ fn with_blob(blob: &Value) -> Value {
     json!({ "$type": NOTE, "text": "look", "image": blob })
 }
 
-/// Calls what the operator's token opens.
+/// Calls an operator method.
 fn operate(client: &Client, verb: &str, command: &str) -> Answer {
     let vars = new_account("pds.test", "alice.test", client::PASSWORD, &*Memory::new(7).host().rng);
     let vars = vars.unwrap();
@@ -72,22 +72,22 @@ fn damage(client: &Client, sql: &'static str) {
     client.host.sql().query(sql, &[], &mut |_| Ok(())).unwrap();
 }
 
-/// Asks for what only the owner sees.
-fn own(client: &Client, method: &str) -> Value {
+/// Calls a query as the owner.
+fn query_as_owner(client: &Client, method: &str) -> Value {
     let path = format!("/xrpc/{method}");
     client.send(request("GET", &path, Some(&client.access), Body::Empty)).json(200)
 }
 
-/// What a client sees.
+/// Returns the export, the account's status and the list of blobs.
 fn state(client: &Client) -> (Vec<u8>, Value, Value) {
-    let status = own(client, "com.atproto.server.checkAccountStatus");
+    let status = query_as_owner(client, "com.atproto.server.checkAccountStatus");
     let blobs = client.query("com.atproto.sync.listBlobs", "did=did:web:pds.test").json(200);
     (client.export(), status, blobs)
 }
 
 #[test]
-fn consistent_database_is_left_alone() {
-    let client = lived_in();
+fn heal_leaves_a_consistent_database_alone() {
+    let client = populated();
     let rows = client.host.rows().1;
     let Healed { found, audit } = block_on(client.pds.heal()).unwrap();
     assert_eq!((found, audit.records), (Vec::new(), 201));
@@ -95,7 +95,7 @@ fn consistent_database_is_left_alone() {
 }
 
 #[test]
-fn damaged_derived_data_is_rebuilt() {
+fn heal_rebuilds_damaged_derived_data() {
     for sql in [
         "delete from page",
         "delete from page where id in (select id from page limit 1)",
@@ -115,10 +115,10 @@ fn damaged_derived_data_is_rebuilt() {
         "update blob set idle_since_s = null",
         "insert into blob (cid, mime_type, size) values ('none', 'text/plain', 5)",
     ] {
-        let client = lived_in();
+        let client = populated();
         let before = state(&client);
         damage(&client, sql);
-        let client = again(&client);
+        let client = reopened(&client);
         let Healed { found, audit } = block_on(client.pds.heal()).unwrap();
         assert!(!found.is_empty(), "{sql}");
         assert_eq!(audit.faults, Vec::<String>::new(), "{sql}");
@@ -130,8 +130,8 @@ fn damaged_derived_data_is_rebuilt() {
 }
 
 #[test]
-fn writes_during_an_audit_are_no_faults_and_writes_during_a_heal_are_refused() {
-    let client = lived_in();
+fn audit_tolerates_concurrent_writes_and_heal_refuses_them() {
+    let client = populated();
     for batch in 0..3 {
         let writes = (0..200).map(|number| {
             json!({
@@ -153,16 +153,16 @@ fn writes_during_an_audit_are_no_faults_and_writes_during_a_heal_are_refused() {
     let mut healing = pin!(client.pds.heal());
     let mut refused = 0;
     while healing.as_mut().poll(&mut context).is_pending() {
-        // The audits before and after let it pass.
+        // The audits before and after the repair do not refuse writes.
         refused += usize::from(client.create(NOTE, "k0", a_note("x")).body.ends_with(UNDER_WAY));
     }
-    assert!(refused > 0, "nothing is written while it is made anew");
+    assert!(refused > 0, "writes are refused during the repair");
     client::verify(&client);
 }
 
 #[test]
-fn blobs_of_the_database_and_the_store_are_matched() {
-    let client = lived_in();
+fn heal_reconciles_the_blob_table_with_the_store() {
+    let client = populated();
     let blob = client.upload("image/png", PNG);
     let key = blob["ref"]["$link"].as_str().unwrap().to_owned();
     let cid = key.parse().unwrap();
@@ -170,7 +170,7 @@ fn blobs_of_the_database_and_the_store_are_matched() {
     damage(&client, "delete from blob");
     let healed = block_on(client.pds.heal()).unwrap();
     assert_eq!(healed.audit.faults, Vec::<String>::new());
-    // One is taken in, as a record says what it is; the others are nobody's.
+    // The referenced blob is registered with the type in its record; the others are orphans.
     assert_eq!(healed.audit.blobs, 1);
     let stray = stray["ref"]["$link"].as_str().unwrap().parse().unwrap();
     assert!(!client.host.blobs().borrow().contains_key(&stray));
@@ -181,14 +181,14 @@ fn blobs_of_the_database_and_the_store_are_matched() {
     client.host.blobs().borrow_mut().remove(&cid);
     let healed = block_on(client.pds.heal()).unwrap();
     assert_eq!(healed.found, [format!("blob {cid} is not stored")]);
-    let missing = own(&client, "com.atproto.repo.listMissingBlobs");
+    let missing = query_as_owner(&client, "com.atproto.repo.listMissingBlobs");
     assert_eq!(missing["blobs"][0]["cid"], key);
     client.upload("image/png", PNG);
     client::verify(&client);
 }
 
 #[test]
-fn lost_records_and_commits_are_reported_and_nothing_is_touched() {
+fn heal_reports_lost_records_and_commits_without_changing_anything() {
     for (sql, lost) in [
         ("update record set value = x'a0' where path = 'com.example.note/k7'", "k7 is damaged"),
         (
@@ -197,9 +197,9 @@ fn lost_records_and_commits_are_reported_and_nothing_is_touched() {
         ),
         ("update account set commit_block = x'a0'", "the commit is damaged"),
     ] {
-        let client = lived_in();
+        let client = populated();
         damage(&client, sql);
-        let client = again(&client);
+        let client = reopened(&client);
         let rows = client.row_counts();
         let error = block_on(client.pds.heal()).unwrap_err();
         assert!(error.to_string().contains(lost), "{error}");
@@ -211,8 +211,8 @@ fn lost_records_and_commits_are_reported_and_nothing_is_touched() {
 }
 
 #[test]
-fn heal_that_fails_at_any_step_can_be_repeated() {
-    let client = lived_in_with(10);
+fn failed_heal_can_be_repeated() {
+    let client = populated_with(10);
     let before = state(&client);
     let stored = client.host.blobs().borrow().clone();
     let mut steps = 0;
@@ -231,14 +231,14 @@ fn heal_that_fails_at_any_step_can_be_repeated() {
         assert_eq!(healed.audit.faults, Vec::<String>::new());
         break;
     }
-    assert!(steps > 100, "{steps}: it fails at each of its steps");
+    assert!(steps > 100, "failed at {steps} steps only");
     assert_eq!(state(&client), before);
     client::verify(&client);
 }
 
 #[test]
-fn fault_of_the_host_is_an_error_of_the_audit_and_never_a_finding() {
-    let client = again(&lived_in_with(10));
+fn host_failure_is_an_audit_error_and_not_a_finding() {
+    let client = reopened(&populated_with(10));
     for step in 0.. {
         client.host.fail_once(step);
         let audit = block_on(client.pds.audit());
@@ -249,15 +249,15 @@ fn fault_of_the_host_is_an_error_of_the_audit_and_never_a_finding() {
             Err(error) => assert!(was_hit, "{error}"),
         }
         if !was_hit {
-            assert!(step > 20, "{step}: it fails at each of its steps");
+            assert!(step > 20, "failed at {step} steps only");
             return;
         }
     }
 }
 
 #[test]
-fn only_the_operator_verifies_and_heals() {
-    let client = lived_in();
+fn verify_and_heal_require_the_operator_token() {
+    let client = populated();
     damage(&client, "delete from subject");
     let found = operate(&client, "GET", "verify").json(200);
     assert_eq!((&found["records"], found["faults"].as_array().unwrap().len()), (&json!(201), 21));

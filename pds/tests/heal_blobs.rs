@@ -1,4 +1,4 @@
-//! Heals and blobs: bytes that a record names stay, whatever form the reference has.
+//! Audit and heal of blobs: referenced bytes are kept, whatever the form of the reference.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -18,9 +18,10 @@ use nacre_pds::host::{Row, Value};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-/// Makes the account look as if it had been active.
+/// Marks the account as having been active.
 const WAS_ACTIVE: &str = "update account set announced = 1";
 
+/// An account that was never active.
 fn target() -> Client {
     let mut config = account(&Memory::new(7), PASSWORD);
     config.initial_active = false;
@@ -50,7 +51,7 @@ fn stored(client: &Client) -> BTreeMap<Cid, Bytes> {
     client.host.blobs().borrow().clone()
 }
 
-/// A text in DAG-CBOR.
+/// Encodes a text as DAG-CBOR.
 fn text(text: &str) -> Vec<u8> {
     let length = u8::try_from(text.len()).unwrap();
     let head = if length < 24 { vec![0x60 + length] } else { vec![0x78, length] };
@@ -70,7 +71,7 @@ fn hash(bytes: &[u8]) -> Cid {
     raw_cid(&Sha256::digest(bytes).into())
 }
 
-/// The reference to a blob in every form that stored records have.
+/// Returns the reference to a blob in every form that stored records use.
 fn references(cid: &Cid, bytes: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let size = vec![u8::try_from(bytes.len()).unwrap()];
     let kind = || text("blob");
@@ -91,7 +92,7 @@ fn references(cid: &Cid, bytes: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[test]
-fn heal_keeps_the_bytes_of_every_form_of_reference() {
+fn heal_keeps_blobs_for_every_form_of_reference() {
     for (form, _) in references(&hash(b""), b"") {
         let client = target();
         let bytes = form.as_bytes();
@@ -103,7 +104,7 @@ fn heal_keeps_the_bytes_of_every_form_of_reference() {
         client.upload("image/png", bytes);
         let before = stored(&client);
         run(&client, "delete from blob");
-        // Else all bytes are kept.
+        // Otherwise all bytes are kept.
         run(&client, WAS_ACTIVE);
         for _ in 0..2 {
             block_on(client.pds.heal()).unwrap();
@@ -124,7 +125,7 @@ fn heal_keeps_the_bytes_of_every_form_of_reference() {
 }
 
 #[test]
-fn every_referring_record_is_asked_what_a_blob_is() {
+fn heal_searches_every_referring_record_for_the_blob_type() {
     let client = target();
     let cid = hash(b"pearl");
     let all: BTreeMap<_, _> = references(&cid, b"pearl").into_iter().collect();
@@ -143,7 +144,7 @@ fn every_referring_record_is_asked_what_a_blob_is() {
 }
 
 #[test]
-fn blob_of_another_size_is_kept_and_reported_until_it_is_uploaded_again() {
+fn blob_of_a_wrong_size_is_kept_and_reported_until_it_is_uploaded_again() {
     let client = Client::new();
     let blob = client.upload("text/plain", b"pearl");
     client.create(NOTE, "blob", json!({ "$type": NOTE, "blob": blob })).json(200);
@@ -159,7 +160,7 @@ fn blob_of_another_size_is_kept_and_reported_until_it_is_uploaded_again() {
 }
 
 #[test]
-fn orphaned_bytes_are_removed_and_others_stay() {
+fn heal_removes_only_orphaned_blobs() {
     let client = Client::new();
     let blob = client.upload("text/plain", b"pearl");
     client.create(NOTE, "blob", json!({ "$type": NOTE, "blob": blob })).json(200);
@@ -174,7 +175,7 @@ fn orphaned_bytes_are_removed_and_others_stay() {
 }
 
 #[test]
-fn bytes_whose_records_may_still_come_are_kept_and_no_fault() {
+fn unknown_blobs_are_kept_with_a_warning_while_their_records_may_still_arrive() {
     let car = source(300).export();
     let orphan = hash(b"orphan");
     let client = target();
@@ -186,7 +187,7 @@ fn bytes_whose_records_may_still_come_are_kept_and_no_fault() {
         "stored blobs are not in the database, such as {first}; they are kept until the account \
          has been active and no import is staged"
     );
-    // A blob is lost too, so that blobs are healed.
+    // A lost blob makes the heal repair blobs.
     let lost = hash(b"lost");
     client.upload("text/plain", b"lost");
     client.host.blobs().borrow_mut().remove(&lost);
@@ -209,7 +210,7 @@ fn bytes_whose_records_may_still_come_are_kept_and_no_fault() {
 }
 
 #[test]
-fn page_fault_leaves_blobs_alone_and_blob_fault_leaves_pages_alone() {
+fn heal_repairs_pages_and_blobs_independently() {
     let client = Client::new();
     for number in 0..60 {
         client.create(NOTE, &format!("k{number}"), a_note("pearl")).json(200);
@@ -228,7 +229,7 @@ fn page_fault_leaves_blobs_alone_and_blob_fault_leaves_pages_alone() {
     client.upload("text/plain", b"pearl");
 
     run(&client, "insert into page (id, rev, bytes) values (999, '', x'00')");
-    // Bytes come that nobody has looked at yet.
+    // An orphan appears after the audit.
     let orphan = hash(b"orphan");
     let mut healing = pin!(client.pds.heal());
     let mut context = Context::from_waker(Waker::noop());
@@ -241,7 +242,7 @@ fn page_fault_leaves_blobs_alone_and_blob_fault_leaves_pages_alone() {
 }
 
 #[test]
-fn exports_in_flight_are_no_fault() {
+fn audit_tolerates_exports_in_flight_and_takes_no_export_slot() {
     let client = Client::new();
     for number in 0..60 {
         client.create(NOTE, &format!("k{number}"), a_note("pearl")).json(200);
@@ -261,7 +262,7 @@ fn exports_in_flight_are_no_fault() {
     let healed = block_on(client.pds.heal()).unwrap();
     assert_eq!((healed.found, healed.audit.records), (Vec::new(), 60));
     assert_eq!(client.host.rows().1, rows);
-    // Nor do audits take the places of exports.
+    // Audits take no export slot.
     drop(exports);
     let mut context = Context::from_waker(Waker::noop());
     run(&client, "delete from blob_ref");
@@ -273,7 +274,7 @@ fn exports_in_flight_are_no_fault() {
 }
 
 #[test]
-fn blobs_that_come_and_go_during_an_audit_are_no_faults() {
+fn audit_tolerates_concurrent_uploads_and_removals() {
     let mut client = Client::new();
     for number in 0..5_u8 {
         client.upload("text/plain", &[number; 9]);
@@ -302,7 +303,7 @@ fn blobs_that_come_and_go_during_an_audit_are_no_faults() {
 }
 
 #[test]
-fn heal_keeps_an_import_that_can_be_resumed() {
+fn heal_keeps_a_resumable_import() {
     let car = source(300).export();
     let client = target();
     client.create(NOTE, "here", a_note("before"));
@@ -318,11 +319,11 @@ fn heal_keeps_an_import_that_can_be_resumed() {
     let rows = client.host.rows().1;
     import(&client, &car).succeeds();
     let written = client.host.rows().1 - rows;
-    assert!(written < 400, "{written}: what was staged is not written again");
+    assert!(written < 400, "{written} rows: staged records are not rewritten");
 }
 
 #[test]
-fn interrupted_heal_leaves_nothing_behind_after_the_next_alarm() {
+fn alarm_cleans_up_after_an_interrupted_heal() {
     let client = Client::new();
     for number in 0..60 {
         client.create(NOTE, &format!("k{number}"), a_note("pearl")).json(200);
@@ -345,7 +346,7 @@ fn interrupted_heal_leaves_nothing_behind_after_the_next_alarm() {
 }
 
 #[test]
-fn active_account_needs_its_own_signature_and_an_imported_commit_needs_none() {
+fn audit_verifies_the_signature_only_of_an_active_account() {
     let record = map(&[("$type", text(NOTE))]);
     let client = target();
     import(&client, &repository(&[(&format!("{NOTE}/a"), &record)])).succeeds();
@@ -355,5 +356,5 @@ fn active_account_needs_its_own_signature_and_an_imported_commit_needs_none() {
     let rows = client.host.rows().1;
     let healed = block_on(client.pds.heal()).unwrap();
     assert_eq!((healed.found, healed.audit.faults), (vec![fault.into()], vec![fault.into()]));
-    assert_eq!(client.host.rows().1, rows, "nothing is rewritten that cannot be mended");
+    assert_eq!(client.host.rows().1, rows, "heal rewrites nothing that it cannot repair");
 }

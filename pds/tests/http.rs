@@ -1,4 +1,4 @@
-//! What is true of every answer.
+//! Errors, verbs, parameters and headers of every method, and the well-known documents.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -9,7 +9,7 @@ use nacre_pds::body::Body;
 use serde_json::json;
 
 #[test]
-fn unknown_things_have_their_own_refusals() {
+fn unknown_paths_and_methods_are_refused() {
     let client = Client::new();
     let invalid_path = (400, "InvalidRequest", "invalid xrpc path");
     let unknown = (501, "MethodNotImplemented", "Method Not Implemented");
@@ -28,7 +28,7 @@ fn unknown_things_have_their_own_refusals() {
 }
 
 #[test]
-fn a_method_has_one_verb() {
+fn wrong_http_verb_is_refused() {
     let client = Client::new();
     for (verb, method, expected) in [
         ("GET", "com.atproto.repo.createRecord", "POST"),
@@ -46,7 +46,7 @@ fn a_method_has_one_verb() {
 }
 
 #[test]
-fn a_parameter_that_is_missing_or_bad_is_named() {
+fn missing_or_invalid_parameter_is_named() {
     let client = Client::new();
     for (call, message) in [
         ("repo.getRecord?repo=a.b&collection=a.b.c", r#"Params must have the property "rkey""#),
@@ -63,7 +63,7 @@ fn a_parameter_that_is_missing_or_bad_is_named() {
 }
 
 #[test]
-fn an_empty_parameter_counts_as_absent() {
+fn empty_parameter_counts_as_absent() {
     let client = Client::new();
     for number in 0..3 {
         client.create(NOTE, &format!("k{number}"), a_note("x")).json(200);
@@ -80,19 +80,19 @@ fn an_empty_parameter_counts_as_absent() {
         let params = format!("did={DID}&{spelled}={cid}&cids=");
         assert_eq!(client.query("com.atproto.sync.getBlocks", &params).status, 200, "{spelled}");
     }
-    client.ask("cursor=");
-    client.ask("cursor");
+    client.request_subscription("cursor=");
+    client.request_subscription("cursor");
 }
 
 #[test]
-fn the_server_describes_its_limit_on_blobs() {
+fn describe_server_reports_the_blob_upload_limit() {
     let client = Client::new();
     let described = client.get("/xrpc/com.atproto.server.describeServer").json(200);
     assert_eq!(described["blobUploadLimit"], 104_857_600);
 }
 
 #[test]
-fn a_request_to_crawl_is_accepted_and_changes_nothing() {
+fn request_crawl_is_accepted_and_changes_nothing() {
     let client = Client::new();
     let (head, rows) = (client.head(), client.row_counts());
     for method in ["com.atproto.sync.requestCrawl", "com.atproto.sync.notifyOfUpdate"] {
@@ -111,7 +111,7 @@ fn a_request_to_crawl_is_accepted_and_changes_nothing() {
 }
 
 #[test]
-fn other_accounts_are_not_here() {
+fn unknown_repository_is_not_found() {
     let client = Client::new();
     let other = "did:plc:ewvi7nxzyoun6zhxrhs64oiz";
     for method in ["getRepo", "getLatestCommit", "getRepoStatus"] {
@@ -124,7 +124,7 @@ fn other_accounts_are_not_here() {
 }
 
 #[test]
-fn every_answer_is_open_to_scripts_of_any_origin() {
+fn every_response_allows_any_origin() {
     let client = Client::new();
     for path in [
         "/",
@@ -158,7 +158,7 @@ fn every_answer_is_open_to_scripts_of_any_origin() {
 }
 
 #[test]
-fn the_documents_say_who_lives_here() {
+fn well_known_documents_identify_the_account_and_server() {
     let client = Client::new();
     let document = client.get("/.well-known/did.json").json(200);
     assert_eq!(document["id"], DID);
@@ -185,7 +185,7 @@ fn the_documents_say_who_lives_here() {
 }
 
 #[test]
-fn the_repository_is_listed_with_its_head() {
+fn list_repos_returns_the_repository_with_its_head() {
     let client = Client::new();
     client.create(NOTE, "k", a_note("x")).json(200);
     let (head, rev) = client.head();
@@ -197,7 +197,7 @@ fn the_repository_is_listed_with_its_head() {
 }
 
 #[test]
-fn a_blocks_order_in_an_export_is_that_of_a_walk() {
+fn export_orders_blocks_as_a_walk_of_the_tree() {
     let client = Client::new();
     for n in 0..50 {
         client.create(NOTE, &format!("k{n}"), a_note(&n.to_string())).json(200);

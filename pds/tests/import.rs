@@ -1,4 +1,4 @@
-//! Import: what a CAR brings takes the place of what there was, whole or not at all.
+//! Import: a CAR replaces the repository completely or not at all.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -7,7 +7,7 @@ mod client;
 use std::collections::BTreeMap;
 
 use cid::Cid;
-use client::cars::{import, is_that_of, pieces, source, target, upload};
+use client::cars::{assert_repository_is, import, pieces, source, target, upload};
 use client::{Client, DID, NOTE, PASSWORD, a_note, read_car, request};
 use nacre_car::Writer;
 use nacre_pds::body::Body;
@@ -31,7 +31,7 @@ fn import_replaces_the_repository_and_keeps_its_commit_and_rev() {
     let car = source.export();
     let client = target();
     import(&client, &car).succeeds();
-    is_that_of(&client, &car);
+    assert_repository_is(&client, &car);
     assert_eq!(client.head(), source.head());
     client.activate();
     let gone = client
@@ -42,7 +42,7 @@ fn import_replaces_the_repository_and_keeps_its_commit_and_rev() {
 }
 
 #[test]
-fn blocks_may_come_in_any_order_and_once() {
+fn import_accepts_blocks_in_any_order() {
     let car = source(300).export();
     let by_cid = shuffled(&car, |_| {});
     let backwards = shuffled(&car, |blocks| blocks.reverse());
@@ -51,7 +51,7 @@ fn blocks_may_come_in_any_order_and_once() {
     for car in [by_cid, backwards, mixed] {
         let client = target();
         import(&client, &car).succeeds();
-        is_that_of(&client, &car);
+        assert_repository_is(&client, &car);
         client.activate();
         client.create(NOTE, "new", a_note("new")).json(200);
         client::verify(&client);
@@ -59,7 +59,7 @@ fn blocks_may_come_in_any_order_and_once() {
 }
 
 #[test]
-fn a_second_import_reconciles() {
+fn repeated_imports_replace_one_another() {
     let source = source(200);
     let first = source.export();
     source.delete(NOTE, "k00000").json(200);
@@ -69,17 +69,17 @@ fn a_second_import_reconciles() {
     let client = target();
     for car in [&first, &second, &first, &first] {
         assert_eq!(import(&client, car).status, 200);
-        is_that_of(&client, car);
+        assert_repository_is(&client, car);
     }
 }
 
 #[test]
-fn an_empty_repository_can_be_imported() {
+fn empty_repository_can_be_imported() {
     let car = Client::new().export();
     let client = source(10);
     client.deactivate();
     import(&client, &car).succeeds();
-    is_that_of(&client, &car);
+    assert_repository_is(&client, &car);
     assert_eq!(client.row_counts()["record"], 0);
     client.activate();
     client.create(NOTE, "new", a_note("new")).json(200);
@@ -87,7 +87,7 @@ fn an_empty_repository_can_be_imported() {
 }
 
 #[test]
-fn what_is_missing_is_listed_and_comes_by_upload() {
+fn missing_blobs_are_listed_until_they_are_uploaded() {
     let car = source(10).export();
     let mut client = Client::with_config(Memory::new(8), inactive());
     client.sign_in();
@@ -105,7 +105,7 @@ fn what_is_missing_is_listed_and_comes_by_upload() {
 }
 
 #[test]
-fn an_import_that_is_cut_leaves_the_old_state_and_goes_on_where_it_was() {
+fn interrupted_import_changes_nothing_and_can_be_resumed() {
     let car = source(300).export();
     let client = target();
     let before = (client.head(), client.export());
@@ -119,13 +119,13 @@ fn an_import_that_is_cut_leaves_the_old_state_and_goes_on_where_it_was() {
     let start = rows();
     import(&client, &car).succeeds();
     let resumed = rows() - start;
-    is_that_of(&client, &car);
-    // All but the last piece was there.
+    assert_repository_is(&client, &car);
+    // All but the last piece was staged.
     assert!(resumed < 60, "{resumed} rows");
 }
 
 #[test]
-fn a_step_that_fails_leaves_the_old_state() {
+fn failed_import_changes_nothing() {
     let car = source(40).export();
     let client = target();
     let before = (client.head(), client.export());
@@ -134,17 +134,17 @@ fn a_step_that_fails_leaves_the_old_state() {
         let answer = import(&client, &car);
         client.host.fail_after(None);
         if answer.status == 200 {
-            assert!(steps > 100, "it was tried at each of its steps");
+            assert!(steps > 100, "failed at {steps} steps only");
             break;
         }
         assert_eq!(answer.status, 500, "{steps}");
         assert_eq!(before, (client.head(), client.export()), "{steps}");
     }
-    is_that_of(&client, &car);
+    assert_repository_is(&client, &car);
 }
 
 #[test]
-fn an_import_costs_a_row_a_record_and_a_few() {
+fn import_writes_about_one_row_per_record() {
     let source = source(3000);
     let car = source.export();
     let client = target();
@@ -155,7 +155,7 @@ fn an_import_costs_a_row_a_record_and_a_few() {
 }
 
 #[test]
-fn what_is_no_repository_of_the_account_is_refused() {
+fn invalid_or_foreign_repository_is_refused() {
     let client = target();
     let before = (client.head(), client.row_counts());
     let car = source(20).export();
@@ -234,7 +234,7 @@ fn import_keeps_resumable_staging_for_a_day_after_the_last_piece() {
 }
 
 #[test]
-fn blobs_that_are_uploaded_during_an_import_of_several_days_are_kept() {
+fn blobs_uploaded_during_an_import_of_several_days_are_kept() {
     let car = source(50).export();
     let mut client = target();
     let count = car.len().div_ceil(1000);
@@ -253,7 +253,7 @@ fn blobs_that_are_uploaded_during_an_import_of_several_days_are_kept() {
     block_on(client.pds.run_due_work());
     assert_eq!(client.host.blobs().borrow().len(), 1);
     client::verify(&client);
-    // An import that nobody resumes keeps them for a day.
+    // An import that is not resumed keeps them for a day.
     client.deactivate();
     client.upload("text/plain", b"unused");
     let answer = client.send(upload(&client, pieces(&car, 1000, Some(1))));
@@ -280,13 +280,13 @@ fn commit_far_in_the_future_is_refused() {
 }
 
 #[test]
-fn the_tables_of_an_import_are_those_that_they_take_the_place_of() {
+fn staging_tables_have_the_schema_of_the_tables_they_replace() {
     let schema = |client: &Client| {
         let mut tables = Vec::new();
         let sql = "select sql from sqlite_master where sql is not null order by name";
         let mut row = |row: &dyn nacre_pds::host::Row| {
             let nacre_pds::host::Value::Text(sql) = row.value(0) else { panic!("text") };
-            // A table that was renamed has its name in quotes.
+            // The name of a renamed table is quoted.
             let words = sql.replace(['"', '\n'], " ");
             let words = words.split_whitespace().filter(|word| !word.is_empty());
             tables.push(words.collect::<Vec<_>>().join(" "));

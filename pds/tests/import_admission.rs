@@ -1,4 +1,4 @@
-//! Who may import, when, and until when.
+//! Preconditions of an import: account, session, configuration and other imports.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -10,7 +10,7 @@ use core::task::{Context, Poll, Waker};
 use std::rc::Rc;
 
 use bytes::Bytes;
-use client::cars::{import, is_that_of, source, target, upload};
+use client::cars::{assert_repository_is, import, source, target, upload};
 use client::{Client, NOTE, PASSWORD, a_note};
 use nacre_pds::Reply;
 use nacre_pds::body::{Body, BodyError, Response};
@@ -31,60 +31,60 @@ fn import_into_an_active_account_is_refused() {
     client.deactivate();
     for _ in 0..3 {
         import(&client, &car).succeeds();
-        is_that_of(&client, &car);
+        assert_repository_is(&client, &car);
     }
 }
 
 #[test]
-fn account_cannot_be_activated_while_an_import_is_under_way() {
+fn activation_is_refused_during_an_import() {
     let car = source(100).export();
     let client = target();
-    let (open, importing) = begin(&client, &car);
+    let (gate, importing) = begin(&client, &car);
     let answer = client.post_nothing(&client.access, "com.atproto.server.activateAccount");
     answer.refuses(400, "InvalidRequest", IN_PROGRESS);
-    open.set(true);
+    gate.set(true);
     assert_eq!(response(block_on(importing)).status(), 200);
-    is_that_of(&client, &car);
+    assert_repository_is(&client, &car);
 }
 
 #[test]
-fn session_that_ends_while_the_body_streams_replaces_nothing() {
+fn import_changes_nothing_if_its_session_ends_while_the_body_streams() {
     let car = source(100).export();
     let client = target();
     let before = client.export();
-    let (open, importing) = begin(&client, &car);
+    let (gate, importing) = begin(&client, &car);
     client.post_nothing(&client.refresh, "com.atproto.server.deleteSession").succeeds();
-    open.set(true);
+    gate.set(true);
     let refused = response(block_on(importing));
     assert_eq!(refused.status(), 400);
-    let told = block_on(refused.into_body().collect(1_000)).unwrap();
-    let told: serde_json::Value = serde_json::from_slice(&told).unwrap();
-    assert_eq!(told["message"], "Token has been revoked");
+    let body = block_on(refused.into_body().collect(1_000)).unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(body["message"], "Token has been revoked");
     let mut client = client;
     client.sign_in();
     assert_eq!(client.export(), before);
-    // What was staged is still there for a session that is good.
+    // Another session resumes from the staged records.
     let rows = client.host.rows().1;
     import(&client, &car).succeeds();
     assert!(client.host.rows().1 - rows < 60);
-    is_that_of(&client, &car);
+    assert_repository_is(&client, &car);
 }
 
 #[test]
-fn second_import_is_refused_while_one_is_under_way() {
+fn concurrent_import_is_refused() {
     let car = source(100).export();
     let client = target();
-    let (open, importing) = begin(&client, &car);
+    let (gate, importing) = begin(&client, &car);
     let second = import(&client, &car);
     second.refuses(400, "InvalidRequest", "Another import is under way");
-    // The refusal does not end the protection of the first import.
+    // The refusal does not release the lock of the first import.
     let third = import(&client, &car);
     third.refuses(400, "InvalidRequest", "Another import is under way");
     let answer = client.post_nothing(&client.access, "com.atproto.server.activateAccount");
     answer.refuses(400, "InvalidRequest", IN_PROGRESS);
-    open.set(true);
+    gate.set(true);
     assert_eq!(response(block_on(importing)).status(), 200);
-    is_that_of(&client, &car);
+    assert_repository_is(&client, &car);
     client.activate();
     client.create(NOTE, "k", a_note("x")).json(200);
 }
@@ -94,7 +94,7 @@ fn response(reply: Reply) -> Response {
     response
 }
 
-/// Begins an import, whose second half comes once the cell is set.
+/// Begins an import whose second half arrives once the gate is open.
 fn begin<'c>(client: &'c Client, car: &[u8]) -> (Rc<Cell<bool>>, Importing<'c>) {
     let (now, later) = car.split_at(car.len() / 2);
     let gate = Rc::<Cell<bool>>::default();
@@ -108,7 +108,7 @@ fn begin<'c>(client: &'c Client, car: &[u8]) -> (Rc<Cell<bool>>, Importing<'c>) 
 
 type Importing<'c> = Pin<Box<dyn Future<Output = Reply> + 'c>>;
 
-/// A body whose second piece comes once a gate is open.
+/// A body whose second piece arrives once the gate is open.
 struct Gated {
     pieces: Vec<Bytes>,
     gate: Rc<Cell<bool>>,

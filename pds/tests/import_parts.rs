@@ -1,15 +1,15 @@
-//! Repositories that are too large for one request: several CARs under one root.
+//! Imports in parts: several CARs of one root, for repositories that are too large for one request.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
 mod client;
 
 use client::Client;
-use client::cars::{import, is_that_of, pieces, source, target, upload};
+use client::cars::{assert_repository_is, import, pieces, source, target, upload};
 use nacre_car::Writer;
 use serde_json::json;
 
-/// Splits a CAR into parts under the same root, each of so many blocks.
+/// Splits a CAR into parts of the same root with this many blocks each.
 fn parts(car: &[u8], blocks: usize) -> Vec<Vec<u8>> {
     let reader = nacre_car::Reader::new(car).unwrap();
     let root = reader.roots()[0];
@@ -29,7 +29,7 @@ fn import_part(client: &Client, car: &[u8]) -> client::Answer {
 }
 
 #[test]
-fn large_repository_arrives_in_parts_under_one_root() {
+fn repository_can_be_imported_in_parts() {
     let source = source(700);
     let car = source.export();
     for blocks in [1000, 400, 97] {
@@ -44,13 +44,13 @@ fn large_repository_arrives_in_parts_under_one_root() {
         }
         let answer = import(&client, last).json(200);
         assert_eq!(answer, json!({ "oddRecords": 0, "oddExamples": [] }));
-        is_that_of(&client, &car);
+        assert_repository_is(&client, &car);
         assert_eq!(client.head(), source.head());
     }
 }
 
 #[test]
-fn parts_may_repeat_come_in_any_order_and_be_interrupted() {
+fn parts_can_be_repeated_reordered_and_interrupted() {
     let car = source(300).export();
     let parts = parts(&car, 60);
     let client = target();
@@ -69,11 +69,11 @@ fn parts_may_repeat_come_in_any_order_and_be_interrupted() {
     let whole = import_part(&client, &parts[parts.len() - 1]).json(200);
     assert_eq!(whole["missingBlocks"], 0);
     import(&client, &parts[1]).succeeds();
-    is_that_of(&client, &car);
+    assert_repository_is(&client, &car);
 }
 
 #[test]
-fn last_part_that_leaves_blocks_missing_is_refused_and_the_rest_can_follow() {
+fn incomplete_last_part_is_refused_and_the_import_can_continue() {
     let car = source(300).export();
     let parts = parts(&car, 100);
     let client = target();
@@ -84,17 +84,17 @@ fn last_part_that_leaves_blocks_missing_is_refused_and_the_rest_can_follow() {
     assert!(message.starts_with("missing block: "), "{message}");
     import_part(&client, &parts[3]).json(200);
     import(&client, &parts[1]).succeeds();
-    is_that_of(&client, &car);
+    assert_repository_is(&client, &car);
 }
 
 #[test]
-fn repeated_part_writes_no_further_row_for_what_is_staged() {
+fn repeated_part_does_not_rewrite_staged_rows() {
     let car = source(900).export();
     let parts = parts(&car, 500);
     let client = target();
     import_part(&client, &parts[0]).json(200);
     let rows = client.host.rows().1;
     import_part(&client, &parts[0]).json(200);
-    let again = client.host.rows().1 - rows;
-    assert!(again < 10, "{again} rows");
+    let repeated = client.host.rows().1 - rows;
+    assert!(repeated < 10, "{repeated} rows");
 }

@@ -1,5 +1,5 @@
-//! Long random histories against a plain map: after every step, the database holds what the map
-//! does and nothing else.
+//! Long random histories against a plain map: after each step, the database holds exactly the
+//! records of the map.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-/// Collections whose paths are in another order than they are.
+/// Collections whose paths sort in another order than their names.
 const COLLECTIONS: [&str; 4] =
     ["com.example.note", "com.example.note.more", "com.example.notes", "com.example-b.note"];
 
@@ -21,7 +21,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(CASES))]
 
     #[test]
-    fn a_long_history_equals_its_model(seed: u64, most in 1..400_usize) {
+    fn long_history_matches_its_model(seed: u64, most in 1..400_usize) {
         let client = Client::new();
         for blob in BLOBS {
             client.upload("application/x-test", blob);
@@ -29,7 +29,7 @@ proptest! {
         let mut model = BTreeMap::new();
         let mut random = Random(seed | 1);
         for step in 0..STEPS {
-            // It grows, stays, and shrinks.
+            // The repository grows, keeps its size, and shrinks.
             let creates = [3, 2, 1][step * 3 / STEPS];
             step_once(&client, &mut model, &mut random, creates, most);
             let audit = nacre_pds::dev::block_on(client.pds.audit_database()).unwrap();
@@ -46,7 +46,7 @@ proptest! {
 }
 
 #[test]
-fn two_servers_on_one_database_do_not_mislead_each_other() {
+fn two_servers_on_one_database_stay_consistent() {
     let one = Client::new();
     let other = Client::with_config(one.host.clone(), account(&Memory::new(7), client::PASSWORD));
     let other = Client { access: one.access.clone(), ..other };
@@ -63,10 +63,10 @@ fn two_servers_on_one_database_do_not_mislead_each_other() {
 type Model = BTreeMap<(&'static str, String), Value>;
 
 fn step_once(client: &Client, model: &mut Model, random: &mut Random, creates: usize, most: usize) {
-    let there = (random.below(model.len().max(1)), model.len());
-    let known = model.keys().nth(there.0).cloned();
+    let (index, count) = (random.below(model.len().max(1)), model.len());
+    let known = model.keys().nth(index).cloned();
     match (random.below(4), known) {
-        (kind, Some((collection, rkey))) if kind >= creates || there.1 >= most => {
+        (kind, Some((collection, rkey))) if kind >= creates || count >= most => {
             if random.below(3) == 0 {
                 let record = a_note_in(collection, random.below(4));
                 let answer = client.put(collection, &rkey, record.clone()).json(200);
@@ -133,7 +133,7 @@ fn compare(client: &Client, model: &Model) {
 fn a_note_in(collection: &str, text: usize) -> Value {
     let mut note = a_note(&format!("text {text}"));
     note["$type"] = json!(collection);
-    // The first has none, the last has all.
+    // Text 0 has no blobs, text 3 has all of them.
     let blobs = BLOBS.iter().take(text).map(|bytes| {
         let hash = Sha256::digest(bytes);
         let cid = nacre_pds::blobs::raw_cid(&hash.into()).to_string();

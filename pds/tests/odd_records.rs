@@ -1,4 +1,4 @@
-//! Imported records that today's rules refuse: kept byte by byte, served as far as JSON goes.
+//! Imported records that today's rules refuse: stored byte for byte, shown as far as JSON allows.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -21,7 +21,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 /// `$type: com.example.thing`, as the last entry of a map.
 const TYPE: &str = "65247479706571636f6d2e6578616d706c652e7468696e67";
 
-/// A map of one entry and the type.
+/// Returns a map of one entry and the type.
 fn thing(entry: &str) -> Vec<u8> {
     bytes(&format!("a2{entry}{TYPE}"))
 }
@@ -35,12 +35,12 @@ fn digest() -> String {
     "09".repeat(32)
 }
 
-/// A raw CID of that digest, as an item with tag 42.
+/// Returns the raw CID of that digest as an item with tag 42.
 fn link() -> String {
     format!("d82a58250001551220{}", digest())
 }
 
-/// A name, a record, and what JSON shows of it but for its type.
+/// Returns names, records, and their values in JSON without `$type`.
 fn odd_records() -> Vec<(&'static str, Vec<u8>, Value)> {
     let raw = raw_cid();
     let blob =
@@ -88,8 +88,8 @@ fn raw_cid() -> String {
     nacre_pds::blobs::raw_cid(&[9; 32]).to_string()
 }
 
-/// An inactive account of another server that moves in.
-fn moved_in(records: &[(&str, &[u8])]) -> (Client, Value) {
+/// A server with these records imported, and the response to the import.
+fn imported(records: &[(&str, &[u8])]) -> (Client, Value) {
     let client = Client::new();
     client.deactivate();
     let answer = import(&client, &repository(records)).json(200);
@@ -103,10 +103,10 @@ fn get(client: &Client, rkey: &str) -> Answer {
 }
 
 #[test]
-fn odd_record_is_kept_byte_by_byte_and_shown_as_far_as_json_goes() {
+fn odd_record_is_stored_byte_for_byte_and_shown_as_far_as_json_allows() {
     for (name, record, mut shown) in odd_records() {
         let path = format!("{THING}/a");
-        let (client, answer) = moved_in(&[(&path, &record)]);
+        let (client, answer) = imported(&[(&path, &record)]);
         assert_eq!(answer["oddRecords"], 1, "{name}");
         assert_eq!(answer["oddExamples"][0]["path"], path);
         assert!(answer["oddExamples"][0]["reason"].is_string(), "{name}");
@@ -122,7 +122,7 @@ fn odd_record_is_kept_byte_by_byte_and_shown_as_far_as_json_goes() {
 }
 
 #[test]
-fn odd_records_do_not_fail_the_page_that_they_are_on() {
+fn list_records_includes_odd_records() {
     let odd = odd_records();
     let paths: Vec<_> = (0..odd.len()).map(|number| format!("{THING}/k{number:02}")).collect();
     let good = to_cbor(r#"{"$type":"com.example.thing","n":1}"#).unwrap();
@@ -130,7 +130,7 @@ fn odd_records_do_not_fail_the_page_that_they_are_on() {
     let mut records: Vec<_> =
         paths.iter().zip(&odd).map(|(path, (_, record, _))| (path.as_str(), &record[..])).collect();
     records.push((&good_path, &good));
-    let (client, answer) = moved_in(&records);
+    let (client, answer) = imported(&records);
     assert_eq!(answer["oddRecords"], odd.len());
     assert_eq!(answer["oddExamples"].as_array().unwrap().len(), 10);
     let params = format!("repo={DID}&collection={THING}&limit=100");
@@ -140,31 +140,31 @@ fn odd_records_do_not_fail_the_page_that_they_are_on() {
 }
 
 #[test]
-fn odd_records_can_be_replaced_and_deleted_and_relays_follow() {
+fn relays_follow_the_replacement_and_deletion_of_odd_records() {
     for (name, record, _) in odd_records() {
         let (client, _) =
-            moved_in(&[(&format!("{THING}/a"), &record), (&format!("{THING}/b"), &record)]);
+            imported(&[(&format!("{THING}/a"), &record), (&format!("{THING}/b"), &record)]);
         let mut relay = Relay::new(&client);
-        relay.agrees(&client);
+        relay.assert_matches(&client);
         let good = json!({ "$type": THING, "n": 1 });
         client.put(THING, "a", good.clone()).json(200);
         client.delete(THING, "b").json(200);
         assert_eq!(get(&client, "a").json(200)["value"], good, "{name}");
-        relay.agrees(&client);
+        relay.assert_matches(&client);
         client::verify(&client);
-        // What was imported cannot be written anew.
+        // New writes of such records are refused.
         let float = json!({ "$type": THING, "n": 1.5 });
         assert_eq!(client.put(THING, "a", float).status, 400);
     }
 }
 
 #[test]
-fn blobs_of_odd_records_are_expected_and_served() {
+fn blobs_of_odd_records_are_listed_as_missing_until_the_record_is_deleted() {
     let odd = odd_records();
     let with_blobs = odd.iter().filter(|(name, ..)| name.starts_with("blob"));
     let mut count = 0;
     for (name, record, _) in with_blobs {
-        let (client, _) = moved_in(&[(&format!("{THING}/a"), record)]);
+        let (client, _) = imported(&[(&format!("{THING}/a"), record)]);
         let path = "/xrpc/com.atproto.repo.listMissingBlobs";
         let missing = client.get_as(&client.access, path).json(200);
         assert_eq!(missing["blobs"][0]["cid"], raw_cid(), "{name}");
@@ -178,7 +178,7 @@ fn blobs_of_odd_records_are_expected_and_served() {
 }
 
 #[test]
-fn records_that_are_not_cbor_are_refused_with_path_and_reason() {
+fn invalid_cbor_is_refused_with_paths_and_reasons() {
     let client = Client::new();
     client.deactivate();
     let good = to_cbor(&a_note("x").to_string()).unwrap();
@@ -199,7 +199,7 @@ fn records_that_are_not_cbor_are_refused_with_path_and_reason() {
         assert!(message.contains(&start), "{message}");
     }
     assert_eq!(client.export(), before);
-    // Ten are named, and no more.
+    // At most ten are named.
     for number in 4..30 {
         records
             .push((format!("{THING}/bad{number:02}"), vec![0xff, u8::try_from(number).unwrap()]));
@@ -210,7 +210,7 @@ fn records_that_are_not_cbor_are_refused_with_path_and_reason() {
 }
 
 #[test]
-fn records_that_are_too_large_are_refused_with_path_and_reason_whatever_their_size() {
+fn oversized_records_of_any_size_are_refused_with_their_paths() {
     let client = Client::new();
     client.deactivate();
     let large: Vec<_> = [1_000_001_u32, 1_999_999, 2_097_153, 5_000_000]
@@ -227,7 +227,7 @@ fn records_that_are_too_large_are_refused_with_path_and_reason_whatever_their_si
     decoder.push(&car);
     decoder.finish();
     let nacre_car::Step::Header(roots) = decoder.step().unwrap() else { panic!("a header") };
-    // Records whose paths are not known yet are parked.
+    // Records that arrive before their paths are staged as blocks.
     let mut records_first = nacre_car::Writer::new(&roots[0]);
     for (_, bytes) in &large {
         records_first.block(&cid_for(bytes), bytes);
@@ -242,12 +242,12 @@ fn records_that_are_too_large_are_refused_with_path_and_reason_whatever_their_si
             assert!(message.contains(&named), "{message}");
         }
         let longest = "select coalesce(max(length(bytes)), 0) from import_block";
-        assert!(client::opened::count(&client.host, longest) < 2_000_000, "it fits into a row");
+        assert!(client::setup::count(&client.host, longest) < 2_000_000, "it fits into a row");
     }
 }
 
 #[test]
-fn parts_add_up_their_odd_records() {
+fn odd_records_are_counted_across_parts() {
     let odd = odd_records();
     let paths: Vec<_> = (0..odd.len()).map(|number| format!("{THING}/k{number:02}")).collect();
     let records: Vec<_> =

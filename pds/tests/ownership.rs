@@ -1,4 +1,4 @@
-//! Which database may act for the account, and what it was set up with.
+//! Ownership: which database may act for the account, and warnings about changed settings.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -8,7 +8,7 @@ use core::pin::pin;
 use core::task::{Context, Waker};
 
 use bytes::Bytes;
-use client::opened::{count, guarded, health, open, operate, status, warnings};
+use client::setup::{count, guarded, health, open, operate, status, warnings};
 use client::{DID, NOTE, PASSWORD, a_note, request};
 use nacre_pds::Reply;
 use nacre_pds::blobs::raw_cid;
@@ -17,11 +17,11 @@ use nacre_pds::dev::{Marker, Memory, block_on};
 use nacre_pds::host::Row;
 use serde_json::json;
 
-const DISOWNED: &str = "this database is empty, but the bucket names another database as the owner \
+const NOT_OWNER: &str = "this database is empty, but the bucket names another database as the owner \
     of did:web:pds.test; restore that database here, or take over with POST /operator/claim";
 
 #[test]
-fn changed_variables_are_warnings_and_no_damage() {
+fn changed_variables_are_warnings_and_not_faults() {
     let host = Memory::new(7);
     assert_eq!(warnings(&open(&host, &[])), json!([]));
     let key = "5".repeat(64);
@@ -41,7 +41,7 @@ fn changed_variables_are_warnings_and_no_damage() {
             "SIGNING_KEY is not the key that this account was set up with",
         ])
     );
-    // What the first start remembered stays.
+    // The settings of the first start stay recorded.
     assert_eq!(warnings(&open(&host, &[("HANDLE", "b.test")])).as_array().unwrap().len(), 1);
     assert_eq!(warnings(&open(&host, &[("HANDLE", "ALICE.test")])), json!([]));
     let healed = operate(&open(&host, &[("HANDLE", "b.test")]), "POST", "heal").json(200);
@@ -50,7 +50,7 @@ fn changed_variables_are_warnings_and_no_damage() {
 }
 
 #[test]
-fn a_start_where_nothing_changed_writes_no_row() {
+fn restart_without_changes_writes_no_row() {
     let host = Memory::new(7);
     drop(open(&host, &[]));
     let before = host.rows().1;
@@ -59,7 +59,7 @@ fn a_start_where_nothing_changed_writes_no_row() {
 }
 
 #[test]
-fn the_database_holds_no_key_and_no_plain_hash_of_it() {
+fn stored_fingerprint_of_the_signing_key_is_salted() {
     let (one, two) = (Memory::new(7), Memory::new(8));
     drop((open(&one, &[]), open(&two, &[])));
     let kept = |host: &Memory| {
@@ -74,11 +74,14 @@ fn the_database_holds_no_key_and_no_plain_hash_of_it() {
         kept
     };
     let (one, two) = (kept(&one), kept(&two));
-    assert!(one.iter().zip(&two).all(|(one, two)| one != two), "the same key, {one:?}");
+    assert!(
+        one.iter().zip(&two).all(|(one, two)| one != two),
+        "equal values on both servers: {one:?}"
+    );
 }
 
 #[test]
-fn a_database_from_before_remembers_at_its_next_start() {
+fn database_without_recorded_settings_records_them_at_the_next_start() {
     let host = Memory::new(7);
     drop(open(&host, &[]));
     host.sql().query("delete from setup", &[], &mut |_| Ok(())).unwrap();
@@ -91,11 +94,11 @@ fn a_database_from_before_remembers_at_its_next_start() {
 }
 
 #[test]
-fn an_owner_puts_its_marker_and_keeps_the_account() {
+fn first_request_writes_the_marker_and_an_owner_ignores_later_ones() {
     let marker = Marker::default();
     let host = guarded(7, &marker);
     let mut client = open(&host, &[]);
-    assert!(marker.borrow().is_none(), "the bucket is asked by the first request");
+    assert!(marker.borrow().is_none(), "the first request reads the bucket");
     assert_eq!(health(&client).status, 200);
     let id = marker.borrow().clone().unwrap();
     client.sign_in();
@@ -109,22 +112,22 @@ fn an_owner_puts_its_marker_and_keeps_the_account() {
 }
 
 #[test]
-fn an_empty_database_beside_an_owner_refuses_everything_but_a_claim() {
+fn empty_database_of_an_owned_account_refuses_everything_but_a_claim() {
     let marker = Marker::default();
     assert_eq!(health(&open(&guarded(7, &marker), &[])).status, 200);
     let host = guarded(8, &marker);
     let client = open(&host, &[]);
-    status(&client).refuses(503, "AccountNotOpened", DISOWNED);
-    operate(&client, "GET", "verify").refuses(503, "AccountNotOpened", DISOWNED);
-    assert_eq!(health(&client).json(503)["error"], DISOWNED);
+    status(&client).refuses(503, "AccountNotOpened", NOT_OWNER);
+    operate(&client, "GET", "verify").refuses(503, "AccountNotOpened", NOT_OWNER);
+    assert_eq!(health(&client).json(503)["error"], NOT_OWNER);
     let input = json!({ "identifier": "alice.test", "password": PASSWORD });
     let answer = client.post_as(None, "com.atproto.server.createSession", &input);
-    answer.refuses(503, "AccountNotOpened", DISOWNED);
+    answer.refuses(503, "AccountNotOpened", NOT_OWNER);
     block_on(client.pds.run_due_work());
     for sql in ["select count(*) from account", "select count(*) from event"] {
         assert_eq!(count(&host, sql), 0, "{sql}");
     }
-    // What takes no state is served.
+    // Methods without state are served.
     assert_eq!(client.get("/.well-known/did.json").status, 200);
     let stranger = client.send(request("POST", "/operator/claim", Some("none"), Body::Empty));
     assert_eq!(stranger.status, 401);
@@ -139,7 +142,7 @@ fn an_empty_database_beside_an_owner_refuses_everything_but_a_claim() {
 }
 
 #[test]
-fn an_empty_database_beside_the_blobs_of_a_lost_one_starts_deactivated() {
+fn empty_database_with_stored_blobs_starts_deactivated() {
     let marker = Marker::default();
     let host = guarded(7, &marker);
     host.blobs().borrow_mut().insert(raw_cid(&[7; 32]), Bytes::from_static(b"pearl"));
@@ -154,7 +157,7 @@ fn an_empty_database_beside_the_blobs_of_a_lost_one_starts_deactivated() {
 }
 
 #[test]
-fn requests_that_come_at_once_make_one_account() {
+fn concurrent_first_requests_create_one_account() {
     let marker = Marker::default();
     let host = guarded(7, &marker);
     let client = open(&host, &[]);
@@ -164,7 +167,7 @@ fn requests_that_come_at_once_make_one_account() {
     };
     let (mut one, mut two) = (pin!(ask()), pin!(ask()));
     let mut context = Context::from_waker(Waker::noop());
-    // Both have asked the bucket and wait for it.
+    // Both wait for the bucket.
     assert!(one.as_mut().poll(&mut context).is_pending());
     assert!(two.as_mut().poll(&mut context).is_pending());
     for reply in [block_on(two), block_on(one)] {
@@ -175,21 +178,21 @@ fn requests_that_come_at_once_make_one_account() {
 }
 
 #[test]
-fn a_claim_while_the_first_start_waits_wins() {
+fn claim_during_the_first_start_takes_precedence() {
     let marker = Marker::default();
     let host = guarded(7, &marker);
     let client = open(&host, &[]);
     let path = format!("/xrpc/com.atproto.sync.getRepoStatus?did={DID}");
-    let mut asking = pin!(client.pds.handle(request("GET", &path, None, Body::Empty), None));
-    assert!(asking.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let mut request = pin!(client.pds.handle(request("GET", &path, None, Body::Empty), None));
+    assert!(request.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     assert_eq!(operate(&client, "POST", "claim").json(200)["active"], false);
-    let Reply::Response(response) = block_on(asking) else { panic!() };
+    let Reply::Response(response) = block_on(request) else { panic!() };
     assert_eq!(response.status(), 200);
     assert_eq!(count(&host, "select count(*) from event"), 0);
 }
 
 #[test]
-fn a_marker_that_goes_away_is_asked_for_again_after_a_minute() {
+fn removal_of_the_marker_is_noticed_after_a_minute() {
     let marker = Marker::default();
     drop(health(&open(&guarded(7, &marker), &[])));
     let host = guarded(8, &marker);
@@ -199,13 +202,13 @@ fn a_marker_that_goes_away_is_asked_for_again_after_a_minute() {
     host.move_clock(59);
     assert_eq!(status(&client).status, 503);
     host.move_clock(1);
-    // Somebody else has had the account: nothing is announced for it unasked.
+    // Another database held the account, so it starts inactive and announces nothing.
     assert_eq!(status(&client).json(200)["active"], false);
     assert_eq!(count(&host, "select count(*) from event"), 0);
 }
 
 #[test]
-fn a_first_start_that_fails_anywhere_is_finished_by_the_next_request() {
+fn failed_first_start_is_finished_by_the_next_request() {
     for steps in 0.. {
         let marker = Marker::default();
         let host = guarded(7, &marker);
@@ -220,14 +223,14 @@ fn a_first_start_that_fails_anywhere_is_finished_by_the_next_request() {
         assert_eq!(warnings(&open(&host, &[])), json!([]));
         assert_eq!(*marker.borrow(), id);
         if first.status == 200 {
-            assert!(steps > 10, "it was tried at each of its steps");
+            assert!(steps > 10, "failed at {steps} steps only");
             return;
         }
     }
 }
 
 #[test]
-fn a_claim_that_fails_anywhere_never_activates_the_account() {
+fn failed_claim_never_activates_the_account() {
     for steps in 0.. {
         let marker = Marker::default();
         drop(health(&open(&guarded(7, &marker), &[])));
@@ -236,25 +239,25 @@ fn a_claim_that_fails_anywhere_never_activates_the_account() {
         host.fail_after(Some(steps));
         let first = operate(&client, "POST", "claim");
         host.fail_after(None);
-        // As after a crash.
+        // Restarts as after a crash.
         drop(client);
         let client = open(&host, &[]);
         assert!([200, 503].contains(&status(&client).status));
         assert_eq!(operate(&client, "POST", "claim").json(200)["active"], false);
         assert_eq!(count(&host, "select count(*) from event"), 0, "at step {steps}");
         if first.status == 200 {
-            assert!(steps > 5, "it was tried at each of its steps");
+            assert!(steps > 5, "failed at {steps} steps only");
             return;
         }
     }
 }
 
 #[test]
-fn a_bucket_that_fails_is_asked_again_by_the_next_request() {
+fn bucket_failure_is_retried_by_the_next_request() {
     let marker = Marker::default();
     let host = guarded(7, &marker);
     let client = open(&host, &[]);
-    // The database is asked for the setup, and makes it; the third step is the bucket's.
+    // The first two steps read and write the setup, the third reads the bucket.
     host.fail_after(Some(2));
     let message = "cannot check in the bucket which database owns the account; try again later";
     status(&client).refuses(503, "AccountNotOpened", message);
@@ -264,7 +267,7 @@ fn a_bucket_that_fails_is_asked_again_by_the_next_request() {
 }
 
 #[test]
-fn an_account_without_a_marker_gets_one_from_the_alarm_once() {
+fn alarm_writes_a_missing_marker_once() {
     let host = Memory::new(7);
     drop(open(&host, &[]));
     let marker = Marker::default();
@@ -280,11 +283,11 @@ fn an_account_without_a_marker_gets_one_from_the_alarm_once() {
 }
 
 #[test]
-fn an_object_that_sleeps_between_requests_still_puts_its_marker() {
+fn marker_alarm_comes_due_despite_evictions_between_requests() {
     let host = Memory::new(7);
     drop(open(&host, &[]));
     host.set_owner_marker(&Marker::default());
-    // The runtime drops the object ten seconds after a request, and keeps the alarm.
+    // The runtime evicts the object ten seconds after a request and keeps its alarm.
     for _ in 0..5 {
         drop(open(&host, &[]));
         host.move_clock(10);
@@ -293,7 +296,7 @@ fn an_object_that_sleeps_between_requests_still_puts_its_marker() {
 }
 
 #[test]
-fn a_claim_that_the_bucket_fails_says_so_and_logs_why() {
+fn claim_reports_and_logs_a_bucket_failure() {
     let marker = Marker::default();
     drop(health(&open(&guarded(7, &marker), &[])));
     let host = guarded(8, &marker);
@@ -314,7 +317,7 @@ fn a_claim_that_the_bucket_fails_says_so_and_logs_why() {
 }
 
 #[test]
-fn an_account_whose_marker_names_another_database_serves_and_warns() {
+fn account_whose_marker_names_another_database_serves_with_a_warning() {
     let host = Memory::new(7);
     drop(open(&host, &[]));
     let marker = Marker::default();

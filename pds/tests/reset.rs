@@ -1,4 +1,4 @@
-//! Starting over with another DID.
+//! Resets of an account to another DID.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use client::Client;
-use client::opened::{config, count, guarded, health, open, operate, status, warnings};
+use client::setup::{config, count, guarded, health, open, operate, status, warnings};
 use nacre_pds::blobs::raw_cid;
 use nacre_pds::dev::{Marker, Memory, block_on};
 use nacre_pds::host::Value as SqlValue;
@@ -18,7 +18,7 @@ use nacre_pds::{OpenError, Pds, ResetError};
 use serde_json::json;
 
 #[test]
-fn another_did_is_refused_and_both_are_named() {
+fn mismatched_did_is_refused_with_both_dids_named() {
     let host = Memory::new(7);
     drop(open(&host, &[("INITIAL_ACTIVE", "false")]));
     for (active, was_active) in [("false", false), ("true", true)] {
@@ -26,8 +26,10 @@ fn another_did_is_refused_and_both_are_named() {
         let error = Pds::open(host.host(), other).unwrap_err();
         let text = "the database belongs to \"did:web:pds.test\", but DID is \"did:web:b.test\"";
         assert_eq!(error.to_string(), text);
-        let OpenError::OtherAccount { was_active: said, .. } = error else { panic!("{error:?}") };
-        assert_eq!(said, was_active);
+        let OpenError::OtherAccount { was_active: reported, .. } = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(reported, was_active);
         let mut client = open(&host, &[]);
         client.sign_in();
         client.post_nothing(&client.access, "com.atproto.server.activateAccount");
@@ -35,7 +37,7 @@ fn another_did_is_refused_and_both_are_named() {
 }
 
 #[test]
-fn an_account_that_was_never_active_can_start_over_with_another_did() {
+fn only_a_never_active_account_can_be_reset_to_another_did() {
     let host = Memory::new(7);
     let mut client = open(&host, &[("INITIAL_ACTIVE", "false")]);
     client.sign_in();
@@ -43,11 +45,11 @@ fn an_account_that_was_never_active_can_start_over_with_another_did() {
     let changes = [("DID", "did:web:b.test"), ("INITIAL_ACTIVE", "false")];
     let wrong = Pds::open_to_reset(host.host(), config(&changes)).unwrap();
     let reset = Client { pds: wrong, ..Client::signed_out() };
-    let closed = "this database belongs to another DID; send POST /operator/reset to start over";
-    status(&reset).refuses(503, "AccountNotOpened", closed);
-    operate(&reset, "POST", "claim").refuses(503, "AccountNotOpened", closed);
+    let message = "this database belongs to another DID; send POST /operator/reset to start over";
+    status(&reset).refuses(503, "AccountNotOpened", message);
+    operate(&reset, "POST", "claim").refuses(503, "AccountNotOpened", message);
     assert_eq!(operate(&reset, "POST", "reset").json(200)["did"], "did:web:b.test");
-    // They may be of the DID that the account has now.
+    // The blobs may belong to the new DID.
     assert_eq!(host.blobs().borrow().len(), 1);
     for (sql, left) in [
         ("select count(*) from session", 0),
@@ -73,12 +75,12 @@ fn an_account_that_was_never_active_can_start_over_with_another_did() {
 }
 
 #[test]
-fn a_reset_with_blobs_removes_only_those_of_the_account() {
+fn reset_with_blobs_removes_only_the_blobs_of_the_account() {
     for fails in [false, true] {
         let host = Memory::new(7);
         let mut client = open(&host, &[("INITIAL_ACTIVE", "false")]);
         client.sign_in();
-        // They are in the store, but the account knows nothing of them.
+        // Stored blobs that the database does not know.
         let others = BTreeMap::from([(raw_cid(&[7; 32]), Bytes::from_static(b"other"))]);
         host.blobs().borrow_mut().extend(others.clone());
         client.upload("text/plain", b"pearl");
@@ -102,7 +104,7 @@ fn a_reset_with_blobs_removes_only_those_of_the_account() {
 }
 
 #[test]
-fn a_reset_that_fails_anywhere_leaves_one_account_or_the_other() {
+fn failed_reset_leaves_either_the_old_or_the_new_account() {
     for steps in 0.. {
         let host = Memory::new(7);
         drop(open(&host, &[("INITIAL_ACTIVE", "false")]));
@@ -119,14 +121,14 @@ fn a_reset_that_fails_anywhere_leaves_one_account_or_the_other() {
             Err(error) => panic!("{error} at step {steps}"),
         }
         if first.is_ok() {
-            assert!(steps > 10, "it was tried at each of its steps");
+            assert!(steps > 10, "failed at {steps} steps only");
             return;
         }
     }
 }
 
 #[test]
-fn a_reset_empties_every_table() {
+fn reset_empties_every_table() {
     let host = Memory::new(7);
     drop(open(&host, &[]));
     let source = include_str!("../src/store/setup.rs");
@@ -146,7 +148,7 @@ fn a_reset_empties_every_table() {
 }
 
 #[test]
-fn a_taken_account_that_is_reset_does_not_become_active() {
+fn reset_of_a_claimed_account_leaves_it_inactive() {
     let marker = Marker::default();
     drop(health(&open(&guarded(7, &marker), &[])));
     let host = guarded(8, &marker);

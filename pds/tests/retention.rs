@@ -1,4 +1,4 @@
-//! The log of events keeps within its bounds, and its numbers never go back.
+//! Event retention: the log stays within its limits, and sequence numbers never decrease.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -18,16 +18,17 @@ fn with_retention(hours: u32, mib: u32) -> Client {
     let mut config = Config::from_vars(var).unwrap();
     config.event_retention_hours = hours;
     config.event_retention_mib = mib;
-    // A session would end long before the tests do.
+    // A session would expire during the tests.
     let access = var("AUTH_TOKEN").unwrap();
     Client { access, ..Client::with_config(host, config) }
 }
 
-/// Does what is due, as a host does when its alarm goes off.
-fn tend(client: &Client) {
+/// Runs due work, as a host does when its alarm fires.
+fn fire_alarm(client: &Client) {
     block_on(client.pds.run_due_work());
 }
 
+/// Returns whether a cursor is outdated, and the sequence numbers of its replay.
 fn seqs(client: &Client, cursor: i64) -> (bool, Vec<i64>) {
     let sent = client.sent(client.subscribe(&format!("cursor={cursor}")));
     assert_eq!(sent.closed, None);
@@ -58,38 +59,38 @@ fn integer(client: &Client, sql: &'static str) -> i64 {
     found
 }
 
-/// Makes sure that the size of the log is counted right.
-fn counted(client: &Client) -> i64 {
+/// Returns the counted size of the log, and asserts that it is right.
+fn log_bytes(client: &Client) -> i64 {
     let counted = integer(client, "select event_bytes from account");
     assert_eq!(counted, integer(client, "select coalesce(sum(length(frame)), 0) from event"));
     counted
 }
 
 #[test]
-fn events_go_when_they_are_too_old_and_who_missed_them_is_told() {
+fn expired_events_are_pruned_and_reported_as_an_outdated_cursor() {
     let client = with_retention(72, 64);
     let (_, old) = seqs(&client, 0);
     client.host.move_clock(72 * HOUR_S - 1);
     client.create(NOTE, "k", a_note("x")).json(200);
     let (is_outdated, all) = seqs(&client, 0);
     assert!(!is_outdated && all.len() == 5);
-    tend(&client);
-    assert_eq!(seqs(&client, 0), (false, all.clone()), "not yet");
-    // An hour's worth goes at once.
+    fire_alarm(&client);
+    assert_eq!(seqs(&client, 0), (false, all.clone()), "not expired yet");
+    // Events are pruned an hour at a time.
     let due_s = client.host.alarm_s().unwrap();
     client.host.move_clock(HOUR_S + 1);
     assert!(due_s <= client.host.now_s());
-    tend(&client);
+    fire_alarm(&client);
     let last = *all.last().unwrap();
     assert_eq!(seqs(&client, 0), (true, vec![last]));
     assert_eq!(seqs(&client, old[2]), (true, vec![last]));
-    assert_eq!(seqs(&client, old[3]), (false, vec![last]), "it has missed nothing");
+    assert_eq!(seqs(&client, old[3]), (false, vec![last]), "the cursor has missed nothing");
     client.host.move_clock(73 * HOUR_S);
-    tend(&client);
+    fire_alarm(&client);
     assert_eq!(seqs(&client, last), (false, Vec::new()));
     assert_eq!(seqs(&client, last - 1), (true, Vec::new()));
-    assert_eq!(counted(&client), 0);
-    // An alarm is set anew by the next event.
+    assert_eq!(log_bytes(&client), 0);
+    // The next event sets the alarm again.
     client.create(NOTE, "later", a_note("x")).json(200);
     assert!(client.host.alarm_s().unwrap() > client.host.now_s() + 72 * HOUR_S);
     let (_, later) = seqs(&client, last);
@@ -98,18 +99,18 @@ fn events_go_when_they_are_too_old_and_who_missed_them_is_told() {
 }
 
 #[test]
-fn the_oldest_events_go_when_there_is_too_much_of_them() {
+fn oldest_events_are_pruned_when_the_log_is_too_large() {
     let client = with_retention(72, 1);
     let big = "x".repeat(50_000);
     for number in 0..40 {
         client.create(NOTE, &format!("k{number}"), a_note(&big)).json(200);
-        assert!(counted(&client) < 3_000_000);
+        assert!(log_bytes(&client) < 3_000_000);
     }
-    // It is told in time that there is something to be done.
+    // The alarm is due within a minute.
     assert!(client.host.alarm_s().unwrap() <= client.host.now_s() + 60);
     let (_, before) = seqs(&client, 0);
-    tend(&client);
-    let bytes = counted(&client);
+    fire_alarm(&client);
+    let bytes = log_bytes(&client);
     assert!((900_000..=1_048_576).contains(&bytes), "{bytes}");
     let (is_outdated, after) = seqs(&client, 0);
     assert!(is_outdated);
@@ -117,18 +118,18 @@ fn the_oldest_events_go_when_there_is_too_much_of_them() {
 }
 
 #[test]
-fn a_reader_whose_next_events_are_removed_is_closed_and_not_lied_to() {
+fn replay_is_closed_with_an_error_if_its_next_events_are_pruned() {
     let client = with_retention(72, 1);
     let big = "x".repeat(200_000);
     for number in 0..20 {
         client.create(NOTE, &format!("k{number}"), a_note(&big)).json(200);
     }
-    let subscription = client.ask("cursor=0");
+    let subscription = client.request_subscription("cursor=0");
     let socket = client.host.sockets().open();
     let mut replay = core::pin::pin!(client.pds.subscribe(socket, subscription));
     let mut context = core::task::Context::from_waker(core::task::Waker::noop());
     assert!(replay.as_mut().poll(&mut context).is_pending());
-    tend(&client);
+    fire_alarm(&client);
     assert!(replay.as_mut().poll(&mut context).is_ready());
     let sent = client.sent(socket);
     let Frame::Error(error) = Frame::decode(sent.messages.last().unwrap()).unwrap() else {
@@ -138,7 +139,7 @@ fn a_reader_whose_next_events_are_removed_is_closed_and_not_lied_to() {
 }
 
 #[test]
-fn five_days_of_an_event_a_minute_stay_within_three_days_and_an_hour() {
+fn steady_writes_keep_the_log_within_an_hour_of_its_retention() {
     let client = with_retention(72, 64);
     let mut alarms = 0;
     for minute in 0..5 * 24 * 60 {
@@ -146,7 +147,7 @@ fn five_days_of_an_event_a_minute_stay_within_three_days_and_an_hour() {
         client.put(NOTE, &rkey, a_note(&minute.to_string())).json(200);
         client.host.move_clock(60);
         if client.host.alarm_s().is_some_and(|due_s| due_s <= client.host.now_s()) {
-            tend(&client);
+            fire_alarm(&client);
             alarms += 1;
         }
         if minute % 97 == 0 {
@@ -154,13 +155,16 @@ fn five_days_of_an_event_a_minute_stay_within_three_days_and_an_hour() {
         }
     }
     assert!(client.row_counts()["event"] > 71 * 60);
-    assert!((46..=50).contains(&alarms), "{alarms} alarms, one an hour in the last two days");
-    counted(&client);
+    assert!(
+        (46..=50).contains(&alarms),
+        "{alarms} alarms instead of one an hour in the last two days"
+    );
+    log_bytes(&client);
     client::verify(&client);
 }
 
 #[test]
-fn numbers_go_on_from_the_time_when_a_backup_is_restored() {
+fn sequence_numbers_exceed_earlier_ones_after_a_backup_is_restored() {
     let client = with_retention(72, 64);
     let (_, saved) = seqs(&client, 0);
     for number in 0..50 {
@@ -168,7 +172,7 @@ fn numbers_go_on_from_the_time_when_a_backup_is_restored() {
     }
     let (_, seen) = seqs(&client, 0);
     client.host.move_clock(1);
-    // As if the file of before were put in place again, but for the tree, which has no part in it.
+    // Restores the events of an older database. The tree has no part in this.
     for sql in [
         "delete from event where seq > (select min(seq) + 3 from event)",
         "update account set seq = (select max(seq) from event)",

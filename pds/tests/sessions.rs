@@ -1,4 +1,4 @@
-//! Sessions: signing in, staying in, signing out.
+//! Sessions: sign-in, tokens, refreshes, sign-out and rate limits.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -35,7 +35,7 @@ impl Client {
 }
 
 #[test]
-fn a_did_or_a_handle_in_any_letter_case_signs_in() {
+fn sign_in_accepts_the_did_and_the_handle_in_any_letter_case() {
     let client = Client::signed_out();
     for identifier in ["alice.test", "ALICE.test", "@alice.test", DID] {
         let input = json!({ "identifier": identifier, "password": PASSWORD });
@@ -50,7 +50,7 @@ fn a_did_or_a_handle_in_any_letter_case_signs_in() {
 }
 
 #[test]
-fn a_stranger_and_a_wrong_password_look_alike() {
+fn unknown_identifier_and_wrong_password_get_the_same_error() {
     let client = Client::signed_out();
     for (identifier, password) in
         [("alice.test", "wrong"), ("bob.test", PASSWORD), ("", PASSWORD), (DID, "")]
@@ -65,7 +65,7 @@ fn a_stranger_and_a_wrong_password_look_alike() {
 }
 
 #[test]
-fn a_password_of_512_bytes_is_looked_at_and_a_longer_one_is_not() {
+fn password_over_512_bytes_is_refused_unchecked() {
     let client = Client::signed_out();
     for (length, message) in [
         (512, "Invalid identifier or password"),
@@ -77,9 +77,9 @@ fn a_password_of_512_bytes_is_looked_at_and_a_longer_one_is_not() {
 }
 
 #[test]
-fn the_thirty_first_attempt_in_five_minutes_is_refused_and_one_later_is_not() {
+fn sign_in_attempts_are_limited_to_thirty_in_five_minutes() {
     let client = Client::signed_out();
-    // Too long to be hashed, so that the attempts cost nothing.
+    // Too long to be hashed, which makes the attempts fast.
     let input = json!({ "identifier": DID, "password": "x".repeat(513) });
     for _ in 0..30 {
         assert_eq!(client.post_as(None, CREATE, &input).status, 401);
@@ -91,7 +91,7 @@ fn the_thirty_first_attempt_in_five_minutes_is_refused_and_one_later_is_not() {
 }
 
 #[test]
-fn bad_credentials_are_refused_by_name() {
+fn each_kind_of_invalid_authorization_header_has_its_own_error() {
     let client = Client::new();
     client.get_session(None).refuses(401, "AuthMissing", "Authentication Required");
     for (header, message) in [
@@ -110,21 +110,21 @@ fn bad_credentials_are_refused_by_name() {
 }
 
 #[test]
-fn a_token_that_was_touched_anywhere_is_refused() {
+fn token_with_any_character_changed_is_refused() {
     let client = Client::new();
     let token = client.access.clone();
     for index in 0..token.len() {
         let mut bytes = token.clone().into_bytes();
         bytes[index] = if bytes[index] == b'A' { b'B' } else { b'A' };
-        let touched = String::from_utf8(bytes).unwrap();
-        let answer = client.get_session(Some(&touched));
+        let changed = String::from_utf8(bytes).unwrap();
+        let answer = client.get_session(Some(&changed));
         // The last character of a part has bits that mean nothing; strict base64 refuses them too.
         answer.refuses(400, "InvalidToken", "Token could not be verified");
     }
 }
 
 #[test]
-fn the_two_kinds_of_tokens_do_not_pass_as_each_other() {
+fn access_and_refresh_tokens_are_not_interchangeable() {
     let client = Client::new();
     for answer in [
         client.get_session(Some(&client.refresh)),
@@ -136,7 +136,7 @@ fn the_two_kinds_of_tokens_do_not_pass_as_each_other() {
 }
 
 #[test]
-fn an_access_token_lasts_two_hours_and_a_refresh_token_ninety_days() {
+fn access_token_lasts_two_hours_and_refresh_token_ninety_days() {
     let client = Client::new();
     client.host.move_clock(2 * HOURS - 1);
     assert_eq!(client.get_session(Some(&client.access)).status, 200);
@@ -152,7 +152,7 @@ fn an_access_token_lasts_two_hours_and_a_refresh_token_ninety_days() {
 }
 
 #[test]
-fn a_refresh_token_has_one_successor_for_two_hours_and_is_dead_after() {
+fn refresh_token_has_one_successor_and_is_revoked_two_hours_after_its_use() {
     let client = Client::new();
     let first = client.post_nothing(&client.refresh, REFRESH).json(200);
     client.host.move_clock(2 * HOURS - 1);
@@ -172,7 +172,7 @@ fn a_refresh_token_has_one_successor_for_two_hours_and_is_dead_after() {
 }
 
 #[test]
-fn signing_out_ends_every_token_of_the_session_at_once_and_no_other_session() {
+fn sign_out_revokes_every_token_of_that_session_only() {
     let mut client = Client::new();
     let (access, refresh) = (client.access.clone(), client.refresh.clone());
     client.sign_in();
@@ -189,7 +189,7 @@ fn signing_out_ends_every_token_of_the_session_at_once_and_no_other_session() {
 }
 
 #[test]
-fn a_body_where_none_is_expected_is_refused_but_not_an_empty_one() {
+fn unexpected_body_is_refused_unless_it_is_empty() {
     let client = Client::new();
     let path = format!("/xrpc/{REFRESH}");
     let token = Some(client.refresh.as_str());
@@ -203,7 +203,7 @@ fn a_body_where_none_is_expected_is_refused_but_not_an_empty_one() {
 }
 
 #[test]
-fn answers_to_credentials_are_private() {
+fn responses_to_requests_with_credentials_are_private() {
     let client = Client::new();
     for token in [client.access.as_str(), "nonsense"] {
         let answer = client.get_session(Some(token));
@@ -213,7 +213,7 @@ fn answers_to_credentials_are_private() {
 }
 
 #[test]
-fn tokens_are_kept_by_no_cache() {
+fn responses_with_tokens_are_not_cacheable() {
     let client = Client::new();
     let input = json!({ "identifier": DID, "password": PASSWORD });
     for answer in
@@ -226,19 +226,19 @@ fn tokens_are_kept_by_no_cache() {
 }
 
 #[test]
-fn attempts_are_limited_by_the_day_by_address_and_in_all() {
+fn sign_in_attempts_are_limited_by_day_by_network_and_in_total() {
     let input = json!({ "identifier": DID, "password": "x".repeat(513) });
     let attempts = |client: &Client, from: &mut dyn FnMut(usize) -> String| {
         (0..1_000).position(|n| client.post_from(&from(n), CREATE, &input).status == 429)
     };
-    // A fresh address each time, but one network of IPv6.
+    // A new address each time, in one IPv6 network.
     let client = Client::signed_out();
     assert_eq!(attempts(&client, &mut |n| format!("2001:db8::{n:x}")), Some(30));
     assert_eq!(attempts(&client, &mut |n| format!("2001:db8:0:1::{n:x}")), Some(30));
-    // As many networks as it takes.
+    // A new network each time.
     let client = Client::signed_out();
     assert_eq!(attempts(&client, &mut |n| format!("2001:db8:0:{n:x}::1")), Some(100));
-    // Patience.
+    // One attempt a minute.
     let client = Client::signed_out();
     let slowly = attempts(&client, &mut |_| {
         client.host.move_clock(60);
@@ -248,11 +248,11 @@ fn attempts_are_limited_by_the_day_by_address_and_in_all() {
 }
 
 #[test]
-fn a_rate_limited_attempt_writes_nothing_whichever_limit_it_reaches() {
+fn rate_limited_sign_in_writes_nothing_at_either_limit() {
     let input = json!({ "identifier": DID, "password": "x".repeat(513) });
     let client = Client::signed_out();
     let attempt = |from: &str| client.post_from(from, CREATE, &input).status;
-    // The limit for all networks is reached before that of the last one.
+    // The total limit is reached before that of the last network.
     (0..100).for_each(|n| assert_eq!(attempt(&format!("2001:db8:0:{n:x}::1")), 401));
     let written = client.host.rows().1;
     for n in 0..50 {
@@ -263,7 +263,7 @@ fn a_rate_limited_attempt_writes_nothing_whichever_limit_it_reaches() {
 }
 
 #[test]
-fn the_five_hundred_and_first_session_ends_the_one_that_would_expire_first() {
+fn session_501_replaces_the_session_that_would_expire_first() {
     let mut client = Client::new();
     let first = client.access.clone();
     let sql = "insert into session (id, expires_s) values (?, 4102444800)";
@@ -281,12 +281,12 @@ fn the_five_hundred_and_first_session_ends_the_one_that_would_expire_first() {
 }
 
 #[test]
-fn a_session_that_ends_while_a_write_comes_in_ends_the_write() {
+fn write_is_refused_if_its_session_ends_while_the_body_arrives() {
     let client = Rc::new(Client::new());
     let input = json!({ "repo": DID, "collection": "com.example.a", "record": {} });
     let signs_out = {
         let client = client.clone();
-        Late(Some(move || {
+        LateBody(Some(move || {
             assert_eq!(client.post_nothing(&client.refresh, DELETE).status, 200);
             input.to_string().into()
         }))
@@ -298,10 +298,10 @@ fn a_session_that_ends_while_a_write_comes_in_ends_the_write() {
     assert_eq!(client.row_counts()["record"], 0);
 }
 
-/// A body that does something else before it arrives.
-struct Late<F>(Option<F>);
+/// A body that calls a function before it arrives.
+struct LateBody<F>(Option<F>);
 
-impl<F: FnOnce() -> Bytes + Unpin> Stream for Late<F> {
+impl<F: FnOnce() -> Bytes + Unpin> Stream for LateBody<F> {
     type Item = Result<Bytes, BodyError>;
 
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -310,7 +310,7 @@ impl<F: FnOnce() -> Bytes + Unpin> Stream for Late<F> {
 }
 
 #[test]
-fn sessions_survive_the_memory_of_the_server() {
+fn sessions_survive_a_restart() {
     let mut client = Client::new();
     let token = client.access.clone();
     let config = nacre_pds::dev::account(&nacre_pds::dev::Memory::new(7), PASSWORD);

@@ -1,5 +1,4 @@
-//! What clients see of the settings: the names that the owner signs in with, the e-mail address,
-//! and the account's DID as clients write it.
+//! Settings as clients see them: sign-in names, the e-mail address, and spellings of the DID.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -17,7 +16,7 @@ fn sign_in(client: &Client, identifier: &str) -> (u16, Value) {
 }
 
 #[test]
-fn a_pasted_handle_or_did_signs_in() {
+fn sign_in_accepts_a_pasted_handle_or_did() {
     let client = Client::signed_out();
     for identifier in [
         "@alice.test",
@@ -38,7 +37,7 @@ fn a_pasted_handle_or_did_signs_in() {
 }
 
 #[test]
-fn an_e_mail_address_is_shown_and_signs_in() {
+fn email_address_is_returned_and_can_sign_in() {
     let host = Memory::new(7);
     let mut config = account(&host, PASSWORD);
     config.email = Some("Alice@Mail.test".to_owned());
@@ -60,13 +59,13 @@ fn an_e_mail_address_is_shown_and_signs_in() {
 }
 
 #[test]
-fn without_an_e_mail_address_none_is_shown() {
+fn session_has_no_email_if_none_is_configured() {
     let (_, session) = sign_in(&Client::signed_out(), "alice.test");
     assert!(session.get("email").is_none() && session.get("emailConfirmed").is_none());
 }
 
 #[test]
-fn a_did_whose_port_was_decoded_names_the_account_in_every_method() {
+fn every_method_accepts_the_did_with_its_port_decoded() {
     let host = Memory::new(7);
     let vars = new_account("localhost:2583", "alice.test", PASSWORD, &*host.host().rng).unwrap();
     let var = |asked: &str| vars.iter().find(|(known, _)| *known == asked).map(|var| var.1.clone());

@@ -1,4 +1,4 @@
-//! One like, repost, follow or block of a subject.
+//! Likes, reposts, follows and blocks: the newest of a subject replaces the others.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -7,8 +7,8 @@ mod client;
 use client::{Client, DID};
 use serde_json::{Value, json};
 
-/// Likes a post, or the like; returns the record's key.
-fn about(client: &Client, collection: &str, subject: &Value, validate: bool) -> String {
+/// Creates a record about a subject, and returns its key.
+fn create_about(client: &Client, collection: &str, subject: &Value, validate: bool) -> String {
     let record = json!({
         "$type": collection, "subject": subject, "createdAt": "2026-01-01T00:00:00.000Z"
     });
@@ -21,7 +21,7 @@ fn about(client: &Client, collection: &str, subject: &Value, validate: bool) -> 
 }
 
 #[test]
-fn an_account_has_one_like_repost_follow_or_block_of_a_subject() {
+fn new_like_repost_follow_or_block_replaces_earlier_ones_of_the_subject() {
     let client = Client::new();
     let cid = "bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm";
     let post = |rkey: &str| {
@@ -37,26 +37,30 @@ fn an_account_has_one_like_repost_follow_or_block_of_a_subject() {
         ("app.bsky.graph.follow", &alice, &bob),
         ("app.bsky.graph.block", &alice, &bob),
     ] {
-        let first = about(&client, collection, one, true);
-        let another = about(&client, collection, other, true);
+        let first = create_about(&client, collection, one, true);
+        let another = create_about(&client, collection, other, true);
         let subscriber = client.subscribe("");
-        let second = about(&client, collection, one, true);
-        assert_eq!(client.sent(subscriber).messages.len(), 1, "it is one commit");
-        assert_eq!(keys(&client, collection), [second.clone(), another.clone()], "{first} is gone");
-        // Without validation there is no such rule; with it, all that are too many go.
-        let third = about(&client, collection, one, false);
+        let second = create_about(&client, collection, one, true);
+        assert_eq!(client.sent(subscriber).messages.len(), 1, "one commit");
+        assert_eq!(
+            keys(&client, collection),
+            [second.clone(), another.clone()],
+            "{first} is replaced"
+        );
+        // Only a validated create replaces others, and then all of them.
+        let third = create_about(&client, collection, one, false);
         assert_eq!(keys(&client, collection), [third, second, another.clone()]);
-        let fourth = about(&client, collection, one, true);
+        let fourth = create_about(&client, collection, one, true);
         assert_eq!(keys(&client, collection), [fourth.clone(), another.clone()]);
-        // What is deleted is not remembered.
+        // A deleted record no longer counts.
         client.delete(collection, &fourth).json(200);
-        let fifth = about(&client, collection, one, true);
-        // What is changed to be about something else is not in the way either.
+        let fifth = create_about(&client, collection, one, true);
+        // Nor does a record whose subject has changed.
         let record = json!({
             "$type": collection, "subject": other, "createdAt": "2026-01-01T00:00:00.000Z"
         });
         client.put(collection, &fifth, record).json(200);
-        let sixth = about(&client, collection, one, true);
+        let sixth = create_about(&client, collection, one, true);
         assert_eq!(keys(&client, collection), [sixth, fifth, another]);
         kept += 3;
     }
@@ -72,7 +76,7 @@ fn keys(client: &Client, collection: &str) -> Vec<String> {
 }
 
 #[test]
-fn more_duplicates_than_one_commit_takes_do_not_refuse_another_like() {
+fn duplicates_beyond_the_commit_limit_are_replaced_by_later_writes() {
     let client = Client::new();
     let (method, collection) = ("com.atproto.repo.applyWrites", "app.bsky.graph.follow");
     let bob = json!("did:web:bob.example");
@@ -85,10 +89,10 @@ fn more_duplicates_than_one_commit_takes_do_not_refuse_another_like() {
         });
         client.post(method, &json!({ "repo": DID, "writes": vec![write; 150] })).json(200);
     }
-    about(&client, collection, &bob, true);
+    create_about(&client, collection, &bob, true);
     // The other 199 writes of the commit are deletes.
     assert_eq!(client.row_counts()["record"], 300 + 1 - 199);
-    let last = about(&client, collection, &bob, true);
+    let last = create_about(&client, collection, &bob, true);
     assert_eq!(keys(&client, collection), [last]);
     client::verify(&client);
 }

@@ -1,4 +1,4 @@
-//! Parts of the repository: proofs, blocks, heads, and whom they are kept from.
+//! Parts of the repository: record proofs, blocks and heads.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -28,7 +28,7 @@ fn proof(client: &Client, rkey: &str) -> (Tree, std::collections::BTreeMap<Cid, 
 }
 
 #[test]
-fn a_record_comes_with_the_proof_that_it_is_there() {
+fn get_record_proves_the_presence_of_a_record() {
     let client = Client::new();
     fill(&client);
     for number in 0..120 {
@@ -36,12 +36,12 @@ fn a_record_comes_with_the_proof_that_it_is_there() {
         let path = format!("{NOTE}/k{number:03}");
         let cid = tree.get(&blocks, &path).unwrap().unwrap();
         assert_eq!(nacre_lexicon::cid_for(&blocks[&cid]), cid);
-        assert!(blocks.len() < 20, "it is not the whole repository");
+        assert!(blocks.len() < 20, "{} blocks of proof", blocks.len());
     }
 }
 
 #[test]
-fn no_record_comes_with_the_proof_that_it_is_not_there() {
+fn get_record_proves_the_absence_of_a_record() {
     let client = Client::new();
     let (tree, blocks) = proof(&client, "k");
     assert_eq!(tree.get(&blocks, &format!("{NOTE}/k")), Ok(None), "in an empty repository");
@@ -57,7 +57,7 @@ fn no_record_comes_with_the_proof_that_it_is_not_there() {
 }
 
 #[test]
-fn a_proof_of_another_commit_is_refused() {
+fn get_record_refuses_a_commit_that_is_not_the_head() {
     let client = Client::new();
     fill(&client);
     let (before, _) = client.head();
@@ -72,7 +72,7 @@ fn a_proof_of_another_commit_is_refused() {
 }
 
 #[test]
-fn every_block_of_the_repository_can_be_asked_for() {
+fn get_blocks_returns_every_block_of_the_repository() {
     let client = Client::new();
     fill(&client);
     let (_, all) = read_car(&client.export());
@@ -96,7 +96,7 @@ fn every_block_of_the_repository_can_be_asked_for() {
 }
 
 #[test]
-fn blocks_that_are_not_there_are_named() {
+fn get_blocks_names_missing_blocks_and_limits_their_total_size() {
     let client = Client::new();
     client.create(NOTE, "a", a_note("x")).json(200);
     client.create(NOTE, "b", a_note("x")).json(200);
@@ -108,7 +108,7 @@ fn blocks_that_are_not_there_are_named() {
     let others = [b"1", b"2"].map(|bytes| nacre_lexicon::cid_for(bytes));
     let message = format!("Could not find cids: {},{}", others[0], others[1]);
     ask(&[&others[0], &cid, &others[1]]).refuses(400, "InvalidRequest", &message);
-    // A block that two records have lives as long as one of them.
+    // A block of two equal records is served as long as either exists.
     client.delete(NOTE, "a").json(200);
     assert_eq!(ask(&[&cid, &cid]).status, 200);
     client.delete(NOTE, "b").json(200);
@@ -126,7 +126,7 @@ fn blocks_that_are_not_there_are_named() {
 }
 
 #[test]
-fn the_old_names_are_served() {
+fn deprecated_methods_are_served() {
     let client = Client::new();
     client.create(NOTE, "a", a_note("x")).json(200);
     let head = client.query("com.atproto.sync.getHead", &format!("did={DID}")).json(200);
@@ -142,7 +142,7 @@ fn the_old_names_are_served() {
 }
 
 #[test]
-fn another_repository_is_not_here() {
+fn unknown_repository_is_not_found() {
     let client = Client::new();
     let cid = nacre_lexicon::cid_for(b"x");
     for (method, more) in [

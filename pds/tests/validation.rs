@@ -1,4 +1,4 @@
-//! Records held against the schemas of their collections, as clients see it.
+//! Validation of records against the schemas of their collections, as clients see it.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -26,7 +26,7 @@ fn write(client: &Client, to: &str, path: (&str, &str), validate: &Value, record
 }
 
 #[test]
-fn what_is_known_and_what_a_client_asks_for_decide() {
+fn validation_depends_on_the_collection_and_the_validate_option() {
     let free = (NOTE, TID);
     let known = (POST, TID);
     let good = json!({ "text": "hello", "createdAt": AT });
@@ -43,7 +43,7 @@ fn what_is_known_and_what_a_client_asks_for_decide() {
         (known, bad.clone(), Value::Null, Err(missing)),
         (known, bad.clone(), json!(false), Ok(Value::Null)),
         (known, bad, json!(true), Err(missing)),
-        // No key of a post, and still written where nothing is to be looked at.
+        // An invalid key for a post is accepted without validation.
         ((POST, "self"), json!({}), json!(false), Ok(Value::Null)),
     ];
     for to in [CREATE, PUT] {
@@ -67,10 +67,10 @@ fn what_is_known_and_what_a_client_asks_for_decide() {
 }
 
 #[test]
-fn twenty_collections_are_known() {
+fn twenty_collections_have_a_schema() {
     let client = Client::new();
     let missing = |name: &str| Some(format!("Record must have the property \"{name}\""));
-    // The first key in the order of DAG-CBOR that an empty record lacks; a profile lacks nothing.
+    // The first required key, in DAG-CBOR order; a profile requires none.
     let table = [
         (PROFILE, "self", None),
         ("app.bsky.actor.status", "self", missing("status")),
@@ -107,7 +107,7 @@ fn twenty_collections_are_known() {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_its_place() {
+fn validation_error_names_the_path_and_the_rule() {
     let client = Client::new();
     let image = |mime: &str, size: u64| {
         json!({ "$type": "app.bsky.embed.images", "images": [{ "alt": "", "image": {
@@ -163,7 +163,7 @@ fn what_is_wrong_is_told_with_its_place() {
 }
 
 #[test]
-fn keys_are_as_the_schema_says() {
+fn record_key_must_match_the_schema() {
     let client = Client::new();
     let profile = json!({ "displayName": "Alice" });
     let post = json!({ "text": "hello", "createdAt": AT });
@@ -180,14 +180,14 @@ fn keys_are_as_the_schema_says() {
             answer.refuses(400, "InvalidRequest", &message);
         }
     }
-    // A key that is made for a record is a TID, which is not that of a profile.
+    // A generated key is a TID, which is not valid for a profile.
     let input = json!({ "repo": DID, "collection": PROFILE, "record": {} });
     let message = format!("Invalid record key for {PROFILE}: the key must be self");
     client.post(CREATE, &input).refuses(400, "InvalidRequest", &message);
 }
 
 #[test]
-fn what_a_schema_does_not_speak_of_is_kept() {
+fn fields_and_embeds_unknown_to_the_schema_are_kept() {
     let client = Client::new();
     let record = json!({ "$type": POST, "text": "hello", "createdAt": AT, "mood": { "deep": [1] },
         "embed": { "$type": "com.example.embed", "any": true } });
@@ -199,7 +199,7 @@ fn what_a_schema_does_not_speak_of_is_kept() {
 }
 
 #[test]
-fn blobs_in_the_old_form_are_refused_whatever_is_asked_for() {
+fn legacy_blobs_are_refused_with_any_validate_option() {
     let client = Client::new();
     let record = json!({ "avatar": { "cid": IMAGE, "mimeType": "image/png" } });
     for path in [(PROFILE, "self"), (NOTE, TID)] {
@@ -214,7 +214,7 @@ fn blobs_in_the_old_form_are_refused_whatever_is_asked_for() {
 }
 
 #[test]
-fn a_record_that_is_there_already_is_still_validated() {
+fn put_of_an_unchanged_record_is_still_validated() {
     let client = Client::new();
     let bad = json!({ "text": "hello" });
     write(&client, PUT, (POST, TID), &json!(false), bad.clone()).json(200);

@@ -1,4 +1,4 @@
-//! Writes of records, and reading them back.
+//! Writes of records, and reads of what was written.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -47,7 +47,7 @@ impl Client {
 }
 
 #[test]
-fn a_record_comes_back_as_it_was_written() {
+fn record_is_returned_as_written() {
     let client = Client::new();
     let record = json!({
         "text": "Grüße 👋", "langs": ["de"], "n": 1, "nested": { "b": [], "a": null },
@@ -69,7 +69,7 @@ fn a_record_comes_back_as_it_was_written() {
 }
 
 #[test]
-fn a_record_without_a_key_gets_a_new_tid() {
+fn create_without_an_rkey_generates_a_tid() {
     let client = Client::new();
     let mut last = String::new();
     for _ in 0..3 {
@@ -83,7 +83,7 @@ fn a_record_without_a_key_gets_a_new_tid() {
 }
 
 #[test]
-fn what_is_refused_changes_nothing() {
+fn invalid_create_is_refused_and_changes_nothing() {
     let client = Client::new();
     client.create(NOTE, "first", a_note("first")).json(200);
     let (head, _) = client.head();
@@ -157,7 +157,7 @@ fn what_is_refused_changes_nothing() {
 }
 
 #[test]
-fn a_body_of_a_million_bytes_is_read_and_a_longer_one_is_not() {
+fn json_body_is_limited_to_a_million_bytes() {
     let client = Client::new();
     let body = |length: usize| {
         let head = format!(r#"{{"repo":"{DID}","collection":"{NOTE}","record":{{"text":""#);
@@ -171,7 +171,7 @@ fn a_body_of_a_million_bytes_is_read_and_a_longer_one_is_not() {
 }
 
 #[test]
-fn a_body_needs_its_type() {
+fn missing_body_or_wrong_content_type_is_refused() {
     let client = Client::new();
     let send = |content_type: Option<&str>, body: Body| {
         let path = format!("/xrpc/{CREATE}");
@@ -195,7 +195,7 @@ fn a_body_needs_its_type() {
 }
 
 #[test]
-fn a_swap_is_honoured() {
+fn swap_commit_and_swap_record_are_enforced() {
     let client = Client::new();
     let (head, _) = client.head();
     let put = |fields: Value, text: &str| {
@@ -212,7 +212,7 @@ fn a_swap_is_honoured() {
     let (now, _) = client.head();
     let commit_was_at = format!("Commit was at {now}");
     put(json!({ "swapCommit": head }), "two").refuses(400, "InvalidSwap", &commit_was_at);
-    // A write that changes nothing is held to it just the same.
+    // A write without effect is checked too.
     put(json!({ "swapCommit": head }), "one").refuses(400, "InvalidSwap", &commit_was_at);
     put(json!({ "swapRecord": cid }), "two").json(200);
 
@@ -232,7 +232,7 @@ fn a_swap_is_honoured() {
 }
 
 #[test]
-fn equal_content_makes_no_commit_and_no_event() {
+fn put_of_equal_content_makes_no_commit_and_no_event() {
     let client = Client::new();
     let first = client.put(PROFILE, "self", json!({ "d": "x" })).json(200);
     let before = (client.head(), client.row_counts());
@@ -243,7 +243,7 @@ fn equal_content_makes_no_commit_and_no_event() {
 }
 
 #[test]
-fn deleting_what_is_not_there_makes_no_commit_and_no_event() {
+fn delete_of_a_missing_record_makes_no_commit_and_no_event() {
     let client = Client::new();
     let before = (client.head(), client.row_counts());
     assert_eq!(client.delete(NOTE, "none").json(200), json!({}));
@@ -251,7 +251,7 @@ fn deleting_what_is_not_there_makes_no_commit_and_no_event() {
 }
 
 #[test]
-fn two_records_of_equal_content_live_and_die_apart() {
+fn deleting_one_of_two_equal_records_keeps_the_other() {
     let client = Client::new();
     for rkey in ["one", "two"] {
         client.create(NOTE, rkey, a_note("same")).json(200);
@@ -262,7 +262,7 @@ fn two_records_of_equal_content_live_and_die_apart() {
 }
 
 #[test]
-fn lists_show_each_record_once_in_both_directions_at_any_page_size() {
+fn list_records_returns_each_record_once_in_both_directions_at_any_page_size() {
     let client = Client::new();
     let mut expected: Vec<_> = (0..7).map(|n| format!("k{n}")).collect();
     for rkey in &expected {
@@ -278,7 +278,7 @@ fn lists_show_each_record_once_in_both_directions_at_any_page_size() {
 }
 
 #[test]
-fn a_limit_outside_of_one_to_a_hundred_is_refused() {
+fn list_limit_outside_1_to_100_is_refused() {
     let client = Client::new();
     for (limit, message) in [
         ("0", "limit can not be less than 1"),
@@ -295,7 +295,7 @@ fn a_limit_outside_of_one_to_a_hundred_is_refused() {
 }
 
 #[test]
-fn reads_of_what_is_not_here_say_so() {
+fn reads_of_missing_records_and_repositories_are_refused() {
     let client = Client::new();
     client.get_record(NOTE, "none").refuses(
         400,
@@ -327,7 +327,7 @@ fn reads_of_what_is_not_here_say_so() {
 }
 
 #[test]
-fn a_description_names_the_collections_that_have_records() {
+fn describe_repo_lists_the_collections_that_have_records() {
     let client = Client::new();
     let describe = || client.query("com.atproto.repo.describeRepo", "repo=alice.test").json(200);
     assert_eq!(describe()["collections"], json!([]));
@@ -343,7 +343,7 @@ fn a_description_names_the_collections_that_have_records() {
 }
 
 #[test]
-fn revs_go_up_while_the_clock_goes_back() {
+fn revs_increase_while_the_clock_goes_back() {
     let client = Client::new();
     let mut last = client.head().1;
     for n in 0..5 {
@@ -356,7 +356,7 @@ fn revs_go_up_while_the_clock_goes_back() {
 }
 
 #[test]
-fn the_operators_token_opens_the_account() {
+fn operator_token_can_write_records() {
     let host = nacre_pds::dev::Memory::new(1);
     let vars =
         nacre_pds::config::new_account("pds.test", "alice.test", "password", &*host.host().rng);

@@ -270,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn import_over_the_daily_row_limit_says_when_to_resume() {
+    fn import_over_the_daily_row_limit_reports_when_to_resume() {
         let message = "Exceeded allowed rows written in Durable Objects free tier.";
         let failure = Failure::from(ImportError::Database(SqlError(message.to_owned())));
         let Failure::Refused(error) = failure else { panic!("{failure:?}") };

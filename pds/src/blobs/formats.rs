@@ -104,7 +104,7 @@ mod tests {
     const WOFF2: &[u8] = b"wOF2\0\x01\0\0\0\0\0\0";
 
     #[test]
-    fn a_declared_type_with_the_same_magic_number_is_kept() {
+    fn declared_type_is_kept_if_its_format_has_the_same_magic_number() {
         let mut webm = vec![0; 300];
         webm[..19].copy_from_slice(b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82\x84webm\0\0\0");
         for (head, declared) in [
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_declared_type_of_another_format_is_overridden() {
+    fn declared_type_of_another_format_is_replaced() {
         for (head, declared, expected) in [
             (ZIP, "image/svg+xml", "application/zip"),
             (ZIP, "application/json", "application/zip"),

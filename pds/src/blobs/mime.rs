@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_malformed_declared_type_is_ignored() {
+    fn malformed_declared_type_is_ignored() {
         for (declared, expected) in [
             ("Text/Plain; charset=utf-8", "text/plain"),
             ("image/svg+xml", "image/svg+xml"),
@@ -119,17 +119,17 @@ mod tests {
             assert_eq!(sniff(text.as_bytes(), Some(declared)), declared, "{text:?}");
             assert_eq!(sniff(text.as_bytes(), None), "application/octet-stream", "{text:?}");
         }
-        // The head ends within a character.
+        // The head ends in the middle of a character.
         assert_eq!(sniff(b"BM\xc3", Some("application/x-notes")), "application/x-notes");
         // Only the declared type distinguishes Latin-1 from binary data.
         assert_eq!(sniff(b"BM f\xe4hrt", Some("text/plain")), "text/plain");
-        // Longer magic numbers begin no text.
+        // Text never begins with a longer magic number.
         assert_eq!(sniff(b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", Some("text/plain")), "application/pdf");
         assert_eq!(sniff(b"\xff\xd8\xff\xe0", Some("text/plain")), "image/jpeg");
     }
 
     #[test]
-    fn a_binary_format_overrides_the_declared_type() {
+    fn binary_format_overrides_the_declared_type() {
         for (head, expected) in [
             (b"\x89PNG\r\n\x1a\n\0\0\0\x0d".as_slice(), "image/png"),
             (b"\xff\xd8\xff\xe0\0\x10JFIF", "image/jpeg"),
@@ -150,7 +150,7 @@ mod tests {
     fn types_that_browsers_run_are_never_recognised() {
         let wasm = b"\0asm\x01\0\0\0";
         let flash = b"CWS\x0a\0\0\0\0";
-        // An odd control character, so that these do not pass for text.
+        // A control character keeps these from passing for text.
         let html = b"<html>\x01</html>";
         let xml = b"<?xml version=\"1.0\"?>\x01<svg/>";
         let script = b"#!/bin/sh\n\x01\x02";

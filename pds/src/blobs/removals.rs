@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_removal_of_a_blob_does_not_end_the_first() {
+    fn second_removal_of_a_blob_does_not_end_the_first() {
         let removals = Removals::default();
         let cid = raw_cid(&[1; 32]);
         let first = removals.begin(cid).unwrap();

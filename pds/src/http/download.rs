@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_range_selects_its_bytes() {
+    fn single_range_selects_its_bytes() {
         assert_eq!(asked("bytes=0-0"), Requested::Part(0..1));
         assert_eq!(asked("bytes=2-5"), Requested::Part(2..6));
         assert_eq!(asked("bytes=2-"), Requested::Part(2..10));
@@ -141,14 +141,14 @@ mod tests {
     }
 
     #[test]
-    fn a_range_past_the_end_is_not_satisfiable() {
+    fn range_past_the_end_is_not_satisfiable() {
         for range in ["bytes=10-", "bytes=10-12", "bytes=-0", "bytes=99999999999999999999999-"] {
             assert_eq!(asked(range), Requested::Outside, "{range}");
         }
     }
 
     #[test]
-    fn an_invalid_or_multipart_range_is_ignored() {
+    fn invalid_or_multipart_range_is_ignored() {
         for range in ["bytes=5-2", "bytes=a-b", "bytes=0-1,3-4", "lines=1-2", "bytes=-", "bytes="] {
             assert_eq!(asked(range), Requested::All, "{range}");
         }

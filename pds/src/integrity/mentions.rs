@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cid_that_cannot_be_searched_for_counts_as_found() {
+    fn unsearchable_cid_counts_as_found() {
         let short = cid::multihash::Multihash::wrap(0, &[7; 4]).unwrap();
         let cid = Cid::new_v1(0x55, short);
         assert!(Mentions::of(&BTreeSet::from([cid])).found.contains(&cid));

@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_attempt_does_not_release_the_lock() {
+    fn refused_attempt_does_not_release_the_lock() {
         let lock = ReplacementLock::default();
         let guard = lock.try_lock().unwrap();
         assert!(lock.try_lock().is_none());

@@ -227,7 +227,7 @@ mod tests {
     use crate::sqlite::Sqlite;
 
     #[test]
-    fn migrating_the_first_schema_keeps_the_event_log_and_dates_its_events_now() {
+    fn migration_from_the_first_schema_keeps_events_and_dates_them_now() {
         let sql = Rc::new(Sqlite::in_memory().unwrap());
         let run = |statement: &'static str| sql.query(statement, &[], &mut |_| Ok(())).unwrap();
         run("create table schema_version (version integer not null) strict");

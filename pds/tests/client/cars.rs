@@ -1,4 +1,4 @@
-//! Imports of a client, and a repository to import.
+//! Repositories to import, and requests that import them.
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -14,12 +14,12 @@ use serde_json::json;
 
 use super::{Answer, Client, DID, NOTE, a_note, read_car, request};
 
-/// A repository with all that an index is kept of.
+/// A server with records for every index: equal ones, a blob and a like.
 pub(crate) fn source(records: usize) -> Client {
     let client = Client::new();
     for number in 0..records {
         let record = match number % 5 {
-            // Of equal content with others.
+            // Some records are equal.
             0 => a_note("the same"),
             _ => a_note(&number.to_string()),
         };
@@ -38,8 +38,8 @@ pub(crate) fn source(records: usize) -> Client {
     client
 }
 
-/// Returns the CAR of a repository with these records, whatever their bytes are, signed by a key
-/// that is not the account's.
+/// Returns the CAR of a repository with these records, which need not be valid. It is signed with
+/// another key than the account's.
 pub(crate) fn repository(records: &[(&str, &[u8])]) -> Vec<u8> {
     let mut records: Vec<_> = records.to_vec();
     records.sort_unstable();
@@ -56,13 +56,13 @@ pub(crate) fn repository(records: &[(&str, &[u8])]) -> Vec<u8> {
     let commit = UnsignedCommit { did, data, rev }.sign(&key).encode();
     let mut writer = Writer::new(&cid_for(&commit));
     writer.block(&cid_for(&commit), &commit);
-    // The root is the last node that is built.
+    // The root is built last.
     blocks.iter().rev().for_each(|(cid, node)| writer.block(cid, node));
     records.iter().for_each(|(_, bytes)| writer.block(&cid_for(bytes), bytes));
     writer.finish()
 }
 
-/// An inactive account that has been active, with a record.
+/// A deactivated account with one record.
 pub(crate) fn target() -> Client {
     let client = Client::new();
     client.create(NOTE, "old", a_note("old")).json(200);
@@ -81,7 +81,7 @@ pub(crate) fn import(client: &Client, car: &[u8]) -> Answer {
     client.send(upload(client, pieces(car, 1000, None)))
 }
 
-/// A body in pieces, which fails after some of them.
+/// A body in chunks of this size, which fails after `fails_after` of them.
 pub(crate) fn pieces(bytes: &[u8], size: usize, fails_after: Option<usize>) -> Body {
     let mut pieces: Vec<Result<Bytes, BodyError>> =
         bytes.chunks(size).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
@@ -102,8 +102,8 @@ impl futures_core::Stream for Pieces {
     }
 }
 
-/// Makes sure that a repository is that of a CAR, and that all is in order.
-pub(crate) fn is_that_of(client: &Client, car: &[u8]) {
+/// Asserts that the repository equals that of a CAR, and that the database passes its audit.
+pub(crate) fn assert_repository_is(client: &Client, car: &[u8]) {
     let (root, blocks) = read_car(car);
     assert_eq!(client.head().0, root.to_string());
     let (exported_root, exported) = read_car(&client.export());

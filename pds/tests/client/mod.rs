@@ -1,10 +1,10 @@
-//! A client of a server in memory.
+//! A client of a server on the memory host.
 
-#![allow(dead_code, reason = "each test file uses its own part of this")]
+#![allow(dead_code, reason = "each test file uses only a part of this")]
 
 pub(crate) mod cars;
-pub(crate) mod opened;
 pub(crate) mod relays;
+pub(crate) mod setup;
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 pub(crate) const DID: &str = "did:web:pds.test";
 pub(crate) const NOTE: &str = "com.example.note";
 
-/// A server in memory, with a session.
+/// A server on the memory host, and the tokens of a session.
 pub(crate) struct Client {
     pub(crate) host: Memory,
     pub(crate) pds: Pds,
@@ -33,7 +33,7 @@ pub(crate) struct Client {
     pub(crate) refresh: String,
 }
 
-/// What came back.
+/// A response with its whole body.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -96,7 +96,7 @@ impl Client {
         Answer { status: parts.status.as_u16(), headers: parts.headers, body }
     }
 
-    /// Does what a host does with a blob on its way.
+    /// Receives the bytes of an upload and stores them, as a host does.
     fn receive(&self, mut upload: Upload) -> Response {
         let mut intake = upload.intake();
         let bytes = match block_on(upload.take_body().collect(usize::MAX)) {
@@ -111,7 +111,7 @@ impl Client {
         block_on(self.pds.keep_blob(upload, &received))
     }
 
-    /// Uploads a blob, and returns the reference to it.
+    /// Uploads a blob and returns its reference.
     pub(crate) fn upload(&self, mime_type: &str, bytes: &[u8]) -> Value {
         self.upload_as(&self.access, mime_type, bytes).json(200)["blob"].clone()
     }
@@ -168,20 +168,20 @@ impl Client {
         self.post("com.atproto.repo.putRecord", &input)
     }
 
-    /// Returns the present commit: its CID and rev.
+    /// Returns the CID and the rev of the head.
     pub(crate) fn head(&self) -> (String, String) {
         let head = self.read("com.atproto.sync.getLatestCommit").json(200);
         (head["cid"].as_str().unwrap().to_owned(), head["rev"].as_str().unwrap().to_owned())
     }
 
-    /// Returns the whole repository as a CAR.
+    /// Returns the repository as a CAR.
     pub(crate) fn export(&self) -> Vec<u8> {
         let answer = self.read("com.atproto.sync.getRepo");
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.body
     }
 
-    /// Reads the repository as anybody, or as its owner while the account is inactive.
+    /// Calls a sync method without a session, or with one while the account is inactive.
     fn read(&self, method: &str) -> Answer {
         let answer = self.query(method, &format!("did={DID}"));
         if answer.status == 200 {
@@ -199,8 +199,8 @@ impl Client {
         self.post("com.atproto.server.deactivateAccount", &json!({})).succeeds();
     }
 
-    /// Asks for a subscription.
-    pub(crate) fn ask(&self, params: &str) -> Subscription {
+    /// Requests a subscription.
+    pub(crate) fn request_subscription(&self, params: &str) -> Subscription {
         let path = format!("/xrpc/com.atproto.sync.subscribeRepos?{params}");
         let request = request("GET", &path, None, Body::Empty);
         match block_on(self.pds.handle(request, None)) {
@@ -209,9 +209,9 @@ impl Client {
         }
     }
 
-    /// Subscribes and runs the replay to its end.
+    /// Subscribes, and runs the replay to its end.
     pub(crate) fn subscribe(&self, params: &str) -> SocketId {
-        let subscription = self.ask(params);
+        let subscription = self.request_subscription(params);
         let socket = self.host.sockets().open();
         block_on(self.pds.subscribe(socket, subscription));
         socket
@@ -246,19 +246,19 @@ impl Client {
 }
 
 impl Answer {
-    /// Makes sure that an answer without a body is a success.
+    /// Asserts that the request succeeded.
     pub(crate) fn succeeds(&self) {
         assert_eq!(self.status, 200, "{}", String::from_utf8_lossy(&self.body));
     }
 
-    /// Returns the JSON body of an answer that must have this status.
+    /// Asserts the status and returns the JSON body.
     pub(crate) fn json(&self, status: u16) -> Value {
         let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
         assert_eq!(self.status, status, "{body}");
         body
     }
 
-    /// Makes sure of a refusal's three parts.
+    /// Asserts the status, error name and message of a refusal.
     pub(crate) fn refuses(&self, status: u16, name: &str, message: &str) {
         let body = self.json(status);
         assert_eq!((body["error"].as_str(), body["message"].as_str()), (Some(name), Some(message)));
@@ -276,23 +276,22 @@ pub(crate) fn request(method: &str, path: &str, token: Option<&str>, body: Body)
     request.body(body).unwrap()
 }
 
-/// Returns the account's public key, from its DID document.
+/// Returns the account's public key from its DID document.
 pub(crate) fn key(client: &Client) -> VerifyingKey {
     let document = client.get("/.well-known/did.json").json(200);
     let key = document["verificationMethod"][0]["publicKeyMultibase"].as_str().unwrap();
     VerifyingKey::parse_multikey(key).unwrap()
 }
 
-/// Checks everything about an active account, from its export to what relays were told, and
-/// returns the number of its records.
+/// Verifies an active account: its export, events, tables and audit. Returns the number of records.
 pub(crate) fn verify(client: &Client) -> u64 {
-    Relay::new(client).agrees(client);
+    Relay::new(client).assert_matches(client);
     let car = client.export();
     let (root, blocks) = read_car(&car);
     let did = Did::parse(DID).unwrap();
     let repo = verify_blocks(&blocks, root, &did, Some(&key(client))).unwrap();
     assert_eq!(client.head(), (root.to_string(), repo.commit.rev.to_string()));
-    // Nothing else is there.
+    // The tables hold nothing else.
     let rows = client.row_counts();
     assert_eq!(i64::try_from(repo.records).unwrap(), rows["record"]);
     let audit = block_on(client.pds.audit_database()).unwrap();
@@ -313,11 +312,11 @@ pub(crate) fn a_note(text: &str) -> Value {
     json!({ "$type": NOTE, "text": text, "createdAt": "2026-01-01T00:00:00.000Z" })
 }
 
-/// Follows the account's events as a relay does, and fails at the first that is not true.
+/// Follows the account's events as a relay does, and panics at the first that does not verify.
 pub(crate) struct Relay {
     socket: SocketId,
     verifier: Verifier,
-    /// How many events it has taken.
+    /// The number of events that it has accepted.
     seen: usize,
 }
 
@@ -327,7 +326,7 @@ impl Relay {
         Self { socket: client.subscribe("cursor=0"), verifier, seen: 0 }
     }
 
-    /// Takes the events that came since the last call, and returns their verdicts.
+    /// Accepts the events since the last call, and returns their verdicts.
     pub(crate) fn follow(&mut self, client: &Client) -> Vec<Verdict> {
         let messages = client.sent(self.socket).messages;
         let new = messages.get(self.seen..).unwrap();
@@ -339,8 +338,8 @@ impl Relay {
         new.iter().map(verdict).collect()
     }
 
-    /// Makes sure that the events so far lead to the repository that the account serves.
-    pub(crate) fn agrees(&mut self, client: &Client) {
+    /// Asserts that the events so far lead to the repository that the account serves.
+    pub(crate) fn assert_matches(&mut self, client: &Client) {
         self.follow(client);
         let known = self.verifier.state().unwrap();
         let (root, blocks) = read_car(&client.export());

@@ -1,4 +1,4 @@
-//! Relays that do as they are told, and a server that asks them.
+//! Scripted relays, and a server that is configured with them.
 
 use core::cell::RefCell;
 use std::rc::Rc;
@@ -16,20 +16,20 @@ pub(crate) const MINUTE_S: i64 = 60;
 pub(crate) const HOUR_S: i64 = 3_600;
 pub(crate) const RELAY: &str = "https://relay.example.net";
 
-/// The network's side: relays that say what they are told to, and what they were asked.
+/// Relays that give scripted responses and record the requests to them.
 #[derive(Clone, Default)]
 pub(crate) struct Relays(pub(crate) Rc<RefCell<Script>>);
 
 #[derive(Default)]
 pub(crate) struct Script {
-    /// When each request to crawl came, by the server's clock.
-    pub(crate) asked: Vec<(String, i64)>,
-    /// What `requestCrawl` answers: 200 if nothing is said.
+    /// The origin and the time of each crawl request, by the server's clock.
+    pub(crate) crawl_requests: Vec<(String, i64)>,
+    /// The response to `requestCrawl`: an empty 200 if `None`.
     pub(crate) crawl: Option<(u16, &'static str)>,
-    /// What `getHostStatus` answers.
+    /// The response to `getHostStatus`: an active host if `None`.
     pub(crate) status: Option<(u16, String)>,
-    /// How often it was asked that.
-    pub(crate) checked: usize,
+    /// The number of calls of `getHostStatus`.
+    pub(crate) status_checks: usize,
     pub(crate) is_unreachable: bool,
 }
 
@@ -46,12 +46,12 @@ impl Relays {
                     assert_eq!(request.headers()["content-type"], "application/json");
                     let input: Value = serde_json::from_slice(request.body()).unwrap();
                     assert_eq!(input, json!({ "hostname": "pds.example.org" }));
-                    script.asked.push((origin, clock.now_s()));
+                    script.crawl_requests.push((origin, clock.now_s()));
                     script.crawl.map_or((200, String::new()), |(code, text)| (code, text.into()))
                 }
                 ("GET", "/xrpc/com.atproto.sync.getHostStatus") => {
                     assert_eq!(request.uri().query(), Some("hostname=pds.example.org"));
-                    script.checked += 1;
+                    script.status_checks += 1;
                     script
                         .status
                         .clone()
@@ -66,17 +66,17 @@ impl Relays {
         });
     }
 
-    /// Returns how many requests to crawl there have been since the last look.
-    pub(crate) fn asked(&self) -> usize {
-        self.0.borrow_mut().asked.drain(..).count()
+    /// Returns the number of crawl requests since the last call.
+    pub(crate) fn take_crawl_requests(&self) -> usize {
+        self.0.borrow_mut().crawl_requests.drain(..).count()
     }
 
-    pub(crate) fn say(&self, change: impl FnOnce(&mut Script)) {
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Script)) {
         change(&mut self.0.borrow_mut());
     }
 }
 
-/// Returns a configuration and the operator's token, which opens all and does not expire.
+/// Returns a configuration and the operator's token, which does not expire.
 pub(crate) fn config(relays: &[&str], initial_active: &'static str) -> (Config, String) {
     let vars = new_account("pds.example.org", "alice.test", PASSWORD, &*Memory::new(1).host().rng)
         .unwrap();
@@ -96,8 +96,8 @@ pub(crate) fn start(initial_active: &'static str) -> (Client, Relays) {
     (Client { access, ..Client::with_config(host, config) }, relays)
 }
 
-/// Lets time pass, and the alarm go off whenever it is due.
-pub(crate) fn pass(client: &Client, seconds: i64) {
+/// Advances the clock, and fires the alarm whenever it is due.
+pub(crate) fn advance(client: &Client, seconds: i64) {
     let end_s = client.host.now_s() + seconds;
     loop {
         let due_s = client.host.alarm_s().filter(|due_s| *due_s <= end_s);
@@ -112,7 +112,7 @@ pub(crate) fn pass(client: &Client, seconds: i64) {
     }
 }
 
-/// Writes a record, but not in the same second as what was before.
+/// Writes a record in a later second than the previous one.
 pub(crate) fn write(client: &Client) {
     client.host.move_clock(2);
     let record = a_note(&client.host.now_s().to_string());
@@ -121,7 +121,7 @@ pub(crate) fn write(client: &Client) {
     client.post("com.atproto.repo.putRecord", &input).json(200);
 }
 
-/// Starts the server anew on the same database.
+/// Restarts the server on the same database.
 pub(crate) fn reopen(client: Client) -> Client {
     let Client { host, access, .. } = client;
     let (config, _) = config(&[RELAY], "true");

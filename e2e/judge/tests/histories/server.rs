@@ -1,4 +1,4 @@
-//! The event stream of a server in memory.
+//! The event stream of a server on the memory host.
 
 use nacre_pds::body::{Body, Request};
 use nacre_pds::config::{Config, new_account};
@@ -7,7 +7,7 @@ use nacre_pds::host::SocketId;
 use nacre_pds::{Pds, Reply};
 use serde_json::Value;
 
-/// A server with one subscriber, which has been there from the beginning.
+/// A server with one subscriber, connected from the start.
 pub(crate) struct Server {
     pub(crate) did: String,
     pub(crate) did_key: String,
@@ -24,8 +24,8 @@ impl Server {
         let var = |name: &str| vars.iter().find(|it| it.0 == name).map(|it| it.1.clone());
         let pds = Pds::open(host.host(), Config::from_vars(var).unwrap()).unwrap();
         let request = http::Request::get("/xrpc/com.atproto.sync.subscribeRepos?cursor=0");
-        let asked = block_on(pds.handle(request.body(Body::Empty).unwrap(), None));
-        let Reply::Upgrade(subscription) = asked else { panic!("no subscription: {asked:?}") };
+        let reply = block_on(pds.handle(request.body(Body::Empty).unwrap(), None));
+        let Reply::Upgrade(subscription) = reply else { panic!("no subscription: {reply:?}") };
         let socket = host.sockets().open();
         block_on(pds.subscribe(socket, subscription));
         Self {
@@ -38,7 +38,7 @@ impl Server {
         }
     }
 
-    /// Calls a procedure, a second after what was before.
+    /// Calls a procedure one second later than the previous one.
     pub(crate) fn call(&self, method: &str, input: Option<&Value>) {
         self.host.move_clock(1);
         let request = http::Request::post(format!("/xrpc/{method}"))
@@ -56,7 +56,7 @@ impl Server {
         }
     }
 
-    /// Returns all that the subscriber was sent.
+    /// Returns all frames that the subscriber has received.
     pub(crate) fn frames(&self) -> Vec<Vec<u8>> {
         let sent = self.host.sockets().sent(self.socket);
         assert_eq!(sent.closed, None);

@@ -1,4 +1,4 @@
-//! The verifier of shrike.
+//! shrike's verifier.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use shrike::sync::{
 use shrike::syntax::Did;
 use tokio::runtime::{self, Runtime};
 
-/// It, as strict as it can be.
+/// The verifier with its strictest options.
 pub(crate) struct Shrike {
     verifier: Verifier,
     runtime: Runtime,
 }
 
 impl Shrike {
-    /// Begins with what is known of a repository.
+    /// Creates a verifier that starts from this state of the repository.
     pub(crate) fn new(did: &str, did_key: &str, known: Option<RepoState>) -> Self {
         let runtime = runtime::Builder::new_current_thread().build().unwrap();
         let store = MemStateStore::new();
@@ -41,7 +41,7 @@ impl Shrike {
         Self { verifier: Verifier::new(options), runtime }
     }
 
-    /// Checks the next frame; returns how many operations it applies.
+    /// Verifies the next frame, and returns the number of operations that it applies.
     pub(crate) fn accept(&self, frame: &[u8]) -> Result<usize, String> {
         let event = parse_raw_sync_frame(frame).map_err(|error| error.to_string())?;
         self.runtime.block_on(async {
@@ -57,13 +57,13 @@ impl Shrike {
         })
     }
 
-    /// Returns how many commits it has found true.
+    /// Returns the number of verified commits.
     pub(crate) fn verified(&self) -> u64 {
         self.verifier.stats().events_verified
     }
 }
 
-/// Knows one key.
+/// A resolver that returns one key for every DID.
 struct Resolver {
     did_key: String,
 }

@@ -1,13 +1,13 @@
-// Chapters about requests as such: paths, verbs, credentials, parameters and bodies.
+// Chapters about HTTP: paths, verbs, credentials, parameters and bodies.
 
 import { deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 
 import { COMMANDS, NOTE, OTHER_DID, OTHERS, PROCEDURES, QUERIES, UNSERVED } from "./routes.mjs";
 import { queryString } from "./scene.mjs";
 
-/** Paths outside of the methods, and preflights. @param {import('./scene.mjs').Scene} scene */
-export async function front(scene) {
-	const { token } = await scene.signIn().then(() => scene.own);
+/** Paths of no method, and preflights. @param {import('./scene.mjs').Scene} scene */
+export async function paths(scene) {
+	const { token } = await scene.signIn().then(() => scene.owner);
 	for (const path of PATHS) {
 		for (const method of ["GET", "HEAD", "POST"]) {
 			await scene.send(`${method} ${path}`, method, path);
@@ -52,14 +52,14 @@ export async function front(scene) {
 }
 
 /** Every method with every kind of credential, with each verb, and without its input. */
-export async function sweep(scene) {
+export async function access(scene) {
 	await scene.signIn();
 	const { refreshJwt } = scene.session;
 	const operator = await scene.variable("AUTH_TOKEN");
 	const credentials = {
 		"no token": undefined,
 		garbage: "abc",
-		"the access token": scene.own.token,
+		"the access token": scene.owner.token,
 	};
 	const every = [
 		...Object.keys(QUERIES),
@@ -96,19 +96,19 @@ export async function sweep(scene) {
 	}
 }
 
-/** Every parameter of every query: absent, empty, twice, wrong, and beside others. */
+/** Every parameter of every query: absent, empty, repeated, invalid, and with others. */
 export async function parameters(scene) {
 	await scene.signIn();
 	await scene.put("a record to read", NOTE, "a", { n: 1 });
 	await scene.put("another record", NOTE, "b", { n: 2 });
 	for (const [nsid, { owner, required, optional = {}, bad = {} }] of Object.entries(QUERIES)) {
 		const ask = (name, params) =>
-			scene.query(`${nsid} ${name}`, nsid, params, owner ? scene.own : {});
+			scene.query(`${nsid} ${name}`, nsid, params, owner ? scene.owner : {});
 		const good = { ...required, ...optional };
 		await ask("with what it requires", required);
 		if (Object.keys(optional).length > 0) await ask("with everything", good);
 		await ask("with an unknown parameter", { ...required, unknown: "1", "": "2" });
-		await ask("with a token", required, scene.own);
+		await ask("with a token", required, scene.owner);
 		for (const name of Object.keys(good)) {
 			const { [name]: value, ...rest } = good;
 			if (name in required) await ask(`without ${name}`, rest);
@@ -146,14 +146,14 @@ export async function parameters(scene) {
 	}
 }
 
-/** Every field of every input: absent, null, of another type; and bodies that are none. */
+/** Every field of every input: absent, null, of another type; and malformed bodies. */
 export async function bodies(scene) {
 	await scene.signIn();
 	const { deactivateAccount, ...rest } = Object.fromEntries(
 		Object.entries(PROCEDURES).map(([nsid, row]) => [nsid.split(".").at(-1), { nsid, ...row }]),
 	);
 	for (const [short, { nsid, input, required, owner }] of Object.entries(rest)) {
-		const credentials = owner ? scene.own : {};
+		const credentials = owner ? scene.owner : {};
 		const call = (name, json) => scene.procedure(`${short} ${name}`, nsid, json, credentials);
 		await call("with all fields", input);
 		await call("with an unknown field", { ...input, unknown: 1 });
@@ -170,13 +170,13 @@ export async function bodies(scene) {
 		}
 		await malformed(scene, short, nsid, credentials);
 	}
-	await malformed(scene, "deactivateAccount", deactivateAccount.nsid, scene.own);
+	await malformed(scene, "deactivateAccount", deactivateAccount.nsid, scene.owner);
 
-	// What takes no input.
+	// Procedures without an input.
 	const refresh = { token: scene.session.refreshJwt };
 	for (const [path, options] of [
 		["/xrpc/com.atproto.server.refreshSession", refresh],
-		["/xrpc/com.atproto.server.activateAccount", scene.own],
+		["/xrpc/com.atproto.server.activateAccount", scene.owner],
 		["/operator/emit-identity", { token: await scene.variable("AUTH_TOKEN") }],
 	]) {
 		const post = (name, more) =>
@@ -189,18 +189,18 @@ export async function bodies(scene) {
 		await post("with a coding and no body", { headers: { "content-encoding": "gzip" } });
 	}
 	for (const nsid of ["com.atproto.server.getSession", "com.atproto.server.describeServer"]) {
-		await scene.send(`${nsid} with a body`, "GET", `/xrpc/${nsid}`, { ...scene.own, json: {} });
+		await scene.send(`${nsid} with a body`, "GET", `/xrpc/${nsid}`, { ...scene.owner, json: {} });
 	}
 }
 
-/** Bodies of `createRecord` in every coding, and around its limit. */
+/** Bodies of `createRecord` in every coding, and near its limit. */
 export async function codings(scene) {
 	await scene.signIn();
 	const record = { repo: scene.server.did, collection: NOTE, rkey: "a", record: { n: 1 } };
 	const json = Buffer.from(JSON.stringify({ ...record, swapRecord: undefined }));
 	const put = (name, body, headers = {}) =>
 		scene.send(name, "POST", "/xrpc/com.atproto.repo.putRecord", {
-			...scene.own,
+			...scene.owner,
 			body,
 			summary: name,
 			headers: { "content-type": "application/json", ...headers },
@@ -248,7 +248,7 @@ export async function codings(scene) {
 	}
 	const chunked = (name, pieces) =>
 		scene.send(name, "POST", "/xrpc/com.atproto.repo.putRecord", {
-			...scene.own,
+			...scene.owner,
 			pieces,
 			headers: { ...CHUNKED, "content-type": "application/json" },
 		});
@@ -268,7 +268,7 @@ export async function codings(scene) {
 		["com.atproto.sync.requestCrawl", 8 * 1024 + 1],
 	]) {
 		await scene.send(`${nsid} of ${bytes} bytes`, "POST", `/xrpc/${nsid}`, {
-			...scene.own,
+			...scene.owner,
 			body: " ".repeat(bytes),
 			headers: { "content-type": "application/json" },
 		});
@@ -283,7 +283,7 @@ export async function codings(scene) {
 	await scene.send("HEAD of a list", "HEAD", list, { headers: { "accept-encoding": "gzip" } });
 }
 
-/** Bytes on the wire that no client library sends; only the native host reads them itself. */
+/** Bytes that no client library sends. Only the native host parses HTTP itself. */
 export async function bytes(scene) {
 	const head = "host: localhost\r\nconnection: close\r\n";
 	const health = "GET /xrpc/_health HTTP/1.1\r\n";
@@ -342,7 +342,7 @@ export async function bytes(scene) {
 	);
 }
 
-/** Bodies that are no input of a method. */
+/** Bodies that are not an input of a method. */
 async function malformed(scene, short, nsid, credentials) {
 	const send = (name, body, type = "application/json") =>
 		scene.send(`${short} ${name}`, "POST", `/xrpc/${nsid}`, {

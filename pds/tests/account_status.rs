@@ -1,4 +1,4 @@
-//! How the account stands, as it was counted.
+//! `checkAccountStatus`: the counts of blocks, records and blobs.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -17,7 +17,7 @@ fn status(client: &Client, method: &str) -> Value {
 }
 
 #[test]
-fn the_status_of_a_new_account_is_that_of_an_empty_repository() {
+fn new_account_has_the_status_of_an_empty_repository() {
     let client = Client::new();
     let (commit, rev) = client.head();
     let expected = json!({
@@ -52,7 +52,7 @@ fn blocks_records_and_blobs_are_counted() {
 }
 
 #[test]
-fn an_account_that_moves_in_is_told_too() {
+fn inactive_account_can_read_its_status() {
     let host = Memory::new(7);
     let mut config = account(&host, PASSWORD);
     config.initial_active = false;

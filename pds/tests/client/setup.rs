@@ -1,4 +1,4 @@
-//! Servers that are opened again and again, with other variables, and what their operator sees.
+//! Servers that are reopened with other variables, and the methods of their operator.
 
 use std::sync::OnceLock;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Client, DID, PASSWORD, request};
 
-/// A test account's variables, whose password takes a while to hash.
+/// A test account's variables, created once, because hashing the password is slow.
 pub(crate) fn vars() -> Vec<(&'static str, String)> {
     static VARS: OnceLock<Vec<(&str, String)>> = OnceLock::new();
     let made =
@@ -18,7 +18,7 @@ pub(crate) fn vars() -> Vec<(&'static str, String)> {
     VARS.get_or_init(made).clone()
 }
 
-/// Reads the variables of a test account with some of them changed.
+/// Returns the configuration of a test account with some variables changed.
 pub(crate) fn config(changes: &[(&str, &str)]) -> Config {
     let vars = vars();
     let var = |asked: &str| {
@@ -44,7 +44,7 @@ pub(crate) fn warnings(client: &Client) -> Value {
     audit["warnings"].clone()
 }
 
-/// A host with an empty database and a bucket, which others may share.
+/// A host with an empty database, and a bucket that other hosts may share.
 pub(crate) fn guarded(seed: u64, marker: &Marker) -> Memory {
     let host = Memory::new(seed);
     host.set_owner_marker(marker);

@@ -1,5 +1,5 @@
-//! Removing idle blobs: a removal that fails or is interrupted is finished later, and never takes
-//! what a record refers to or what is uploaded again.
+//! Removal of idle blobs: a failed or interrupted removal is finished later, and never removes a
+//! blob that is referenced or uploaded again.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -8,7 +8,7 @@ mod client;
 use core::pin::pin;
 use core::task::{Context, Waker};
 
-use client::relays::pass;
+use client::relays::advance;
 use client::{Client, DID, NOTE, PASSWORD};
 use nacre_pds::Pds;
 use nacre_pds::blobs::raw_cid;
@@ -26,22 +26,22 @@ use futures_core::future::LocalBoxFuture;
 
 const DAY_S: i64 = 86_400;
 
-/// A store of blobs that removes nothing for a while, and counts how often it was asked to.
-struct Stubborn {
+/// A blob store whose removals fail while `fails` is set, and which counts them.
+struct FailingBlobs {
     inner: Rc<dyn Blobs>,
     fails: Cell<bool>,
-    asked: Cell<usize>,
+    attempts: Cell<usize>,
 }
 
-impl Blobs for Stubborn {
+impl Blobs for FailingBlobs {
     fn size(&self, cid: &Cid) -> LocalBoxFuture<'static, Result<Option<u64>, BlobsError>> {
         self.inner.size(cid)
     }
 
     fn remove(&self, cid: &Cid) -> LocalBoxFuture<'static, Result<(), BlobsError>> {
-        self.asked.set(self.asked.get() + 1);
+        self.attempts.set(self.attempts.get() + 1);
         if self.fails.get() {
-            return Box::pin(async { Err(BlobsError("the bucket is away".to_owned())) });
+            return Box::pin(async { Err(BlobsError("the bucket is unavailable".to_owned())) });
         }
         self.inner.remove(cid)
     }
@@ -51,10 +51,10 @@ impl Blobs for Stubborn {
     }
 }
 
-/// A server whose store does not remove anything yet.
-fn start() -> (Client, Rc<Stubborn>) {
+/// A server whose blob store fails to remove anything.
+fn start() -> (Client, Rc<FailingBlobs>) {
     let memory = Memory::new(7);
-    let blobs = Stubborn { inner: memory.host().blobs, fails: true.into(), asked: 0.into() };
+    let blobs = FailingBlobs { inner: memory.host().blobs, fails: true.into(), attempts: 0.into() };
     let blobs = Rc::new(blobs);
     let host = Host { blobs: blobs.clone(), ..memory.host() };
     let pds = Pds::open(host, account(&memory, PASSWORD)).unwrap();
@@ -104,17 +104,17 @@ fn failed_removal_is_retried_with_backoff_until_it_succeeds() {
     assert_eq!(client.host.take_log().len(), 1);
     assert_eq!(block_on(client.pds.audit()).unwrap().faults, Vec::<String>::new());
     let rows = client.host.rows().1;
-    pass(&client, DAY_S);
-    let retries = store.asked.get();
+    advance(&client, DAY_S);
+    let retries = store.attempts.get();
     assert!((20..40).contains(&retries), "{retries}");
     assert_eq!(client.host.rows().1 - rows, 0, "retries write no rows");
     assert_eq!(client.host.take_log().len(), retries - 1);
     store.fails.set(false);
-    pass(&client, 2 * 3_600);
+    advance(&client, 2 * 3_600);
     assert_eq!((removals(&client), blobs(&client)), (0, 0));
-    let asked = store.asked.get();
-    pass(&client, 2 * DAY_S);
-    assert_eq!(store.asked.get(), asked, "once it has succeeded, nothing is left to do");
+    let attempts = store.attempts.get();
+    advance(&client, 2 * DAY_S);
+    assert_eq!(store.attempts.get(), attempts, "no attempt after success");
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn upload_cancels_a_pending_removal() {
     assert_eq!(removals(&client), 0);
     client.create(NOTE, "a", note(&blob)).json(200);
     store.fails.set(false);
-    pass(&client, 3 * DAY_S);
+    advance(&client, 3 * DAY_S);
     let cid = blob["ref"]["$link"].as_str().unwrap();
     let params = format!("did={DID}&cid={cid}");
     assert_eq!(client.query("com.atproto.sync.getBlob", &params).body, b"pearl");
@@ -149,12 +149,12 @@ fn interrupted_removal_is_finished_by_the_next_alarm() {
     let before = client.host.blobs().borrow().clone();
     let mut context = Context::from_waker(Waker::noop());
     {
-        let mut tending = pin!(client.pds.run_due_work());
+        let mut due_work = pin!(client.pds.run_due_work());
         while removals(&client) == 0 {
-            assert!(tending.as_mut().poll(&mut context).is_pending());
+            assert!(due_work.as_mut().poll(&mut context).is_pending());
         }
     }
-    // The store had not done it when the process ended.
+    // The process ends before the store has removed the bytes.
     *client.host.blobs().borrow_mut() = before;
     let config = account(&Memory::new(7), PASSWORD);
     let client = Client::with_config(client.host.clone(), config);
@@ -171,9 +171,9 @@ fn abandoned_removal_does_not_block_uploads() {
     client.sign_in();
     {
         let mut context = Context::from_waker(Waker::noop());
-        let mut tending = pin!(client.pds.run_due_work());
+        let mut due_work = pin!(client.pds.run_due_work());
         while removals(&client) == 0 {
-            assert!(tending.as_mut().poll(&mut context).is_pending());
+            assert!(due_work.as_mut().poll(&mut context).is_pending());
         }
         let refused = client.upload_as(&client.access, "text/plain", b"pearl");
         assert_eq!(refused.status, 503, "while it is being removed");
@@ -183,23 +183,23 @@ fn abandoned_removal_does_not_block_uploads() {
 }
 
 #[test]
-fn pending_removal_keeps_bytes_that_a_record_refers_to_by_now() {
+fn pending_removal_keeps_a_blob_that_is_referenced_again() {
     let (mut client, store) = start();
     with_failed_removal(&mut client);
-    // As an import does it.
+    // Adds a reference without an upload, as an import does.
     let cid = raw_cid(&Sha256::digest(b"pearl").into()).to_string();
     let reference = "insert into blob_ref (cid, path, rev)
         select 'CID', 'com.example.note/a', rev from account";
     let reference: &'static str = reference.replace("CID", &cid).leak();
     client.host.sql().query(reference, &[], &mut |_| Ok(())).unwrap();
     store.fails.set(false);
-    pass(&client, 3 * DAY_S);
+    advance(&client, 3 * DAY_S);
     assert_eq!((removals(&client), blobs(&client)), (0, 1));
     assert_eq!(count(&client, "select count(*) from blob where idle_since_s is null"), 1);
 }
 
 #[test]
-fn wrong_idle_mark_does_not_remove_a_blob_that_a_record_refers_to() {
+fn wrong_idle_mark_does_not_remove_a_referenced_blob() {
     let client = Client::new();
     let blob = client.upload("text/plain", b"pearl");
     client.create(NOTE, "a", note(&blob)).json(200);
@@ -210,22 +210,22 @@ fn wrong_idle_mark_does_not_remove_a_blob_that_a_record_refers_to() {
 }
 
 #[test]
-fn orphans_that_a_heal_cannot_remove_are_removed_by_the_alarm() {
+fn alarm_removes_orphans_that_a_heal_could_not() {
     let (client, store) = start();
     for number in 0..3_u8 {
         client.host.blobs().borrow_mut().insert(raw_cid(&[number; 32]), Bytes::new());
     }
     let healed = block_on(client.pds.heal()).unwrap();
     assert_eq!((healed.found.len(), healed.audit.faults), (3, Vec::new()));
-    assert_eq!((store.asked.get(), removals(&client), blobs(&client)), (3, 3, 3));
+    assert_eq!((store.attempts.get(), removals(&client), blobs(&client)), (3, 3, 3));
     assert_eq!(client.host.take_log().len(), 1);
     store.fails.set(false);
-    pass(&client, 10 * 60);
+    advance(&client, 10 * 60);
     assert_eq!((removals(&client), blobs(&client)), (0, 0));
 }
 
 #[test]
-fn one_blob_that_cannot_be_removed_does_not_keep_the_others() {
+fn failed_removal_does_not_block_other_removals() {
     let (mut client, store) = start();
     for number in 0..3_u8 {
         client.upload("text/plain", &[number; 3]);
@@ -233,5 +233,5 @@ fn one_blob_that_cannot_be_removed_does_not_keep_the_others() {
     client.host.move_clock(DAY_S);
     client.sign_in();
     block_on(client.pds.run_due_work());
-    assert_eq!((store.asked.get(), removals(&client)), (3, 3));
+    assert_eq!((store.attempts.get(), removals(&client)), (3, 3));
 }

@@ -1,4 +1,4 @@
-//! Scheduled work: a part that fails or panics does not keep the others from being done.
+//! Scheduled work: a task that fails or panics does not block the others.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -19,13 +19,13 @@ use nacre_pds::host::{Blobs, BlobsError, Host};
 
 const DAY_S: i64 = 86_400;
 
-/// A store of blobs that panics when it is to remove one.
-struct Broken {
+/// A blob store whose removals panic while `panics` is set.
+struct PanickingBlobs {
     inner: Rc<dyn Blobs>,
     panics: Cell<bool>,
 }
 
-impl Blobs for Broken {
+impl Blobs for PanickingBlobs {
     fn size(&self, cid: &Cid) -> LocalBoxFuture<'static, Result<Option<u64>, BlobsError>> {
         self.inner.size(cid)
     }
@@ -41,10 +41,10 @@ impl Blobs for Broken {
 }
 
 /// A server with a blob that is due for removal, old events and a relay to ask.
-fn start() -> (Client, Rc<Broken>, Relays) {
+fn start() -> (Client, Rc<PanickingBlobs>, Relays) {
     let (memory, relays) = (Memory::new(7), Relays::default());
     relays.serve(&memory);
-    let blobs = Rc::new(Broken { inner: memory.host().blobs, panics: Cell::new(true) });
+    let blobs = Rc::new(PanickingBlobs { inner: memory.host().blobs, panics: Cell::new(true) });
     let host = Host { blobs: blobs.clone(), ..memory.host() };
     let (settings, access) = config(&[RELAY], "true");
     let pds = Pds::open(host, settings).unwrap();
@@ -55,23 +55,24 @@ fn start() -> (Client, Rc<Broken>, Relays) {
     (client, blobs, relays)
 }
 
+/// Runs due work after this many panics in a row, and returns whether it panicked.
 fn panics(client: &Client, panics: usize) -> bool {
     catch_unwind(AssertUnwindSafe(|| block_on(client.pds.run_due_work_after(panics)))).is_err()
 }
 
 #[test]
-fn part_that_always_panics_does_not_keep_the_others_from_being_done() {
+fn panicking_task_does_not_block_other_scheduled_work() {
     let (client, blobs, relays) = start();
     assert!(client.row_counts()["event"] > 0);
     assert!(panics(&client, 0));
-    assert_eq!(relays.asked(), 0, "the panic came before");
+    assert_eq!(relays.take_crawl_requests(), 0, "blobs are removed before relays are asked");
     for attempt in 1..6 {
         client.host.move_clock(MINUTE_S);
         panics(&client, attempt);
     }
-    assert_eq!(relays.asked(), 1);
+    assert_eq!(relays.take_crawl_requests(), 1);
     assert_eq!(client.row_counts()["event"], 0);
-    // The blob is removed as soon as the store works again, and can be uploaded meanwhile.
+    // Once the store works again, the blob can be uploaded and is removed when due.
     blobs.panics.set(false);
     client.upload("text/plain", b"pearl");
     client.host.move_clock(2 * DAY_S);
@@ -80,7 +81,7 @@ fn part_that_always_panics_does_not_keep_the_others_from_being_done() {
 }
 
 #[test]
-fn part_that_fails_does_not_keep_the_others_from_being_done() {
+fn failing_task_does_not_block_other_scheduled_work() {
     let (client, blobs, relays) = start();
     blobs.panics.set(false);
     let mut step = 0;
@@ -96,6 +97,6 @@ fn part_that_fails_does_not_keep_the_others_from_being_done() {
         step += 1;
     }
     assert!(step > 5, "{step}");
-    assert_eq!(relays.asked(), 1);
+    assert_eq!(relays.take_crawl_requests(), 1);
     assert_eq!(client.host.blobs().borrow().len(), 0);
 }

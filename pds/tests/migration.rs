@@ -1,5 +1,5 @@
-//! Moving in, as a relay sees it: every rev is the one inside its commit, revs go up, and whatever
-//! an active account serves or sends verifies under its key.
+//! Account migration as a relay sees it: every rev is the one inside its commit, revs increase, and
+//! everything that an active account serves or sends verifies with its key.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
@@ -18,11 +18,12 @@ use nacre_pds::dev::{Memory, account, block_on};
 use nacre_syntax::{Did, Tid};
 use serde_json::json;
 
-/// The configuration of every server here; the one of an old server has another key.
+/// The configuration of the server under test. An old server has another key.
 fn config() -> Config {
     account(&Memory::new(7), PASSWORD)
 }
 
+/// The server that an account migrates from.
 fn old_server(records: usize) -> Client {
     let host = Memory::new(99);
     let config = account(&host, PASSWORD);
@@ -34,8 +35,8 @@ fn old_server(records: usize) -> Client {
     client
 }
 
-/// An account that moves in and was never active.
-fn newcomer() -> Client {
+/// An account that was never active.
+fn never_active() -> Client {
     let mut config = config();
     config.initial_active = false;
     let mut client = Client::with_config(Memory::new(8), config);
@@ -43,12 +44,12 @@ fn newcomer() -> Client {
     client
 }
 
-/// An account that was active here before, with a relay that followed it.
-fn returner() -> (Client, Relay) {
+/// A deactivated account, with a relay that followed it.
+fn deactivated() -> (Client, Relay) {
     let client = Client::new();
     client.create(NOTE, "here", a_note("before")).json(200);
     let mut relay = Relay::new(&client);
-    relay.agrees(&client);
+    relay.assert_matches(&client);
     client.deactivate();
     (client, relay)
 }
@@ -58,7 +59,7 @@ fn data_of(car: &[u8]) -> Cid {
     Commit::decode(&blocks[&root]).unwrap().data
 }
 
-/// Puts another commit on top of a CAR.
+/// Replaces the commit in a CAR.
 fn with_root(car: &[u8], block: &[u8]) -> Vec<u8> {
     let (root, mut blocks) = read_car(car);
     blocks.remove(&root);
@@ -72,25 +73,25 @@ fn signed(data: Cid, rev: Tid, key: &SigningKey) -> Vec<u8> {
     UnsignedCommit { did: Did::parse(DID).unwrap().to_owned(), data, rev }.sign(key).encode()
 }
 
-/// Activates, writes once, and makes sure that a relay can follow all of it.
+/// Activates the account, writes once, and asserts that a relay can follow.
 fn activate_and_write(client: &Client, relay: &mut Relay) {
     client.activate();
-    relay.agrees(client);
+    relay.assert_matches(client);
     client::verify(client);
     client.create(NOTE, "after", a_note("the move")).json(200);
     assert_eq!(relay.follow(client), [Verdict::Next]);
-    relay.agrees(client);
+    relay.assert_matches(client);
     client::verify(client);
 }
 
 #[test]
-fn repository_signed_by_another_server_is_signed_afresh_on_activation() {
+fn activation_re_signs_a_repository_of_another_server() {
     let old = old_server(20);
     let (car, foreign) = (old.export(), old.head());
-    let (returner, relay) = returner();
-    let newcomer = newcomer();
-    let listener = Relay::new(&newcomer);
-    for (client, mut relay) in [(returner, relay), (newcomer, listener)] {
+    let (deactivated, relay) = deactivated();
+    let never_active = never_active();
+    let other_relay = Relay::new(&never_active);
+    for (client, mut relay) in [(deactivated, relay), (never_active, other_relay)] {
         relay.follow(&client);
         import(&client, &car).succeeds();
         assert_eq!(client.head(), foreign);
@@ -104,8 +105,8 @@ fn repository_signed_by_another_server_is_signed_afresh_on_activation() {
 }
 
 #[test]
-fn own_commit_that_is_newer_than_what_relays_know_stands_after_activation() {
-    let (client, mut relay) = returner();
+fn activation_keeps_an_own_commit_newer_than_the_announced_one() {
+    let (client, mut relay) = deactivated();
     let car = client.export();
     let rev = Tid::parse(&client.head().1).unwrap();
     let newer = Tid::from_micros(rev.micros() + 1, 0);
@@ -117,8 +118,8 @@ fn own_commit_that_is_newer_than_what_relays_know_stands_after_activation() {
 }
 
 #[test]
-fn own_commit_that_relays_know_stands_after_activation() {
-    let (client, mut relay) = returner();
+fn activation_keeps_the_announced_own_commit() {
+    let (client, mut relay) = deactivated();
     let (car, head) = (client.export(), client.head());
     import(&client, &car).succeeds();
     client.activate();
@@ -127,14 +128,14 @@ fn own_commit_that_relays_know_stands_after_activation() {
 }
 
 #[test]
-fn own_commit_that_is_older_than_what_relays_know_is_signed_afresh() {
+fn activation_re_signs_an_own_commit_older_than_the_announced_one() {
     let client = Client::new();
     client.create(NOTE, "a", a_note("1")).json(200);
     let (car, old) = (client.export(), client.head());
     let mut relay = Relay::new(&client);
     client.create(NOTE, "b", a_note("2")).json(200);
     let known = client.head();
-    relay.agrees(&client);
+    relay.assert_matches(&client);
     client.deactivate();
     import(&client, &car).succeeds();
     assert_eq!(client.head(), old);
@@ -144,8 +145,8 @@ fn own_commit_that_is_older_than_what_relays_know_is_signed_afresh() {
 }
 
 #[test]
-fn own_commit_with_a_rev_that_relays_know_of_another_commit_is_signed_afresh() {
-    let (client, mut relay) = returner();
+fn activation_re_signs_an_own_commit_whose_rev_was_announced_for_another_commit() {
+    let (client, mut relay) = deactivated();
     let rev = Tid::parse(&client.head().1).unwrap();
     let car = old_server(3).export();
     let block = signed(data_of(&car), rev, &config().signing_key);
@@ -156,13 +157,13 @@ fn own_commit_with_a_rev_that_relays_know_of_another_commit_is_signed_afresh() {
 }
 
 #[test]
-fn server_that_was_ahead_of_our_clock_is_followed_up() {
+fn activation_exceeds_an_imported_rev_that_is_ahead_of_the_clock() {
     let old = old_server(2);
     old.host.move_clock(20 * 3_600);
     let mut old = old;
     old.sign_in();
     old.create(NOTE, "ahead", a_note("x")).json(200);
-    let (client, mut relay) = returner();
+    let (client, mut relay) = deactivated();
     import(&client, &old.export()).succeeds();
     client.activate();
     assert!(client.head().1 > old.head().1);
@@ -170,9 +171,9 @@ fn server_that_was_ahead_of_our_clock_is_followed_up() {
 }
 
 #[test]
-fn many_imports_and_activations_in_a_row_never_confuse_a_relay() {
+fn relay_follows_many_imports_and_activations_in_a_row() {
     let cars: Vec<_> = [3, 0, 7].map(|records| old_server(records).export()).into();
-    let (client, mut relay) = returner();
+    let (client, mut relay) = deactivated();
     let mut own = client.export();
     let mut revs = vec![client.head().1];
     for round in 0..12 {
@@ -182,9 +183,9 @@ fn many_imports_and_activations_in_a_row_never_confuse_a_relay() {
             import(&client, &cars[(round + 1) % 3]).succeeds();
         }
         client.activate();
-        relay.agrees(&client);
+        relay.assert_matches(&client);
         client.create(NOTE, &format!("round{round}"), a_note("x")).json(200);
-        relay.agrees(&client);
+        relay.assert_matches(&client);
         client::verify(&client);
         revs.push(client.head().1);
         if round == 2 {
@@ -197,8 +198,8 @@ fn many_imports_and_activations_in_a_row_never_confuse_a_relay() {
 }
 
 #[test]
-fn export_since_an_announced_rev_has_all_that_an_import_brought() {
-    let (client, _) = returner();
+fn export_since_an_announced_rev_has_every_imported_block() {
+    let (client, _) = deactivated();
     let known = client.head().1;
     let car = old_server(9).export();
     import(&client, &car).succeeds();
@@ -212,10 +213,10 @@ fn export_since_an_announced_rev_has_all_that_an_import_brought() {
     }
 }
 
-/// The commit of a repository of version 2, by the key of the old server.
+/// Returns a commit of version 2 without a rev.
 fn legacy(data: Cid, prev: Option<Cid>) -> Vec<u8> {
     let did = Did::parse(DID).unwrap().to_owned();
-    // Nobody checks who signed it: the old server may have had any key.
+    // The signature is not checked, because the old server may have had any key.
     LegacyCommit { did, data, prev, sig: Signature::from_bytes([7; 64]) }.encode()
 }
 
@@ -224,7 +225,7 @@ fn version_2_commit_without_a_rev_is_replaced_at_the_end_of_the_import() {
     let car = old_server(12).export();
     let data = data_of(&car);
     for prev in [None, Some(data)] {
-        let client = newcomer();
+        let client = never_active();
         let mut relay = Relay::new(&client);
         import(&client, &with_root(&car, &legacy(data, prev))).succeeds();
         let (root, blocks) = read_car(&client.export());
@@ -232,21 +233,21 @@ fn version_2_commit_without_a_rev_is_replaced_at_the_end_of_the_import() {
         assert_eq!((commit.version, commit.data, commit.prev), (Version::V3, data, None));
         assert_eq!(client.head(), (root.to_string(), commit.rev.to_string()));
         client.activate();
-        // It was signed by us, and is the first that anybody hears of.
+        // It has the right signature, and no relay knows an earlier one.
         assert_eq!(client.head().0, root.to_string());
         activate_and_write(&client, &mut relay);
     }
 }
 
 #[test]
-fn version_2_commit_with_a_rev_or_a_previous_commit_is_signed_afresh_as_version_3() {
+fn activation_re_signs_a_version_2_commit_or_one_with_prev_as_version_3() {
     let car = old_server(5).export();
     let (root, blocks) = read_car(&car);
     let commit = Commit::decode(&blocks[&root]).unwrap();
     for (version, prev) in
         [(Version::V2, None), (Version::V2, Some(root)), (Version::V3, Some(root))]
     {
-        let client = newcomer();
+        let client = never_active();
         let mut relay = Relay::new(&client);
         let block = Commit { version, prev, ..commit.clone() }.encode();
         import(&client, &with_root(&car, &block)).succeeds();
@@ -260,9 +261,9 @@ fn version_2_commit_with_a_rev_or_a_previous_commit_is_signed_afresh_as_version_
 }
 
 #[test]
-fn activation_that_fails_leaves_the_imported_head_and_tells_nothing() {
+fn failed_activation_keeps_the_imported_head_and_emits_nothing() {
     let car = old_server(4).export();
-    let (client, mut relay) = returner();
+    let (client, mut relay) = deactivated();
     relay.follow(&client);
     import(&client, &car).succeeds();
     let before = (client.head(), client.row_counts());
@@ -281,7 +282,7 @@ fn activation_that_fails_leaves_the_imported_head_and_tells_nothing() {
     activate_and_write(&client, &mut relay);
 }
 
-/// Takes a database back to the schema from before heads had to be announced.
+/// Downgrades a database to the schema before announced heads were recorded.
 fn downgrade(client: &Client) {
     for statement in [
         "alter table account drop column announced",
@@ -299,8 +300,8 @@ fn downgrade(client: &Client) {
 }
 
 #[test]
-fn inactive_account_with_a_head_from_before_this_schema_gets_the_rev_inside_it() {
-    let client = newcomer();
+fn schema_upgrade_gives_an_inactive_account_the_rev_inside_its_commit() {
+    let client = never_active();
     let car = old_server(3).export();
     import(&client, &car).succeeds();
     let head = client.head();
@@ -317,13 +318,13 @@ fn inactive_account_with_a_head_from_before_this_schema_gets_the_rev_inside_it()
 }
 
 #[test]
-fn active_account_with_a_head_from_before_this_schema_gets_one_that_verifies() {
+fn schema_upgrade_re_signs_the_unverifiable_head_of_an_active_account() {
     let key = SigningKey::generate(Curve::K256, |bytes| bytes.fill(3));
     let client = Client::new();
     client.create(NOTE, "a", a_note("1")).json(200);
     let mut relay = Relay::new(&client);
-    relay.agrees(&client);
-    // As the first versions did it: a foreign commit under a rev of ours.
+    relay.assert_matches(&client);
+    // The first versions kept a foreign commit under a rev of their own.
     let block = signed(data_of(&client.export()), Tid::from_micros(1_000_000, 0), &key);
     let (cid, bytes) = (cid_for(&block).to_bytes(), block);
     let run = |sql: &'static str, params: &[nacre_pds::host::Value<'_>]| {
@@ -336,7 +337,7 @@ fn active_account_with_a_head_from_before_this_schema_gets_one_that_verifies() {
     let client =
         Client { access: client.access.clone(), ..Client::with_config(client.host, config()) };
     assert!(client.head().1 > before.1);
-    relay.agrees(&client);
+    relay.assert_matches(&client);
     activate_and_write(&client, &mut relay);
     assert_eq!(block_on(client.pds.audit_database()).unwrap().faults, Vec::<String>::new());
     assert_eq!(key_of(&client), config().signing_key.verifying_key().to_multikey());
@@ -350,8 +351,8 @@ fn key_of(client: &Client) -> String {
 }
 
 #[test]
-fn answers_name_the_rev_inside_the_commit_they_name() {
-    let client = newcomer();
+fn responses_report_the_rev_inside_the_commit_they_report() {
+    let client = never_active();
     let old = old_server(3);
     import(&client, &old.export()).succeeds();
     for is_active in [false, true] {

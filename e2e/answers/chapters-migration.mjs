@@ -1,4 +1,4 @@
-// Chapters about an account that leaves, moves in, and is looked after by its operator.
+// Chapters about account migration and operator methods.
 
 import { createHash } from "node:crypto";
 import { readdir, rm, writeFile } from "node:fs/promises";
@@ -31,21 +31,21 @@ const DEACTIVATE = "com.atproto.server.deactivateAccount";
 const STATUS = "com.atproto.server.checkAccountStatus";
 const IMPORT = "/xrpc/com.atproto.repo.importRepo";
 
-/** An account that is deactivated, and every method then. @param {import('./scene.mjs').Scene} scene */
-export async function leaving(scene) {
+/** Every method of a deactivated account. @param {import('./scene.mjs').Scene} scene */
+export async function deactivation(scene) {
 	await scene.signIn();
 	const events = await scene.subscribe(0);
 	const { blob } = (await scene.upload("a blob", "pearl", "text/plain")).expect();
 	await scene.put("a record", NOTE, "a", { blob });
 	const { cid } = (await scene.sync("where it stands", "getLatestCommit")).expect();
-	const leave = (name, input) => scene.procedure(name, DEACTIVATE, input, scene.own);
+	const leave = (name, input) => scene.procedure(name, DEACTIVATE, input, scene.owner);
 	await leave("deactivate at a time that is none", { deleteAfter: "tomorrow" });
 	await leave("deactivate without a body", undefined);
 	await leave("deactivate", {});
 	await leave("deactivate again", { deleteAfter: null });
 	await leave("deactivate until a time", { deleteAfter: "2030-01-01T00:00:00Z" });
 	const operator = await scene.variable("AUTH_TOKEN");
-	const tokens = { nobody: undefined, "the owner": scene.own.token, "the operator": operator };
+	const tokens = { nobody: undefined, "the owner": scene.owner.token, "the operator": operator };
 	for (const [who, token] of Object.entries(tokens)) {
 		for (const [nsid, { required }] of Object.entries(QUERIES)) {
 			const params = { ...required };
@@ -87,28 +87,28 @@ export async function leaving(scene) {
 		token: scene.session.refreshJwt,
 	});
 	const subscriber = await scene.subscribe();
-	await scene.procedure("activate", ACTIVATE, undefined, scene.own);
-	await scene.told("what a new subscriber is told", subscriber, 3);
-	await scene.procedure("activate again", ACTIVATE, undefined, scene.own);
-	await scene.query("the status", STATUS, {}, scene.own);
+	await scene.procedure("activate", ACTIVATE, undefined, scene.owner);
+	await scene.recordFrames("what a new subscriber is told", subscriber, 3);
+	await scene.procedure("activate again", ACTIVATE, undefined, scene.owner);
+	await scene.query("the status", STATUS, {}, scene.owner);
 	await scene.sync("the public status", "getRepoStatus");
 	await scene.put("a record after that", NOTE, "a", { n: 2 });
 	await allEvents(scene, "what was told", events);
 }
 
-/** Repositories that move in, and those that do not. */
+/** Valid and invalid imports. */
 export async function imports(scene) {
 	await scene.signIn();
 	const { did } = scene.server;
 	const events = await scene.subscribe(0);
 	const exported = async () =>
-		(await scene.quietly("GET", `/xrpc/com.atproto.sync.getRepo?did=${did}`)).bytes;
+		(await scene.sendUnrecorded("GET", `/xrpc/com.atproto.sync.getRepo?did=${did}`)).bytes;
 	const empty = await exported();
 	await scene.put("a record before", NOTE, "before", { n: 0 });
 	const own = await exported();
 	const bring = (name, body, headers = {}, options = {}) =>
 		scene.send(`import: ${name}`, "POST", IMPORT, {
-			...scene.own,
+			...scene.owner,
 			body,
 			summary: name,
 			...options,
@@ -116,12 +116,12 @@ export async function imports(scene) {
 		});
 	const made = async (records, options, account = did) => {
 		const repository = await repositoryOf(account, records, options);
-		scene.normal.vary(repository.head, "commit");
+		scene.normal.hide(repository.head, "commit");
 		return repository;
 	};
 	const look = async (name) => {
-		await scene.query(`the status ${name}`, STATUS, {}, scene.own);
-		await scene.sync(`where it stands ${name}`, "getLatestCommit", {}, scene.own);
+		await scene.query(`the status ${name}`, STATUS, {}, scene.owner);
+		await scene.sync(`where it stands ${name}`, "getLatestCommit", {}, scene.owner);
 	};
 	const good = await made({
 		[`${NOTE}/a`]: noteOf(1),
@@ -129,7 +129,7 @@ export async function imports(scene) {
 		[`${NOTE}/c`]: noteOf(3),
 	});
 	await bring("into an active account", good.car);
-	await scene.procedure("deactivate", DEACTIVATE, {}, scene.own);
+	await scene.procedure("deactivate", DEACTIVATE, {}, scene.owner);
 
 	await bring("by nobody", good.car, {}, { token: undefined });
 	await bring("by a refresh token", good.car, {}, { token: scene.session.refreshJwt });
@@ -143,7 +143,7 @@ export async function imports(scene) {
 	});
 	await bring("in br", good.car, { "content-encoding": "br" });
 	await bring("in gzip that is none", good.car, { "content-encoding": "gzip" });
-	const header = (value) => framed(encode(value));
+	const header = (value) => withLength(encode(value));
 	const link = toCidLink(CID.fromString(OTHER_CID));
 	for (const [name, value] of Object.entries({
 		"no root": { roots: [], version: 1 },
@@ -160,7 +160,7 @@ export async function imports(scene) {
 	await bring("a header of no length", Buffer.from([0]));
 	await bring("a header that is too long", Buffer.from("ffffffff7f", "hex"));
 	await bring("a length that never ends", Buffer.from("ff".repeat(12), "hex"));
-	// What came of a repository before it was refused is kept, so each of these is another one.
+	// A refused import stays staged, so each of these is another repository.
 	let count = 100;
 	const fresh = () =>
 		made(Object.fromEntries(["a", "b", "c"].map((key) => [`${NOTE}/${key}`, noteOf(count++)])));
@@ -246,7 +246,7 @@ export async function imports(scene) {
 		const { car } = await made({ [`${NOTE}/a`]: hex(bytes), [`${NOTE}/b`]: noteOf(2) });
 		const answer = await bring(`a record with ${name}`, car);
 		if (answer.status !== 200) continue;
-		await scene.procedure(`activate with ${name}`, ACTIVATE, undefined, scene.own);
+		await scene.procedure(`activate with ${name}`, ACTIVATE, undefined, scene.owner);
 		await scene.query(`the list with ${name}`, "com.atproto.repo.listRecords", {
 			repo: did,
 			collection: NOTE,
@@ -257,7 +257,7 @@ export async function imports(scene) {
 			rkey: "a",
 		});
 		await scene.put(`a put over ${name}`, NOTE, "a", { n: 7 });
-		await scene.procedure(`deactivate with ${name}`, DEACTIVATE, {}, scene.own);
+		await scene.procedure(`deactivate with ${name}`, DEACTIVATE, {}, scene.owner);
 	}
 	const broken = {};
 	for (let n = 10; n < 30; n += 1) broken[`${NOTE}/k${n}`] = hex(`a1 61 6e ff ${n}`);
@@ -296,14 +296,14 @@ export async function imports(scene) {
 	await bring("a part without blocks", carOf(parts.head, []), more);
 	await bring("the last part", part(60));
 	await look("after the parts");
-	await scene.procedure("activate", ACTIVATE, undefined, scene.own);
+	await scene.procedure("activate", ACTIVATE, undefined, scene.owner);
 	await look("after the activation");
 	await scene.sync("the repository", "getRepo");
 	await scene.put("a record after that", NOTE, "after", { n: 1 });
 	await allEvents(scene, "what was told", events);
 }
 
-/** Blobs that records bring along, and that are missing until they are uploaded. */
+/** Blobs of imported records, which are missing until they are uploaded. */
 export async function missingBlobs(scene) {
 	await scene.signIn();
 	const { did } = scene.server;
@@ -329,13 +329,13 @@ export async function missingBlobs(scene) {
 		}),
 	};
 	const repository = await repositoryOf(did, records);
-	scene.normal.vary(repository.head, "commit");
-	await scene.procedure("deactivate", DEACTIVATE, {}, scene.own);
+	scene.normal.hide(repository.head, "commit");
+	await scene.procedure("deactivate", DEACTIVATE, {}, scene.owner);
 	const missing = (name, params = {}) =>
-		scene.query(name, "com.atproto.repo.listMissingBlobs", params, scene.own);
+		scene.query(name, "com.atproto.repo.listMissingBlobs", params, scene.owner);
 	await missing("nothing is missing");
 	await scene.send("the import", "POST", IMPORT, {
-		...scene.own,
+		...scene.owner,
 		body: repository.car,
 		summary: "a repository with blobs",
 		headers: { "content-type": "application/vnd.ipld.car" },
@@ -343,16 +343,16 @@ export async function missingBlobs(scene) {
 	await missing("all is missing");
 	const { cursor } = (await missing("a page of one", { limit: "1" })).expect();
 	await missing("the page after it", { limit: "1", cursor });
-	await scene.query("the status with all missing", STATUS, {}, scene.own);
-	await scene.sync("a blob that is missing", "getBlob", { cid: cids.text }, scene.own);
-	await scene.sync("the list without them", "listBlobs", {}, scene.own);
+	await scene.query("the status with all missing", STATUS, {}, scene.owner);
+	await scene.sync("a blob that is missing", "getBlob", { cid: cids.text }, scene.owner);
+	await scene.sync("the list without them", "listBlobs", {}, scene.owner);
 	await scene.upload("the upload of the text", text, "*/*");
 	await scene.upload("the upload of the image", PNG, "*/*");
 	await missing("one is missing");
-	await scene.query("the status with one missing", STATUS, {}, scene.own);
-	await scene.sync("the text", "getBlob", { cid: cids.text }, scene.own);
-	await scene.sync("the list with them", "listBlobs", {}, scene.own);
-	await scene.procedure("activate", ACTIVATE, undefined, scene.own);
+	await scene.query("the status with one missing", STATUS, {}, scene.owner);
+	await scene.sync("the text", "getBlob", { cid: cids.text }, scene.owner);
+	await scene.sync("the list with them", "listBlobs", {}, scene.owner);
+	await scene.procedure("activate", ACTIVATE, undefined, scene.owner);
 	await scene.sync("the image", "getBlob", { cid: cids.image });
 	for (const rkey of ["a", "c", "old"]) {
 		const answer = await scene.query(`the record ${rkey}`, "com.atproto.repo.getRecord", {
@@ -382,19 +382,19 @@ export async function missingBlobs(scene) {
 	for (const rkey of ["a", "b", "c", "d", "old"])
 		await scene.delete(`the delete of ${rkey}`, NOTE, rkey);
 	await missing("nothing is missing any more");
-	await scene.query("the status at the end", STATUS, {}, scene.own);
+	await scene.query("the status at the end", STATUS, {}, scene.owner);
 }
 
-/** What is refused while an import is under way. */
-export async function meanwhile(scene) {
+/** Requests during an import. */
+export async function concurrentImports(scene) {
 	await scene.signIn();
 	const operator = await scene.variable("AUTH_TOKEN");
 	await scene.put("a record", NOTE, "a", { n: 1 });
-	await scene.procedure("deactivate", DEACTIVATE, {}, scene.own);
+	await scene.procedure("deactivate", DEACTIVATE, {}, scene.owner);
 	const { car, head } = await repositoryOf(scene.server.did, { [`${NOTE}/b`]: noteOf(2) });
-	scene.normal.vary(head, "commit");
+	scene.normal.hide(head, "commit");
 	const headers = { "content-type": "application/vnd.ipld.car", "transfer-encoding": "chunked" };
-	const during = (calls) => [car.subarray(0, 90), until, calls, car.subarray(90)];
+	const during = (calls) => [car.subarray(0, 90), arrival, calls, car.subarray(90)];
 	const send = (name, calls, token) =>
 		scene.send(name, "POST", IMPORT, {
 			token,
@@ -405,38 +405,40 @@ export async function meanwhile(scene) {
 	await send(
 		"an import that others wait for",
 		async () => {
-			await scene.procedure("activate", ACTIVATE, undefined, scene.own);
-			await scene.procedure("deactivate again", DEACTIVATE, {}, scene.own);
+			await scene.procedure("activate", ACTIVATE, undefined, scene.owner);
+			await scene.procedure("deactivate again", DEACTIVATE, {}, scene.owner);
 			await scene.put("a write", NOTE, "c", {});
 			await scene.upload("an upload", "pearl", "text/plain");
-			await scene.query("the status", STATUS, {}, scene.own);
-			await scene.sync("an export", "getRepo", {}, scene.own);
+			await scene.query("the status", STATUS, {}, scene.owner);
+			await scene.sync("an export", "getRepo", {}, scene.owner);
 			for (const [command, method] of Object.entries(COMMANDS)) {
 				await scene.send(command, method, `/operator/${command}`, { token: operator });
 			}
 			await scene.send("another import", "POST", IMPORT, {
-				...scene.own,
+				...scene.owner,
 				body: car,
 				summary: "the same CAR",
 				headers: { "content-type": "application/vnd.ipld.car" },
 			});
 			await scene.send("reset after that", "POST", "/operator/reset", { token: operator });
 		},
-		scene.own.token,
+		scene.owner.token,
 	);
-	await scene.query("the status after it", STATUS, {}, scene.own);
+	await scene.query("the status after it", STATUS, {}, scene.owner);
 	const login = { identifier: scene.server.did, password: scene.server.password };
 	const doomed = (
-		await scene.quietly("POST", "/xrpc/com.atproto.server.createSession", { json: login })
+		await scene.sendUnrecorded("POST", "/xrpc/com.atproto.server.createSession", { json: login })
 	).expect();
 	const end = () =>
-		scene.quietly("POST", "/xrpc/com.atproto.server.deleteSession", { token: doomed.refreshJwt });
+		scene.sendUnrecorded("POST", "/xrpc/com.atproto.server.deleteSession", {
+			token: doomed.refreshJwt,
+		});
 	await send("an import whose session ends meanwhile", end, doomed.accessJwt);
-	await scene.query("the status after that", STATUS, {}, scene.own);
-	await scene.procedure("activate after all", ACTIVATE, undefined, scene.own);
+	await scene.query("the status after that", STATUS, {}, scene.owner);
+	await scene.procedure("activate after all", ACTIVATE, undefined, scene.owner);
 }
 
-/** What the operator is told of an account in order, and of one that is not. */
+/** Operator methods on a consistent account and on a damaged one. */
 export async function operator(scene) {
 	await scene.signIn();
 	const token = await scene.variable("AUTH_TOKEN");
@@ -454,7 +456,7 @@ export async function operator(scene) {
 	await operate("reset", "reset");
 	await operate("emit an identity", "emit-identity");
 	for (const command of ["verify", "heal", "emit-identity"]) {
-		await operate(`${command} by the owner`, command, scene.own);
+		await operate(`${command} by the owner`, command, scene.owner);
 		await operate(`${command} with parameters`, command, {});
 		await operate(`${command} with Basic`, command, {
 			token: undefined,
@@ -472,7 +474,12 @@ export async function operator(scene) {
 		await operate("heal a blob lost and a stray one", "heal");
 		await operate("verify after that", "verify");
 		await scene.sync("the blob after that", "getBlob", { cid: blob.ref.$link });
-		await scene.query("blobs that are missing", "com.atproto.repo.listMissingBlobs", {}, scene.own);
+		await scene.query(
+			"blobs that are missing",
+			"com.atproto.repo.listMissingBlobs",
+			{},
+			scene.owner,
+		);
 		await scene.upload("the blob again", "pearl", "text/plain");
 		await scene.sync("the blob that is back", "getBlob", { cid: blob.ref.$link });
 	}
@@ -488,7 +495,7 @@ function entry(path) {
 	return { k: toBytes(Buffer.from(path)), p: 0, t: null, v };
 }
 
-/** Returns the CAR of a repository whose tree is one node of these entries, right or wrong. */
+/** Returns the CAR of a repository whose tree is one node of these entries, valid or not. */
 async function treeOf(scene, e) {
 	const node = e ? encode({ e, l: null }) : encode({ is: "no node" });
 	const data = toCidLink(CID.fromString(cidOf(node)));
@@ -496,16 +503,16 @@ async function treeOf(scene, e) {
 	const key = await Secp256k1PrivateKeyExportable.createKeypair();
 	commit.sig = toBytes(await key.sign(encode(commit)));
 	const head = cidOf(encode(commit));
-	scene.normal.vary(head, "commit");
+	scene.normal.hide(head, "commit");
 	const blocks = [encode(commit), node, noteOf(1)].map((bytes) => [cidOf(bytes), bytes]);
 	return carOf(head, blocks);
 }
 
-/** Lets what was sent arrive. */
-const until = () => sleep(1_000);
+/** Waits until the bytes sent so far have arrived. */
+const arrival = () => sleep(1_000);
 
-/** Returns bytes after their length. */
-function framed(bytes) {
+/** Returns bytes with their length in front. */
+function withLength(bytes) {
 	return Buffer.concat([Buffer.from([bytes.length]), bytes]);
 }
 

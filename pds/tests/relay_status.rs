@@ -1,22 +1,22 @@
-//! What the operator sees of relays, and of others who listen.
+//! `/operator/relays`: the status of relays, and the networks of subscribers.
 
 #![allow(clippy::std_instead_of_alloc, clippy::unwrap_used, reason = "all of this is test code")]
 
 mod client;
 
 use client::Client;
-use client::relays::{MINUTE_S, RELAY, pass, reopen, start, write};
+use client::relays::{MINUTE_S, RELAY, advance, reopen, start, write};
 use nacre_pds::body::Body;
 use nacre_pds::dev::block_on;
 use serde_json::json;
 
 #[test]
-fn the_operator_sees_how_things_stand() {
+fn operator_sees_the_state_of_relays_and_subscribers() {
     let (client, relays) = start("true");
-    relays.say(|script| script.crawl = Some((429, "{\"error\":\"Slow\\u001bDown\"}")));
-    pass(&client, MINUTE_S);
-    let look = || client.get_as(&client.access, "/operator/relays").json(200);
-    let seen = look();
+    relays.set(|script| script.crawl = Some((429, "{\"error\":\"Slow\\u001bDown\"}")));
+    advance(&client, MINUTE_S);
+    let poll = || client.get_as(&client.access, "/operator/relays").json(200);
+    let seen = poll();
     let relay = &seen["relays"][0];
     assert_eq!(relay["url"], RELAY);
     assert_eq!(relay["askError"], "429 Too Many Requests: SlowDown");
@@ -24,17 +24,17 @@ fn the_operator_sees_how_things_stand() {
     assert_eq!(relay["nextAsk"], "2026-01-01T00:20:05.000Z");
     assert_eq!(relay["status"], "active");
     assert_eq!(seen["subscribers"], json!([]));
-    // It is asked anew, but not by every look.
-    look();
-    assert_eq!(relays.0.borrow().checked, 1);
+    // The status is checked, but not by every poll.
+    poll();
+    assert_eq!(relays.0.borrow().status_checks, 1);
     let last = seen["seq"].as_i64().unwrap();
-    relays.say(|script| {
+    relays.set(|script| {
         script.crawl = None;
         script.status = Some((200, json!({ "status": "offline", "seq": last - 1 }).to_string()));
     });
     client.subscribe(&format!("cursor={}", last - 1));
     client.host.move_clock(MINUTE_S);
-    let seen = look();
+    let seen = poll();
     assert_eq!(seen["relays"][0]["status"], "offline");
     assert_eq!(seen["relays"][0]["seq"], last - 1);
     assert_eq!(
@@ -42,87 +42,87 @@ fn the_operator_sees_how_things_stand() {
         json!([{ "network": "", "userAgent": "", "connected": "2026-01-01T00:01:00.000Z",
             "cursor": last - 1, "open": 1, "seq": last }])
     );
-    // What was seen there has it asked, though somebody listens.
-    relays.asked();
-    pass(&client, 20 * MINUTE_S);
-    assert_eq!(relays.asked(), 1);
+    // The relay is offline, so it is asked despite the subscriber.
+    relays.take_crawl_requests();
+    advance(&client, 20 * MINUTE_S);
+    assert_eq!(relays.take_crawl_requests(), 1);
     assert_eq!(client.get("/operator/relays").status, 401);
 }
 
 #[test]
-fn frequent_polling_does_not_hide_a_relay_that_lags() {
+fn frequent_polling_does_not_hide_a_lagging_relay() {
     let (client, relays) = start("true");
-    pass(&client, MINUTE_S);
+    advance(&client, MINUTE_S);
     client.subscribe("");
-    let look = || client.get_as(&client.access, "/operator/relays").json(200);
-    let seq = look()["seq"].as_i64().unwrap();
-    relays.say(|script| {
+    let poll = || client.get_as(&client.access, "/operator/relays").json(200);
+    let seq = poll()["seq"].as_i64().unwrap();
+    relays.set(|script| {
         script.status = Some((200, json!({ "status": "active", "seq": seq }).to_string()));
     });
     for _ in 0..2 {
-        relays.asked();
+        relays.take_crawl_requests();
         write(&client);
         for _ in 0..12 {
             client.host.move_clock(10 * MINUTE_S);
-            look();
+            poll();
         }
-        pass(&client, 2 * MINUTE_S);
-        assert_eq!(relays.asked(), 1, "it lacks what was there an hour ago");
+        advance(&client, 2 * MINUTE_S);
+        assert_eq!(relays.take_crawl_requests(), 1, "the relay lacks events from an hour ago");
     }
-    // One that keeps up is left alone.
-    let seq = look()["seq"].as_i64().unwrap();
-    relays.say(|script| {
+    // A relay that keeps up is not asked.
+    let seq = poll()["seq"].as_i64().unwrap();
+    relays.set(|script| {
         script.status = Some((200, json!({ "status": "active", "seq": seq }).to_string()));
     });
     for _ in 0..24 {
         client.host.move_clock(10 * MINUTE_S);
-        look();
+        poll();
     }
-    pass(&client, 2 * MINUTE_S);
-    assert_eq!(relays.asked(), 0);
+    advance(&client, 2 * MINUTE_S);
+    assert_eq!(relays.take_crawl_requests(), 0);
 }
 
 #[test]
 fn polling_writes_rows_only_when_a_status_changes_or_an_hour_has_passed() {
     let (client, relays) = start("true");
-    pass(&client, MINUTE_S);
+    advance(&client, MINUTE_S);
     client.subscribe("");
-    let look = || client.get_as(&client.access, "/operator/relays").json(200);
-    let say = |status: &str, seq: i64| {
+    let poll = || client.get_as(&client.access, "/operator/relays").json(200);
+    let report = |status: &str, seq: i64| {
         let answer = json!({ "status": status, "seq": seq }).to_string();
-        relays.say(|script| script.status = Some((200, answer)));
+        relays.set(|script| script.status = Some((200, answer)));
     };
-    look();
+    poll();
     let mut rows = client.host.rows().1;
     let mut written = || {
         let before = core::mem::replace(&mut rows, client.host.rows().1);
         rows - before
     };
-    let checked = relays.0.borrow().checked;
+    let checks = relays.0.borrow().status_checks;
     for minute in 1..40 {
         client.host.move_clock(MINUTE_S);
-        say("active", minute);
-        let seen = look();
+        report("active", minute);
+        let seen = poll();
         let time = format!("2026-01-01T00:{:02}:00.000Z", minute + 1);
         assert_eq!(seen["relays"][0]["checked"], time);
         assert_eq!(seen["relays"][0]["seq"], minute);
     }
-    assert_eq!((relays.0.borrow().checked - checked, written()), (39, 0));
+    assert_eq!((relays.0.borrow().status_checks - checks, written()), (39, 0));
     for (status, cost) in [("throttled", 1), ("throttled", 0), ("active", 1)] {
         client.host.move_clock(MINUTE_S);
-        say(status, 40);
-        look();
+        report(status, 40);
+        poll();
         assert_eq!(written(), cost, "{status}");
     }
     client.host.move_clock(30 * MINUTE_S);
-    look();
+    poll();
     assert_eq!(written(), 1, "an hour has passed");
 }
 
 #[test]
-fn strangers_who_come_and_come_cost_a_row_now_and_then() {
+fn new_networks_of_subscribers_write_a_bounded_number_of_rows() {
     let (client, _) = start("true");
-    let come = |client: &Client, network: usize| {
+    let connect = |client: &Client, network: usize| {
         let path = "/xrpc/com.atproto.sync.subscribeRepos";
         let request = client::request("GET", path, None, Body::Empty);
         let peer = format!("2001:db8:0:{network:x}::1").parse().unwrap();
@@ -130,18 +130,18 @@ fn strangers_who_come_and_come_cost_a_row_now_and_then() {
     };
     let rows = |client: &Client| client.host.rows().1;
     let before = rows(&client);
-    (0..5).for_each(|_| come(&client, 1));
+    (0..5).for_each(|_| connect(&client, 1));
     assert_eq!(rows(&client) - before, 1);
-    (2..100).for_each(|network| come(&client, network));
+    (2..100).for_each(|network| connect(&client, network));
     assert_eq!(rows(&client) - before, 10);
-    // A host that forgets the server begins no new count.
+    // An eviction does not reset the bound.
     let client = reopen(client);
     let before = rows(&client);
-    come(&client, 200);
+    connect(&client, 200);
     assert_eq!(rows(&client) - before, 0);
     for network in 300..340 {
         client.host.move_clock(2 * MINUTE_S);
-        come(&client, network);
+        connect(&client, network);
     }
     let seen = client.get_as(&client.access, "/operator/relays").json(200);
     let networks = seen["subscribers"].as_array().unwrap();
