@@ -5,7 +5,7 @@
 
 pub(crate) mod access;
 mod call;
-mod errors;
+mod domain_errors;
 mod failure;
 pub(crate) mod identity;
 pub(crate) mod operator;

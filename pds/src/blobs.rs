@@ -5,16 +5,16 @@
 
 mod cleanup;
 mod formats;
+mod in_flight;
 mod intake;
 mod mime;
 mod references;
 mod registry;
-mod removals;
 
 pub(crate) use self::cleanup::{IdleBlobs, RemovalError, RemovalRetries};
+pub(crate) use self::in_flight::Removal;
 pub use self::intake::{Intake, Received, UploadError, raw_cid};
 pub(crate) use self::mime::is_mime_type;
 pub use self::mime::sniff;
 pub(crate) use self::references::{BlobChanges, ReferenceError, cids_of};
 pub(crate) use self::registry::{BlobError, Blobs, KeepError};
-pub(crate) use self::removals::Removal;

@@ -14,7 +14,7 @@ use crate::integrity::{Integrity, StagedHeals};
 use crate::lifecycle::{Activation, Ownership, Reset};
 use crate::relays::Relays;
 use crate::repo::{Repository, StagedImports};
-use crate::scheduler::{Scheduler, Work};
+use crate::scheduler::{Scheduler, Task};
 use crate::store::Store;
 
 /// The server of one account. A host keeps it on one thread and passes it every request, subscriber
@@ -36,8 +36,8 @@ pub struct Pds {
     pub(crate) ownership: Rc<Ownership>,
     pub(crate) activation: Activation,
     pub(crate) reset: Reset,
-    /// Keeps the scheduled work alive. The scheduler only has weak references to it.
-    _work: Vec<Rc<dyn Work>>,
+    /// Keeps the scheduled tasks alive. The scheduler only has weak references to them.
+    _tasks: Vec<Rc<dyn Task>>,
 }
 
 impl Pds {
@@ -75,8 +75,8 @@ impl Pds {
         let sessions = Rc::new(Sessions::new(&context));
         let sign_in = SignIn::new(&context, Rc::clone(&sessions));
 
-        // In the order in which the work runs.
-        let work: Vec<Rc<dyn Work>> = vec![
+        // In the order in which they run.
+        let tasks: Vec<Rc<dyn Task>> = vec![
             Rc::new(StagedHeals(Rc::clone(&integrity))),
             Rc::new(StagedImports(Rc::clone(&repo))),
             log,
@@ -87,7 +87,7 @@ impl Pds {
             Rc::<Relays>::clone(&relays),
         ];
         let Context { config, store, host, account, scheduler } = context;
-        work.iter().for_each(|work| scheduler.register(work));
+        tasks.iter().for_each(|task| scheduler.register(task));
         Self {
             host,
             config,
@@ -105,7 +105,7 @@ impl Pds {
             ownership,
             activation,
             reset,
-            _work: work,
+            _tasks: tasks,
         }
     }
 
@@ -125,7 +125,7 @@ impl Pds {
 
     /// Like [`Self::run_due_work`], after `panics` consecutive attempts that panicked.
     ///
-    /// Each attempt starts with a different piece of work, so one that panics does not block the
+    /// Each attempt starts with a different task, so one that panics does not block the
     /// rest.
     pub async fn run_due_work_after(&self, panics: usize) {
         self.scheduler.alarm_fired();

@@ -45,7 +45,7 @@ macro_rules! routes {
 
 // Methods for the operator's tools, under `/operator/`. They are not part of the protocol.
 routes! {
-    dispatch_operator, COMMANDS, XrpcError::not_found("Not Found");
+    dispatch_operator, OPERATOR_METHODS, XrpcError::not_found("Not Found");
 
     "claim" Procedure Operator => operator::claim;
     "emit-identity" Procedure Operator => operator::emit_identity;
@@ -77,7 +77,7 @@ routes! {
     "com.atproto.server.deactivateAccount" Procedure Owner =>
         server::activation::deactivate_account;
     "com.atproto.server.deleteSession" Procedure AnyRefresh => server::session::delete_session;
-    "com.atproto.server.describeServer" Query Public => server::describe_server;
+    "com.atproto.server.describeServer" Query Public => server::describe::describe_server;
     // Some clients call `checkAccountStatus` by this name.
     "com.atproto.server.getAccountStatus" Query Owner => server::status::check_account_status;
     "com.atproto.server.getSession" Query Owner => server::session::get_session;
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn operator_methods_require_the_operator() {
-        assert!(COMMANDS.iter().all(|route| route.access == "Operator"));
+        assert!(OPERATOR_METHODS.iter().all(|route| route.access == "Operator"));
         assert!(ROUTES.iter().all(|route| route.access != "Operator"));
     }
 

@@ -1,7 +1,7 @@
 //! Scheduled work. Each part of the server reports when its work is due, and the host's alarm is
 //! set for the earliest.
 //!
-//! Parts register their work once and know nothing of other parts' work. Only this file sets the
+//! Parts register their tasks once and know nothing of other parts' tasks. Only this file sets the
 //! alarm.
 
 use alloc::rc::{Rc, Weak};
@@ -14,7 +14,7 @@ use futures_core::future::LocalBoxFuture;
 use crate::host::{Host, SqlError, with_causes};
 
 /// Recurring work of one part of the server.
-pub(crate) trait Work {
+pub(crate) trait Task {
     /// Returns when the work is due, in seconds, or `None` if there is nothing to do.
     ///
     /// The time may be in the past. This reads the database, so the scheduler only calls it when
@@ -22,7 +22,7 @@ pub(crate) trait Work {
     fn due_s(&self) -> Result<Option<i64>, SqlError>;
 
     /// Does the work if it is due. Called at every alarm.
-    fn run(&self) -> LocalBoxFuture<'_, Result<(), WorkError>>;
+    fn run(&self) -> LocalBoxFuture<'_, Result<(), TaskError>>;
 
     /// Returns how urgent the work is after an event. Must not read the database.
     ///
@@ -45,10 +45,10 @@ pub(crate) enum Urgency {
     High,
 }
 
-/// Why work failed, for the log. The work is retried at the next alarm.
-pub(crate) struct WorkError(String);
+/// Why a task failed, for the log. It runs again at the next alarm.
+pub(crate) struct TaskError(String);
 
-/// Sets the host's alarm and runs the registered work.
+/// Sets the host's alarm and runs the registered tasks.
 pub(crate) struct Scheduler {
     host: Rc<Host>,
     registered: RefCell<Vec<Registered>>,
@@ -59,7 +59,7 @@ pub(crate) struct Scheduler {
 }
 
 struct Registered {
-    work: Weak<dyn Work>,
+    task: Weak<dyn Task>,
     /// The urgency that the alarm accounts for.
     scheduled: Cell<Urgency>,
 }
@@ -70,10 +70,10 @@ impl Scheduler {
         Self { host, registered: RefCell::default(), alarm_s, has_run }
     }
 
-    /// Registers work. It runs after the work that was registered before it.
-    pub(crate) fn register(&self, work: &Rc<dyn Work>) {
-        let work = Rc::downgrade(work);
-        self.registered.borrow_mut().push(Registered { work, scheduled: Cell::default() });
+    /// Registers a task. It runs after the tasks that were registered before it.
+    pub(crate) fn register(&self, task: &Rc<dyn Task>) {
+        let task = Rc::downgrade(task);
+        self.registered.borrow_mut().push(Registered { task, scheduled: Cell::default() });
     }
 
     /// Records that the alarm has fired, or that the host runs work for another reason.
@@ -88,10 +88,10 @@ impl Scheduler {
     /// `panics` counts the consecutive attempts that panicked. Each starts with a different piece
     /// of work, so one that panics does not block the rest.
     pub(crate) async fn run(&self, panics: usize) {
-        let all = self.all_work();
-        for index in 0..all.len() {
-            let Some(work) = all.get(panics.wrapping_add(index) % all.len()) else { continue };
-            if let Err(error) = work.run().await {
+        let tasks = self.tasks();
+        for index in 0..tasks.len() {
+            let Some(task) = tasks.get(panics.wrapping_add(index) % tasks.len()) else { continue };
+            if let Err(error) = task.run().await {
                 self.host.log.error(&error.0);
             }
         }
@@ -115,7 +115,7 @@ impl Scheduler {
     pub(crate) fn events_logged(&self, made_work_due: bool) {
         let mut is_needed = made_work_due;
         for registered in &*self.registered.borrow() {
-            let urgency = registered.work.upgrade().map_or(Urgency::None, |work| work.urgency());
+            let urgency = registered.task.upgrade().map_or(Urgency::None, |task| task.urgency());
             if urgency > registered.scheduled.get() {
                 registered.scheduled.set(urgency);
                 is_needed = true;
@@ -128,8 +128,8 @@ impl Scheduler {
 
     fn try_reschedule(&self) -> Result<(), SqlError> {
         let mut first: Option<i64> = None;
-        for work in self.all_work() {
-            first = [first, work.due_s()?].into_iter().flatten().min();
+        for task in self.tasks() {
+            first = [first, task.due_s()?].into_iter().flatten().min();
         }
         let Some(due_s) = first else { return Ok(()) };
         let now_s = self.host.clock.now_s();
@@ -154,12 +154,12 @@ impl Scheduler {
         }
     }
 
-    fn all_work(&self) -> Vec<Rc<dyn Work>> {
-        self.registered.borrow().iter().filter_map(|registered| registered.work.upgrade()).collect()
+    fn tasks(&self) -> Vec<Rc<dyn Task>> {
+        self.registered.borrow().iter().filter_map(|registered| registered.task.upgrade()).collect()
     }
 }
 
-impl<E: Error> From<E> for WorkError {
+impl<E: Error> From<E> for TaskError {
     fn from(error: E) -> Self {
         Self(with_causes(&error))
     }

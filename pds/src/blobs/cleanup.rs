@@ -9,10 +9,10 @@ use alloc::rc::Rc;
 use cid::Cid;
 use futures_core::future::LocalBoxFuture;
 
+use super::in_flight::Removal;
 use super::registry::{BlobError, Blobs};
-use super::removals::Removal;
 use crate::host::SqlError;
-use crate::scheduler::{Work, WorkError};
+use crate::scheduler::{Task, TaskError};
 
 /// Removes blobs that have been idle for a day.
 pub(crate) struct IdleBlobs(pub(crate) Rc<Blobs>);
@@ -131,7 +131,7 @@ impl Blobs {
     }
 }
 
-impl Work for IdleBlobs {
+impl Task for IdleBlobs {
     fn due_s(&self) -> Result<Option<i64>, SqlError> {
         let Some(idle_s) = self.0.store.longest_idle_s()? else { return Ok(None) };
         // Idle blobs are kept while an import is staged.
@@ -139,18 +139,18 @@ impl Work for IdleBlobs {
         Ok((!is_kept).then_some(idle_s + GRACE_S))
     }
 
-    fn run(&self) -> LocalBoxFuture<'_, Result<(), WorkError>> {
+    fn run(&self) -> LocalBoxFuture<'_, Result<(), TaskError>> {
         Box::pin(async { Ok(self.0.remove_idle().await?) })
     }
 }
 
-impl Work for RemovalRetries {
+impl Task for RemovalRetries {
     fn due_s(&self) -> Result<Option<i64>, SqlError> {
         let is_due = self.0.store.has_removals()?;
         Ok(is_due.then(|| self.0.removals.retry_s(self.0.host.clock.now_s())))
     }
 
-    fn run(&self) -> LocalBoxFuture<'_, Result<(), WorkError>> {
+    fn run(&self) -> LocalBoxFuture<'_, Result<(), TaskError>> {
         Box::pin(async { Ok(self.0.retry_removals().await?) })
     }
 }

@@ -6,9 +6,9 @@ use cid::Cid;
 use nacre_lexicon::referenced_blobs;
 use nacre_syntax::RepoPath;
 
+use super::in_flight::Removals;
 use super::intake::Received;
 use super::mime::{UNKNOWN_TYPE, is_mime_type};
-use super::removals::Removals;
 use crate::context::Context;
 use crate::host::{BlobsError, Host, SqlError};
 use crate::scheduler::Scheduler;

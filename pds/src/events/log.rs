@@ -8,7 +8,7 @@ use futures_core::future::LocalBoxFuture;
 use crate::account::Account;
 use crate::context::Context;
 use crate::host::{Clock, SqlError};
-use crate::scheduler::{Urgency, Work, WorkError};
+use crate::scheduler::{Task, TaskError, Urgency};
 use crate::store::Store;
 use crate::turn::pause;
 
@@ -61,7 +61,7 @@ impl EventLog {
             bytes += byte_count(&frame);
             logged.push(frame);
         }
-        self.store.count_events(seq, bytes)?;
+        self.store.advance_log(seq, bytes)?;
         Ok(logged)
     }
 
@@ -98,7 +98,7 @@ impl EventLog {
     }
 }
 
-impl Work for EventLog {
+impl Task for EventLog {
     fn due_s(&self) -> Result<Option<i64>, SqlError> {
         let Some(oldest) = self.store.oldest_events(1)?.pop() else { return Ok(None) };
         let is_long = self.account.state()?.event_bytes > self.max_bytes;
@@ -106,7 +106,7 @@ impl Work for EventLog {
         Ok(Some(if is_long { 0 } else { too_old_s.saturating_add(PRUNE_DELAY_S) }))
     }
 
-    fn run(&self) -> LocalBoxFuture<'_, Result<(), WorkError>> {
+    fn run(&self) -> LocalBoxFuture<'_, Result<(), TaskError>> {
         Box::pin(async { Ok(self.prune().await?) })
     }
 

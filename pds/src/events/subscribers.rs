@@ -12,7 +12,7 @@ use nacre_firehose::{CONSUMER_TOO_SLOW, ErrorFrame, Position, Window};
 use crate::context::Context;
 use crate::host::{Host, SocketId, SqlError};
 use crate::network::network_of;
-use crate::scheduler::{Scheduler, Work, WorkError};
+use crate::scheduler::{Scheduler, Task, TaskError};
 use crate::store::{Store, Subscriber};
 use crate::text::printable;
 
@@ -273,7 +273,7 @@ impl Subscribers {
     }
 }
 
-impl Work for Subscribers {
+impl Task for Subscribers {
     fn due_s(&self) -> Result<Option<i64>, SqlError> {
         let mut sockets = self.host.sockets.list().into_iter();
         let is_due = sockets.any(|socket| {
@@ -283,7 +283,7 @@ impl Work for Subscribers {
         Ok(is_due.then_some(0))
     }
 
-    fn run(&self) -> LocalBoxFuture<'_, Result<(), WorkError>> {
+    fn run(&self) -> LocalBoxFuture<'_, Result<(), TaskError>> {
         Box::pin(async {
             self.resume_replays().await;
             Ok(())

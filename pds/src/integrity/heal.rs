@@ -17,7 +17,7 @@ use super::report::{Audit, AuditError, Needs};
 use crate::blobs::{BlobError, cids_of};
 use crate::host::{BlobsError, SqlError};
 use crate::repo::{BuiltTree, build_tree, subject};
-use crate::scheduler::{Work, WorkError};
+use crate::scheduler::{Task, TaskError};
 use crate::store::{AccountState, RecordBlock};
 
 /// The result of a heal.
@@ -171,13 +171,13 @@ impl Integrity {
     }
 }
 
-impl Work for StagedHeals {
+impl Task for StagedHeals {
     fn due_s(&self) -> Result<Option<i64>, SqlError> {
         // They take too little space to set an alarm for them.
         Ok(None)
     }
 
-    fn run(&self) -> LocalBoxFuture<'_, Result<(), WorkError>> {
+    fn run(&self) -> LocalBoxFuture<'_, Result<(), TaskError>> {
         Box::pin(async {
             if !self.0.repo.lock.is_held() {
                 self.0.store.drop_healing()?;

@@ -69,7 +69,7 @@ impl Activation {
             self.store.set_active(true)?;
             self.relays.want_crawls()?;
             let (did, handle) = (self.account.did().as_str(), self.account.handle().as_str());
-            let AnnounceableHead { account, commit, block } = self.announceable_head()?;
+            let AnnounceableHead { account, commit, block } = self.ensure_announceable_head()?;
             let (head, time) = (account.head.cid, self.clock.now_text());
             self.events.log.append(
                 account.seq,
@@ -117,7 +117,7 @@ impl Activation {
                 return Ok(Vec::new());
             }
             let head = before.head;
-            let AnnounceableHead { account, commit, block } = self.announceable_head()?;
+            let AnnounceableHead { account, commit, block } = self.ensure_announceable_head()?;
             if account.head == head {
                 return Ok(Vec::new());
             }
@@ -136,7 +136,7 @@ impl Activation {
 
     /// Returns a head that subscribers accept, in the caller's transaction, and stores it as
     /// announced. Signs a fresh commit if needed.
-    fn announceable_head(&self) -> Result<AnnounceableHead, SqlError> {
+    fn ensure_announceable_head(&self) -> Result<AnnounceableHead, SqlError> {
         let account = self.account.state()?;
         let missing = || SqlError("the commit block is missing".to_owned());
         let block = self.store.commit_block()?.ok_or_else(missing)?;

@@ -23,7 +23,7 @@ use crate::context::Context;
 use crate::host::{Host, MarkerError, SqlError};
 use crate::relays::Relays;
 use crate::repo::{Repository, WriteError};
-use crate::scheduler::{Scheduler, Work, WorkError};
+use crate::scheduler::{Scheduler, Task, TaskError};
 use crate::store::{LeftoverBlobs, MarkerState, Store};
 
 /// Checks and claims ownership, and creates the account in an empty database.
@@ -260,12 +260,12 @@ impl Ownership {
     }
 }
 
-impl Work for Ownership {
+impl Task for Ownership {
     fn due_s(&self) -> Result<Option<i64>, SqlError> {
         Ok(self.is_marker_due().then_some(0))
     }
 
-    fn run(&self) -> LocalBoxFuture<'_, Result<(), WorkError>> {
+    fn run(&self) -> LocalBoxFuture<'_, Result<(), TaskError>> {
         Box::pin(async { Ok(self.put_marker_once().await?) })
     }
 }

@@ -4,7 +4,7 @@ use crate::store::RelayState;
 
 /// The state of the event stream that decides which requests are due.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stream {
+pub(super) struct StreamState {
     /// The time, in seconds.
     pub(super) now_s: i64,
     /// Whether there are subscribers.
@@ -16,7 +16,7 @@ pub(super) struct Stream {
 }
 
 /// Returns when to ask the relay to crawl, in seconds, or `None` if there is no need to.
-pub(super) fn ask_due_s(relay: &RelayState, stream: Stream) -> Option<i64> {
+pub(super) fn ask_due_s(relay: &RelayState, stream: StreamState) -> Option<i64> {
     let asked_s = past(relay.asked_s, stream.now_s);
     let has_news = stream.is_new || stream.seq / 1_000 >= asked_s;
     let misses_news = !stream.has_subscribers && stream.seq > 0 && has_news;
@@ -31,7 +31,7 @@ pub(crate) fn may_ask_s(relay: &RelayState, now_s: i64) -> i64 {
 
 /// Returns when to check the relay for a lag, in seconds, or `None` if there are no subscribers or
 /// no new events.
-pub(super) fn check_due_s(relay: &RelayState, stream: Stream) -> Option<i64> {
+pub(super) fn check_due_s(relay: &RelayState, stream: StreamState) -> Option<i64> {
     let is_due = stream.has_subscribers && stream.seq > relay.own_seq;
     is_due.then(|| past(relay.checked_s, stream.now_s).saturating_add(CHECK_PAUSE_S))
 }

@@ -7,12 +7,12 @@ use core::cell::{Cell, RefCell};
 use futures_core::future::LocalBoxFuture;
 
 use super::requests::{HostStatus, RelayClient, UNKNOWN};
-use super::schedule::{CHECK_PAUSE_S, Stream, ask_due_s, check_due_s, past};
+use super::schedule::{CHECK_PAUSE_S, StreamState, ask_due_s, check_due_s, past};
 use crate::account::Account;
 use crate::context::Context;
 use crate::events::Subscribers;
 use crate::host::{Host, SqlError};
-use crate::scheduler::{Scheduler, Urgency, Work, WorkError};
+use crate::scheduler::{Scheduler, Task, TaskError, Urgency};
 use crate::store::{RelayState, Store};
 
 /// Asks relays to crawl, and checks whether they receive the events.
@@ -175,8 +175,8 @@ impl Relays {
         self.store.put_relay(url, &relay)
     }
 
-    fn stream(&self) -> Result<Stream, SqlError> {
-        Ok(Stream {
+    fn stream(&self) -> Result<StreamState, SqlError> {
+        Ok(StreamState {
             now_s: self.host.clock.now_s(),
             has_subscribers: !self.subscribers.is_empty(),
             is_new: self.is_new.get(),
@@ -185,7 +185,7 @@ impl Relays {
     }
 }
 
-impl Work for Relays {
+impl Task for Relays {
     fn due_s(&self) -> Result<Option<i64>, SqlError> {
         let mut first = None;
         for url in &self.urls {
@@ -196,7 +196,7 @@ impl Work for Relays {
         Ok(first)
     }
 
-    fn run(&self) -> LocalBoxFuture<'_, Result<(), WorkError>> {
+    fn run(&self) -> LocalBoxFuture<'_, Result<(), TaskError>> {
         Box::pin(async { Ok(self.send_due_requests().await?) })
     }
 

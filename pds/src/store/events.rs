@@ -32,7 +32,7 @@ impl Store {
 
     /// Counts inserted events in the account's row: sets the last sequence number, and adds their
     /// total size.
-    pub(crate) fn count_events(&self, last: i64, bytes: i64) -> Result<(), SqlError> {
+    pub(crate) fn advance_log(&self, last: i64, bytes: i64) -> Result<(), SqlError> {
         self.run(
             "update account set seq = ?, event_bytes = event_bytes + ?",
             &[integer(last), integer(bytes)],

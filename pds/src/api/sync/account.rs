@@ -9,11 +9,11 @@ use crate::api::{Failure, FromParams};
 use crate::store::AccountState;
 
 /// The `did` parameter of most of these methods.
-pub(crate) struct Repo {
+pub(crate) struct DidParam {
     pub(super) did: Did,
 }
 
-impl FromParams for Repo {
+impl FromParams for DidParam {
     fn from_params(params: &Params<'_>) -> Result<Self, XrpcError> {
         Ok(Self { did: params.required_as("did")? })
     }
@@ -34,6 +34,6 @@ pub(super) fn readable(pds: &Pds, visitor: &Visitor, did: &Did) -> Result<Accoun
     if account.active || visitor.is_owner {
         return Ok(account);
     }
-    let message = format!("Repo has been deactivated: {}", did.as_str());
+    let message = format!("DidParam has been deactivated: {}", did.as_str());
     Err(XrpcError::new(400, "RepoDeactivated", message).into())
 }

@@ -3,7 +3,7 @@
 use nacre_syntax::{Did, Tid};
 use nacre_xrpc::{Params, XrpcError};
 
-use super::account::{Repo, readable};
+use super::account::{DidParam, readable};
 use crate::Pds;
 use crate::api::access::Visitor;
 use crate::api::{Failure, FromParams, Query};
@@ -28,7 +28,7 @@ pub(crate) async fn get_repo(
 pub(crate) async fn get_checkout(
     pds: &Pds,
     visitor: Visitor,
-    Query(input): Query<Repo>,
+    Query(input): Query<DidParam>,
 ) -> Result<Export, Failure> {
     readable(pds, &visitor, &input.did)?;
     Ok(pds.repo.export(None)?)

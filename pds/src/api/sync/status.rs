@@ -3,7 +3,7 @@
 use nacre_xrpc::{Params, XrpcError};
 use serde::Serialize;
 
-use super::account::{Repo, known, readable};
+use super::account::{DidParam, known, readable};
 use crate::Pds;
 use crate::api::access::{Public, Visitor};
 use crate::api::{Failure, FromParams, Json, Query, invalid};
@@ -50,7 +50,7 @@ struct RepoHead {
 pub(crate) async fn get_latest_commit(
     pds: &Pds,
     visitor: Visitor,
-    Query(input): Query<Repo>,
+    Query(input): Query<DidParam>,
 ) -> Result<Json<LatestCommit>, Failure> {
     let account = readable(pds, &visitor, &input.did)?;
     Ok(Json(LatestCommit { cid: account.commit().to_string(), rev: account.rev().to_string() }))
@@ -60,7 +60,7 @@ pub(crate) async fn get_latest_commit(
 pub(crate) async fn get_head(
     pds: &Pds,
     visitor: Visitor,
-    Query(input): Query<Repo>,
+    Query(input): Query<DidParam>,
 ) -> Result<Json<Root>, Failure> {
     if !pds.account.identity().is_did(input.did.as_str()) {
         let message = format!("Could not find root for DID: {}", input.did.as_str());
@@ -74,7 +74,7 @@ pub(crate) async fn get_head(
 pub(crate) async fn get_repo_status(
     pds: &Pds,
     _: Public,
-    Query(input): Query<Repo>,
+    Query(input): Query<DidParam>,
 ) -> Result<Json<RepoStatus>, Failure> {
     let account = known(pds, &input.did)?;
     Ok(Json(RepoStatus {

@@ -15,7 +15,7 @@ use crate::repo::build::{BuiltTree, build_tree};
 use crate::repo::head::head_of;
 use crate::repo::lock::ReplacementGuard;
 use crate::repo::repository::Repository;
-use crate::scheduler::{Work, WorkError};
+use crate::scheduler::{Task, TaskError};
 use crate::store::{AccountState, OddRecords};
 use crate::turn::pause;
 
@@ -194,12 +194,12 @@ impl WholeImport<'_> {
     }
 }
 
-impl Work for StagedImports {
+impl Task for StagedImports {
     fn due_s(&self) -> Result<Option<i64>, SqlError> {
         Ok(self.0.store.staging_touched_s()?.map(|since_s| since_s + STAGING_LIFE_S))
     }
 
-    fn run(&self) -> LocalBoxFuture<'_, Result<(), WorkError>> {
+    fn run(&self) -> LocalBoxFuture<'_, Result<(), TaskError>> {
         Box::pin(async {
             let Repository { lock, store, host, .. } = &*self.0;
             if lock.is_held() {
