@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn wal_counts_commits_and_grows_when_it_is_synced() {
+    fn wal_counts_commits_and_is_the_file_that_they_append_to() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.sqlite");
         let (sqlite, log) = Sqlite::open_logged(&path).unwrap();
