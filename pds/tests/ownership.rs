@@ -17,8 +17,8 @@ use nacre_pds::dev::{Marker, Memory, block_on};
 use nacre_pds::host::Row;
 use serde_json::json;
 
-const NOT_OWNER: &str = "this database is empty, but the bucket names another database as the owner \
-    of did:web:pds.test; restore that database here, or take over with POST /operator/claim";
+const NOT_OWNER: &str = "this database is empty, but the bucket names another database as the \
+    owner of did:web:pds.test; restore that database here, or take over with POST /operator/claim";
 
 #[test]
 fn changed_variables_are_warnings_and_not_faults() {

@@ -58,7 +58,7 @@ impl Store {
 }
 
 /// Each entry migrates the schema from the previous version to its own, counted from 1. Never
-/// change an entry: existing databases have run it.
+/// change the effect of an entry: existing databases have run it.
 const MIGRATIONS: [&[&str]; 6] = [FIRST, BOUNDED_LOG, NETWORK, ANNOUNCED, REMOVALS, SETUP];
 
 /// First version in which the stored rev of the head is always that of its commit. Earlier ones
