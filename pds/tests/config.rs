@@ -256,7 +256,7 @@ fn relays(hostname: &str, value: Option<&str>) -> Result<Vec<String>, String> {
 
 #[test]
 fn relays_must_be_origins_and_default_to_the_public_relay_on_public_hosts() {
-    let public = "pds.example.org";
+    let public = "pds.notexample.org";
     for (value, expected) in [
         (None, &["https://bsky.network"][..]),
         (Some(""), &["https://bsky.network"]),
@@ -271,7 +271,7 @@ fn relays_must_be_origins_and_default_to_the_public_relay_on_public_hosts() {
         assert_eq!(relays(public, value).unwrap(), expected, "{value:?}");
     }
     // A host that only this machine can reach gets only relays on this machine.
-    for hostname in ["localhost:2583", "127.0.0.1", "pds.test", "pds.local"] {
+    for hostname in ["localhost:2583", "127.0.0.1", "pds.test", "pds.local", "a.example.com"] {
         assert_eq!(relays(hostname, None).unwrap(), [""; 0]);
         let mixed = Some("https://bsky.network,http://localhost:2470");
         assert_eq!(relays(hostname, mixed).unwrap(), ["http://localhost:2470"]);

@@ -81,8 +81,11 @@ impl Identity {
 
     /// Returns whether other machines can resolve the host name.
     pub(super) fn is_public(&self) -> bool {
-        let last = self.hostname.rsplit('.').next().unwrap_or_default();
-        !is_local(&self.hostname) && !RESERVED_DOMAINS.contains(&last)
+        let name = &self.hostname;
+        let is_reserved = |domain: &&str| {
+            name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        !is_local(name) && !RESERVED_DOMAINS.iter().any(is_reserved)
     }
 
     /// Returns the DID of the server, which is the audience of its session tokens.
@@ -92,5 +95,17 @@ impl Identity {
     }
 }
 
-/// Top-level domains that public DNS does not have.
-const RESERVED_DOMAINS: [&str; 6] = ["example", "internal", "invalid", "local", "onion", "test"];
+/// Domains without public hosts.
+///
+/// <https://www.iana.org/assignments/special-use-domain-names>
+const RESERVED_DOMAINS: [&str; 9] = [
+    "example",
+    "example.com",
+    "example.net",
+    "example.org",
+    "internal",
+    "invalid",
+    "local",
+    "onion",
+    "test",
+];
