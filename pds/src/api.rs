@@ -1,6 +1,6 @@
 //! The methods that clients call: one handler each, in files by namespace and topic.
 //!
-//! A handler takes parsed input and a caller that its route's rule of access has admitted. It
+//! A handler takes parsed input and a caller that its route's access rule has admitted. It
 //! authorises, acts and answers. It contains no SQL and no CBOR.
 
 pub(crate) mod access;

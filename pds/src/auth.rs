@@ -1,4 +1,4 @@
-//! Authentication: sessions and their tokens, signing in, rules of access.
+//! Authentication: sessions and their tokens, signing in, access rules.
 
 mod access;
 mod jwt;

@@ -144,7 +144,7 @@ pub trait Blobs {
     fn list(&self, after: Option<&Cid>) -> LocalBoxFuture<'static, Result<Vec<Cid>, BlobsError>>;
 }
 
-/// A failure of the store of blobs. The text is for the log.
+/// A failure of the blob store. The text is for the log.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("blobs: {0}")]
 pub struct BlobsError(pub String);

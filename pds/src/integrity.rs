@@ -1,4 +1,4 @@
-//! Integrity: consistency checks and repairs of the database and the store of blobs.
+//! Integrity: consistency checks and repairs of the database and the blob store.
 
 mod audit;
 mod audit_blobs;

@@ -5,7 +5,7 @@ use crate::integrity::{Audit, AuditError, HealError, Healed};
 use crate::lifecycle::ResetError;
 
 impl Pds {
-    /// Checks the database and the store of blobs for consistency.
+    /// Checks the database and the blob store for consistency.
     ///
     /// Other requests are served during the audit. If the repository changes, it starts over.
     ///
@@ -40,13 +40,13 @@ impl Pds {
     ///
     /// # Errors
     ///
-    /// [`ResetError`]. [`ResetError::Importing`] and [`ResetError::WasActive`] change nothing.
+    /// [`ResetError`]. [`ResetError::Replacing`] and [`ResetError::WasActive`] change nothing.
     pub async fn reset(&self) -> Result<(), ResetError> {
         self.reset.keeping_blobs().await
     }
 
     /// Like [`Self::reset`], but also removes the bytes of the blobs that the database knew. Only
-    /// use this if the store of blobs belongs to this account alone.
+    /// use this if the blob store belongs to this account alone.
     ///
     /// # Errors
     ///

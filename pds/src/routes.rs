@@ -1,6 +1,6 @@
-//! The tables of methods: name, kind, rule of access, handler.
+//! The tables of methods: name, kind, access rule, handler.
 //!
-//! A row without a rule of access does not compile, nor does a row whose rule differs from the type
+//! A row without a access rule does not compile, nor does a row whose rule differs from the type
 //! that its handler takes as its caller.
 
 use nacre_xrpc::{Kind, XrpcError};
@@ -15,7 +15,7 @@ use crate::auth::{ActiveOwner, AnyRefresh, Operator, Owner, Refresh};
 struct Route {
     name: &'static str,
     kind: Kind,
-    /// The name of its rule of access.
+    /// The name of its access rule.
     access: &'static str,
 }
 

@@ -1,8 +1,8 @@
 //! Scheduled work. Each part of the server reports when its work is due, and the host's alarm is
 //! set for the earliest.
 //!
-//! Parts register their tasks once and know nothing of other parts' tasks. Only this file sets the
-//! alarm.
+//! Parts register their tasks once and know nothing of other parts' tasks. Nothing else in `pds`
+//! sets the alarm; the Worker sets it itself only while it cannot open the account.
 
 use alloc::rc::{Rc, Weak};
 use core::cell::{Cell, RefCell};

@@ -1,4 +1,4 @@
-//! Rules of access, applied to calls. A route names one of these types, and its handler takes a
+//! Access rules, applied to calls. A route names one of these types, and its handler takes a
 //! value of that type, so a handler cannot run without the check.
 
 use core::net::IpAddr;
@@ -11,7 +11,7 @@ use super::failure::Failure;
 use crate::Pds;
 use crate::auth::{ActiveOwner, AnyRefresh, Operator, Owner, Refresh};
 
-/// A rule of access.
+/// A access rule.
 pub(crate) trait Access: Sized {
     /// Returns the proof that the caller passes the rule, or refuses the call.
     fn admit(pds: &Pds, call: &Call) -> Result<Self, Failure>;

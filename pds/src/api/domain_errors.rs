@@ -208,7 +208,7 @@ impl From<HealError> for Failure {
             HealError::Audit(error) => error.into(),
             HealError::Blobs(error) => Self::fault(error),
             HealError::Database(error) => error.into(),
-            HealError::Importing => unavailable(error.to_string()),
+            HealError::Replacing => unavailable(error.to_string()),
             HealError::Commit | HealError::Record(_) | HealError::Records => {
                 XrpcError::new(409, "CannotHeal", error.to_string()).into()
             }
@@ -244,7 +244,7 @@ impl From<ResetError> for Failure {
         match error {
             ResetError::Blobs(_) => Self::fault(error),
             ResetError::Database(error) => error.into(),
-            ResetError::Importing | ResetError::Start(_) => unavailable(error.to_string()),
+            ResetError::Replacing | ResetError::Start(_) => unavailable(error.to_string()),
             ResetError::WasActive(_) => {
                 XrpcError::new(409, "AccountWasActive", error.to_string()).into()
             }

@@ -49,7 +49,7 @@ fn started(pds: &Pds) -> Result<Json<Started>, Failure> {
     Ok(Json(Started { did: account.head.did.to_string(), active: account.active }))
 }
 
-/// `verify`: checks the database and the store of blobs for consistency.
+/// `verify`: checks the database and the blob store for consistency.
 pub(crate) async fn verify(pds: &Pds, _: Operator, _: Nothing) -> Result<Json<Audit>, Failure> {
     Ok(Json(pds.audit().await?))
 }

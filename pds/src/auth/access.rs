@@ -1,4 +1,4 @@
-//! Rules of access. Each rule is a type whose value proves that the caller passed the rule. Only
+//! Access rules. Each rule is a type whose value proves that the caller passed the rule. Only
 //! [`AccessRules`] creates these values.
 
 use alloc::rc::Rc;

@@ -67,8 +67,9 @@ impl Sessions {
 
     /// Continues the session of a refresh token.
     ///
-    /// A token that is used again within two hours of its first use yields the same successor, so
-    /// that clients may race or lose a response. After that it is revoked.
+    /// The first use of a token creates its successor. A second use within two hours, and before
+    /// the token expires, leads to the same successor, because clients race and lose responses.
+    /// Later uses are refused. The session stays open in either case.
     pub(crate) fn refresh(&self, id: &str) -> Result<TokenPair, SessionError> {
         let now_s = self.clock.now_s();
         let fresh_id = self.random_id();

@@ -1,4 +1,4 @@
-//! The removal of blobs. It survives crashes and failures of the store of blobs.
+//! The removal of blobs. It survives crashes and failures of the blob store.
 //!
 //! One transaction forgets a blob and adds a pending removal, so no record can refer to bytes that
 //! are about to go. The removal stays pending until the bytes are gone or the same blob is uploaded

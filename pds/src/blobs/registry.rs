@@ -14,7 +14,7 @@ use crate::host::{BlobsError, Host, SqlError};
 use crate::scheduler::Scheduler;
 use crate::store::{Store, StoredBlob};
 
-/// Keeps the database's list of blobs in step with the host's store of blobs.
+/// Keeps the database's list of blobs in step with the host's blob store.
 pub(crate) struct Blobs {
     pub(super) store: Store,
     pub(super) host: Rc<Host>,
@@ -22,7 +22,7 @@ pub(crate) struct Blobs {
     pub(crate) removals: Removals,
 }
 
-/// A failure of the database or of the store of blobs.
+/// A failure of the database or of the blob store.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum BlobError {
     #[error(transparent)]

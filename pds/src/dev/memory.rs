@@ -147,7 +147,7 @@ impl Memory {
         self.parts.log.take()
     }
 
-    /// Returns the store of blobs, so that tests can add and inspect blobs.
+    /// Returns the blob store, so that tests can add and inspect blobs.
     #[must_use]
     pub fn blobs(&self) -> Rc<RefCell<BTreeMap<Cid, Bytes>>> {
         Rc::clone(&self.parts.blobs)

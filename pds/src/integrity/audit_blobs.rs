@@ -1,4 +1,4 @@
-//! Consistency checks of blobs: compares the database with the store of blobs.
+//! Consistency checks of blobs: compares the database with the blob store.
 
 use cid::Cid;
 
@@ -8,14 +8,14 @@ use crate::host::SqlError;
 use crate::turn::pause;
 
 impl Integrity {
-    /// Compares the blobs in the database with those in the store, and adds faults to `audit`.
+    /// Compares the blobs in the database with those in the blob store, and adds faults to `audit`.
     ///
     /// Blobs may come and go during the audit, so both sides are read again before a fault is
     /// reported.
     ///
     /// # Errors
     ///
-    /// [`AuditError`] if the database or the store of blobs cannot be read.
+    /// [`AuditError`] if the database or the blob store cannot be read.
     pub(crate) async fn audit_blobs(&self, audit: &mut Audit) -> Result<(), AuditError> {
         let mut last = String::new();
         loop {

@@ -1,5 +1,5 @@
 //! Repairs: rebuilds derived data (tree pages, indexes, counters) from the commit and the records,
-//! and reconciles the blobs in the database with those in the store.
+//! and reconciles the blobs in the database with those in the blob store.
 //!
 //! The commit and the records are not changed. If they do not match, only a backup helps.
 
@@ -37,7 +37,7 @@ pub enum HealError {
     /// The audit failed.
     #[error(transparent)]
     Audit(#[from] AuditError),
-    /// The store of blobs failed.
+    /// The blob store failed.
     #[error(transparent)]
     Blobs(#[from] BlobsError),
     /// The commit is lost.
@@ -48,7 +48,7 @@ pub enum HealError {
     Database(#[from] SqlError),
     /// The repository is being replaced.
     #[error("an import or another heal is in progress; try again when it has ended")]
-    Importing,
+    Replacing,
     /// A record does not match its CID.
     #[error("record {0} is damaged; restore a backup or import the repository")]
     Record(RepoPath),
@@ -81,7 +81,7 @@ impl Integrity {
         if before.faults.is_empty() {
             return Ok(Healed { found: Vec::new(), audit: before });
         }
-        let guard = self.repo.lock.try_lock().ok_or(HealError::Importing)?;
+        let guard = self.repo.lock.try_lock().ok_or(HealError::Replacing)?;
         let repaired = self.repair(before.needs).await;
         let dropped = if before.needs.rebuild { self.store.drop_healing() } else { Ok(()) };
         drop(guard);
@@ -92,7 +92,7 @@ impl Integrity {
         Ok(Healed { found: before.faults, audit: self.audit_all().await? })
     }
 
-    /// Audits the database and the store of blobs.
+    /// Audits the database and the blob store.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Repairs of blobs: reconciles the database with the store of blobs. Bytes that any record names
+//! Repairs of blobs: reconciles the database with the blob store. Bytes that any record names
 //! are kept, and so are all bytes while their records may still arrive.
 
 use alloc::collections::BTreeSet;

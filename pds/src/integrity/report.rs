@@ -35,7 +35,7 @@ pub struct Audit {
 pub(super) struct Needs {
     /// A rebuild of derived data from the commit and the records.
     pub(super) rebuild: bool,
-    /// A reconciliation of the blobs in the database with those in the store.
+    /// A reconciliation of the blobs in the database with those in the blob store.
     pub(super) blobs: bool,
     /// A recount of blobs, and new idle marks.
     pub(super) blob_marks: bool,
@@ -45,7 +45,7 @@ pub(super) struct Needs {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuditError {
-    /// The store of blobs cannot be read.
+    /// The blob store cannot be read.
     #[error(transparent)]
     Blobs(#[from] BlobsError),
     /// The repository kept changing, or too many audits are running.
@@ -61,7 +61,7 @@ pub enum AuditError {
 pub(super) enum Fault {
     /// Blob counters and idle marks.
     BlobMarks,
-    /// The store of blobs.
+    /// The blob store.
     Blobs,
     /// Derived data, or the commit or records that it is derived from.
     Derived,

@@ -29,7 +29,7 @@ pub enum ResetError {
     Database(#[from] SqlError),
     /// The repository is being replaced.
     #[error("an import or a heal is in progress; try again when it has ended")]
-    Importing,
+    Replacing,
     /// The account was reset, but the new one did not start.
     #[error("the account was reset, but cannot start: {0}")]
     Start(String),
@@ -53,13 +53,13 @@ impl Reset {
     ///
     /// # Errors
     ///
-    /// [`ResetError`]. [`ResetError::Importing`] and [`ResetError::WasActive`] change nothing.
+    /// [`ResetError`]. [`ResetError::Replacing`] and [`ResetError::WasActive`] change nothing.
     pub(crate) async fn keeping_blobs(&self) -> Result<(), ResetError> {
         self.start_over(LeftoverBlobs::Keep).await
     }
 
     /// Like [`Self::keeping_blobs`], but also removes the bytes of the blobs that the database
-    /// knew. Only use this if the store of blobs belongs to this account alone.
+    /// knew. Only use this if the blob store belongs to this account alone.
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ impl Reset {
 
     async fn start_over(&self, leftover: LeftoverBlobs) -> Result<(), ResetError> {
         if self.repo.lock.is_held() {
-            return Err(ResetError::Importing);
+            return Err(ResetError::Replacing);
         }
         if let Some(account) = self.store.account()?
             && account.was_active()

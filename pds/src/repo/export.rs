@@ -47,7 +47,8 @@ impl Repository {
     /// Begins an export of the whole repository, or of the part that is newer than `since`.
     ///
     /// At most 16 exports run at a time. An export ends early if its reader pauses for more than a
-    /// minute while there are writes, or if more than 4 MiB of replaced rows are kept for it.
+    /// minute while there are writes, or if more than 4 MiB of replaced rows are kept for it. The
+    /// limits are in `store/snapshot_state.rs` and apply to every caller alike.
     pub(crate) fn export(&self, since: Option<Tid>) -> Result<Export, ExportError> {
         let account = self.account.state()?;
         let commit = self.store.commit_block()?.ok_or(ExportError::NoCommit)?;

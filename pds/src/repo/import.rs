@@ -8,11 +8,11 @@
 //!
 //! Only an inactive account can be imported into, and nothing is announced until activation.
 
+mod car;
 mod error;
 mod root_commit;
-mod transfer;
 mod walk;
 
+pub(crate) use self::car::{Import, StagedImports};
 pub(crate) use self::error::{ImportError, is_row_limit};
-pub(crate) use self::transfer::{Import, StagedImports};
 pub(crate) use self::walk::Part;

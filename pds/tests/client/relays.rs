@@ -45,12 +45,12 @@ impl Relays {
                 ("POST", "/xrpc/com.atproto.sync.requestCrawl") => {
                     assert_eq!(request.headers()["content-type"], "application/json");
                     let input: Value = serde_json::from_slice(request.body()).unwrap();
-                    assert_eq!(input, json!({ "hostname": "pds.example.org" }));
+                    assert_eq!(input, json!({ "hostname": "pds.notexample.org" }));
                     script.crawl_requests.push((origin, clock.now_s()));
                     script.crawl.map_or((200, String::new()), |(code, text)| (code, text.into()))
                 }
                 ("GET", "/xrpc/com.atproto.sync.getHostStatus") => {
-                    assert_eq!(request.uri().query(), Some("hostname=pds.example.org"));
+                    assert_eq!(request.uri().query(), Some("hostname=pds.notexample.org"));
                     script.status_checks += 1;
                     script
                         .status
@@ -78,8 +78,9 @@ impl Relays {
 
 /// Returns a configuration and the operator's token, which does not expire.
 pub(crate) fn config(relays: &[&str], initial_active: &'static str) -> (Config, String) {
-    let vars = new_account("pds.example.org", "alice.test", PASSWORD, &*Memory::new(1).host().rng)
-        .unwrap();
+    let vars =
+        new_account("pds.notexample.org", "alice.test", PASSWORD, &*Memory::new(1).host().rng)
+            .unwrap();
     let relays = relays.join(",");
     let var = |name: &str| match name {
         "RELAYS" => Some(relays.clone()),

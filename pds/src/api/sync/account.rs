@@ -34,6 +34,6 @@ pub(super) fn readable(pds: &Pds, visitor: &Visitor, did: &Did) -> Result<Accoun
     if account.active || visitor.is_owner {
         return Ok(account);
     }
-    let message = format!("DidParam has been deactivated: {}", did.as_str());
+    let message = format!("Repo has been deactivated: {}", did.as_str());
     Err(XrpcError::new(400, "RepoDeactivated", message).into())
 }

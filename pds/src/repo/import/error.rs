@@ -29,7 +29,7 @@ pub(crate) enum ImportError {
     #[error("commit rev is in the future: {0}")]
     Future(Tid),
     #[error("Another import is under way")]
-    InProgress,
+    Replacing,
     #[error("missing block: {0}")]
     Missing(Cid),
     #[error("invalid tree node {0}: {1}")]

@@ -53,7 +53,7 @@ impl Repository {
         if self.account.state()?.active {
             return Err(ImportError::Active);
         }
-        let guard = self.lock.try_lock().ok_or(ImportError::InProgress)?;
+        let guard = self.lock.try_lock().ok_or(ImportError::Replacing)?;
         let staged = self.stage(body, part).await;
         self.scheduler.reschedule();
         let walk = staged?;
