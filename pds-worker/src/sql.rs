@@ -16,7 +16,7 @@ use core::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use js_sys::{Array, ArrayBuffer, Number, Uint8Array};
-use nacre_pds::host::{Outcome, Row, Sql, SqlError, Value};
+use nacre_pds::host::{Outcome, Row, Sql, SqlError, SqlErrorKind, Value};
 use wasm_bindgen::prelude::*;
 
 use crate::host_error::js_message;
@@ -125,9 +125,8 @@ fn to_js(value: &Value<'_>) -> Result<JsValue, SqlError> {
         Value::Integer(_) | Value::Null => 0,
     };
     if size > MAX_VALUE_BYTES {
-        return Err(SqlError(format!(
-            "value of {size} bytes exceeds the limit of {MAX_VALUE_BYTES}"
-        )));
+        let text = format!("value of {size} bytes exceeds the limit of {MAX_VALUE_BYTES}");
+        return Err(SqlError::new(SqlErrorKind::TooLarge, text));
     }
     match value {
         Value::Blob(bytes) => Ok(Uint8Array::from(bytes.as_ref()).into()),
@@ -148,7 +147,7 @@ fn from_js(value: JsValue) -> Result<Value<'static>, SqlError> {
         return Ok(Value::Null);
     }
     let buffer = value.dyn_into::<ArrayBuffer>();
-    let buffer = buffer.map_err(|_| SqlError("column value of unknown type".to_owned()))?;
+    let buffer = buffer.map_err(|_| SqlError::other("column value of unknown type"))?;
     Ok(Value::Blob(Cow::Owned(Uint8Array::new(&buffer).to_vec())))
 }
 
@@ -158,7 +157,7 @@ fn to_number(integer: i64) -> Result<JsValue, SqlError> {
     if Number::is_safe_integer(&number.into()) {
         Ok(number.into())
     } else {
-        Err(SqlError(format!("integer {integer} is outside ±(2^53 - 1)")))
+        Err(SqlError::other(format!("integer {integer} is outside ±(2^53 - 1)")))
     }
 }
 
@@ -167,12 +166,32 @@ fn from_number(number: f64) -> Result<i64, SqlError> {
     if Number::is_safe_integer(&number.into()) {
         Ok(number as i64)
     } else {
-        Err(SqlError(format!("{number} is not an integer within ±(2^53 - 1)")))
+        Err(SqlError::other(format!("{number} is not an integer within ±(2^53 - 1)")))
     }
 }
 
 fn failed(thrown: &JsValue) -> SqlError {
-    SqlError(js_message(thrown))
+    let text = js_message(thrown);
+    SqlError::new(kind_of(&text), text)
+}
+
+/// Returns the kind of a failure by its message, because the runtime has no error codes.
+///
+/// If Cloudflare changes a message, the failure is handled like any other.
+fn kind_of(message: &str) -> SqlErrorKind {
+    let message = message.to_ascii_lowercase();
+    let contains = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
+    if contains(&["exceeded"]) && contains(&["rows written", "row writes", "rows read"]) {
+        SqlErrorKind::QuotaExceeded
+    } else if contains(&["sqlite_toobig", "string or blob too big"]) {
+        SqlErrorKind::TooLarge
+    } else if contains(&["sqlite_constraint", "constraint failed"]) {
+        SqlErrorKind::Constraint
+    } else if contains(&["sqlite_busy", "sqlite_locked"]) {
+        SqlErrorKind::Busy
+    } else {
+        SqlErrorKind::Other
+    }
 }
 
 #[wasm_bindgen]

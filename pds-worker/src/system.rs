@@ -23,7 +23,8 @@ impl Alarm for WorkerAlarm {
         let time_ms = js_sys::Date::new(&0.into());
         #[expect(clippy::as_conversions, reason = "times are far below 2^53")]
         let _: f64 = time_ms.set_time(time_s.saturating_mul(1_000) as f64);
-        let set = self.0.set_alarm(&time_ms).map_err(|thrown| SqlError(js_message(&thrown)))?;
+        let set =
+            self.0.set_alarm(&time_ms).map_err(|thrown| SqlError::other(js_message(&thrown)))?;
         let _: Promise = set;
         Ok(())
     }

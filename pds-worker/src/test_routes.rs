@@ -23,7 +23,7 @@ use core::time::Duration;
 
 use js_sys::{Function, Reflect};
 use nacre_pds::body::{Body, Response as Answer};
-use nacre_pds::host::{Host, Outcome, Sockets, Sql, SqlError, Value};
+use nacre_pds::host::{Host, Outcome, Sockets, Sql, SqlError, SqlErrorKind, Value};
 use nacre_pds::{OpenError, Pds};
 use wasm_bindgen::prelude::*;
 use worker::{Delay, Response, State, WebSocketPair};
@@ -235,28 +235,32 @@ fn values_round_trip(sql: &dyn Sql) -> Result<Rules, SqlError> {
 }
 
 fn errors_are_values(sql: &dyn Sql) -> Rules {
+    use SqlErrorKind::{Constraint, Other, TooLarge};
     let fails = |statement: &'static str, params: &[Value<'_>]| {
         sql.query(statement, params, &mut ignore).is_err()
+    };
+    let kind = |statement: &'static str, params: &[Value<'_>]| {
+        sql.query(statement, params, &mut ignore).err().map(|error| error.kind)
     };
     let conflict = "insert into test_values values (1, null)";
     let large = Value::Blob(Cow::Owned(vec![0; 2_000_001]));
     let mut seen = 0;
     let stopped = sql.query("select 1 union all select 2", &[], &mut |_| {
         seen += 1;
-        Err(SqlError("enough".to_owned()))
+        Err(SqlError::other("enough"))
     });
     let _ = run(sql, "insert or replace into test_values values (1, null)");
     vec![
-        ("bad syntax is an error", fails("selec 1", &[])),
+        ("bad syntax is another error", kind("selec 1", &[]) == Some(Other)),
         ("a missing table is an error", fails("select * from test_nowhere", &[])),
-        ("a conflict is an error", fails(conflict, &[])),
+        ("a conflict is a constraint error", kind(conflict, &[]) == Some(Constraint)),
         ("a missing parameter is an error", fails("select ?", &[])),
         ("a spare parameter is an error", fails("select 1", &[Value::Null])),
         ("an error while stepping is an error", fails("select abs(-9223372036854775807 - 1)", &[])),
         ("a parameter beyond 2^53 is an error", fails("select ?", &[Value::Integer(SAFE + 1)])),
         ("a column beyond 2^53 is an error", fails("select 9007199254740992", &[])),
         ("a fraction is an error", fails("select 0.5", &[])),
-        ("a value over 2 MB is an error", fails("select length(?)", &[large])),
+        ("a value over 2 MB is too large", kind("select length(?)", &[large]) == Some(TooLarge)),
         ("an explicit transaction is an error", fails("begin", &[])),
         ("an error from a row callback ends the query", stopped.is_err() && seen == 1),
         ("the next statement works", !fails("select 1", &[])),
@@ -269,7 +273,7 @@ fn ended_queries_release_locks(sql: &dyn Sql) -> Result<Rules, SqlError> {
     run(sql, "create table test_ended (value integer not null)")?;
     run(sql, "insert into test_ended values (1), (2), (3)")?;
     let ended =
-        sql.query("select value from test_ended", &[], &mut |_| Err(SqlError("enough".to_owned())));
+        sql.query("select value from test_ended", &[], &mut |_| Err(SqlError::other("enough")));
     let dropped = run(sql, "drop table test_ended");
     Ok(vec![("a query that ended early locks no table", ended.is_err() && dropped.is_ok())])
 }
@@ -319,7 +323,7 @@ fn one(sql: &dyn Sql, statement: &'static str) -> Result<Value<'static>, SqlErro
 fn integer(sql: &dyn Sql, statement: &'static str) -> Result<i64, SqlError> {
     match one(sql, statement)? {
         Value::Integer(integer) => Ok(integer),
-        other => Err(SqlError(format!("{other:?} is not an integer"))),
+        other => Err(SqlError::other(format!("{other:?} is not an integer"))),
     }
 }
 

@@ -95,8 +95,41 @@ pub trait Row {
 
 /// A failure of the database. The text is for the log, never for a client.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("database: {0}")]
-pub struct SqlError(pub String);
+#[error("database: {text}")]
+pub struct SqlError {
+    /// What failed, as far as the server can react to it.
+    pub kind: SqlErrorKind,
+    /// The host's description.
+    pub text: String,
+}
+
+/// The kind of a database failure. Each host maps its own errors to it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SqlErrorKind {
+    /// Another connection holds a lock.
+    Busy,
+    /// A statement violates a constraint of its table.
+    Constraint,
+    /// Any other failure, including a database that does not hold what the server wrote.
+    Other,
+    /// A limit of the host's plan is reached. Retrying helps once the limit is reset.
+    QuotaExceeded,
+    /// A value exceeds the host's limit on text and blobs.
+    TooLarge,
+}
+
+impl SqlError {
+    /// Makes an error of a kind.
+    pub fn new(kind: SqlErrorKind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into() }
+    }
+
+    /// Makes an error of the kind [`SqlErrorKind::Other`].
+    pub fn other(text: impl Into<String>) -> Self {
+        Self::new(SqlErrorKind::Other, text)
+    }
+}
 
 /// The sockets of the event stream's subscribers. They may outlive the server's memory.
 pub trait Sockets {

@@ -21,7 +21,7 @@ pub(crate) use self::build::{BuiltTree, build_tree};
 pub(crate) use self::error::WriteError;
 pub(crate) use self::export::{Export, ExportError};
 pub(crate) use self::head::head_of;
-pub(crate) use self::import::{Import, ImportError, Part, StagedImports, is_row_limit};
+pub(crate) use self::import::{Import, ImportError, Part, StagedImports};
 pub(crate) use self::prepare::{RecordError, ValidationStatus};
 pub(crate) use self::repository::Repository;
 pub(crate) use self::subjects::subject;

@@ -8,9 +8,9 @@ use std::io;
 use std::path::Path;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ToSql, Transaction, TransactionBehavior, params_from_iter};
+use rusqlite::{Connection, ErrorCode, ToSql, Transaction, TransactionBehavior, params_from_iter};
 
-use crate::host::{Outcome, Row, Sql, SqlError, Value};
+use crate::host::{Outcome, Row, Sql, SqlError, SqlErrorKind, Value};
 
 /// A database in a file or in memory.
 #[derive(Debug)]
@@ -65,8 +65,9 @@ impl Sqlite {
         name.push("-wal");
         // Windows only syncs files that are open for writing.
         let file = File::options().read(true).write(true).open(name);
-        let file =
-            file.map_err(|error| SqlError(format!("cannot open the write-ahead log: {error}")))?;
+        let file = file.map_err(|error| {
+            SqlError::other(format!("cannot open the write-ahead log: {error}"))
+        })?;
         Ok((sqlite, WriteAheadLog { file, commits }))
     }
 
@@ -163,7 +164,13 @@ impl ToSql for Value<'_> {
 
 impl From<rusqlite::Error> for SqlError {
     fn from(error: rusqlite::Error) -> Self {
-        Self(error.to_string())
+        let kind = match error.sqlite_error_code() {
+            Some(ErrorCode::ConstraintViolation) => SqlErrorKind::Constraint,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => SqlErrorKind::Busy,
+            Some(ErrorCode::TooBig) => SqlErrorKind::TooLarge,
+            _ => SqlErrorKind::Other,
+        };
+        Self::new(kind, error.to_string())
     }
 }
 
@@ -183,6 +190,26 @@ mod tests {
             Err(_) => Outcome::Rollback,
         };
         sqlite.transaction(&mut body).unwrap();
+    }
+
+    #[test]
+    fn errors_have_kinds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.sqlite");
+        let sqlite = Sqlite::open(&path).unwrap();
+        let kind = |sqlite: &Sqlite, sql: &'static str| {
+            sqlite.query(sql, &[], &mut |_| Ok(())).map_err(|error| error.kind)
+        };
+        assert_eq!(kind(&sqlite, "CREATE TABLE t (x INTEGER PRIMARY KEY)"), Ok(()));
+        assert_eq!(kind(&sqlite, "INSERT INTO t VALUES (1)"), Ok(()));
+        let conflict = kind(&sqlite, "INSERT INTO t VALUES (1)");
+        assert_eq!(conflict, Err(SqlErrorKind::Constraint));
+        assert_eq!(kind(&sqlite, "SELECT zeroblob(2000000000)"), Err(SqlErrorKind::TooLarge));
+        assert_eq!(kind(&sqlite, "SELEC 1"), Err(SqlErrorKind::Other));
+        let other = Sqlite::open(&path).unwrap();
+        other.connection.busy_timeout(core::time::Duration::ZERO).unwrap();
+        assert_eq!(kind(&sqlite, "BEGIN IMMEDIATE"), Ok(()));
+        assert_eq!(kind(&other, "INSERT INTO t VALUES (2)"), Err(SqlErrorKind::Busy));
     }
 
     #[test]

@@ -45,6 +45,6 @@ impl Account {
     ///
     /// [`SqlError`] if the database fails or the account has not been started.
     pub(crate) fn state(&self) -> Result<AccountState, SqlError> {
-        self.store.account()?.ok_or_else(|| SqlError("this database has no account".to_owned()))
+        self.store.account()?.ok_or_else(|| SqlError::other("this database has no account"))
     }
 }

@@ -8,10 +8,10 @@ use crate::auth::{AccessError, SessionError, SignInError};
 use crate::blobs::{KeepError, ReferenceError};
 use crate::body::{BodyError, UnsupportedCoding};
 use crate::events::SubscribeError;
-use crate::host::SqlError;
+use crate::host::{SqlError, SqlErrorKind};
 use crate::integrity::{AuditError, HealError};
 use crate::lifecycle::{ActivationError, OwnershipError, ResetError};
-use crate::repo::{BlocksError, ExportError, ImportError, RecordError, WriteError, is_row_limit};
+use crate::repo::{BlocksError, ExportError, ImportError, RecordError, WriteError};
 
 impl From<SqlError> for Failure {
     fn from(error: SqlError) -> Self {
@@ -183,7 +183,7 @@ impl From<ImportError> for Failure {
     fn from(error: ImportError) -> Self {
         match error {
             ImportError::Body(error) => error.into(),
-            ImportError::Database(error) if is_row_limit(&error) => {
+            ImportError::Database(error) if error.kind == SqlErrorKind::QuotaExceeded => {
                 XrpcError::new(503, "RowsExhausted", ROW_LIMIT).into()
             }
             ImportError::Database(error) => error.into(),
@@ -271,12 +271,12 @@ mod tests {
 
     #[test]
     fn import_over_the_daily_row_limit_reports_when_to_resume() {
-        let message = "Exceeded allowed rows written in Durable Objects free tier.";
-        let failure = Failure::from(ImportError::Database(SqlError(message.to_owned())));
+        let error = SqlError::new(SqlErrorKind::QuotaExceeded, "rows written");
+        let failure = Failure::from(ImportError::Database(error));
         let Failure::Refused(error) = failure else { panic!("{failure:?}") };
         assert_eq!((error.status, &*error.name), (503, "RowsExhausted"));
         assert!(error.message.contains("after 00:00 UTC"), "{}", error.message);
-        let other = Failure::from(ImportError::Database(SqlError("disk I/O error".to_owned())));
+        let other = Failure::from(ImportError::Database(SqlError::other("disk I/O error")));
         assert!(matches!(other, Failure::Fault(_)));
     }
 }

@@ -214,7 +214,7 @@ impl Sql for Parts {
         self.step()?;
         // The limits of the strictest host.
         if params.len() > 100 || params.iter().any(is_too_large) {
-            return Err(SqlError("a parameter exceeds the limits".to_owned()));
+            return Err(SqlError::other("a parameter exceeds the limits"));
         }
         self.sqlite.query(sql, params, &mut |found| {
             self.rows_read.set(self.rows_read.get() + 1);
@@ -239,7 +239,7 @@ impl Sql for Parts {
 
 impl Parts {
     fn blobs_step(&self) -> Result<(), BlobsError> {
-        self.step().map_err(|error| BlobsError(error.0))
+        self.step().map_err(|error| BlobsError(error.text))
     }
 
     /// Counts a step, and fails it if a fault is due.
@@ -249,7 +249,7 @@ impl Parts {
                 if self.fails_once.get() {
                     self.steps_left.set(None);
                 }
-                return Err(SqlError("injected fault".to_owned()));
+                return Err(SqlError::other("injected fault"));
             };
             self.steps_left.set(Some(left));
         }
@@ -319,7 +319,7 @@ impl OwnerMarker for Parts {
         &self,
         id: &str,
     ) -> LocalBoxFuture<'static, Result<Option<String>, MarkerError>> {
-        let step = self.step().map_err(|error| MarkerError(error.0));
+        let step = self.step().map_err(|error| MarkerError(error.text));
         let marker = self.owner_marker.borrow().clone().unwrap_or_default();
         let mut owner = marker.borrow_mut();
         let other = match &*owner {
@@ -335,7 +335,7 @@ impl OwnerMarker for Parts {
     }
 
     fn overwrite(&self, id: &str) -> LocalBoxFuture<'static, Result<(), MarkerError>> {
-        let step = self.step().map_err(|error| MarkerError(error.0));
+        let step = self.step().map_err(|error| MarkerError(error.text));
         if let (Ok(()), Some(marker)) = (&step, &*self.owner_marker.borrow()) {
             *marker.borrow_mut() = Some(id.to_owned());
         }

@@ -138,7 +138,7 @@ impl Activation {
     /// announced. Signs a fresh commit if needed.
     fn ensure_announceable_head(&self) -> Result<AnnounceableHead, SqlError> {
         let account = self.account.state()?;
-        let missing = || SqlError("the commit block is missing".to_owned());
+        let missing = || SqlError::other("the commit block is missing");
         let block = self.store.commit_block()?.ok_or_else(missing)?;
         let commit = self.acceptable(&account, &block).unwrap_or_else(|| {
             let Head { did, data, .. } = account.head.clone();

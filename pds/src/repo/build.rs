@@ -54,6 +54,6 @@ pub(crate) async fn build_tree<E: From<SqlError>>(
 fn sql_error(error: BuildError<SqlError>) -> SqlError {
     match error {
         BuildError::Sink(error) => error,
-        error => SqlError(error.to_string()),
+        error => SqlError::other(error.to_string()),
     }
 }

@@ -84,7 +84,7 @@ impl Export {
     }
 
     fn step(&mut self) -> Result<(), SnapshotError> {
-        let broken = |error: nacre_mst::StepError| SqlError(error.to_string());
+        let broken = |error: nacre_mst::StepError| SqlError::other(error.to_string());
         if let Some(node) = self.steps.wanted() {
             match self.snapshot.enter(&node, self.since.as_deref())? {
                 Entered::Node(bytes) => {
@@ -101,7 +101,7 @@ impl Export {
         };
         let (record, bytes) = self.snapshot.record(path)?;
         if record.cid != value {
-            return Err(SqlError(format!("record {path} differs from the tree")).into());
+            return Err(SqlError::other(format!("record {path} differs from the tree")).into());
         }
         if self.since.as_deref().is_none_or(|since| record.rev.as_str() > since) {
             self.car.block(&value, &bytes);

@@ -14,5 +14,5 @@ mod root_commit;
 mod walk;
 
 pub(crate) use self::car::{Import, StagedImports};
-pub(crate) use self::error::{ImportError, is_row_limit};
+pub(crate) use self::error::ImportError;
 pub(crate) use self::walk::Part;

@@ -114,7 +114,7 @@ impl Store {
                 Ok((references, BlobCounts { referenced, stored }))
             },
         )?;
-        counted.ok_or_else(|| SqlError("counting blobs returned no row".to_owned()))
+        counted.ok_or_else(|| SqlError::other("counting blobs returned no row"))
     }
 }
 

@@ -36,7 +36,7 @@ impl PageBuilder {
     /// Adds a node. Its children must have been added before.
     pub(crate) fn add_node(&mut self, cid: &Cid, bytes: &[u8]) -> Result<(), SqlError> {
         let digest = Digest::of(cid).ok_or_else(missing_node)?;
-        let node = NodeRef::parse(bytes).map_err(|error| SqlError(error.to_string()))?;
+        let node = NodeRef::parse(bytes).map_err(|error| SqlError::other(error.to_string()))?;
         let mut children = Vec::new();
         let rights = node.entries().map(|entry| entry.right());
         for child in [node.left()].into_iter().chain(rights).flatten() {

@@ -75,7 +75,7 @@ impl PagePlan<'_> {
             return Ok(());
         };
         let at = page.begin_subtree(top, node);
-        let node = NodeRef::parse(node).map_err(|error| SqlError(error.to_string()))?;
+        let node = NodeRef::parse(node).map_err(|error| SqlError::other(error.to_string()))?;
         let rights = node.entries().map(|entry| entry.right());
         for below in [node.left()].into_iter().chain(rights).flatten() {
             let below = Digest::of(&below).ok_or_else(missing_node)?;
@@ -113,6 +113,6 @@ impl PagePlan<'_> {
 
 /// Returns the level of a root node.
 fn root_level(root: &[u8]) -> Result<u32, SqlError> {
-    let node = NodeRef::parse(root).map_err(|error| SqlError(error.to_string()))?;
+    let node = NodeRef::parse(root).map_err(|error| SqlError::other(error.to_string()))?;
     Ok(node.entries().next().map_or(0, |first| key_height(first.suffix)))
 }

@@ -46,8 +46,7 @@ impl Store {
             result = Some(done);
             outcome
         })?;
-        result
-            .unwrap_or_else(|| Err(SqlError("host did not run the transaction".to_owned()).into()))
+        result.unwrap_or_else(|| Err(SqlError::other("host did not run the transaction").into()))
     }
 
     /// Runs a statement that returns no rows.

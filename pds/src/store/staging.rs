@@ -92,8 +92,8 @@ impl Store {
 
     /// Updates when the last part of the staged import arrived, and its odd records so far.
     pub(crate) fn touch_staging(&self, odd: &OddRecords, now_s: i64) -> Result<(), SqlError> {
-        let examples =
-            serde_json::to_string(&odd.examples).map_err(|error| SqlError(error.to_string()))?;
+        let examples = serde_json::to_string(&odd.examples)
+            .map_err(|error| SqlError::other(error.to_string()))?;
         self.run(
             "update import set touched_s = ?, odd_records = ?, odd_examples = ?",
             &[integer(now_s), integer(odd.count), text(&examples)],

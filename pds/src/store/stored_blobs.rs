@@ -24,7 +24,7 @@ impl Store {
             "select mime_type, size, idle_since_s from blob where cid = ?",
             &[text(cid)],
             |row| {
-                let negative = |_| SqlError("the size of a blob is negative".to_owned());
+                let negative = |_| SqlError::other("the size of a blob is negative");
                 Ok(StoredBlob {
                     mime_type: row.text(0)?,
                     size: row.integer(1)?.try_into().map_err(negative)?,

@@ -154,7 +154,7 @@ impl Store {
 
 /// Returns the error for a tree that lacks a node.
 pub(super) fn missing_node() -> SqlError {
-    SqlError("the tree refers to a node that is not stored".to_owned())
+    SqlError::other("the tree refers to a node that is not stored")
 }
 
 /// Number of pages that a search of the whole tree reads at a time.

@@ -83,7 +83,7 @@ impl TreePage {
 
     /// Decodes a page, and reports a corrupt one as an error of the database.
     pub(super) fn decode(rev: String, bytes: Vec<u8>) -> Result<Self, SqlError> {
-        Self::parse(rev, bytes).ok_or_else(|| SqlError("a tree page is corrupt".to_owned()))
+        Self::parse(rev, bytes).ok_or_else(|| SqlError::other("a tree page is corrupt"))
     }
 
     fn parse_parts(bytes: &[u8]) -> Option<Vec<Part>> {
@@ -134,7 +134,7 @@ impl TreePage {
         missing: &mut Vec<Cid>,
         found: &mut impl FnMut(Found<'_>),
     ) -> Result<(), SqlError> {
-        let broken = |error: NodeError| SqlError(error.to_string());
+        let broken = |error: NodeError| SqlError::other(error.to_string());
         let mut key = Vec::new();
         for (part, one) in self.parts.iter().enumerate() {
             let Some(bytes) = self.node(part) else { continue };
@@ -150,7 +150,7 @@ impl TreePage {
                 let path =
                     core::str::from_utf8(&key).ok().and_then(|key| RepoPath::parse(key).ok());
                 let path =
-                    path.ok_or_else(|| SqlError("a tree key is not a repository path".to_owned()))?;
+                    path.ok_or_else(|| SqlError::other("a tree key is not a repository path"))?;
                 missing.remove(at);
                 found(Found::Record(path.to_owned()));
             }

@@ -74,5 +74,5 @@ impl dyn Row + '_ {
 }
 
 fn wrong_type(expected: &str, index: usize) -> SqlError {
-    SqlError(format!("column {index} does not hold {expected}"))
+    SqlError::other(format!("column {index} does not hold {expected}"))
 }

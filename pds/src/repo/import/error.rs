@@ -46,15 +46,6 @@ pub(crate) enum ImportError {
     Tree,
 }
 
-/// Returns whether a database error is Cloudflare's daily limit on rows written.
-///
-/// The limit has no error code, so this searches the message. If Cloudflare changes the message,
-/// the error is answered like any other fault, and the import can still be resumed.
-pub(crate) fn is_row_limit(error: &SqlError) -> bool {
-    let text = error.0.to_ascii_lowercase();
-    text.contains("exceeded") && ["rows written", "row writes"].iter().any(|it| text.contains(it))
-}
-
 fn unreadable_records(records: &[(RepoPath, String)]) -> String {
     let each = |(path, reason): &(RepoPath, String)| {
         format!("Could not parse record at '{}': {reason}", path.as_str())
