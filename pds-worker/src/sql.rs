@@ -3,6 +3,9 @@
 //! These bindings replace those of the `worker` crate, which lack synchronous transactions and lose
 //! the whole wasm instance when a cursor throws. Here an exception becomes a [`SqlError`].
 //!
+//! Parameters and rows cross as bytes, a whole statement at a time: a crossing between wasm and
+//! JavaScript costs more than the bytes (see `sql.js` for the format).
+//!
 //! *Tricky bits.*
 //!
 //! - Nothing here awaits: a turn is an implicit transaction, and an await would end it.
@@ -13,9 +16,9 @@
 
 use alloc::borrow::Cow;
 use core::cell::{Cell, RefCell};
+use core::str;
 use std::collections::HashMap;
 
-use js_sys::{Array, ArrayBuffer, Number, Uint8Array};
 use nacre_pds::host::{Outcome, Row, Sql, SqlError, SqlErrorKind, Value};
 use wasm_bindgen::prelude::*;
 
@@ -24,10 +27,12 @@ use crate::host_error::js_message;
 /// The database of one object.
 pub(crate) struct WorkerSql {
     storage: Storage,
-    sql: SqlStorage,
+    database: Database,
     /// The JavaScript strings of statements, by the address and length of their text. The runtime
     /// looks a compiled statement up by its text, which would otherwise be copied for every call.
     statements: RefCell<HashMap<(usize, usize), JsValue>>,
+    /// Buffers for parameters and rows that no query is using. A query may run within another.
+    buffers: RefCell<Vec<Vec<u8>>>,
 }
 
 impl WorkerSql {
@@ -39,12 +44,48 @@ impl WorkerSql {
     pub(crate) fn new(storage: JsValue) -> Result<Self, SqlError> {
         let storage = storage.unchecked_into::<Storage>();
         let sql = storage.sql().map_err(|thrown| failed(&thrown))?;
-        Ok(Self { storage, sql, statements: RefCell::default() })
+        let database = Database::new(&sql, cfg!(feature = "test-routes"));
+        let (statements, buffers) = (RefCell::default(), RefCell::default());
+        Ok(Self { storage, database, statements, buffers })
     }
 
     fn statement(&self, sql: &'static str) -> JsValue {
         let key = (sql.as_ptr().addr(), sql.len());
         self.statements.borrow_mut().entry(key).or_insert_with(|| sql.into()).clone()
+    }
+
+    /// Runs a statement, with a buffer that holds as many of its rows as fit.
+    fn query_with(
+        &self,
+        buffer: &mut Vec<u8>,
+        sql: &'static str,
+        params: &[Value<'_>],
+        row: &mut dyn FnMut(&dyn Row) -> Result<(), SqlError>,
+    ) -> Result<(), SqlError> {
+        buffer.clear();
+        params.iter().try_for_each(|value| encode(value, buffer))?;
+        let params =
+            core::mem::replace(buffer, self.buffers.borrow_mut().pop().unwrap_or_default());
+        buffer.resize(buffer.capacity().max(BUFFER_BYTES), 0);
+        let ran = self.database.query(&self.statement(sql), &params, buffer);
+        self.buffers.borrow_mut().push(params);
+        let mut written = ran.map_err(|thrown| failed(&thrown))?;
+        loop {
+            let batch = Batch::parse(buffer, written)?;
+            let Batch { cursor, next_row_bytes, rows } = batch;
+            if let Err(error) = read_rows(rows, row) {
+                let ended = if cursor == 0 { Ok(()) } else { self.database.end(cursor) };
+                return ended.map_err(|thrown| failed(&thrown)).and(Err(error));
+            }
+            if cursor == 0 {
+                return Ok(());
+            }
+            let needed = HEADER_BYTES.saturating_add(next_row_bytes);
+            if needed > buffer.len() {
+                buffer.resize(needed, 0);
+            }
+            written = self.database.next(cursor, buffer).map_err(|thrown| failed(&thrown))?;
+        }
     }
 }
 
@@ -55,23 +96,12 @@ impl Sql for WorkerSql {
         params: &[Value<'_>],
         row: &mut dyn FnMut(&dyn Row) -> Result<(), SqlError>,
     ) -> Result<(), SqlError> {
-        let params = params.iter().map(to_js).collect::<Result<Array, _>>()?;
-        let cursor = self.sql.exec(&self.statement(sql), &params);
-        let cursor = cursor.map_err(|thrown| failed(&thrown))?;
-        let rows = cursor.raw().map_err(|thrown| failed(&thrown))?;
-        loop {
-            let step = rows.next().map_err(|thrown| failed(&thrown))?;
-            if step.done() {
-                #[cfg(feature = "test-routes")]
-                count(&cursor);
-                return Ok(());
-            }
-            let read =
-                WorkerRow::read(&step.value().unchecked_into()).and_then(|found| row(&found));
-            if let Err(error) = read {
-                return drain(&rows).and(Err(error));
-            }
+        let mut buffer = self.buffers.borrow_mut().pop().unwrap_or_default();
+        let result = self.query_with(&mut buffer, sql, params, row);
+        if buffer.capacity() <= MAX_KEPT_BYTES {
+            self.buffers.borrow_mut().push(buffer);
         }
+        result
     }
 
     fn transaction(&self, body: &mut dyn FnMut() -> Outcome) -> Result<(), SqlError> {
@@ -91,23 +121,28 @@ impl Sql for WorkerSql {
     }
 }
 
-/// Reads and drops the remaining rows. A statement with unread rows locks its tables, and a cursor
-/// has no `close`.
-fn drain(rows: &Cursor) -> Result<(), SqlError> {
-    while !rows.next().map_err(|thrown| failed(&thrown))?.done() {}
-    Ok(())
+/// The rows of one crossing, as `sql.js` writes them.
+struct Batch<'b> {
+    /// The id of the cursor if rows are left, or 0.
+    cursor: u32,
+    next_row_bytes: usize,
+    rows: &'b [u8],
 }
 
-/// A row, copied into wasm memory.
-struct WorkerRow(Vec<Value<'static>>);
-
-impl WorkerRow {
-    fn read(columns: &Array) -> Result<Self, SqlError> {
-        columns.iter().map(from_js).collect::<Result<_, _>>().map(Self)
+impl<'b> Batch<'b> {
+    fn parse(buffer: &'b [u8], written: u32) -> Result<Self, SqlError> {
+        let written = usize::try_from(written).map_err(|_| corrupt())?;
+        let mut bytes = Bytes(buffer.get(..written).ok_or_else(corrupt)?);
+        let (cursor, next) = (bytes.u32()?, bytes.u32()?);
+        let next_row_bytes = usize::try_from(next).map_err(|_| corrupt())?;
+        Ok(Self { cursor, next_row_bytes, rows: bytes.0 })
     }
 }
 
-impl Row for WorkerRow {
+/// A row in a buffer.
+struct WorkerRow<'b>(Vec<Value<'b>>);
+
+impl Row for WorkerRow<'_> {
     fn value(&self, index: usize) -> Value<'_> {
         match self.0.get(index) {
             Some(Value::Blob(bytes)) => Value::Blob(Cow::Borrowed(bytes)),
@@ -118,44 +153,94 @@ impl Row for WorkerRow {
     }
 }
 
-fn to_js(value: &Value<'_>) -> Result<JsValue, SqlError> {
-    let size = match value {
-        Value::Blob(bytes) => bytes.len(),
-        Value::Text(text) => text.len(),
-        Value::Integer(_) | Value::Null => 0,
-    };
-    if size > MAX_VALUE_BYTES {
-        let text = format!("value of {size} bytes exceeds the limit of {MAX_VALUE_BYTES}");
-        return Err(SqlError::new(SqlErrorKind::TooLarge, text));
+fn read_rows(
+    rows: &[u8],
+    row: &mut dyn FnMut(&dyn Row) -> Result<(), SqlError>,
+) -> Result<(), SqlError> {
+    let mut bytes = Bytes(rows);
+    let mut found = WorkerRow(Vec::new());
+    while !bytes.0.is_empty() {
+        let [columns] = bytes.take_array()?;
+        found.0.clear();
+        for _ in 0..columns {
+            found.0.push(bytes.value()?);
+        }
+        row(&found)?;
     }
-    match value {
-        Value::Blob(bytes) => Ok(Uint8Array::from(bytes.as_ref()).into()),
-        Value::Integer(integer) => to_number(*integer),
-        Value::Null => Ok(JsValue::NULL),
-        Value::Text(text) => Ok(JsValue::from_str(text)),
+    Ok(())
+}
+
+/// Bytes that are read from the front.
+struct Bytes<'b>(&'b [u8]);
+
+impl<'b> Bytes<'b> {
+    fn take(&mut self, count: usize) -> Result<&'b [u8], SqlError> {
+        let (taken, rest) = self.0.split_at_checked(count).ok_or_else(corrupt)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn take_array<const N: usize>(&mut self) -> Result<[u8; N], SqlError> {
+        let (taken, rest) = self.0.split_first_chunk().ok_or_else(corrupt)?;
+        self.0 = rest;
+        Ok(*taken)
+    }
+
+    fn u32(&mut self) -> Result<u32, SqlError> {
+        self.take_array().map(u32::from_le_bytes)
+    }
+
+    fn value(&mut self) -> Result<Value<'b>, SqlError> {
+        let [tag] = self.take_array()?;
+        match tag {
+            NULL => Ok(Value::Null),
+            NUMBER => from_number(f64::from_le_bytes(self.take_array()?)).map(Value::Integer),
+            TEXT => {
+                let text = str::from_utf8(self.long()?).map_err(|_| corrupt())?;
+                Ok(Value::Text(Cow::Borrowed(text)))
+            }
+            BLOB => Ok(Value::Blob(Cow::Borrowed(self.long()?))),
+            _ => Err(corrupt()),
+        }
+    }
+
+    fn long(&mut self) -> Result<&'b [u8], SqlError> {
+        let length = usize::try_from(self.u32()?).map_err(|_| corrupt())?;
+        self.take(length)
     }
 }
 
-fn from_js(value: JsValue) -> Result<Value<'static>, SqlError> {
-    if let Some(number) = value.as_f64() {
-        return from_number(number).map(Value::Integer);
-    }
-    if let Some(text) = value.as_string() {
-        return Ok(Value::Text(Cow::Owned(text)));
-    }
-    if value.is_null() {
-        return Ok(Value::Null);
-    }
-    let buffer = value.dyn_into::<ArrayBuffer>();
-    let buffer = buffer.map_err(|_| SqlError::other("column value of unknown type"))?;
-    Ok(Value::Blob(Cow::Owned(Uint8Array::new(&buffer).to_vec())))
+/// Appends a parameter as `sql.js` reads it.
+fn encode(value: &Value<'_>, buffer: &mut Vec<u8>) -> Result<(), SqlError> {
+    let (tag, bytes) = match value {
+        Value::Blob(bytes) => (BLOB, bytes.as_ref()),
+        Value::Integer(integer) => {
+            buffer.push(NUMBER);
+            buffer.extend_from_slice(&to_number(*integer)?.to_le_bytes());
+            return Ok(());
+        }
+        Value::Null => {
+            buffer.push(NULL);
+            return Ok(());
+        }
+        Value::Text(text) => (TEXT, text.as_bytes()),
+    };
+    let size = bytes.len();
+    let length = u32::try_from(size).ok().filter(|_| size <= MAX_VALUE_BYTES);
+    let length = length.ok_or_else(|| {
+        let text = format!("value of {size} bytes exceeds the limit of {MAX_VALUE_BYTES}");
+        SqlError::new(SqlErrorKind::TooLarge, text)
+    })?;
+    buffer.push(tag);
+    buffer.extend_from_slice(&length.to_le_bytes());
+    buffer.extend_from_slice(bytes);
+    Ok(())
 }
 
 #[expect(clippy::as_conversions, reason = "a safe integer is the same number in both forms")]
-fn to_number(integer: i64) -> Result<JsValue, SqlError> {
-    let number = integer as f64;
-    if Number::is_safe_integer(&number.into()) {
-        Ok(number.into())
+fn to_number(integer: i64) -> Result<f64, SqlError> {
+    if (-MAX_SAFE_INTEGER..=MAX_SAFE_INTEGER).contains(&integer) {
+        Ok(integer as f64)
     } else {
         Err(SqlError::other(format!("integer {integer} is outside ±(2^53 - 1)")))
     }
@@ -163,11 +248,16 @@ fn to_number(integer: i64) -> Result<JsValue, SqlError> {
 
 #[expect(clippy::as_conversions, reason = "a safe integer is the same number in both forms")]
 fn from_number(number: f64) -> Result<i64, SqlError> {
-    if Number::is_safe_integer(&number.into()) {
-        Ok(number as i64)
+    let integer = number as i64;
+    if (-MAX_SAFE_INTEGER..=MAX_SAFE_INTEGER).contains(&integer) && integer as f64 == number {
+        Ok(integer)
     } else {
         Err(SqlError::other(format!("{number} is not an integer within ±(2^53 - 1)")))
     }
+}
+
+fn corrupt() -> SqlError {
+    SqlError::other("rows from JavaScript are malformed")
 }
 
 fn failed(thrown: &JsValue) -> SqlError {
@@ -198,41 +288,54 @@ fn kind_of(message: &str) -> SqlErrorKind {
 extern "C" {
     type Storage;
     #[wasm_bindgen(method, catch, getter)]
-    fn sql(this: &Storage) -> Result<SqlStorage, JsValue>;
+    fn sql(this: &Storage) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch, js_name = transactionSync)]
     fn transaction_sync(
         this: &Storage,
         body: &mut dyn FnMut() -> Result<JsValue, JsValue>,
     ) -> Result<JsValue, JsValue>;
+}
 
-    type SqlStorage;
-    #[wasm_bindgen(method, catch, variadic)]
-    fn exec(this: &SqlStorage, sql: &JsValue, params: &Array) -> Result<Cursor, JsValue>;
-
-    type Cursor;
+#[wasm_bindgen(module = "/src/sql.js")]
+extern "C" {
+    type Database;
+    #[wasm_bindgen(constructor)]
+    fn new(sql: &JsValue, counts: bool) -> Database;
     #[wasm_bindgen(method, catch)]
-    fn raw(this: &Cursor) -> Result<Cursor, JsValue>;
+    fn query(
+        this: &Database,
+        statement: &JsValue,
+        params: &[u8],
+        rows: &mut [u8],
+    ) -> Result<u32, JsValue>;
     #[wasm_bindgen(method, catch)]
-    fn next(this: &Cursor) -> Result<js_sys::IteratorNext, JsValue>;
+    fn next(this: &Database, cursor: u32, rows: &mut [u8]) -> Result<u32, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn end(this: &Database, cursor: u32) -> Result<(), JsValue>;
     #[cfg(feature = "test-routes")]
-    #[wasm_bindgen(method, getter, js_name = rowsRead)]
-    fn rows_read(this: &Cursor) -> f64;
+    #[wasm_bindgen(js_name = rowsRead)]
+    fn rows_read() -> f64;
     #[cfg(feature = "test-routes")]
-    #[wasm_bindgen(method, getter, js_name = rowsWritten)]
-    fn rows_written(this: &Cursor) -> f64;
+    #[wasm_bindgen(js_name = rowsWritten)]
+    fn rows_written() -> f64;
 }
 
+/// Returns the rows that the platform would bill for finished statements: read, written.
 #[cfg(feature = "test-routes")]
-std::thread_local! {
-    /// The rows that the platform would bill: rows read, rows written.
-    pub(crate) static BILLED: Cell<(f64, f64)> = const { Cell::new((0.0, 0.0)) };
+pub(crate) fn billed() -> (f64, f64) {
+    (rows_read(), rows_written())
 }
 
-#[cfg(feature = "test-routes")]
-fn count(cursor: &Cursor) {
-    let (read, written) = BILLED.get();
-    BILLED.set((read + cursor.rows_read(), written + cursor.rows_written()));
-}
-
+/// Tags of values, as in `sql.js`.
+const NULL: u8 = 0;
+const NUMBER: u8 = 1;
+const TEXT: u8 = 2;
+const BLOB: u8 = 3;
+const HEADER_BYTES: usize = 8;
+/// The least size of a buffer for rows: most results fit, so a statement crosses once.
+const BUFFER_BYTES: usize = 16 * 1024;
+/// Larger buffers are freed after the query.
+const MAX_KEPT_BYTES: usize = 256 * 1024;
+const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
 /// The platform's size limit for a string or blob. The local runtime accepts larger ones.
 const MAX_VALUE_BYTES: usize = 2_000_000;

@@ -75,7 +75,7 @@ pub(crate) fn answer(
         (Some("sql"), _) => broken_rules(&*host.sql).map_err(OpenError::from)?.join("\n"),
         (Some("made"), _) => MADE.get().to_string(),
         (Some("rows"), _) => {
-            let (read, written) = crate::sql::BILLED.get();
+            let (read, written) = crate::sql::billed();
             format!("[{read},{written}]")
         }
         (Some("socket"), _) => {
