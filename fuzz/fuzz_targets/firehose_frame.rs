@@ -42,7 +42,7 @@ fn follow(frame: &Frame<'_>) {
     let did = Did::parse(did).expect("a frame has a DID").to_owned();
     let mut verifier = Verifier::new(did, KEY.clone());
     let verdict = verifier.accept(frame);
-    assert_eq!(verdict.is_ok(), verifier.known().is_some());
+    assert_eq!(verdict.is_ok(), verifier.state().is_some());
 }
 
 /// The key of the account that the seeds are of.
