@@ -55,6 +55,27 @@ onEachHost(
 				assert.ok(written <= mostWritten, found);
 			}
 		});
+
+		test("requests cross between wasm and JavaScript within their limits", async () => {
+			const { did } = owner;
+			const latest = () => owner.sync("getLatestCommit", {});
+			const table = {
+				createRecord: [() => owner.create(NOTE, note(0)), 120],
+				getLatestCommit: [latest, 60],
+				"robots.txt": [() => send(server(), "/robots.txt"), 10],
+			};
+			const crossings = async () => (await send(server(), "/__test/crossings")).json;
+			for (const [name, [operation, most]] of Object.entries(table)) {
+				await operation();
+				const before = await crossings();
+				const own = (await crossings()) - before;
+				const start = await crossings();
+				for (let done = 0; done < 10; done += 1) assert.equal((await operation()).status, 200, did);
+				const found = ((await crossings()) - start - own) / 10;
+				console.log(`${name}: ${found} crossings`);
+				assert.ok(found > 0 && found <= most, `${name}: ${found} crossings, limit ${most}`);
+			}
+		});
 	},
 	{ only: "workerd" },
 );

@@ -11,22 +11,40 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use js_sys::{Array, Uint8Array};
 use nacre_pds::body::{Body, BodyError, Request, Response};
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::ResponseInit;
+use wasm_bindgen::prelude::*;
 
 use crate::host_error::{HostError, js_message};
 
-/// Reads the method, URL and headers of a request, but not its body.
+/// Reads the method, URL and headers of a request, but not its body, in one crossing.
+///
+/// The runtime joins several headers of one name by commas.
 ///
 /// # Errors
 ///
 /// [`HostError::Request`] if the request is not valid HTTP.
 pub(crate) fn parts(request: &web_sys::Request) -> Result<Parts, HostError> {
+    const MALFORMED: HostError = HostError::Request("malformed header");
+    let mut buffer = vec![0; HEAD_BYTES];
+    let mut size = read_head(request, &mut buffer)?;
+    if size > buffer.len() {
+        buffer.resize(size, 0);
+        size = read_head(request, &mut buffer)?;
+    }
+    let mut texts = Texts(buffer.get(..size).unwrap_or_default());
     let (mut parts, ()) = ::http::Request::new(()).into_parts();
-    parts.method = Method::from_bytes(request.method().as_bytes())
-        .map_err(|_| HostError::Request("malformed method"))?;
-    parts.uri = Uri::try_from(request.url()).map_err(|_| HostError::Request("malformed URL"))?;
-    parts.headers = headers(&request.headers())?;
+    parts.method = texts
+        .next()
+        .and_then(|method| Method::from_bytes(method).ok())
+        .ok_or(HostError::Request("malformed method"))?;
+    parts.uri = texts
+        .next()
+        .and_then(|url| Uri::try_from(url).ok())
+        .ok_or(HostError::Request("malformed URL"))?;
+    while let Some(name) = texts.next() {
+        let name = HeaderName::from_bytes(name).map_err(|_| MALFORMED)?;
+        let value = HeaderValue::from_bytes(texts.next().ok_or(MALFORMED)?);
+        parts.headers.try_append(name, value.map_err(|_| MALFORMED)?).map_err(|_| MALFORMED)?;
+    }
     Ok(parts)
 }
 
@@ -67,28 +85,28 @@ pub(crate) fn peer(headers: &HeaderMap) -> Option<IpAddr> {
 /// [`HostError::Runtime`] if the runtime refuses it.
 pub(crate) fn response(response: Response) -> Result<web_sys::Response, HostError> {
     let (parts, body) = response.into_parts();
-    let init = ResponseInit::new();
-    init.set_status(parts.status.as_u16());
-    let headers = to_headers(&parts.headers)?;
-    init.set_headers(&headers);
-    let body = if has_no_body(parts.status) { Body::Empty } else { body };
-    let response = match body {
-        Body::Empty => web_sys::Response::new_with_opt_str_and_init(None, &init),
-        Body::Bytes(bytes) => {
-            let bytes = Uint8Array::from(bytes.as_ref());
-            web_sys::Response::new_with_opt_js_u8_array_and_init(Some(&bytes), &init)
+    let mut headers = Vec::new();
+    for (name, value) in &parts.headers {
+        for text in [name.as_str(), &String::from_utf8_lossy(value.as_bytes())] {
+            let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+            headers.extend_from_slice(&length.to_le_bytes());
+            headers.extend_from_slice(text.as_bytes());
         }
+    }
+    let status = parts.status.as_u16();
+    let body = if has_no_body(parts.status) { Body::Empty } else { body };
+    Ok(match body {
+        Body::Empty => make_response(status, &headers, JsValue::NULL),
+        Body::Bytes(bytes) => make_response_of_bytes(status, &headers, &bytes),
         Body::Stream(stream) => {
             let stream = stream.map(|chunk| match chunk {
                 Ok(bytes) => Ok(JsValue::from(Uint8Array::from(bytes.as_ref()))),
                 Err(error) => Err(js_sys::Error::new(&error.to_string()).into()),
             });
             let stream = wasm_streams::ReadableStream::from_stream(stream).into_raw();
-            let stream = stream.unchecked_into();
-            web_sys::Response::new_with_opt_readable_stream_and_init(Some(&stream), &init)
+            make_response(status, &headers, stream.into())
         }
-    };
-    Ok(response?)
+    }?)
 }
 
 /// Converts the server's headers to the runtime's.
@@ -127,3 +145,39 @@ fn chunk(chunk: Result<JsValue, JsValue>) -> Result<Bytes, BodyError> {
 fn has_no_body(status: StatusCode) -> bool {
     matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
 }
+
+/// Texts that `http.js` has written.
+struct Texts<'b>(&'b [u8]);
+
+impl<'b> Iterator for Texts<'b> {
+    type Item = &'b [u8];
+
+    fn next(&mut self) -> Option<&'b [u8]> {
+        let (length, rest) = self.0.split_first_chunk()?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+        let (text, rest) = rest.split_at_checked(length)?;
+        self.0 = rest;
+        Some(text)
+    }
+}
+
+#[wasm_bindgen(module = "/src/http.js")]
+extern "C" {
+    #[wasm_bindgen(catch, js_name = readHead)]
+    fn read_head(request: &web_sys::Request, bytes: &mut [u8]) -> Result<usize, JsValue>;
+    #[wasm_bindgen(catch, js_name = makeResponse)]
+    fn make_response(
+        status: u16,
+        headers: &[u8],
+        body: JsValue,
+    ) -> Result<web_sys::Response, JsValue>;
+    #[wasm_bindgen(catch, js_name = makeResponse)]
+    fn make_response_of_bytes(
+        status: u16,
+        headers: &[u8],
+        body: &[u8],
+    ) -> Result<web_sys::Response, JsValue>;
+}
+
+/// Most heads fit into a buffer of this size at three bytes for each character.
+const HEAD_BYTES: usize = 8 * 1024;

@@ -41,8 +41,14 @@ extern "C" {
 pub(crate) struct WorkerClock;
 
 impl Clock for WorkerClock {
+    #[expect(
+        clippy::as_conversions,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a time in milliseconds is a positive integer"
+    )]
     fn now_micros(&self) -> u64 {
-        worker::Date::now().as_millis().saturating_mul(1_000)
+        (js_sys::Date::now() as u64).saturating_mul(1_000)
     }
 }
 

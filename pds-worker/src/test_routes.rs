@@ -12,6 +12,7 @@
 //! | `abort` | evicts the object shortly after the response |
 //! | `sql` | lists the rules of [`Sql`] that are broken, one a line |
 //! | `made` | returns how many objects this isolate constructed: one more after each hibernation |
+//! | `crossings` | the number of calls from wasm to JavaScript so far |
 //! | `rows` | returns how many rows statements read and wrote, as the platform bills them |
 //! | `run-due-work` | runs due work, as the alarm does |
 //! | `socket` | accepts a WebSocket and attaches three bytes to it |
@@ -74,6 +75,10 @@ pub(crate) fn answer(
         }
         (Some("sql"), _) => broken_rules(&*host.sql).map_err(OpenError::from)?.join("\n"),
         (Some("made"), _) => MADE.get().to_string(),
+        (Some("crossings"), _) => {
+            let crossings = Reflect::get(&js_sys::global(), &"crossings".into())?;
+            crossings.as_f64().unwrap_or_default().to_string()
+        }
         (Some("rows"), _) => {
             let (read, written) = crate::sql::billed();
             format!("[{read},{written}]")

@@ -45,7 +45,11 @@ pub(crate) fn build(routes: Routes) -> Result<PathBuf, Error> {
     let mut bundle = cargo();
     bundle.args(["run", "--package", "nacre-xtask-bundle", "--profile", "bundle", "--"]);
     bundle.arg(wasm_toolchain::target_folder()?.join(module));
-    process::run(bundle.arg(package.join("src/shim.js")).arg(&folder))?;
+    bundle.arg(package.join("src/shim.js")).arg(&folder);
+    if routes == Routes::WithTests {
+        bundle.arg("count-crossings");
+    }
+    process::run(&mut bundle)?;
     Ok(folder)
 }
 

@@ -1,6 +1,6 @@
 //! Bundles the compiled Worker into the modules that Cloudflare loads.
 //!
-//! usage: `nacre-xtask-bundle <compiled.wasm> <shim.js> <folder>`
+//! usage: `nacre-xtask-bundle <compiled.wasm> <shim.js> <folder> [count-crossings]`
 
 use core::error::Error;
 use std::env;
@@ -14,11 +14,15 @@ use wasm_bindgen_cli_support::Bindgen;
 
 fn main() -> ExitCode {
     let args: Vec<_> = env::args_os().skip(1).collect();
-    let [module, shim, folder] = args.as_slice() else {
-        eprintln!("usage: nacre-xtask-bundle <compiled.wasm> <shim.js> <folder>");
+    let (paths, counts) = match args.as_slice() {
+        [paths @ .., last] if last == "count-crossings" => (paths, true),
+        paths => (paths, false),
+    };
+    let [module, shim, folder] = paths else {
+        eprintln!("usage: nacre-xtask-bundle <compiled.wasm> <shim.js> <folder> [count-crossings]");
         return ExitCode::FAILURE;
     };
-    match bundle(Path::new(module), Path::new(shim), Path::new(folder)) {
+    match bundle(Path::new(module), Path::new(shim), Path::new(folder), counts) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -30,7 +34,8 @@ fn main() -> ExitCode {
 /// Writes `index.js`, `index_bg.wasm`, `snippets`, `shim.js` and the modules that it imports.
 ///
 /// The folder is cleared first. Names of snippets contain a digest, so stale ones would pile up.
-fn bundle(module: &Path, shim: &Path, folder: &Path) -> Result<(), Box<dyn Error>> {
+/// With `counts`, `globalThis.crossings` counts the calls from wasm to JavaScript.
+fn bundle(module: &Path, shim: &Path, folder: &Path, counts: bool) -> Result<(), Box<dyn Error>> {
     if folder.exists() {
         fs::remove_dir_all(folder)?;
     }
@@ -43,13 +48,19 @@ fn bundle(module: &Path, shim: &Path, folder: &Path) -> Result<(), Box<dyn Error
     bindgen.generate(folder)?;
 
     let index = folder.join("index.js");
-    let text = fs::read_to_string(&index)?;
+    let mut text = fs::read_to_string(&index)?;
     // An import from "env" is a call into a C library, which makes the module fail to load.
     if text.contains("from \"env\"") {
         return Err(
             "the module imports from \"env\"; remove the dependency that does not support wasm"
                 .into(),
         );
+    }
+    if counts {
+        let returned =
+            "    return {\n        __proto__: null,\n        \"./index_bg.js\": import0,";
+        let at = text.find(returned).ok_or("the bundler writes imports in another form")?;
+        text.insert_str(at, COUNTING);
     }
     // Cloudflare spells the standard's source import of a `.wasm` file as a plain import.
     fs::write(&index, text.replace("import source ", "import "))?;
@@ -68,3 +79,15 @@ fn bundle(module: &Path, shim: &Path, folder: &Path) -> Result<(), Box<dyn Error
     eprintln!("{}: {} bytes of wasm, {compressed} with gzip", folder.display(), bytes.len());
     Ok(())
 }
+
+/// Wraps every function that the module imports.
+const COUNTING: &str = "\
+    globalThis.crossings = 0;
+    for (const [name, imported] of Object.entries(import0)) {
+        if (typeof imported !== 'function') continue;
+        import0[name] = (...args) => {
+            globalThis.crossings += 1;
+            return imported(...args);
+        };
+    }
+";
