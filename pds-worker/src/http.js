@@ -1,51 +1,25 @@
-// Converts requests and responses for `http.rs`. A head crosses between wasm and JavaScript as
-// bytes, in one call: a text is its length in 4 bytes, little-endian, and its UTF-8.
+// Converts requests and responses for `http.rs`. A head crosses between wasm and JavaScript in one
+// call, as one text: its parts are lines, because no part contains a line break.
 
-// Writes the method, the URL, and the name and value of each header of `request` to `bytes`. Returns
-// the size of all of it, which is larger than `bytes` if nothing was written.
+// Writes the method, the URL, and the name and value of each header of `request` to `bytes`, in
+// UTF-8. Returns the size, or more than `bytes` has if the text may not fit.
 export function readHead(request, bytes) {
-	const texts = [request.method, request.url];
-	for (const [name, value] of request.headers) texts.push(name, value);
-	return writeTexts(texts, bytes);
-}
-
-// Returns a response with the names and values in `headers`. `body` is bytes, a stream or null.
-export function makeResponse(status, headers, body) {
-	// Views of wasm memory change after this call.
-	const bytes = body instanceof Uint8Array ? body.slice() : body;
-	const texts = readTexts(headers);
-	const pairs = [];
-	for (let at = 0; at < texts.length; at += 2) pairs.push([texts[at], texts[at + 1]]);
-	return new Response(bytes, { status, headers: pairs });
-}
-
-function writeTexts(texts, bytes) {
-	let most = 0;
+	let head = `${request.method}\n${request.url}`;
+	for (const [name, value] of request.headers) head += `\n${name}\n${value}`;
 	// A UTF-16 unit takes at most 3 bytes in UTF-8.
-	for (const text of texts) most += 4 + 3 * text.length;
-	if (most > bytes.length) {
-		return most;
-	}
-	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-	let at = 0;
-	for (const text of texts) {
-		const { written } = encoder.encodeInto(text, bytes.subarray(at + 4));
-		view.setUint32(at, written, true);
-		at += 4 + written;
-	}
-	return at;
+	const most = 3 * head.length;
+	return most > bytes.length ? most : encoder.encodeInto(head, bytes).written;
 }
 
-function readTexts(bytes) {
-	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-	const texts = [];
-	for (let at = 0; at < bytes.length; ) {
-		const start = at + 4;
-		at = start + view.getUint32(at, true);
-		texts.push(decoder.decode(bytes.subarray(start, at)));
-	}
-	return texts;
+// Returns a response with the names and values in the lines of `headers`. `body` is bytes, a stream
+// or null.
+export function makeResponse(status, headers, body) {
+	const lines = headers.split("\n");
+	const pairs = [];
+	for (let at = 0; at + 1 < lines.length; at += 2) pairs.push([lines[at], lines[at + 1]]);
+	// The bytes are a view of wasm memory, which changes after this call.
+	const content = body instanceof Uint8Array ? body.slice() : body;
+	return new Response(content, { status, headers: pairs });
 }
 
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const encoder = new TextEncoder();

@@ -30,19 +30,19 @@ pub(crate) fn parts(request: &web_sys::Request) -> Result<Parts, HostError> {
         buffer.resize(size, 0);
         size = read_head(request, &mut buffer)?;
     }
-    let mut texts = Texts(buffer.get(..size).unwrap_or_default());
+    let mut lines = buffer.get(..size).unwrap_or_default().split(|byte| *byte == b'\n');
     let (mut parts, ()) = ::http::Request::new(()).into_parts();
-    parts.method = texts
+    parts.method = lines
         .next()
         .and_then(|method| Method::from_bytes(method).ok())
         .ok_or(HostError::Request("malformed method"))?;
-    parts.uri = texts
+    parts.uri = lines
         .next()
         .and_then(|url| Uri::try_from(url).ok())
         .ok_or(HostError::Request("malformed URL"))?;
-    while let Some(name) = texts.next() {
+    while let Some(name) = lines.next() {
         let name = HeaderName::from_bytes(name).map_err(|_| MALFORMED)?;
-        let value = HeaderValue::from_bytes(texts.next().ok_or(MALFORMED)?);
+        let value = HeaderValue::from_bytes(lines.next().ok_or(MALFORMED)?);
         parts.headers.try_append(name, value.map_err(|_| MALFORMED)?).map_err(|_| MALFORMED)?;
     }
     Ok(parts)
@@ -85,13 +85,12 @@ pub(crate) fn peer(headers: &HeaderMap) -> Option<IpAddr> {
 /// [`HostError::Runtime`] if the runtime refuses it.
 pub(crate) fn response(response: Response) -> Result<web_sys::Response, HostError> {
     let (parts, body) = response.into_parts();
-    let mut headers = Vec::new();
+    let mut headers = String::new();
     for (name, value) in &parts.headers {
-        for text in [name.as_str(), &String::from_utf8_lossy(value.as_bytes())] {
-            let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-            headers.extend_from_slice(&length.to_le_bytes());
-            headers.extend_from_slice(text.as_bytes());
-        }
+        headers.push_str(name.as_str());
+        headers.push('\n');
+        headers.push_str(&String::from_utf8_lossy(value.as_bytes()));
+        headers.push('\n');
     }
     let status = parts.status.as_u16();
     let body = if has_no_body(parts.status) { Body::Empty } else { body };
@@ -146,21 +145,6 @@ fn has_no_body(status: StatusCode) -> bool {
     matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-/// Texts that `http.js` has written.
-struct Texts<'b>(&'b [u8]);
-
-impl<'b> Iterator for Texts<'b> {
-    type Item = &'b [u8];
-
-    fn next(&mut self) -> Option<&'b [u8]> {
-        let (length, rest) = self.0.split_first_chunk()?;
-        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-        let (text, rest) = rest.split_at_checked(length)?;
-        self.0 = rest;
-        Some(text)
-    }
-}
-
 #[wasm_bindgen(module = "/src/http.js")]
 extern "C" {
     #[wasm_bindgen(catch, js_name = readHead)]
@@ -168,13 +152,13 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = makeResponse)]
     fn make_response(
         status: u16,
-        headers: &[u8],
+        headers: &str,
         body: JsValue,
     ) -> Result<web_sys::Response, JsValue>;
     #[wasm_bindgen(catch, js_name = makeResponse)]
     fn make_response_of_bytes(
         status: u16,
-        headers: &[u8],
+        headers: &str,
         body: &[u8],
     ) -> Result<web_sys::Response, JsValue>;
 }
