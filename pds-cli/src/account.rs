@@ -78,7 +78,7 @@ pub(crate) fn random_password(rng: &dyn Rng) -> String {
 }
 
 impl Account {
-    /// Loads the account stored in `folder`. Returns `None` if there is none.
+    /// Loads the account stored in `folder`. Returns `None` if the folder has no account.
     pub(crate) fn load(folder: &Folder) -> Result<Option<Self>, AccountError> {
         match Vars::read_both(&folder.file(FILE)) {
             // Hashing is slow, so it is skipped if both ways of reading yield the same password.

@@ -13,7 +13,7 @@ pub(crate) struct BucketBlobs {
 }
 
 impl BucketBlobs {
-    /// Takes the bucket from the bindings. Every call fails if there is none.
+    /// Takes the bucket from the bindings. Every call fails if no bucket is bound.
     pub(crate) fn new(env: &Env, did: &str) -> Self {
         let bucket = env.bucket(BINDING).map_err(failed);
         Self { bucket, folder: format!("{did}/") }

@@ -7,7 +7,7 @@
 export class Database {
 	#sql;
 	#counts;
-	// Cursors with rows left, by their ids. Id 0 means that there are none.
+	// Cursors with rows left, by their ids. No cursor has id 0.
 	#open = new Map();
 	#lastId = 0;
 

@@ -71,8 +71,7 @@ impl WorkerSql {
         self.buffers.borrow_mut().push(params);
         let mut written = ran.map_err(|thrown| failed(&thrown))?;
         loop {
-            let batch = Batch::parse(buffer, written)?;
-            let Batch { cursor, next_row_bytes, rows } = batch;
+            let Batch { cursor, next_row_bytes, rows } = Batch::parse(buffer, written)?;
             if let Err(error) = read_rows(rows, row) {
                 let ended = if cursor == 0 { Ok(()) } else { self.database.end(cursor) };
                 return ended.map_err(|thrown| failed(&thrown)).and(Err(error));
@@ -339,3 +338,44 @@ const MAX_KEPT_BYTES: usize = 256 * 1024;
 const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
 /// The platform's size limit for a string or blob. The local runtime accepts larger ones.
 const MAX_VALUE_BYTES: usize = 2_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_the_runtime_have_their_kinds() {
+        let quota = "Exceeded allowed rows written in Durable Objects free tier.";
+        assert_eq!(kind_of(quota), SqlErrorKind::QuotaExceeded);
+        let constraint = "UNIQUE constraint failed: record.path: SQLITE_CONSTRAINT";
+        assert_eq!(kind_of(constraint), SqlErrorKind::Constraint);
+        let too_large = "string or blob too big: SQLITE_TOOBIG";
+        assert_eq!(kind_of(too_large), SqlErrorKind::TooLarge);
+        assert_eq!(kind_of("database table is locked: SQLITE_LOCKED"), SqlErrorKind::Busy);
+        assert_eq!(kind_of("disk I/O error: SQLITE_IOERR"), SqlErrorKind::Other);
+    }
+
+    #[test]
+    fn values_cross_unchanged() -> Result<(), SqlError> {
+        let values = [
+            Value::Null,
+            Value::Integer(MAX_SAFE_INTEGER),
+            Value::Text(Cow::Borrowed("\u{feff}é")),
+            Value::Blob(Cow::Borrowed(&[0, 255])),
+        ];
+        let mut bytes = vec![4];
+        values.iter().try_for_each(|value| encode(value, &mut bytes))?;
+        let mut rows = 0;
+        read_rows(&bytes, &mut |row| {
+            rows += 1;
+            assert!((0..4).all(|column| row.value(column) == values[column]));
+            Ok(())
+        })?;
+        assert_eq!(rows, 1);
+        // Truncated rows are an error, except at the end of a row.
+        for end in 1..bytes.len() {
+            assert!(read_rows(&bytes[..end], &mut |_| Ok(())).is_err(), "{end}");
+        }
+        Ok(())
+    }
+}

@@ -122,7 +122,7 @@ pub enum Reason {
     /// It must be an object with a `$type`.
     #[error("must be an object which includes the \"$type\" property")]
     Untyped,
-    /// Its `$type` is none of these.
+    /// Its `$type` must be one of these.
     #[error("$type must be one of {}", .0.join(", "))]
     Variant(Vec<String>),
 }

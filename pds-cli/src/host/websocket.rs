@@ -85,7 +85,8 @@ where
     }
 }
 
-/// Sends queued messages as they come, and pings while there are none. Returns when sending fails.
+/// Sends queued messages as they arrive, and pings while the queue is empty. Returns when sending
+/// fails.
 async fn send_messages<S>(sink: &mut Sink<S>, subscriber: &Subscriber)
 where
     S: AsyncRead + AsyncWrite + Unpin,

@@ -190,7 +190,7 @@ impl Snapshot {
         Ok((record, value))
     }
 
-    /// Returns a record from those read ahead, and reads more of them if there are none left.
+    /// Takes a record from the queue of those read ahead, which is filled first if it is empty.
     fn record_ahead(&mut self, path: &str) -> Result<SnapshotRecord, SnapshotError> {
         while self.ahead.front().is_some_and(|record| record.path.as_str() < path) {
             self.ahead.pop_front();
