@@ -4,6 +4,7 @@
 //! one [`Pds`](crate::Pds) on one thread. A *turn* is the code between two awaits. No other code of
 //! the server runs within a turn.
 
+mod address;
 mod blobs;
 mod http;
 mod log;
@@ -15,8 +16,9 @@ use core::fmt;
 
 use nacre_syntax::Datetime;
 
+pub use self::address::is_public;
 pub use self::blobs::{Blobs, BlobsError, MarkerError, OwnerMarker};
-pub use self::http::{FetchLimits, Http, HttpError};
+pub use self::http::{Destination, Http, HttpError, OutboundRequest};
 pub use self::log::Log;
 pub(crate) use self::log::with_causes;
 pub use self::sockets::{SocketId, Sockets};

@@ -20,6 +20,7 @@ mod lifecycle;
 mod maintenance;
 mod network;
 mod open;
+pub mod outbound;
 mod pds;
 mod relays;
 mod repo;

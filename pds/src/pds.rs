@@ -86,7 +86,7 @@ impl Pds {
             Rc::<Ownership>::clone(&ownership),
             Rc::<Relays>::clone(&relays),
         ];
-        let Context { config, store, host, account, scheduler } = context;
+        let Context { config, store, host, account, scheduler, .. } = context;
         tasks.iter().for_each(|task| scheduler.register(task));
         Self {
             host,

@@ -33,13 +33,15 @@ fn present(
     var(name).filter(|text| !text.is_empty()).ok_or_else(|| ConfigError::missing(name))
 }
 
-/// Reads a boolean that defaults to `true`.
+/// Reads a boolean.
 pub(super) fn boolean(
     var: &impl Fn(&str) -> Option<String>,
     name: &'static str,
+    default: bool,
 ) -> Result<bool, ConfigError> {
     match var(name).as_deref() {
-        None | Some("" | "true") => Ok(true),
+        None | Some("") => Ok(default),
+        Some("true") => Ok(true),
         Some("false") => Ok(false),
         Some(text) => Err(malformed(name, text, "true or false", suggest::boolean(text))),
     }

@@ -3,7 +3,6 @@
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
-use core::fmt;
 use core::future::poll_fn;
 use core::task::Poll;
 
@@ -12,10 +11,12 @@ use cid::Cid;
 use futures_core::future::LocalBoxFuture;
 
 use super::Recorder;
+use super::network::Network;
+use crate::body::Body;
 use crate::config::{Config, new_account};
 use crate::host::{
-    Alarm, Blobs, BlobsError, Clock, FetchLimits, Host, Http, HttpError, Log, MarkerError, Outcome,
-    OwnerMarker, Rng, Row, Sql, SqlError, Value,
+    Alarm, Blobs, BlobsError, Clock, Host, HttpError, Log, MarkerError, Outcome, OwnerMarker, Rng,
+    Row, Sql, SqlError, Value,
 };
 use crate::sqlite::Sqlite;
 
@@ -42,22 +43,11 @@ struct Parts {
     blobs: Rc<RefCell<BTreeMap<Cid, Bytes>>>,
     alarm_s: Cell<Option<i64>>,
     owner_marker: RefCell<Option<Marker>>,
-    network: RefCell<Network>,
+    network: Network,
 }
 
 /// The id of the database that owns the account, if any. Clones share the marker.
 pub type Marker = Rc<RefCell<Option<String>>>;
-
-/// The handler of requests to other servers.
-struct Network(Box<dyn FnMut(http::Request<Bytes>) -> Answer>);
-
-type Answer = Result<http::Response<Bytes>, HttpError>;
-
-impl fmt::Debug for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Network").finish_non_exhaustive()
-    }
-}
 
 impl Memory {
     /// Creates an empty host with seeded randomness.
@@ -78,7 +68,7 @@ impl Memory {
             blobs: Rc::default(),
             alarm_s: Cell::new(None),
             owner_marker: RefCell::default(),
-            network: RefCell::new(Network(Box::new(no_network))),
+            network: Network::default(),
         };
         Self { parts: Rc::new(parts), sockets: Rc::default() }
     }
@@ -98,7 +88,7 @@ impl Memory {
                 marker
             }),
             alarm: self.parts.clone(),
-            http: self.parts.clone(),
+            http: Rc::new(self.parts.network.clone()),
         }
     }
 
@@ -170,11 +160,15 @@ impl Memory {
     }
 
     /// Answers requests to other servers with `serve` from now on. Without it, they fail.
-    pub fn serve_others<F>(&self, serve: F)
+    ///
+    /// The extensions of the request contain its [`Destination`](crate::host::Destination). Time
+    /// limits do not apply.
+    pub fn serve_others<F, B>(&self, serve: F)
     where
-        F: FnMut(http::Request<Bytes>) -> Result<http::Response<Bytes>, HttpError> + 'static,
+        F: FnMut(http::Request<Bytes>) -> Result<http::Response<B>, HttpError> + 'static,
+        B: Into<Body>,
     {
-        *self.parts.network.borrow_mut() = Network(Box::new(serve));
+        self.parts.network.serve(serve);
     }
 
     /// Returns how many rows the server has read, and how many it has written.
@@ -349,24 +343,6 @@ impl Alarm for Parts {
         self.alarm_s.set(Some(time_s));
         Ok(())
     }
-}
-
-impl Http for Parts {
-    fn fetch(
-        &self,
-        request: http::Request<Bytes>,
-        limits: FetchLimits,
-    ) -> LocalBoxFuture<'static, Result<http::Response<Bytes>, HttpError>> {
-        let answer = (self.network.borrow_mut().0)(request);
-        later(answer.and_then(|answer| {
-            let is_too_large = answer.body().len() > limits.body_bytes;
-            if is_too_large { Err(HttpError::TooLarge) } else { Ok(answer) }
-        }))
-    }
-}
-
-fn no_network(_: http::Request<Bytes>) -> Answer {
-    Err(HttpError::Failed("there is no network".to_owned()))
 }
 
 /// Returns a future that resolves to `value` in a later turn, as those of real hosts do.

@@ -48,7 +48,7 @@ impl Relays {
             subscribers,
             store: context.store.clone(),
             client: RelayClient {
-                http: Rc::clone(&context.host.http),
+                outbound: Rc::clone(&context.outbound),
                 hostname: context.config.identity.hostname.clone(),
             },
             host: Rc::clone(&context.host),
