@@ -121,8 +121,11 @@ impl AccountDurableObject {
             opened => opened?,
         };
         #[cfg(feature = "test-routes")]
-        if let Some(answer) = crate::test_routes::answer_with(&pds, request).await? {
-            return Ok(answer);
+        {
+            let parts = || Ok((self.host()?, self.config()?));
+            if let Some(answer) = crate::test_routes::answer_with(&pds, parts, request).await? {
+                return Ok(answer);
+            }
         }
         let wants_socket = is_upgrade(request);
         let (message, request) = UploadMessage::take(http::request(request)?)?;

@@ -16,7 +16,10 @@
 //! | `rows` | returns how many rows statements read and wrote, as the platform bills them |
 //! | `run-due-work` | runs due work, as the alarm does |
 //! | `socket` | accepts a WebSocket and attaches three bytes to it |
+//! | `fetch` | sends a request to another server, as the JSON in the body says |
 //! | `send` | sends each socket its attachment, and returns the number of sockets |
+
+mod fetch;
 
 use alloc::borrow::Cow;
 use core::cell::Cell;
@@ -24,6 +27,7 @@ use core::time::Duration;
 
 use js_sys::{Function, Reflect};
 use nacre_pds::body::{Body, Response as Answer};
+use nacre_pds::config::Config;
 use nacre_pds::host::{Host, Outcome, Sockets, Sql, SqlError, SqlErrorKind, Value};
 use nacre_pds::{OpenError, Pds};
 use wasm_bindgen::prelude::*;
@@ -102,19 +106,28 @@ pub(crate) fn answer(
 }
 
 /// Answers a request to a test route that needs the server, or returns `None` for other requests.
+/// `parts` returns what another server would be opened with.
 ///
 /// # Errors
 ///
 /// [`HostError`] if the runtime fails.
 pub(crate) async fn answer_with(
     pds: &Pds,
+    parts: impl FnOnce() -> Result<(Host, Config), HostError>,
     request: &web_sys::Request,
 ) -> Result<Option<Response>, HostError> {
-    if http::parts(request)?.uri.path() != "/__test/run-due-work" {
-        return Ok(None);
-    }
-    pds.run_due_work().await;
-    http::response(Answer::new(Body::Empty)).map(|answer| Some(answer.into()))
+    let answer = match http::parts(request)?.uri.path() {
+        "/__test/run-due-work" => {
+            pds.run_due_work().await;
+            Body::Empty
+        }
+        "/__test/fetch" => {
+            let (host, config) = parts()?;
+            fetch::answer(&host, config, http::body(request.body())?).await.into()
+        }
+        _ => return Ok(None),
+    };
+    http::response(Answer::new(answer)).map(|answer| Some(answer.into()))
 }
 
 fn rows(sql: &dyn Sql) -> Result<i64, SqlError> {
