@@ -30,7 +30,7 @@ pub fn strangers_urls() -> Vec<StrangersUrl> {
 ///
 /// # Panics
 ///
-/// With all URLs that are treated otherwise, or if one of them is requested.
+/// If an allowed URL is not requested, or another one is. The message lists all of them.
 pub fn check_strangers_urls(mut accepts: impl FnMut(&str) -> bool) {
     let mut wrong = strangers_urls();
     wrong.retain(|row| accepts(&row.url) != row.refused.is_none());
