@@ -231,6 +231,9 @@ fn target_of_a_redirect_passes_the_same_guard() {
     let private = "https://a.notexample.org/?302:https://10.0.0.1/";
     let refused = client.get(private, limits).unwrap_err();
     assert_eq!(refused, OutboundError::Redirect(UrlError::IpAddress));
+    let own = "https://a.notexample.org/?302:https://pds.notexample.org/xrpc/_health";
+    let refused = client.get(own, limits).unwrap_err();
+    assert_eq!(refused, OutboundError::Redirect(UrlError::OwnHost));
 }
 
 #[test]

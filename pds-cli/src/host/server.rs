@@ -32,7 +32,7 @@ use tokio::time::{sleep, timeout};
 
 use super::alarm::ProcessAlarm;
 use super::blob_folder::BlobFolder;
-use super::body::{ResponseBody, incoming};
+use super::body::{OutgoingBody, incoming};
 use super::client_address::AddressSource;
 use super::compress::AcceptEncoding;
 use super::output_gate::OutputGate;
@@ -129,7 +129,7 @@ impl Server {
         let service = service_fn(|request| {
             was_used.set(true);
             let answer = Rc::clone(&self).answer(request, peer, Rc::clone(&permit));
-            async { Ok::<_, Infallible>(answer.await.map(ResponseBody)) }
+            async { Ok::<_, Infallible>(answer.await.map(OutgoingBody)) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())

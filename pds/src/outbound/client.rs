@@ -113,7 +113,14 @@ impl Outbound {
             if left.is_zero() {
                 return Err(OutboundError::TimedOut);
             }
-            let response = self.exchange(request, &target, limits.head_time, left).await?;
+            let exchanged = self.exchange(request, &target, limits.head_time, left).await;
+            let response = exchanged.map_err(|error| match error {
+                // The other server chose this URL.
+                OutboundError::Refused(error) if redirects_left < limits.redirects => {
+                    OutboundError::Redirect(error)
+                }
+                error => error,
+            })?;
             let next = redirect::target(&target.uri, &response).filter(|_| follows);
             let Some(next) = next else { return limits.apply(response) };
             let next = next.and_then(|url| self.guard(&url)).map_err(OutboundError::Redirect)?;

@@ -61,6 +61,11 @@ impl Connector {
         Self { resolver, tls: OnceCell::new() }
     }
 
+    #[cfg(test)]
+    pub(super) fn trusting(resolver: Rc<dyn Resolver>, roots: RootCertStore) -> Self {
+        Self { resolver, tls: OnceCell::from(tls_connector(roots)) }
+    }
+
     /// Connects to the server of an absolute URL.
     ///
     /// # Errors
@@ -92,7 +97,7 @@ impl Connector {
         }
         let name = ServerName::try_from(host.to_owned());
         let name = name.map_err(|_| HttpError::Failed(format!("{host}: invalid host name")))?;
-        let tls = self.tls.get_or_init(tls_connector);
+        let tls = self.tls.get_or_init(|| tls_connector(mozilla_roots()));
         let stream = tls.connect(name, stream).await.map_err(|error| failed(host, &error))?;
         Ok(Box::new(stream))
     }
@@ -154,9 +159,12 @@ async fn connect_to_first(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Trusts Mozilla's root certificates, which are compiled in because minimal containers have none.
-fn tls_connector() -> TlsConnector {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+/// Returns Mozilla's root certificates, which are compiled in because minimal containers have none.
+fn mozilla_roots() -> RootCertStore {
+    RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
+}
+
+fn tls_connector(roots: RootCertStore) -> TlsConnector {
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("the provider supports the default versions")

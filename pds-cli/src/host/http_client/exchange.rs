@@ -19,7 +19,7 @@ use nacre_pds::body::{Body, BodyError, Request, Response};
 use nacre_pds::host::{Destination, HttpError};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::super::body::ResponseBody;
+use super::super::body::OutgoingBody;
 use super::connect::Connector;
 
 /// Sends a request and returns the response once its head has arrived.
@@ -37,7 +37,7 @@ pub(super) async fn exchange(
     let (mut sender, connection) = handshake.await.map_err(|error| failed(&error))?;
     let mut connection: LocalBoxFuture<'static, ()> = Box::pin(connection.map(drop).fuse());
     address(&mut request).map_err(|error| failed(&error))?;
-    let mut response = pin!(sender.send_request(request.map(ResponseBody)));
+    let mut response = pin!(sender.send_request(request.map(OutgoingBody)));
     let response = poll_fn(|context| {
         let _ = connection.as_mut().poll(context);
         response.as_mut().poll(context)

@@ -4,6 +4,7 @@ mod destinations;
 mod guard;
 mod limits;
 mod streams;
+mod tls;
 
 use core::cell::RefCell;
 use core::net::{Ipv4Addr, SocketAddr};
