@@ -9,6 +9,8 @@ use crate::blobs::{Blobs, IdleBlobs, RemovalRetries};
 use crate::config::Config;
 use crate::context::Context;
 use crate::events::{EventLog, EventStream, Subscribers, Subscription};
+#[cfg(feature = "dev")]
+use crate::host::SqlError;
 use crate::host::{Host, SocketId};
 use crate::integrity::{Integrity, StagedHeals};
 use crate::lifecycle::{Activation, Ownership, Reset};
@@ -133,6 +135,16 @@ impl Pds {
             Ok(()) => self.scheduler.run(panics).await,
             Err(error) => self.host.log.error(&error.to_string()),
         }
+    }
+
+    /// Returns whether the rows that are kept in memory equal those in the database, for tests.
+    ///
+    /// # Errors
+    ///
+    /// [`SqlError`] if the database cannot be read.
+    #[cfg(feature = "dev")]
+    pub fn has_current_rows(&self) -> Result<bool, SqlError> {
+        self.store.has_current_rows()
     }
 
     /// Serves a subscriber whose socket has just been accepted: replays the events that it missed,

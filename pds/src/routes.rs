@@ -104,11 +104,13 @@ async fn serve<A: Access, I: Input, O: Output>(
     mut call: Call,
     handler: impl AsyncFn(&Pds, A, I) -> Result<O, Failure>,
 ) -> Result<Reply, Failure> {
-    A::admit(pds, &call)?;
+    let mut caller = A::admit(pds, &call)?;
     call.decode_body()?;
     let input = I::read(&mut call).await?;
-    // The session may have ended while the body arrived.
-    let caller = A::admit(pds, &call)?;
+    if I::READS_BODY {
+        // The session may have ended while the body arrived.
+        caller = A::admit(pds, &call)?;
+    }
     handler(pds, caller, input).await?.into_reply()
 }
 

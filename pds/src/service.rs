@@ -61,7 +61,7 @@ impl Pds {
     ) -> Result<Response, Failure> {
         nacre_xrpc::Kind::Query.expect_verb(method.as_str())?;
         let version = concat!("nacre ", env!("CARGO_PKG_VERSION"));
-        let healthy = settled.and_then(|()| Ok(self.store.account()?));
+        let healthy = settled.and_then(|()| Ok(self.store.stored_account()?));
         let (status, body) = match healthy {
             Ok(_) => (StatusCode::OK, json!({ "version": version })),
             Err(error) => {

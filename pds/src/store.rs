@@ -8,6 +8,7 @@
 //! - an event is one row, which holds the finished frame;
 //! - everything that changes with every commit is in the single `account` row.
 
+mod account_row;
 mod account_state;
 mod attempts;
 mod blob_refs;
@@ -22,6 +23,7 @@ mod page_changes;
 mod page_plan;
 mod records;
 mod relays;
+mod row_cache;
 mod schema;
 mod sessions;
 mod setup;

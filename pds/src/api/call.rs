@@ -21,6 +21,9 @@ pub(crate) struct Call {
 
 /// The input of a handler.
 pub(crate) trait Input: Sized {
+    /// Whether [`Self::read`] reads the body, so that other requests may run before it returns.
+    const READS_BODY: bool = true;
+
     /// Reads the input from a call. Reads the body last.
     async fn read(call: &mut Call) -> Result<Self, Failure>;
 }
@@ -50,6 +53,8 @@ pub(crate) trait JsonInput: DeserializeOwned {
 }
 
 impl<T: FromParams> Input for Query<T> {
+    const READS_BODY: bool = false;
+
     async fn read(call: &mut Call) -> Result<Self, Failure> {
         let params = Params::parse(call.parts.uri.query().unwrap_or_default())?;
         Ok(Self(T::from_params(&params)?))

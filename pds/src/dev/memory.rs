@@ -29,7 +29,8 @@ pub struct Memory {
 #[derive(Debug)]
 struct Parts {
     sqlite: Sqlite,
-    /// The number of rows that the server has read.
+    /// The statements that the server has run, and the rows that they returned.
+    statements: Cell<u64>,
     rows_read: Cell<u64>,
     /// The number of steps that still succeed, or `None` if all do.
     steps_left: Cell<Option<u64>>,
@@ -70,6 +71,7 @@ impl Memory {
         let parts = Parts {
             sqlite: Sqlite::in_memory().expect("a database in memory can be opened"),
             rows_read: Cell::new(0),
+            statements: Cell::new(0),
             steps_left: Cell::new(None),
             fails_once: Cell::new(false),
             now_micros: Cell::new(START_MICROS),
@@ -183,6 +185,12 @@ impl Memory {
         (self.parts.rows_read.get(), self.parts.sqlite.rows_written())
     }
 
+    /// Returns how many statements the server has run.
+    #[must_use]
+    pub fn statements(&self) -> u64 {
+        self.parts.statements.get()
+    }
+
     /// Returns the database, for direct access. Injected faults do not apply to it.
     #[must_use]
     pub fn sql(&self) -> &dyn Sql {
@@ -212,6 +220,7 @@ impl Sql for Parts {
         row: &mut dyn FnMut(&dyn Row) -> Result<(), SqlError>,
     ) -> Result<(), SqlError> {
         self.step()?;
+        self.statements.set(self.statements.get() + 1);
         // The limits of the strictest host.
         if params.len() > 100 || params.iter().any(is_too_large) {
             return Err(SqlError::other("a parameter exceeds the limits"));

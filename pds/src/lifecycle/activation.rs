@@ -113,12 +113,12 @@ impl Activation {
         self.events.publish(|| {
             let before = self.account.state()?;
             if !before.active {
-                self.repair_rev(before)?;
+                self.repair_rev(&before)?;
                 return Ok(Vec::new());
             }
-            let head = before.head;
+            let head = &before.head;
             let AnnounceableHead { account, commit, block } = self.ensure_announceable_head()?;
-            if account.head == head {
+            if account.head == *head {
                 return Ok(Vec::new());
             }
             let time = self.clock.now_text();
@@ -127,11 +127,11 @@ impl Activation {
         })
     }
 
-    fn repair_rev(&self, account: AccountState) -> Result<(), SqlError> {
+    fn repair_rev(&self, account: &AccountState) -> Result<(), SqlError> {
         let Some(block) = self.store.commit_block()? else { return Ok(()) };
         let Ok(Commit { rev, .. }) = Commit::decode(&block) else { return Ok(()) };
-        let head = Head { rev, ..account.head };
-        self.store.set_commit(&AccountState { head, ..account }, &block)
+        let head = Head { rev, ..account.head.clone() };
+        self.store.set_commit(&AccountState { head, ..account.clone() }, &block)
     }
 
     /// Returns a head that subscribers accept, in the caller's transaction, and stores it as
@@ -147,7 +147,7 @@ impl Activation {
         });
         let (head, block) = head_of(&commit);
         let announced = Some(Announced { rev: head.rev, cid: head.cid });
-        let account = AccountState { announced, head, ..account };
+        let account = AccountState { announced, head, ..(*account).clone() };
         self.store.set_commit(&account, &block)?;
         Ok(AnnounceableHead { account, commit, block })
     }
