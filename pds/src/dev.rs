@@ -2,6 +2,7 @@
 //! are sent, and injected faults.
 
 mod memory;
+mod recorded_log;
 mod recorder;
 
 use core::pin::pin;

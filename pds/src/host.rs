@@ -17,10 +17,10 @@ use nacre_syntax::Datetime;
 
 pub use self::blobs::{Blobs, BlobsError, MarkerError, OwnerMarker};
 pub use self::http::{FetchLimits, Http, HttpError};
-pub use self::log::Log;
 pub(crate) use self::log::with_causes;
+pub use self::log::{Entry, Level, Log, RequestFields};
 pub use self::sockets::{SocketId, Sockets};
-pub use self::sql::{Outcome, Row, Sql, SqlError, SqlErrorKind, Value};
+pub use self::sql::{Outcome, Row, RowCounts, Sql, SqlError, SqlErrorKind, Value};
 
 /// Everything that the server runs on.
 #[derive(Clone)]

@@ -5,7 +5,7 @@ mod download;
 mod response;
 mod well_known;
 
-pub(crate) use self::cors::{add_headers, allow_any_origin};
+pub(crate) use self::cors::{add_headers, allow_any_origin, is_authorized};
 pub(crate) use self::download::BlobHead;
 pub use self::download::Download;
 pub(crate) use self::response::typed;

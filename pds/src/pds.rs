@@ -14,8 +14,10 @@ use crate::host::SqlError;
 use crate::host::{Host, SocketId};
 use crate::integrity::{Integrity, StagedHeals};
 use crate::lifecycle::{Activation, Ownership, Reset};
+use crate::metrics::Metrics;
 use crate::relays::Relays;
 use crate::repo::{Repository, StagedImports};
+use crate::request_log::RequestLog;
 use crate::scheduler::{Scheduler, Task};
 use crate::store::Store;
 
@@ -27,6 +29,8 @@ pub struct Pds {
     pub(crate) store: Store,
     pub(crate) account: Rc<Account>,
     pub(crate) scheduler: Rc<Scheduler>,
+    pub(crate) metrics: Rc<Metrics>,
+    pub(crate) requests: RequestLog,
     pub(crate) events: Rc<EventStream>,
     pub(crate) access: AccessRules,
     pub(crate) sessions: Rc<Sessions>,
@@ -88,7 +92,8 @@ impl Pds {
             Rc::<Ownership>::clone(&ownership),
             Rc::<Relays>::clone(&relays),
         ];
-        let Context { config, store, host, account, scheduler } = context;
+        let Context { config, store, host, account, scheduler, metrics } = context;
+        let requests = RequestLog::new(Rc::clone(&host), Rc::clone(&metrics));
         tasks.iter().for_each(|task| scheduler.register(task));
         Self {
             host,
@@ -96,6 +101,8 @@ impl Pds {
             store,
             account,
             scheduler,
+            metrics,
+            requests,
             events,
             access,
             sessions,
@@ -133,7 +140,7 @@ impl Pds {
         self.scheduler.alarm_fired();
         match self.ownership.settle().await {
             Ok(()) => self.scheduler.run(panics).await,
-            Err(error) => self.host.log.error(&error.to_string()),
+            Err(error) => self.host.log.error("work.refused", &error.to_string()),
         }
     }
 

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::failure::{Failure, invalid};
 use crate::body::{Body, Coding};
+use crate::request_log::RequestTag;
 
 /// A request to a method, before its body has been read.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(crate) struct Call {
     pub(crate) parts: Parts,
     pub(crate) body: Body,
     pub(crate) peer: Option<IpAddr>,
+    pub(crate) tag: RequestTag,
 }
 
 /// The input of a handler.

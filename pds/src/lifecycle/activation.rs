@@ -7,7 +7,7 @@ use nacre_commit::{Commit, Head, UnsignedCommit, Version};
 use crate::account::Account;
 use crate::context::Context;
 use crate::events::{self, EventStream};
-use crate::host::{Clock, SqlError};
+use crate::host::{Clock, Log, SqlError};
 use crate::relays::Relays;
 use crate::repo::{Repository, head_of};
 use crate::store::{AccountState, Announced, DEACTIVATED, Store};
@@ -20,6 +20,7 @@ pub(crate) struct Activation {
     repo: Rc<Repository>,
     store: Store,
     clock: Rc<dyn Clock>,
+    log: Rc<dyn Log>,
 }
 
 /// Why an account cannot be activated.
@@ -52,6 +53,7 @@ impl Activation {
             repo,
             store: context.store.clone(),
             clock: Rc::clone(&context.host.clock),
+            log: Rc::clone(&context.host.log),
         }
     }
 
@@ -80,6 +82,7 @@ impl Activation {
                 ],
             )
         })?;
+        self.log.info("account.activated", "");
         Ok(())
     }
 
@@ -91,7 +94,9 @@ impl Activation {
             let (last, time) = (self.account.state()?.seq, self.clock.now_text());
             let frame = |seq| events::account(seq, did, Some(DEACTIVATED), &time);
             self.events.log.append(last, &[&frame])
-        })
+        })?;
+        self.log.info("account.deactivated", "");
+        Ok(())
     }
 
     /// Announces with an `#identity` that the handle or the DID document may have changed, so that

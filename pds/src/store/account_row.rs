@@ -7,6 +7,7 @@ use nacre_commit::Head;
 use nacre_syntax::{Did, Tid};
 
 use super::account_state::{AccountState, Announced, BlobCounts};
+use super::day_totals::DayTotals;
 use super::page_changes::PageChanges;
 use super::sql::Store;
 use super::values::{blob, cid, integer, text};
@@ -37,7 +38,8 @@ impl Store {
     pub(crate) fn stored_account(&self) -> Result<Option<AccountState>, SqlError> {
         self.first(
             "select did, active, seq, rev, commit_cid, data, records, expected_blobs, stored_blobs,
-                 nodes, event_bytes, announced, announced_rev, announced_cid
+                 nodes, event_bytes, announced, announced_rev, announced_cid,
+                 day_totals
              from account",
             &[],
             |row| {
@@ -58,6 +60,7 @@ impl Store {
                     records: row.integer(6)?,
                     nodes: row.integer(9)?,
                     blobs: BlobCounts { referenced: row.integer(7)?, stored: row.integer(8)? },
+                    day: row.parsed(14, |totals| Some(DayTotals::parse(totals)))?,
                     head: Head {
                         did: row.parsed(0, |did| Some(Did::parse(did).ok()?.to_owned()))?,
                         rev,
@@ -118,7 +121,7 @@ impl Store {
              set seq = ?, event_bytes = ?, records = ?, nodes = ?, expected_blobs = ?,
                  stored_blobs = ?, rev = ?, commit_cid = ?, commit_block = ?, data = ?,
                  root_page = coalesce(?, root_page),
-                 announced = ?, announced_rev = ?, announced_cid = ?",
+                 announced = ?, announced_rev = ?, announced_cid = ?, day_totals = ?",
             &[
                 integer(account.seq),
                 integer(account.event_bytes),
@@ -138,6 +141,7 @@ impl Store {
                 }),
                 other.map_or(Value::Null, |it| Value::Text(it.rev.to_string().into())),
                 other.map_or(Value::Null, |it| cid(&it.cid)),
+                text(&account.day.to_string()),
             ],
         )?;
         self.row_cache.keep_account(Rc::new(account.clone()));

@@ -4,6 +4,8 @@ use cid::Cid;
 use nacre_commit::Head;
 use nacre_syntax::Tid;
 
+use super::day_totals::DayTotals;
+
 /// The state of the account as of its last commit.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct AccountState {
@@ -24,6 +26,8 @@ pub(crate) struct AccountState {
     pub(crate) nodes: i64,
     /// Number of blobs that records refer to.
     pub(crate) blobs: BlobCounts,
+    /// What the server had done on the day of the last commit.
+    pub(crate) day: DayTotals,
 }
 
 /// A commit that was announced to subscribers.

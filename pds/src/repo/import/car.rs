@@ -190,6 +190,7 @@ impl WholeImport<'_> {
         store.clear_page_cache();
         store.end_snapshots();
         repo.scheduler.reschedule();
+        repo.host.log.info("import.finished", "");
         Ok(staged.odd)
     }
 }
