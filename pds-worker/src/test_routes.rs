@@ -24,7 +24,7 @@ use core::time::Duration;
 
 use js_sys::{Function, Reflect};
 use nacre_pds::body::{Body, Response as Answer};
-use nacre_pds::host::{Host, Outcome, Sockets, Sql, SqlError, SqlErrorKind, Value};
+use nacre_pds::host::{Host, Outcome, RowCounts, Sockets, Sql, SqlError, SqlErrorKind, Value};
 use nacre_pds::{OpenError, Pds};
 use wasm_bindgen::prelude::*;
 use worker::{Delay, Response, State, WebSocketPair};
@@ -80,7 +80,7 @@ pub(crate) fn answer(
             crossings.as_f64().unwrap_or_default().to_string()
         }
         (Some("rows"), _) => {
-            let (read, written) = crate::sql::billed();
+            let RowCounts { read, written } = host.sql.row_counts();
             format!("[{read},{written}]")
         }
         (Some("socket"), _) => {
