@@ -22,12 +22,13 @@ use alloc::borrow::Cow;
 use core::cell::Cell;
 use core::time::Duration;
 
+use ::http::Uri;
 use js_sys::{Function, Reflect};
 use nacre_pds::body::{Body, Response as Answer};
 use nacre_pds::host::{Host, Outcome, RowCounts, Sockets, Sql, SqlError, SqlErrorKind, Value};
 use nacre_pds::{OpenError, Pds};
 use wasm_bindgen::prelude::*;
-use worker::{Delay, Response, State, WebSocketPair};
+use worker::{Delay, State, WebSocketPair};
 
 use crate::host_error::HostError;
 use crate::http;
@@ -46,9 +47,8 @@ pub(crate) fn answer(
     state: &State,
     sockets: &WorkerSockets,
     host: &Host,
-    request: &web_sys::Request,
-) -> Result<Option<Response>, HostError> {
-    let uri = http::parts(request)?.uri;
+    uri: &Uri,
+) -> Result<Option<web_sys::Response>, HostError> {
     let text = match (uri.path().strip_prefix("/__test/"), uri.query()) {
         (Some("panic"), Some("count")) => rows(&*host.sql).map_err(OpenError::from)?.to_string(),
         (Some("panic"), Some("later")) => {
@@ -98,7 +98,7 @@ pub(crate) fn answer(
         }
         _ => return Ok(None),
     };
-    http::response(Answer::new(text.into())).map(|answer| Some(answer.into()))
+    http::response(Answer::new(text.into())).map(Some)
 }
 
 /// Answers a request to a test route that needs the server, or returns `None` for other requests.
@@ -108,13 +108,13 @@ pub(crate) fn answer(
 /// [`HostError`] if the runtime fails.
 pub(crate) async fn answer_with(
     pds: &Pds,
-    request: &web_sys::Request,
-) -> Result<Option<Response>, HostError> {
-    if http::parts(request)?.uri.path() != "/__test/run-due-work" {
+    uri: &Uri,
+) -> Result<Option<web_sys::Response>, HostError> {
+    if uri.path() != "/__test/run-due-work" {
         return Ok(None);
     }
     pds.run_due_work().await;
-    http::response(Answer::new(Body::Empty)).map(|answer| Some(answer.into()))
+    http::response(Answer::new(Body::Empty)).map(Some)
 }
 
 fn rows(sql: &dyn Sql) -> Result<i64, SqlError> {

@@ -86,8 +86,8 @@ mod tests {
     use super::super::blob_folder::BlobFolder;
     use super::super::http_client::HttpClient;
     use super::super::system::SystemRng;
-    use crate::logging::ProcessLog;
     use super::*;
+    use crate::logging::ProcessLog;
 
     /// A clock that panics a given number of times and counts its reads.
     #[derive(Default)]

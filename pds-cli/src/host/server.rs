@@ -342,8 +342,8 @@ mod tests {
     use super::super::output_gate::tests::TestLog;
     use super::super::sockets::MAX_SUBSCRIBERS;
     use super::super::system::SystemRng;
-    use crate::logging::ProcessLog;
     use super::*;
+    use crate::logging::ProcessLog;
 
     /// A clock that panics while it is broken.
     #[derive(Default)]
