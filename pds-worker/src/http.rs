@@ -5,14 +5,16 @@
 
 use core::net::IpAddr;
 
+use ::http::header::CONTENT_LENGTH;
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use bytes::Bytes;
 use futures_core::stream::LocalBoxStream;
-use futures_util::StreamExt;
-use js_sys::{Reflect, Uint8Array};
+use futures_util::{StreamExt, stream};
+use js_sys::{Promise, Reflect, Uint8Array};
 use nacre_pds::body::{Body, BodyError, Request, Response};
 use wasm_bindgen::prelude::*;
+use worker::wasm_bindgen_futures::JsFuture;
 
 use crate::host_error::{HostError, js_message};
 
@@ -94,6 +96,31 @@ pub(crate) fn lines(headers: &HeaderMap) -> String {
     lines
 }
 
+/// The parts of a request that decide who answers it.
+pub(crate) struct Target {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    /// Whether it has the header that was asked for.
+    pub(crate) has_header: bool,
+}
+
+/// Reads the method and the URL of a request, and whether it has `header`, in one crossing.
+///
+/// # Errors
+///
+/// [`HostError::Request`] if the request is not valid HTTP.
+pub(crate) fn target(request: &web_sys::Request, header: &str) -> Result<Target, HostError> {
+    let text = read_target(request, header)?;
+    let mut lines = text.split('\n');
+    let method = lines.next().and_then(|method| method.parse().ok());
+    let uri = lines.next().and_then(|uri| uri.parse().ok());
+    Ok(Target {
+        method: method.ok_or(HostError::Request("malformed method"))?,
+        uri: uri.ok_or(HostError::Request("malformed URL"))?,
+        has_header: lines.next() == Some("true"),
+    })
+}
+
 /// Converts a request. Its body is read as the server asks for it.
 ///
 /// # Errors
@@ -101,7 +128,23 @@ pub(crate) fn lines(headers: &HeaderMap) -> String {
 /// [`HostError::Request`] as for [`parts`].
 pub(crate) fn request(request: &web_sys::Request) -> Result<Request, HostError> {
     let parts = parts(request)?;
-    Ok(Request::from_parts(parts, body(request.body())?))
+    let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let length = length.and_then(|length| length.parse::<usize>().ok());
+    let body = match length {
+        // The runtime holds bodies of this size whole, and a stream takes several crossings.
+        Some(1..=MAX_WHOLE_BODY_BYTES) => whole_body(Clone::clone(request)),
+        _ => body(request.body())?,
+    };
+    Ok(Request::from_parts(parts, body))
+}
+
+/// Returns a body that is read whole when the server asks for it.
+fn whole_body(request: web_sys::Request) -> Body {
+    let read = async move {
+        let bytes = JsFuture::from(read_body(&request).map_err(interrupted)?);
+        bytes.await.map_err(interrupted).and_then(chunk)
+    };
+    Body::Stream(stream::once(read).boxed_local())
 }
 
 /// Converts a body, which is read on demand.
@@ -114,7 +157,10 @@ pub(crate) fn body(stream: Option<web_sys::ReadableStream>) -> Result<Body, Host
         None => Ok(Body::Empty),
         Some(stream) => wasm_streams::ReadableStream::from_raw(stream.unchecked_into())
             .try_into_stream()
-            .map(|stream| Body::Stream(stream.map(chunk).boxed_local()))
+            .map(|stream| {
+                let chunks = stream.map(|read| read.map_err(interrupted).and_then(chunk));
+                Body::Stream(chunks.boxed_local())
+            })
             .map_err(|(thrown, _)| HostError::Runtime(js_message(&thrown))),
     }
 }
@@ -158,14 +204,15 @@ pub(crate) fn is_timeout(thrown: &JsValue) -> bool {
     name.is_some_and(|name| name.as_string().as_deref() == Some("TimeoutError"))
 }
 
-fn chunk(chunk: Result<JsValue, JsValue>) -> Result<Bytes, BodyError> {
-    let interrupted = |thrown: &JsValue| match is_timeout(thrown) {
-        true => BodyError::TimedOut,
-        false => BodyError::Interrupted(js_message(thrown)),
-    };
-    let chunk = chunk.map_err(|thrown| interrupted(&thrown))?;
-    let chunk = chunk.dyn_into::<Uint8Array>().map_err(|value| interrupted(&value))?;
-    Ok(Bytes::from(chunk.to_vec()))
+fn chunk(chunk: JsValue) -> Result<Bytes, BodyError> {
+    Ok(Bytes::from(chunk.dyn_into::<Uint8Array>().map_err(interrupted)?.to_vec()))
+}
+
+fn interrupted(thrown: JsValue) -> BodyError {
+    if is_timeout(&thrown) {
+        return BodyError::TimedOut;
+    }
+    BodyError::Interrupted(js_message(&thrown))
 }
 
 /// Returns whether the runtime throws for a response of this status with a body.
@@ -175,6 +222,10 @@ fn has_no_body(status: StatusCode) -> bool {
 
 #[wasm_bindgen(module = "/src/http.js")]
 extern "C" {
+    #[wasm_bindgen(catch, js_name = readTarget)]
+    fn read_target(request: &web_sys::Request, header: &str) -> Result<String, JsValue>;
+    #[wasm_bindgen(catch, js_name = readBody)]
+    fn read_body(request: &web_sys::Request) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch, js_name = readHead)]
     fn read_head(request: &web_sys::Request, bytes: &mut [u8]) -> Result<usize, JsValue>;
     #[wasm_bindgen(catch, js_name = readResponseHead)]
@@ -194,5 +245,7 @@ extern "C" {
     ) -> Result<web_sys::Response, JsValue>;
 }
 
+/// Larger bodies are streamed.
+const MAX_WHOLE_BODY_BYTES: usize = 256 * 1024;
 /// Most heads fit into a buffer of this size at three bytes for each character.
 const HEAD_BYTES: usize = 8 * 1024;

@@ -25,13 +25,14 @@ use alloc::borrow::Cow;
 use core::cell::Cell;
 use core::time::Duration;
 
+use ::http::Uri;
 use js_sys::{Function, Reflect};
-use nacre_pds::body::{Body, Response as Answer};
+use nacre_pds::body::{Body, Request, Response as Answer};
 use nacre_pds::config::Config;
-use nacre_pds::host::{Host, Outcome, Sockets, Sql, SqlError, SqlErrorKind, Value};
+use nacre_pds::host::{Host, Outcome, RowCounts, Sockets, Sql, SqlError, SqlErrorKind, Value};
 use nacre_pds::{OpenError, Pds};
 use wasm_bindgen::prelude::*;
-use worker::{Delay, Response, State, WebSocketPair};
+use worker::{Delay, State, WebSocketPair};
 
 use crate::host_error::HostError;
 use crate::http;
@@ -50,9 +51,8 @@ pub(crate) fn answer(
     state: &State,
     sockets: &WorkerSockets,
     host: &Host,
-    request: &web_sys::Request,
-) -> Result<Option<Response>, HostError> {
-    let uri = http::parts(request)?.uri;
+    uri: &Uri,
+) -> Result<Option<web_sys::Response>, HostError> {
     let text = match (uri.path().strip_prefix("/__test/"), uri.query()) {
         (Some("panic"), Some("count")) => rows(&*host.sql).map_err(OpenError::from)?.to_string(),
         (Some("panic"), Some("later")) => {
@@ -84,7 +84,7 @@ pub(crate) fn answer(
             crossings.as_f64().unwrap_or_default().to_string()
         }
         (Some("rows"), _) => {
-            let (read, written) = crate::sql::billed();
+            let RowCounts { read, written } = host.sql.row_counts();
             format!("[{read},{written}]")
         }
         (Some("socket"), _) => {
@@ -102,10 +102,10 @@ pub(crate) fn answer(
         }
         _ => return Ok(None),
     };
-    http::response(Answer::new(text.into())).map(|answer| Some(answer.into()))
+    http::response(Answer::new(text.into())).map(Some)
 }
 
-/// Answers a request to a test route that needs the server, or returns `None` for other requests.
+/// Answers a request to a test route that needs the server, or returns any other request unchanged.
 /// `parts` returns what another server would be opened with.
 ///
 /// # Errors
@@ -114,20 +114,20 @@ pub(crate) fn answer(
 pub(crate) async fn answer_with(
     pds: &Pds,
     parts: impl FnOnce() -> Result<(Host, Config), HostError>,
-    request: &web_sys::Request,
-) -> Result<Option<Response>, HostError> {
-    let answer = match http::parts(request)?.uri.path() {
+    request: Request,
+) -> Result<Result<web_sys::Response, Request>, HostError> {
+    let answer = match request.uri().path() {
         "/__test/run-due-work" => {
             pds.run_due_work().await;
             Body::Empty
         }
         "/__test/fetch" => {
             let (host, config) = parts()?;
-            fetch::answer(&host, config, http::body(request.body())?).await.into()
+            fetch::answer(&host, config, request.into_body()).await.into()
         }
-        _ => return Ok(None),
+        _ => return Ok(Err(request)),
     };
-    http::response(Answer::new(answer)).map(|answer| Some(answer.into()))
+    http::response(Answer::new(answer)).map(Ok)
 }
 
 fn rows(sql: &dyn Sql) -> Result<i64, SqlError> {

@@ -3,6 +3,7 @@
 
 mod memory;
 mod network;
+mod recorded_log;
 mod recorder;
 mod urls;
 

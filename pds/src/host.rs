@@ -19,10 +19,10 @@ use nacre_syntax::Datetime;
 pub use self::address::is_public;
 pub use self::blobs::{Blobs, BlobsError, MarkerError, OwnerMarker};
 pub use self::http::{Destination, Http, HttpError, OutboundRequest};
-pub use self::log::Log;
 pub(crate) use self::log::with_causes;
+pub use self::log::{Entry, Level, Log, RequestFields};
 pub use self::sockets::{SocketId, Sockets};
-pub use self::sql::{Outcome, Row, Sql, SqlError, SqlErrorKind, Value};
+pub use self::sql::{Outcome, Row, RowCounts, Sql, SqlError, SqlErrorKind, Value};
 
 /// Everything that the server runs on.
 #[derive(Clone)]
