@@ -60,8 +60,8 @@ onEachHost(
 			const { did } = owner;
 			const latest = () => owner.sync("getLatestCommit", {});
 			const table = {
-				createRecord: [() => owner.create(NOTE, note(0)), 120],
-				getLatestCommit: [latest, 60],
+				createRecord: [() => owner.create(NOTE, note(0)), 60],
+				getLatestCommit: [latest, 25],
 				"robots.txt": [() => send(server(), "/robots.txt"), 10],
 			};
 			const crossings = async () => (await send(server(), "/__test/crossings")).json;
