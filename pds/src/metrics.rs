@@ -75,12 +75,21 @@ impl Metrics {
         duration: Duration,
         now_s: i64,
     ) {
-        *self.requests.borrow_mut().entry((method, status)).or_default() += 1;
+        self.count_status(method, status);
         self.durations.borrow_mut().add(duration);
         let mut today = self.today.get().on(now_s);
         today.requests += 1;
         today.faults += i64::from(status >= 500);
         self.today.set(today);
+    }
+
+    /// Counts a request that panicked. Its duration is unknown, and the totals of the day lack it.
+    pub(crate) fn count_panic(&self, method: &'static str) {
+        self.count_status(method, 500);
+    }
+
+    fn count_status(&self, method: &'static str, status: u16) {
+        *self.requests.borrow_mut().entry((method, status)).or_default() += 1;
     }
 
     /// Counts a commit and returns the totals of the day, which the commit stores.

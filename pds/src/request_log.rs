@@ -42,6 +42,14 @@ impl RequestLog {
         RequestTag { number: self.count.get(), method: OTHER, started_micros }
     }
 
+    /// Counts a request whose handling panicked. Asks the host for nothing, because that may be
+    /// what panicked.
+    pub(crate) fn panicked(&self) -> RequestTag {
+        self.count.set(self.count.get() + 1);
+        self.metrics.count_panic(OTHER);
+        RequestTag { number: self.count.get(), method: OTHER, started_micros: 0 }
+    }
+
     /// Ends a request with the status of its response.
     pub(crate) fn end(&self, tag: RequestTag, status: StatusCode) {
         let now_micros = self.host.clock.now_micros();

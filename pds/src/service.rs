@@ -44,11 +44,10 @@ impl Pds {
     /// Returns the response to a request whose handling panicked.
     #[must_use]
     pub fn answer_panic(&self) -> Response {
-        let tag = self.requests.begin();
+        let tag = self.requests.panicked();
         let failure = Failure::Fault("the request panicked".to_owned());
         let mut response = failure.into_response(&self.requests, tag);
         web::add_headers(false, &mut response);
-        self.requests.end(tag, response.status());
         response
     }
 
