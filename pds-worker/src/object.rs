@@ -47,7 +47,6 @@ impl AccountDurableObject {
     }
 
     /// Answers a request. The promise rejects only if the runtime refuses even an error response.
-    #[must_use]
     pub fn fetch(&self, request: web_sys::Request) -> Promise {
         let account = Rc::clone(&self.0);
         future_to_promise(async move {
@@ -61,7 +60,6 @@ impl AccountDurableObject {
 
     /// Runs due work. `failed` counts the alarms in a row that failed before this one. Work that
     /// fails sets the alarm again; after a panic, the shim sets it.
-    #[must_use]
     pub fn alarm(&self, failed: u32) -> Promise {
         let account = Rc::clone(&self.0);
         future_to_promise(async move {
