@@ -4,6 +4,7 @@ extern crate alloc;
 
 mod blob_protocol;
 mod bucket;
+mod compute;
 mod fetch;
 mod front;
 mod host_error;

@@ -15,6 +15,7 @@ use worker::{
 
 use crate::blob_protocol::{self, UploadMessage};
 use crate::bucket::BucketBlobs;
+use crate::compute::SlicedCompute;
 use crate::fetch::WorkerHttp;
 use crate::host_error::HostError;
 use crate::http;
@@ -175,6 +176,7 @@ impl AccountDurableObject {
             sockets: Rc::<WorkerSockets>::clone(&self.sockets),
             clock: Rc::new(WorkerClock),
             rng: Rc::new(WorkerRng),
+            compute: Rc::new(SlicedCompute::default()),
             log: Rc::new(WorkerLog),
             blobs: Rc::new(BucketBlobs::new(&self.env, &did)),
             owner_marker: BucketMarker::new(&self.env, &did).map(|marker| {

@@ -1,8 +1,10 @@
 //! An in-memory host for tests: a manual clock, seeded randomness, sockets that record what they
 //! are sent, and injected faults.
 
+mod later;
 mod memory;
 mod recorder;
+mod slices;
 
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};

@@ -5,6 +5,7 @@
 //! the server runs within a turn.
 
 mod blobs;
+mod compute;
 mod http;
 mod log;
 mod sockets;
@@ -16,6 +17,7 @@ use core::fmt;
 use nacre_syntax::Datetime;
 
 pub use self::blobs::{Blobs, BlobsError, MarkerError, OwnerMarker};
+pub use self::compute::{Compute, Job};
 pub use self::http::{FetchLimits, Http, HttpError};
 pub use self::log::Log;
 pub(crate) use self::log::with_causes;
@@ -33,6 +35,8 @@ pub struct Host {
     pub clock: Rc<dyn Clock>,
     /// Cryptographically secure randomness.
     pub rng: Rc<dyn Rng>,
+    /// The runner of long computations.
+    pub compute: Rc<dyn Compute>,
     /// The operator's log.
     pub log: Rc<dyn Log>,
     /// The store of blob bytes.

@@ -83,6 +83,7 @@ mod tests {
     use tokio::task::LocalSet;
 
     use super::super::blob_folder::BlobFolder;
+    use super::super::compute::BlockingThreads;
     use super::super::http_client::HttpClient;
     use super::super::system::{SystemLog, SystemRng};
     use super::*;
@@ -115,6 +116,7 @@ mod tests {
             sockets: Rc::<super::super::sockets::Subscribers>::default(),
             clock: Rc::<FragileClock>::clone(&clock),
             rng: Rc::new(SystemRng),
+            compute: Rc::new(BlockingThreads),
             log: Rc::new(SystemLog),
             blobs: Rc::new(BlobFolder::new("blobs".into())),
             alarm: Rc::<ProcessAlarm>::clone(&alarm),

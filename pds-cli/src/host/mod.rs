@@ -8,6 +8,7 @@ mod blob_folder;
 mod body;
 mod client_address;
 mod compress;
+mod compute;
 mod http_client;
 mod output_gate;
 mod server;
@@ -31,6 +32,7 @@ use tokio::task::JoinSet;
 use self::alarm::ProcessAlarm;
 pub(crate) use self::blob_folder::BlobFolder;
 pub(crate) use self::client_address::AddressSource;
+use self::compute::BlockingThreads;
 use self::http_client::HttpClient;
 use self::output_gate::OutputGate;
 use self::server::Server;
@@ -75,6 +77,7 @@ fn parts(
         sockets,
         clock: Rc::new(SystemClock),
         rng: Rc::new(SystemRng),
+        compute: Rc::new(BlockingThreads),
         log: Rc::new(SystemLog),
         blobs: Rc::new(blobs),
         owner_marker: None,

@@ -340,6 +340,7 @@ mod tests {
     use tokio::task::{LocalSet, yield_now};
     use tokio::time::Instant;
 
+    use super::super::compute::BlockingThreads;
     use super::super::http_client::HttpClient;
     use super::super::output_gate::tests::TestLog;
     use super::super::sockets::MAX_SUBSCRIBERS;
@@ -380,6 +381,7 @@ mod tests {
             sockets: Rc::<Subscribers>::clone(&sockets),
             clock: Rc::<FragileClock>::clone(&clock),
             rng: Rc::new(SystemRng),
+            compute: Rc::new(BlockingThreads),
             log: Rc::new(SystemLog),
             blobs: Rc::new(blobs.clone()),
             owner_marker: None,

@@ -4,14 +4,14 @@ use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
 use core::fmt;
-use core::future::poll_fn;
-use core::task::Poll;
 
 use bytes::Bytes;
 use cid::Cid;
 use futures_core::future::LocalBoxFuture;
 
 use super::Recorder;
+use super::later::later;
+use super::slices::Slices;
 use crate::config::{Config, new_account};
 use crate::host::{
     Alarm, Blobs, BlobsError, Clock, FetchLimits, Host, Http, HttpError, Log, MarkerError, Outcome,
@@ -24,6 +24,7 @@ use crate::sqlite::Sqlite;
 pub struct Memory {
     parts: Rc<Parts>,
     sockets: Rc<Recorder>,
+    slices: Rc<Slices>,
 }
 
 #[derive(Debug)]
@@ -80,7 +81,7 @@ impl Memory {
             owner_marker: RefCell::default(),
             network: RefCell::new(Network(Box::new(no_network))),
         };
-        Self { parts: Rc::new(parts), sockets: Rc::default() }
+        Self { parts: Rc::new(parts), sockets: Rc::default(), slices: Rc::default() }
     }
 
     /// Returns the host that a server runs on.
@@ -91,6 +92,7 @@ impl Memory {
             sockets: self.sockets.clone(),
             clock: self.parts.clone(),
             rng: self.parts.clone(),
+            compute: self.slices.clone(),
             log: self.parts.clone(),
             blobs: self.parts.clone(),
             owner_marker: self.parts.owner_marker.borrow().as_ref().map(|_| {
@@ -106,6 +108,12 @@ impl Memory {
     #[must_use]
     pub fn sockets(&self) -> &Recorder {
         &self.sockets
+    }
+
+    /// Returns how many slices of long computations have run.
+    #[must_use]
+    pub fn slices(&self) -> u64 {
+        self.slices.count()
     }
 
     /// Moves the clock forward, or back if `seconds` is negative.
@@ -367,18 +375,6 @@ impl Http for Parts {
 
 fn no_network(_: http::Request<Bytes>) -> Answer {
     Err(HttpError::Failed("there is no network".to_owned()))
-}
-
-/// Returns a future that resolves to `value` in a later turn, as those of real hosts do.
-fn later<T: 'static>(value: T) -> LocalBoxFuture<'static, T> {
-    let (mut value, mut waited) = (Some(value), false);
-    Box::pin(poll_fn(move |_| match waited {
-        true => value.take().map_or(Poll::Pending, Poll::Ready),
-        false => {
-            waited = true;
-            Poll::Pending
-        }
-    }))
 }
 
 impl Log for Parts {

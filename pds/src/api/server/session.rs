@@ -43,8 +43,11 @@ pub(crate) async fn create_session(
     caller: Public,
     Json(input): Json<CreateSession>,
 ) -> Result<Secret<Json<Session>>, Failure> {
-    let tokens = pds.sign_in.with_password(&input.identifier, &input.password, caller.peer)?;
-    Ok(Secret(Json(describe(pds, &pds.account.state()?, Some(tokens)))))
+    pds.sign_in.check_password(&input.identifier, &input.password, caller.peer).await?;
+    // Fails if a reset has deleted the account in the meantime.
+    let account = pds.account.state()?;
+    let tokens = pds.sessions.open()?;
+    Ok(Secret(Json(describe(pds, &account, Some(tokens)))))
 }
 
 /// `com.atproto.server.getSession`: the identity and status of the account.
