@@ -5,6 +5,7 @@ extern crate alloc;
 mod blob_protocol;
 mod bucket;
 mod compute;
+mod es256;
 mod fetch;
 mod front;
 mod host_error;

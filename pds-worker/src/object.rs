@@ -16,6 +16,7 @@ use worker::{
 use crate::blob_protocol::{self, UploadMessage};
 use crate::bucket::BucketBlobs;
 use crate::compute::SlicedCompute;
+use crate::es256::WebCryptoEs256;
 use crate::fetch::WorkerHttp;
 use crate::host_error::HostError;
 use crate::http;
@@ -176,6 +177,7 @@ impl AccountDurableObject {
             sockets: Rc::<WorkerSockets>::clone(&self.sockets),
             clock: Rc::new(WorkerClock),
             rng: Rc::new(WorkerRng),
+            es256: Rc::new(WebCryptoEs256),
             compute: Rc::new(SlicedCompute::default()),
             log: Rc::new(WorkerLog),
             blobs: Rc::new(BucketBlobs::new(&self.env, &did)),

@@ -12,6 +12,7 @@
 //! | `abort` | evicts the object shortly after the response |
 //! | `sql` | lists the rules of [`Sql`] that are broken, one a line |
 //! | `made` | returns how many objects this isolate constructed: one more after each hibernation |
+//! | `es256?<key>&<message>&<signature>` | verifies a signature; the values are hexadecimal |
 //! | `crossings` | the number of calls from wasm to JavaScript so far |
 //! | `rows` | returns how many rows statements read and wrote, as the platform bills them |
 //! | `run-due-work` | runs due work, as the alarm does |
@@ -24,11 +25,14 @@ use core::time::Duration;
 
 use js_sys::{Function, Reflect};
 use nacre_pds::body::{Body, Response as Answer};
-use nacre_pds::host::{Host, Outcome, Sockets, Sql, SqlError, SqlErrorKind, Value};
+use nacre_pds::host::{
+    Es256 as _, Es256Key, Host, Outcome, Sockets, Sql, SqlError, SqlErrorKind, Value,
+};
 use nacre_pds::{OpenError, Pds};
 use wasm_bindgen::prelude::*;
 use worker::{Delay, Response, State, WebSocketPair};
 
+use crate::es256::WebCryptoEs256;
 use crate::host_error::HostError;
 use crate::http;
 use crate::sockets::{WorkerSockets, switching_protocols};
@@ -110,11 +114,32 @@ pub(crate) async fn answer_with(
     pds: &Pds,
     request: &web_sys::Request,
 ) -> Result<Option<Response>, HostError> {
-    if http::parts(request)?.uri.path() != "/__test/run-due-work" {
-        return Ok(None);
-    }
-    pds.run_due_work().await;
-    http::response(Answer::new(Body::Empty)).map(|answer| Some(answer.into()))
+    let uri = http::parts(request)?.uri;
+    let body = match (uri.path().strip_prefix("/__test/"), uri.query()) {
+        (Some("es256"), Some(query)) => Body::from(es256(query).await?),
+        (Some("run-due-work"), _) => {
+            pds.run_due_work().await;
+            Body::Empty
+        }
+        _ => return Ok(None),
+    };
+    http::response(Answer::new(body)).map(|answer| Some(answer.into()))
+}
+
+/// Verifies the signature in a query: "valid", "invalid", "no key".
+async fn es256(query: &str) -> Result<&'static str, HostError> {
+    let mut values = query.split('&').map(|hex| {
+        let digits = |start| hex.get(start..start + 2);
+        let byte = |start| u8::from_str_radix(digits(start)?, 16).ok();
+        (0..hex.len()).step_by(2).map(byte).collect::<Option<Vec<u8>>>()
+    });
+    let mut value = || values.next().flatten().ok_or(HostError::Request("three values expected"));
+    let (key, message, signature) = (value()?, value()?, value()?);
+    let Ok(key) = Es256Key::from_sec1(&key) else { return Ok("no key") };
+    let Ok(signature) = signature.try_into() else { return Ok("invalid") };
+    let verified = WebCryptoEs256.verify(&key, &message, &signature).await;
+    let verified = verified.map_err(|error| HostError::Runtime(error.to_string()))?;
+    Ok(if verified { "valid" } else { "invalid" })
 }
 
 fn rows(sql: &dyn Sql) -> Result<i64, SqlError> {

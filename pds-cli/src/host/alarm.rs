@@ -78,7 +78,7 @@ mod tests {
     use core::cell::Cell;
 
     use nacre_pds::config::{Config, new_account};
-    use nacre_pds::host::{Clock, Host};
+    use nacre_pds::host::{Clock, Host, RustEs256};
     use nacre_pds::sqlite::Sqlite;
     use tokio::task::LocalSet;
 
@@ -116,6 +116,7 @@ mod tests {
             sockets: Rc::<super::super::sockets::Subscribers>::default(),
             clock: Rc::<FragileClock>::clone(&clock),
             rng: Rc::new(SystemRng),
+            es256: Rc::new(RustEs256),
             compute: Rc::new(BlockingThreads),
             log: Rc::new(SystemLog),
             blobs: Rc::new(BlobFolder::new("blobs".into())),

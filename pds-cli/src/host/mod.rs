@@ -24,7 +24,7 @@ use std::io;
 use std::net::TcpListener;
 
 use nacre_pds::config::Config;
-use nacre_pds::host::{Host, Sql};
+use nacre_pds::host::{Host, RustEs256, Sql};
 use nacre_pds::sqlite::{Sqlite, WriteAheadLog};
 use nacre_pds::{OpenError, Pds};
 use tokio::task::JoinSet;
@@ -77,6 +77,7 @@ fn parts(
         sockets,
         clock: Rc::new(SystemClock),
         rng: Rc::new(SystemRng),
+        es256: Rc::new(RustEs256),
         compute: Rc::new(BlockingThreads),
         log: Rc::new(SystemLog),
         blobs: Rc::new(blobs),

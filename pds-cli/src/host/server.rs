@@ -333,7 +333,7 @@ mod tests {
     use core::sync::atomic::Ordering;
 
     use nacre_pds::config::{Config, new_account};
-    use nacre_pds::host::{Clock, Host};
+    use nacre_pds::host::{Clock, Host, RustEs256};
     use nacre_pds::sqlite::Sqlite;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
     use tokio::net::TcpStream;
@@ -381,6 +381,7 @@ mod tests {
             sockets: Rc::<Subscribers>::clone(&sockets),
             clock: Rc::<FragileClock>::clone(&clock),
             rng: Rc::new(SystemRng),
+            es256: Rc::new(RustEs256),
             compute: Rc::new(BlockingThreads),
             log: Rc::new(SystemLog),
             blobs: Rc::new(blobs.clone()),

@@ -15,7 +15,7 @@ use super::slices::Slices;
 use crate::config::{Config, new_account};
 use crate::host::{
     Alarm, Blobs, BlobsError, Clock, FetchLimits, Host, Http, HttpError, Log, MarkerError, Outcome,
-    OwnerMarker, Rng, Row, Sql, SqlError, Value,
+    OwnerMarker, Rng, Row, RustEs256, Sql, SqlError, Value,
 };
 use crate::sqlite::Sqlite;
 
@@ -92,6 +92,7 @@ impl Memory {
             sockets: self.sockets.clone(),
             clock: self.parts.clone(),
             rng: self.parts.clone(),
+            es256: Rc::new(RustEs256),
             compute: self.slices.clone(),
             log: self.parts.clone(),
             blobs: self.parts.clone(),
