@@ -38,7 +38,8 @@ if (hosts.includes("workerd")) {
 			}
 			const began = Date.now();
 			const { create } = writer(server, session);
-			for (let count = 0; count < EVENTS; count += 1) await create(NOTE, { text: "x".repeat(3_000) });
+			for (let count = 0; count < EVENTS; count += 1)
+				await create(NOTE, { text: "x".repeat(3_000) });
 
 			const sizes = (await Promise.all([1, 2, 3, 4].map(() => exportRepo(server)))).map(
 				({ length }) => length,
@@ -53,7 +54,9 @@ if (hosts.includes("workerd")) {
 			}
 
 			const { objects, buffers, code } = await liveMemory(server);
-			const [inObjects, inBuffers, inCode] = [objects, buffers, code].map((bytes) => bytes / 2 ** 20);
+			const [inObjects, inBuffers, inCode] = [objects, buffers, code].map(
+				(bytes) => bytes / 2 ** 20,
+			);
 			const found =
 				`${inObjects.toFixed(2)} MiB of objects, ${inBuffers.toFixed(2)} of buffers, ` +
 				`${inCode.toFixed(2)} of code`;
