@@ -11,6 +11,11 @@ export function readHead(request, bytes) {
 	return most > bytes.length ? most : encoder.encodeInto(head, bytes).written;
 }
 
+// Returns the method and the URL of `request`, and whether it has the header `name`.
+export function readTarget(request, name) {
+	return `${request.method}\n${request.url}\n${request.headers.has(name)}`;
+}
+
 // Returns a response with the names and values in the lines of `headers`. `body` is bytes, a stream
 // or null.
 export function makeResponse(status, headers, body) {

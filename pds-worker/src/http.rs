@@ -48,6 +48,31 @@ pub(crate) fn parts(request: &web_sys::Request) -> Result<Parts, HostError> {
     Ok(parts)
 }
 
+/// The parts of a request that decide who answers it.
+pub(crate) struct Target {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    /// Whether it has the header that was asked for.
+    pub(crate) has_header: bool,
+}
+
+/// Reads the method and the URL of a request, and whether it has `header`, in one crossing.
+///
+/// # Errors
+///
+/// [`HostError::Request`] if the request is not valid HTTP.
+pub(crate) fn target(request: &web_sys::Request, header: &str) -> Result<Target, HostError> {
+    let text = read_target(request, header)?;
+    let mut lines = text.split('\n');
+    let method = lines.next().and_then(|method| method.parse().ok());
+    let uri = lines.next().and_then(|uri| uri.parse().ok());
+    Ok(Target {
+        method: method.ok_or(HostError::Request("malformed method"))?,
+        uri: uri.ok_or(HostError::Request("malformed URL"))?,
+        has_header: lines.next() == Some("true"),
+    })
+}
+
 /// Converts a request. Its body is read as the server asks for it.
 ///
 /// # Errors
@@ -147,6 +172,8 @@ fn has_no_body(status: StatusCode) -> bool {
 
 #[wasm_bindgen(module = "/src/http.js")]
 extern "C" {
+    #[wasm_bindgen(catch, js_name = readTarget)]
+    fn read_target(request: &web_sys::Request, header: &str) -> Result<String, JsValue>;
     #[wasm_bindgen(catch, js_name = readHead)]
     fn read_head(request: &web_sys::Request, bytes: &mut [u8]) -> Result<usize, JsValue>;
     #[wasm_bindgen(catch, js_name = makeResponse)]

@@ -5,7 +5,7 @@ use alloc::rc::Rc;
 use core::cell::{Cell, OnceCell, RefCell};
 
 use nacre_pds::config::{Config, ConfigError};
-use nacre_pds::host::{Host, OwnerMarker};
+use nacre_pds::host::{Host, Level, OwnerMarker};
 use nacre_pds::{OpenError, Pds, Reply, Subscription};
 use wasm_bindgen::prelude::*;
 use worker::{
@@ -23,7 +23,7 @@ use crate::http;
 use crate::owner_marker::BucketMarker;
 use crate::sockets::{WorkerSockets, is_upgrade, switching_protocols};
 use crate::sql::WorkerSql;
-use crate::system::{WorkerAlarm, WorkerClock, WorkerLog, WorkerRng};
+use crate::system::{WorkerAlarm, WorkerClock, WorkerLog, WorkerRng, log_failure};
 use crate::vars::Vars;
 
 /// The Durable Object of the account.
@@ -167,6 +167,12 @@ impl AccountDurableObject {
         })
     }
 
+    /// Returns the level of the log. A malformed variable keeps the account closed, with an error.
+    fn log_level(&self) -> Level {
+        let level = Vars(self.env.as_ref()).text("LOG_LEVEL");
+        level.and_then(|level| Level::parse(&level)).unwrap_or_default()
+    }
+
     fn host(&self) -> Result<Host, HostError> {
         let storage = self.state.as_raw().storage()?;
         let did = Vars(self.env.as_ref()).text("DID").unwrap_or_default();
@@ -179,7 +185,7 @@ impl AccountDurableObject {
             rng: Rc::new(WorkerRng),
             es256: Rc::new(WebCryptoEs256),
             compute: Rc::new(SlicedCompute::default()),
-            log: Rc::new(WorkerLog),
+            log: Rc::new(WorkerLog { level: self.log_level() }),
             blobs: Rc::new(BucketBlobs::new(&self.env, &did)),
             owner_marker: BucketMarker::new(&self.env, &did).map(|marker| {
                 let marker: Rc<dyn OwnerMarker> = Rc::new(marker);
@@ -195,7 +201,7 @@ impl AccountDurableObject {
         let Ok(host) = self.host() else { return };
         let now_s = i64::try_from(host.clock.now_micros() / 1_000_000).unwrap_or(i64::MAX);
         if let Err(error) = host.alarm.set(now_s.saturating_add(REOPEN_DELAY_S)) {
-            worker::console_error!("{error}");
+            log_failure("alarm.failed", &error.to_string());
         }
     }
 
@@ -211,7 +217,7 @@ impl AccountDurableObject {
         }
         let text = error.to_string();
         if self.logged.replace(text.clone()) != text {
-            worker::console_error!("{text}");
+            log_failure("account.unavailable", &text);
         }
     }
 }

@@ -26,7 +26,7 @@ use core::time::Duration;
 use js_sys::{Function, Reflect};
 use nacre_pds::body::{Body, Response as Answer};
 use nacre_pds::host::{
-    Es256 as _, Es256Key, Host, Outcome, Sockets, Sql, SqlError, SqlErrorKind, Value,
+    Es256 as _, Es256Key, Host, Outcome, RowCounts, Sockets, Sql, SqlError, SqlErrorKind, Value,
 };
 use nacre_pds::{OpenError, Pds};
 use wasm_bindgen::prelude::*;
@@ -84,7 +84,7 @@ pub(crate) fn answer(
             crossings.as_f64().unwrap_or_default().to_string()
         }
         (Some("rows"), _) => {
-            let (read, written) = crate::sql::billed();
+            let RowCounts { read, written } = host.sql.row_counts();
             format!("[{read},{written}]")
         }
         (Some("socket"), _) => {

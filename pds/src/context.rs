@@ -5,6 +5,7 @@ use alloc::rc::Rc;
 use crate::account::Account;
 use crate::config::Config;
 use crate::host::Host;
+use crate::metrics::Metrics;
 use crate::scheduler::Scheduler;
 use crate::store::Store;
 
@@ -15,6 +16,7 @@ pub(crate) struct Context {
     pub(crate) host: Rc<Host>,
     pub(crate) account: Rc<Account>,
     pub(crate) scheduler: Rc<Scheduler>,
+    pub(crate) metrics: Rc<Metrics>,
 }
 
 impl Context {
@@ -22,6 +24,7 @@ impl Context {
         let (host, config) = (Rc::new(host), Rc::new(config));
         let account = Rc::new(Account::new(Rc::clone(&config), store.clone()));
         let scheduler = Rc::new(Scheduler::new(Rc::clone(&host)));
-        Self { config, store, host, account, scheduler }
+        let metrics = Rc::new(Metrics::new(Rc::clone(&host.sql)));
+        Self { config, store, host, account, scheduler, metrics }
     }
 }

@@ -3,6 +3,7 @@
 
 mod later;
 mod memory;
+mod recorded_log;
 mod recorder;
 mod slices;
 

@@ -21,10 +21,10 @@ pub use self::blobs::{Blobs, BlobsError, MarkerError, OwnerMarker};
 pub use self::compute::{Compute, Job};
 pub use self::es256::{Es256, Es256Error, Es256Key, RustEs256};
 pub use self::http::{FetchLimits, Http, HttpError};
-pub use self::log::Log;
 pub(crate) use self::log::with_causes;
+pub use self::log::{Entry, Level, Log, RequestFields};
 pub use self::sockets::{SocketId, Sockets};
-pub use self::sql::{Outcome, Row, Sql, SqlError, SqlErrorKind, Value};
+pub use self::sql::{Outcome, Row, RowCounts, Sql, SqlError, SqlErrorKind, Value};
 
 /// Everything that the server runs on.
 #[derive(Clone)]

@@ -99,6 +99,39 @@ fn operations_stay_within_their_row_limits() {
     client::verify(&client);
 }
 
+/// A name, the limit of statements, and the operation.
+type Statements<'c> = (&'static str, u64, &'c dyn Fn(usize));
+
+#[test]
+fn operations_stay_within_their_limits_of_statements() {
+    let client = Client::new();
+    fill(&client);
+    let get = |method: &str, params: &str| drop(client.query(method, params).json(200));
+    let did = format!("did={DID}");
+    let table: [Statements<'_>; 5] = [
+        // The account, and the writes of a record, a page or two, an event and the account.
+        ("create", 6, &|n| {
+            client.create(NOTE, &format!("k00001-{n}"), note("x")).json(200);
+        }),
+        ("getRecord", 1, &|n| {
+            let params = format!("repo={DID}&collection={NOTE}&rkey=k{n:05}");
+            get("com.atproto.repo.getRecord", &params);
+        }),
+        ("getLatestCommit", 0, &|_| get("com.atproto.sync.getLatestCommit", &did)),
+        ("getRepoStatus", 0, &|_| get("com.atproto.sync.getRepoStatus", &did)),
+        ("getSession", 0, &|_| {
+            client.get_as(&client.access, "/xrpc/com.atproto.server.getSession").json(200);
+        }),
+    ];
+    for (name, most, operation) in table {
+        operation(0);
+        let before = client.host.statements();
+        operation(1);
+        let statements = client.host.statements() - before;
+        assert!(statements <= most, "{name}: {statements} statements");
+    }
+}
+
 #[test]
 fn first_commit_after_a_start_reads_at_most_ten_rows() {
     let before = Client::new();

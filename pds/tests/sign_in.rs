@@ -11,7 +11,7 @@ use client::{Client, DID, request};
 use nacre_pds::Reply;
 use nacre_pds::body::Body;
 use nacre_pds::config::{Config, new_account};
-use nacre_pds::dev::{Memory, block_on};
+use nacre_pds::dev::{Marker, Memory, block_on};
 use nacre_pds::host::Row;
 use serde_json::json;
 
@@ -46,16 +46,21 @@ fn poll(pending: &mut Pending<'_>) -> Option<u16> {
     }
 }
 
-/// Starts a server whose password has this hash. Its account is deactivated and can be reset.
+/// Starts a server whose password has this hash. Its account was never active and can be reset.
 fn with_hash(hash: &str) -> Client {
-    let host = Memory::new(7);
+    open(hash, Memory::new(7)).0
+}
+
+/// Also returns the operator's token.
+fn open(hash: &str, host: Memory) -> (Client, String) {
     let vars = new_account("pds.test", "alice.test", PASSWORD, &*host.host().rng).unwrap();
-    let config = Config::from_vars(|name| match name {
+    let var = |name: &str| match name {
         "PASSWORD_HASH" => Some(hash.to_owned()),
         "INITIAL_ACTIVE" => Some("false".to_owned()),
         _ => vars.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()),
-    });
-    Client::with_config(host, config.unwrap())
+    };
+    let config = Config::from_vars(var).unwrap();
+    (Client::with_config(host, config), var("AUTH_TOKEN").unwrap())
 }
 
 #[test]
@@ -96,11 +101,19 @@ fn refused_sign_ins_are_not_hashed_but_those_of_unknown_identifiers_are() {
 }
 
 #[test]
-fn sign_in_opens_no_session_in_a_database_that_was_emptied_during_its_hash() {
-    let client = with_hash(SLOW);
+fn sign_in_during_a_reset_opens_no_session() {
+    let host = Memory::new(7);
+    host.set_owner_marker(&Marker::default());
+    let (client, token) = open(SLOW, host);
+    client.get("/xrpc/_health").succeeds();
     let mut signs_in = client.signs_in("192.0.2.1", PASSWORD);
     assert_eq!(poll(&mut signs_in), None);
-    client.host.sql().query("delete from account", &[], &mut |_| Ok(())).unwrap();
+    // The database is empty while the reset waits for the bucket.
+    let reset = request("POST", "/operator/reset", Some(&token), Body::Empty);
+    let mut reset = Box::pin(client.pds.handle(reset, None));
+    while client.row_counts()["account"] > 0 {
+        assert!(reset.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
     assert_eq!(block_on(signs_in), 500);
     let mut no_row = |_: &dyn Row| panic!("a session was opened");
     client.host.sql().query("select id from session", &[], &mut no_row).unwrap();

@@ -12,8 +12,6 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::report::log;
-
 /// An alarm in memory. It need not survive a restart, because starting the server runs due work.
 #[derive(Debug, Default)]
 pub(crate) struct ProcessAlarm(watch::Sender<Option<i64>>);
@@ -33,7 +31,10 @@ impl ProcessAlarm {
             match work.join_next().await {
                 Some(Err(error)) if error.is_panic() => {
                     panics = panics.saturating_add(1);
-                    log(&format_args!("scheduled work panicked; retrying in {RETRY_S} s"));
+                    tracing::error!(
+                        event = "task.panicked",
+                        "scheduled work panicked; retrying in {RETRY_S} s"
+                    );
                     self.retry();
                 }
                 _ => panics = 0,
@@ -78,15 +79,16 @@ mod tests {
     use core::cell::Cell;
 
     use nacre_pds::config::{Config, new_account};
-    use nacre_pds::host::{Clock, Host, RustEs256};
+    use nacre_pds::host::{Clock, Host, Level, RustEs256};
     use nacre_pds::sqlite::Sqlite;
     use tokio::task::LocalSet;
 
     use super::super::blob_folder::BlobFolder;
     use super::super::compute::BlockingThreads;
     use super::super::http_client::HttpClient;
-    use super::super::system::{SystemLog, SystemRng};
+    use super::super::system::SystemRng;
     use super::*;
+    use crate::logging::ProcessLog;
 
     /// A clock that panics a given number of times and counts its reads.
     #[derive(Default)]
@@ -118,7 +120,7 @@ mod tests {
             rng: Rc::new(SystemRng),
             es256: Rc::new(RustEs256),
             compute: Rc::new(BlockingThreads),
-            log: Rc::new(SystemLog),
+            log: Rc::new(ProcessLog { level: Level::Error }),
             blobs: Rc::new(BlobFolder::new("blobs".into())),
             alarm: Rc::<ProcessAlarm>::clone(&alarm),
             owner_marker: None,

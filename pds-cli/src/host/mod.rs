@@ -24,7 +24,7 @@ use std::io;
 use std::net::TcpListener;
 
 use nacre_pds::config::Config;
-use nacre_pds::host::{Host, RustEs256, Sql};
+use nacre_pds::host::{Host, Level, RustEs256, Sql};
 use nacre_pds::sqlite::{Sqlite, WriteAheadLog};
 use nacre_pds::{OpenError, Pds};
 use tokio::task::JoinSet;
@@ -38,9 +38,9 @@ use self::output_gate::OutputGate;
 use self::server::Server;
 use self::sockets::Subscribers;
 use self::stop_signals::StopSignals;
+use self::system::SystemClock;
 pub(crate) use self::system::SystemRng;
-use self::system::{SystemClock, SystemLog};
-use crate::report::log;
+use crate::logging::{self, LogFormat, ProcessLog};
 
 /// Opens an account for serving.
 pub(crate) fn open(
@@ -55,14 +55,17 @@ pub(crate) fn open(
     let alarm = Rc::new(ProcessAlarm::default());
     let http = HttpClient::new(Rc::clone(&gate));
     let sql = Rc::new(sql);
-    let host = parts(sql, blobs.clone(), Rc::clone(&sockets), Rc::clone(&alarm), http);
+    let level = config.log_level;
+    let host = parts(sql, blobs.clone(), Rc::clone(&sockets), Rc::clone(&alarm), http, level);
     let pds = Pds::open(host, config)?;
     Ok(Server::new(Rc::new(pds), sockets, blobs, alarm, gate, address_source))
 }
 
 /// Returns the host for an operator command on the account of a stopped server.
 pub(crate) fn unserved(sql: Rc<dyn Sql>, blobs: BlobFolder) -> Host {
-    parts(sql, blobs, Rc::default(), Rc::default(), HttpClient::default())
+    let level = Level::Warn;
+    logging::start(LogFormat::Pretty, level);
+    parts(sql, blobs, Rc::default(), Rc::default(), HttpClient::default(), level)
 }
 
 fn parts(
@@ -71,6 +74,7 @@ fn parts(
     sockets: Rc<Subscribers>,
     alarm: Rc<ProcessAlarm>,
     http: HttpClient,
+    level: Level,
 ) -> Host {
     Host {
         sql,
@@ -79,7 +83,7 @@ fn parts(
         rng: Rc::new(SystemRng),
         es256: Rc::new(RustEs256),
         compute: Rc::new(BlockingThreads),
-        log: Rc::new(SystemLog),
+        log: Rc::new(ProcessLog { level }),
         blobs: Rc::new(blobs),
         owner_marker: None,
         alarm,
@@ -112,7 +116,10 @@ pub(crate) async fn serve(
     ready();
     let stopped = async {
         signals.next().await;
-        log(&"stopping; send the signal again to stop at once");
+        tracing::info!(
+            event = "server.stopping",
+            "stopping; send the signal again to stop at once"
+        );
         accepting.shutdown().await;
         due_work.abort();
         tokio::select! {

@@ -11,8 +11,8 @@ use super::password_hash::PasswordHash;
 use super::relay_list::relays;
 use super::secrets::{Secret, signing_key};
 use super::suggest;
-use super::values::{Range, boolean, email, number, secret};
-use crate::host::Rng;
+use super::values::{Range, boolean, email, log_level, number, secret};
+use crate::host::{Level, Rng};
 
 /// The configuration of an account.
 pub struct Config {
@@ -35,6 +35,8 @@ pub struct Config {
     pub blob_upload_limit: u64,
     /// Whether a repository can be imported (`ACCEPT_IMPORTS`).
     pub accept_imports: bool,
+    /// The least serious level of log entries that are written (`LOG_LEVEL`).
+    pub log_level: Level,
     /// The key of session tokens (`JWT_SECRET`).
     pub jwt_secret: Secret,
     /// The operator's token, which has access to everything (`AUTH_TOKEN`).
@@ -66,6 +68,7 @@ impl Config {
             blob_upload_limit: blob_upload_limit(&var)?,
             event_retention_hours: number(&var, "EVENT_RETENTION_HOURS", &RETENTION_HOURS)?,
             event_retention_mib: number(&var, "EVENT_RETENTION_MIB", &RETENTION_MIB)?,
+            log_level: log_level(&var)?,
             email: email(&var)?,
             jwt_secret: secret(&var, "JWT_SECRET", TOO_SHORT, Secret::parse)?,
             auth_token: secret(&var, "AUTH_TOKEN", TOO_SHORT, Secret::parse)?,

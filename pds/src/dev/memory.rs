@@ -11,11 +11,12 @@ use futures_core::future::LocalBoxFuture;
 
 use super::Recorder;
 use super::later::later;
+use super::recorded_log::RecordedLog;
 use super::slices::Slices;
 use crate::config::{Config, new_account};
 use crate::host::{
-    Alarm, Blobs, BlobsError, Clock, FetchLimits, Host, Http, HttpError, Log, MarkerError, Outcome,
-    OwnerMarker, Rng, Row, RustEs256, Sql, SqlError, Value,
+    Alarm, Blobs, BlobsError, Clock, FetchLimits, Host, Http, HttpError, MarkerError, Outcome,
+    OwnerMarker, Rng, Row, RowCounts, RustEs256, Sql, SqlError, Value,
 };
 use crate::sqlite::Sqlite;
 
@@ -30,8 +31,8 @@ pub struct Memory {
 #[derive(Debug)]
 struct Parts {
     sqlite: Sqlite,
-    /// The number of rows that the server has read.
-    rows_read: Cell<u64>,
+    /// The number of statements that the server has run.
+    statements: Cell<u64>,
     /// The number of steps that still succeed, or `None` if all do.
     steps_left: Cell<Option<u64>>,
     /// Whether only one step fails.
@@ -39,7 +40,7 @@ struct Parts {
     now_micros: Cell<u64>,
     /// The state of the random number generator.
     random: Cell<u64>,
-    log: RefCell<Vec<String>>,
+    log: Rc<RecordedLog>,
     blobs: Rc<RefCell<BTreeMap<Cid, Bytes>>>,
     alarm_s: Cell<Option<i64>>,
     owner_marker: RefCell<Option<Marker>>,
@@ -70,12 +71,12 @@ impl Memory {
     pub fn new(seed: u64) -> Self {
         let parts = Parts {
             sqlite: Sqlite::in_memory().expect("a database in memory can be opened"),
-            rows_read: Cell::new(0),
+            statements: Cell::new(0),
             steps_left: Cell::new(None),
             fails_once: Cell::new(false),
             now_micros: Cell::new(START_MICROS),
             random: Cell::new(seed),
-            log: RefCell::default(),
+            log: Rc::default(),
             blobs: Rc::default(),
             alarm_s: Cell::new(None),
             owner_marker: RefCell::default(),
@@ -94,7 +95,7 @@ impl Memory {
             rng: self.parts.clone(),
             es256: Rc::new(RustEs256),
             compute: self.slices.clone(),
-            log: self.parts.clone(),
+            log: Rc::<RecordedLog>::clone(&self.parts.log),
             blobs: self.parts.clone(),
             owner_marker: self.parts.owner_marker.borrow().as_ref().map(|_| {
                 let marker: Rc<dyn OwnerMarker> = self.parts.clone();
@@ -150,10 +151,16 @@ impl Memory {
         self.parts.steps_left.get().is_some()
     }
 
-    /// Returns the logged messages, and empties the log.
+    /// Returns the messages of logged warnings and errors, and empties the log.
     #[must_use]
     pub fn take_log(&self) -> Vec<String> {
-        self.parts.log.take()
+        self.parts.log.take_problems()
+    }
+
+    /// Returns all log entries as JSON, and empties the log.
+    #[must_use]
+    pub fn take_log_entries(&self) -> Vec<String> {
+        self.parts.log.take_entries()
     }
 
     /// Returns the blob store, so that tests can add and inspect blobs.
@@ -189,7 +196,14 @@ impl Memory {
     /// Returns how many rows the server has read, and how many it has written.
     #[must_use]
     pub fn rows(&self) -> (u64, u64) {
-        (self.parts.rows_read.get(), self.parts.sqlite.rows_written())
+        let RowCounts { read, written } = self.parts.sqlite.row_counts();
+        (read, written)
+    }
+
+    /// Returns how many statements the server has run.
+    #[must_use]
+    pub fn statements(&self) -> u64 {
+        self.parts.statements.get()
     }
 
     /// Returns the database, for direct access. Injected faults do not apply to it.
@@ -221,14 +235,16 @@ impl Sql for Parts {
         row: &mut dyn FnMut(&dyn Row) -> Result<(), SqlError>,
     ) -> Result<(), SqlError> {
         self.step()?;
+        self.statements.set(self.statements.get() + 1);
         // The limits of the strictest host.
         if params.len() > 100 || params.iter().any(is_too_large) {
             return Err(SqlError::other("a parameter exceeds the limits"));
         }
-        self.sqlite.query(sql, params, &mut |found| {
-            self.rows_read.set(self.rows_read.get() + 1);
-            row(found)
-        })
+        self.sqlite.query(sql, params, row)
+    }
+
+    fn row_counts(&self) -> RowCounts {
+        self.sqlite.row_counts()
     }
 
     /// Begin and commit are steps, like statements.
@@ -376,12 +392,6 @@ impl Http for Parts {
 
 fn no_network(_: http::Request<Bytes>) -> Answer {
     Err(HttpError::Failed("there is no network".to_owned()))
-}
-
-impl Log for Parts {
-    fn error(&self, message: &str) {
-        self.log.borrow_mut().push(message.to_owned());
-    }
 }
 
 /// 2026-01-01T00:00:00Z.
