@@ -130,8 +130,8 @@ fn answer(request: &web_sys::Request, env: &JsValue) -> Result<JsValue, HostErro
     }
 }
 
-/// Returns whether a request has a body. An announced body of zero bytes is a blob too, although the
-/// runtime has no stream for it.
+/// Returns whether a request has a body. An announced body of zero bytes is a blob too, although
+/// the runtime has no stream for it.
 fn has_body(request: &web_sys::Request) -> Result<bool, HostError> {
     Ok(request.body().is_some() || request.headers().has(CONTENT_LENGTH.as_str())?)
 }

@@ -16,6 +16,11 @@ export function readTarget(request, name) {
 	return `${request.method}\n${request.url}\n${request.headers.has(name)}`;
 }
 
+// Returns a promise of the bytes of a body.
+export async function readBody(request) {
+	return new Uint8Array(await request.arrayBuffer());
+}
+
 // Returns a response with the names and values in the lines of `headers`. `body` is bytes, a stream
 // or null.
 export function makeResponse(status, headers, body) {

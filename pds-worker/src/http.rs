@@ -5,13 +5,15 @@
 
 use core::net::IpAddr;
 
+use ::http::header::CONTENT_LENGTH;
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use bytes::Bytes;
-use futures_util::StreamExt;
-use js_sys::{Array, Uint8Array};
+use futures_util::{StreamExt, stream};
+use js_sys::{Array, Promise, Uint8Array};
 use nacre_pds::body::{Body, BodyError, Request, Response};
 use wasm_bindgen::prelude::*;
+use worker::wasm_bindgen_futures::JsFuture;
 
 use crate::host_error::{HostError, js_message};
 
@@ -80,7 +82,23 @@ pub(crate) fn target(request: &web_sys::Request, header: &str) -> Result<Target,
 /// [`HostError::Request`] as for [`parts`].
 pub(crate) fn request(request: &web_sys::Request) -> Result<Request, HostError> {
     let parts = parts(request)?;
-    Ok(Request::from_parts(parts, body(request.body())?))
+    let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let length = length.and_then(|length| length.parse::<usize>().ok());
+    let body = match length {
+        // The runtime holds bodies of this size whole, and a stream takes several crossings.
+        Some(1..=MAX_WHOLE_BODY_BYTES) => whole_body(Clone::clone(request)),
+        _ => body(request.body())?,
+    };
+    Ok(Request::from_parts(parts, body))
+}
+
+/// Returns a body that is read whole when the server asks for it.
+fn whole_body(request: web_sys::Request) -> Body {
+    let read = async move {
+        let bytes = JsFuture::from(read_body(&request).map_err(interrupted)?);
+        bytes.await.map_err(interrupted).and_then(chunk)
+    };
+    Body::Stream(stream::once(read).boxed_local())
 }
 
 /// Converts a body, which is read on demand.
@@ -93,7 +111,10 @@ pub(crate) fn body(stream: Option<web_sys::ReadableStream>) -> Result<Body, Host
         None => Ok(Body::Empty),
         Some(stream) => wasm_streams::ReadableStream::from_raw(stream.unchecked_into())
             .try_into_stream()
-            .map(|stream| Body::Stream(stream.map(chunk).boxed_local()))
+            .map(|stream| {
+                let chunks = stream.map(|read| read.map_err(interrupted).and_then(chunk));
+                Body::Stream(chunks.boxed_local())
+            })
             .map_err(|(thrown, _)| HostError::Runtime(js_message(&thrown))),
     }
 }
@@ -158,11 +179,12 @@ pub(crate) fn headers(from: &web_sys::Headers) -> Result<HeaderMap, HostError> {
     Ok(headers)
 }
 
-fn chunk(chunk: Result<JsValue, JsValue>) -> Result<Bytes, BodyError> {
-    let interrupted = |thrown: &JsValue| BodyError::Interrupted(js_message(thrown));
-    let chunk = chunk.map_err(|thrown| interrupted(&thrown))?;
-    let chunk = chunk.dyn_into::<Uint8Array>().map_err(|value| interrupted(&value))?;
-    Ok(Bytes::from(chunk.to_vec()))
+fn chunk(chunk: JsValue) -> Result<Bytes, BodyError> {
+    Ok(Bytes::from(chunk.dyn_into::<Uint8Array>().map_err(interrupted)?.to_vec()))
+}
+
+fn interrupted(thrown: JsValue) -> BodyError {
+    BodyError::Interrupted(js_message(&thrown))
 }
 
 /// Returns whether the runtime throws for a response of this status with a body.
@@ -174,6 +196,8 @@ fn has_no_body(status: StatusCode) -> bool {
 extern "C" {
     #[wasm_bindgen(catch, js_name = readTarget)]
     fn read_target(request: &web_sys::Request, header: &str) -> Result<String, JsValue>;
+    #[wasm_bindgen(catch, js_name = readBody)]
+    fn read_body(request: &web_sys::Request) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch, js_name = readHead)]
     fn read_head(request: &web_sys::Request, bytes: &mut [u8]) -> Result<usize, JsValue>;
     #[wasm_bindgen(catch, js_name = makeResponse)]
@@ -190,5 +214,7 @@ extern "C" {
     ) -> Result<web_sys::Response, JsValue>;
 }
 
+/// Larger bodies are streamed.
+const MAX_WHOLE_BODY_BYTES: usize = 256 * 1024;
 /// Most heads fit into a buffer of this size at three bytes for each character.
 const HEAD_BYTES: usize = 8 * 1024;

@@ -62,8 +62,8 @@ impl Rng for WorkerRng {
     }
 }
 
-/// The console, as shown by `wrangler tail` and the dashboard. Each entry is one line of JSON, whose
-/// fields Workers Logs indexes.
+/// The console, as shown by `wrangler tail` and the dashboard. Each entry is one line of JSON,
+/// whose fields Workers Logs indexes.
 pub(crate) struct WorkerLog {
     pub(crate) level: Level,
 }

@@ -23,6 +23,7 @@ use alloc::borrow::Cow;
 use core::cell::Cell;
 use core::time::Duration;
 
+use ::http::Uri;
 use js_sys::{Function, Reflect};
 use nacre_pds::body::{Body, Response as Answer};
 use nacre_pds::host::{
@@ -30,7 +31,7 @@ use nacre_pds::host::{
 };
 use nacre_pds::{OpenError, Pds};
 use wasm_bindgen::prelude::*;
-use worker::{Delay, Response, State, WebSocketPair};
+use worker::{Delay, State, WebSocketPair};
 
 use crate::es256::WebCryptoEs256;
 use crate::host_error::HostError;
@@ -50,9 +51,8 @@ pub(crate) fn answer(
     state: &State,
     sockets: &WorkerSockets,
     host: &Host,
-    request: &web_sys::Request,
-) -> Result<Option<Response>, HostError> {
-    let uri = http::parts(request)?.uri;
+    uri: &Uri,
+) -> Result<Option<web_sys::Response>, HostError> {
     let text = match (uri.path().strip_prefix("/__test/"), uri.query()) {
         (Some("panic"), Some("count")) => rows(&*host.sql).map_err(OpenError::from)?.to_string(),
         (Some("panic"), Some("later")) => {
@@ -102,7 +102,7 @@ pub(crate) fn answer(
         }
         _ => return Ok(None),
     };
-    http::response(Answer::new(text.into())).map(|answer| Some(answer.into()))
+    http::response(Answer::new(text.into())).map(Some)
 }
 
 /// Answers a request to a test route that needs the server, or returns `None` for other requests.
@@ -112,9 +112,8 @@ pub(crate) fn answer(
 /// [`HostError`] if the runtime fails.
 pub(crate) async fn answer_with(
     pds: &Pds,
-    request: &web_sys::Request,
-) -> Result<Option<Response>, HostError> {
-    let uri = http::parts(request)?.uri;
+    uri: &Uri,
+) -> Result<Option<web_sys::Response>, HostError> {
     let body = match (uri.path().strip_prefix("/__test/"), uri.query()) {
         (Some("es256"), Some(query)) => Body::from(es256(query).await?),
         (Some("run-due-work"), _) => {
@@ -123,7 +122,7 @@ pub(crate) async fn answer_with(
         }
         _ => return Ok(None),
     };
-    http::response(Answer::new(body)).map(|answer| Some(answer.into()))
+    http::response(Answer::new(body)).map(Some)
 }
 
 /// Verifies the signature in a query: "valid", "invalid", "no key".

@@ -54,7 +54,8 @@ macro_rules! routes {
 
 // Methods for the operator's tools, under `/operator/`. They are not part of the protocol.
 routes! {
-    dispatch_operator, operator_label, "operator.", OPERATOR_METHODS, XrpcError::not_found("Not Found");
+    dispatch_operator, operator_label, "operator.", OPERATOR_METHODS,
+    XrpcError::not_found("Not Found");
 
     "claim" Procedure Operator => operator::claim;
     "emit-identity" Procedure Operator => operator::emit_identity;

@@ -193,11 +193,10 @@ impl Memory {
         *self.parts.network.borrow_mut() = Network(Box::new(serve));
     }
 
-    /// Returns how many rows the server has read, and how many it has written.
+    /// Returns how many rows the server has read and written.
     #[must_use]
-    pub fn rows(&self) -> (u64, u64) {
-        let RowCounts { read, written } = self.parts.sqlite.row_counts();
-        (read, written)
+    pub fn rows(&self) -> RowCounts {
+        self.parts.sqlite.row_counts()
     }
 
     /// Returns how many statements the server has run.
