@@ -60,7 +60,8 @@ pub(crate) fn response_head(
     Ok(head)
 }
 
-/// Reads a head with a function that fills a buffer, and returns its size or the size that it needs.
+/// Reads a head with a function that fills a buffer and returns its size, or the size that it
+/// needs.
 fn read(fill: impl Fn(&mut [u8]) -> Result<usize, JsValue>) -> Result<Vec<u8>, HostError> {
     let mut buffer = vec![0; HEAD_BYTES];
     let mut size = fill(&mut buffer)?;
