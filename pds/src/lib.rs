@@ -33,7 +33,6 @@ mod service;
 pub mod sqlite;
 mod store;
 mod text;
-mod turn;
 
 pub use self::api::{Reply, Upload};
 pub use self::events::Subscription;

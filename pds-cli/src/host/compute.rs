@@ -6,7 +6,7 @@ use std::panic::resume_unwind;
 
 use futures_core::future::LocalBoxFuture;
 use nacre_pds::host::{Compute, Job};
-use tokio::task::spawn_blocking;
+use tokio::task::{spawn_blocking, yield_now};
 
 /// The runtime's threads for blocking work.
 pub(crate) struct BlockingThreads;
@@ -22,6 +22,10 @@ impl Compute for BlockingThreads {
                 Err(Err(_)) => pending().await,
             }
         })
+    }
+
+    fn next_turn(&self) -> LocalBoxFuture<'static, ()> {
+        Box::pin(yield_now())
     }
 }
 

@@ -166,7 +166,7 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 fn verify_does_not_migrate_an_older_database_and_heal_does() {
     let folder = tempdir().unwrap();
     assert_eq!(Server::dev(folder.path()).stop(), Some(0));
-    change(folder.path(), "drop table setup");
+    change(folder.path(), "alter table account drop column day_totals");
     change(folder.path(), "update schema_version set version = version - 1");
     let before = files(folder.path());
     let temporary = tempdir().unwrap();

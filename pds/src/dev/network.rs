@@ -7,6 +7,7 @@ use core::fmt;
 use bytes::Bytes;
 use futures_core::future::LocalBoxFuture;
 
+use super::later::later;
 use crate::body::{Body, Response};
 use crate::host::{Http, HttpError, OutboundRequest};
 
@@ -47,7 +48,7 @@ impl Http for Network {
             let body = body.collect(usize::MAX).await;
             let body = body.map_err(|error| HttpError::Failed(error.to_string()))?;
             let answer = (script.borrow_mut())(http::Request::from_parts(parts, body));
-            crate::turn::pause().await;
+            later(()).await;
             answer
         })
     }

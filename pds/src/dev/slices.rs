@@ -6,6 +6,7 @@ use core::future::poll_fn;
 
 use futures_core::future::LocalBoxFuture;
 
+use super::later::later;
 use crate::host::{Compute, Job};
 
 /// Counts the slices.
@@ -20,6 +21,10 @@ impl Compute for Slices {
             count.set(count.get() + 1);
             job()
         }))
+    }
+
+    fn next_turn(&self) -> LocalBoxFuture<'static, ()> {
+        later(())
     }
 }
 

@@ -7,16 +7,16 @@ use futures_core::future::LocalBoxFuture;
 
 use crate::account::Account;
 use crate::context::Context;
-use crate::host::{Clock, SqlError};
+use crate::host::{Clock, Compute, SqlError};
 use crate::scheduler::{Task, TaskError, Urgency};
 use crate::store::Store;
-use crate::turn::pause;
 
 /// Numbers and logs events, and prunes them when they are too old or the log is too long.
 pub(crate) struct EventLog {
     account: Rc<Account>,
     store: Store,
     clock: Rc<dyn Clock>,
+    compute: Rc<dyn Compute>,
     max_age_s: i64,
     max_bytes: i64,
     /// The size of the log after the last event of this process, in bytes.
@@ -29,6 +29,7 @@ impl EventLog {
             account: Rc::clone(&context.account),
             store: context.store.clone(),
             clock: Rc::clone(&context.host.clock),
+            compute: Rc::clone(&context.host.compute),
             max_age_s: i64::from(context.config.event_retention_hours) * 3_600,
             max_bytes: i64::from(context.config.event_retention_mib) * 1_048_576,
             last_bytes: Cell::new(0),
@@ -73,7 +74,7 @@ impl EventLog {
     /// Prunes events that are too old, and the oldest events of a log that is too long.
     async fn prune(&self) -> Result<(), SqlError> {
         while self.store.transaction(|| self.prune_some())? {
-            pause().await;
+            self.compute.next_turn().await;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Long computations, which must not delay other requests.
+//! Long work, which must not delay other requests.
 
 use alloc::sync::Arc;
 use core::task::Poll;
@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use futures_core::future::LocalBoxFuture;
 
-/// Runs computations that take longer than a turn may.
+/// Divides work that takes longer than a turn may.
 pub trait Compute {
     /// Calls `job` until it is done. The future is ready once it is.
     ///
@@ -18,6 +18,12 @@ pub trait Compute {
     ///
     /// The future panics if the job does.
     fn run(&self, job: Job) -> LocalBoxFuture<'static, ()>;
+
+    /// Resolves in a later turn, after the host has had the chance to run other requests.
+    ///
+    /// Work that needs the database cannot leave the account's thread, so it does a few
+    /// milliseconds at a time and awaits this in between.
+    fn next_turn(&self) -> LocalBoxFuture<'static, ()>;
 }
 
 /// A computation in slices. Each call runs the next one, which takes 2 to 4 ms on Workers, and

@@ -14,7 +14,6 @@ use super::report::{Audit, AuditError, Fault};
 use crate::blobs::cids_of;
 use crate::host::SqlError;
 use crate::store::{AccountState, Entered, Purpose, RecordBlock, SnapshotError, Store};
-use crate::turn::pause;
 
 /// The outcome of a walk through the tree.
 enum Walk {
@@ -39,7 +38,7 @@ impl Integrity {
         for _ in 0..MAX_ATTEMPTS {
             let mut audit = Audit::default();
             match self.audit_tree(&mut audit).await? {
-                Walk::RepoChanged => pause().await,
+                Walk::RepoChanged => self.host.compute.next_turn().await,
                 Walk::Ended { is_complete } => {
                     // In the same turn as the end of the walk.
                     self.audit_account(is_complete, &mut audit)?;
@@ -163,7 +162,7 @@ impl Integrity {
             Records { store: &self.store, last: String::new(), ahead: VecDeque::new() };
         for step in 1_u64.. {
             if step.is_multiple_of(STEPS_AT_ONCE) {
-                pause().await;
+                self.host.compute.next_turn().await;
                 let is_ended = snapshot.resume(self.host.clock.now_s()).is_err();
                 if is_ended || self.account.state()?.head.cid != head.cid {
                     return Ok(Walk::RepoChanged);

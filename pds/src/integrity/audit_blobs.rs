@@ -5,7 +5,6 @@ use cid::Cid;
 use super::checker::Integrity;
 use super::report::{Audit, AuditError, Fault};
 use crate::host::SqlError;
-use crate::turn::pause;
 
 impl Integrity {
     /// Compares the blobs in the database with those in the blob store, and adds faults to `audit`.
@@ -62,7 +61,7 @@ impl Integrity {
                 };
                 audit.fault(Fault::Blobs, fault);
             }
-            pause().await;
+            self.host.compute.next_turn().await;
         }
         audit.warnings.extend(kept.map(|cid| {
             format!(
@@ -101,7 +100,7 @@ impl Integrity {
     /// Returns whether a blob is stored but not in the database, on a second look.
     async fn is_orphaned(&self, cid: &Cid) -> Result<bool, AuditError> {
         // The bytes of an upload are stored shortly before it is added to the database.
-        pause().await;
+        self.host.compute.next_turn().await;
         let is_stored = self.host.blobs.size(cid).await?.is_some();
         Ok(is_stored && !self.blobs.is_known(cid)?)
     }

@@ -126,7 +126,7 @@ impl Integrity {
     /// Stages the data that is derived from the records.
     async fn rebuild(&self, rev: Tid) -> Result<BuiltTree, HealError> {
         self.store.transaction(|| self.store.begin_healing())?;
-        build_tree(&self.store, rev, |after| {
+        build_tree(&*self.host.compute, &self.store, rev, |after| {
             let records = self.store.records_after(after)?.into_iter();
             let staged = records.map(|record| self.stage_derived(&record).map(|()| record));
             staged.map(|record| record.map(|record| (record.path, record.cid))).collect()

@@ -9,7 +9,6 @@ use super::checker::Integrity;
 use super::mentions::Mentions;
 use crate::blobs::{BlobError, Removal};
 use crate::host::SqlError;
-use crate::turn::pause;
 
 impl Integrity {
     /// Forgets blobs that are not stored, adopts stored ones that records refer to, and removes
@@ -66,7 +65,7 @@ impl Integrity {
             let Some(end) = records.last() else { break };
             end.path.as_str().clone_into(&mut last);
             records.iter().for_each(|record| mentions.search(&record.value));
-            pause().await;
+            self.host.compute.next_turn().await;
         }
         orphans.retain(|cid| !mentions.found.contains(cid));
         let mut failure = None;

@@ -6,9 +6,8 @@ use cid::Cid;
 use nacre_mst::{BuildError, Builder};
 use nacre_syntax::{RepoPath, Tid};
 
-use crate::host::SqlError;
+use crate::host::{Compute, SqlError};
 use crate::store::{PageBuilder, PageChanges, Store};
-use crate::turn::pause;
 
 /// A tree whose pages are staged.
 pub(crate) struct BuiltTree {
@@ -23,6 +22,7 @@ pub(crate) struct BuiltTree {
 ///
 /// Each step is one transaction, and other requests are served between steps.
 pub(crate) async fn build_tree<E: From<SqlError>>(
+    compute: &dyn Compute,
     store: &Store,
     rev: Tid,
     mut next: impl FnMut(&str) -> Result<Vec<(RepoPath, Cid)>, E>,
@@ -44,7 +44,7 @@ pub(crate) async fn build_tree<E: From<SqlError>>(
         if is_over {
             break;
         }
-        pause().await;
+        compute.next_turn().await;
     }
     let root = store.transaction(|| builder.finish().map_err(sql_error))?.root();
     let (pages, nodes) = page_builder.into_inner().finish(&root)?;

@@ -17,7 +17,6 @@ use crate::repo::lock::ReplacementGuard;
 use crate::repo::repository::Repository;
 use crate::scheduler::{Task, TaskError};
 use crate::store::{AccountState, OddRecords};
-use crate::turn::pause;
 
 /// A CAR that has been staged.
 pub(crate) enum Import<'r> {
@@ -69,7 +68,7 @@ impl Repository {
     async fn stage(&self, body: &mut Body, part: Part) -> Result<Walk<'_>, ImportError> {
         let mut walk = self.read_car(body, part).await?;
         while !self.store.transaction(|| walk.complete(part))? {
-            pause().await;
+            self.host.compute.next_turn().await;
         }
         Ok(walk)
     }
@@ -128,7 +127,7 @@ impl Repository {
             })?;
             let Some(mut begun) = begun else { return Ok(false) };
             while !self.store.transaction(|| begun.catch_up())? {
-                pause().await;
+                self.host.compute.next_turn().await;
             }
             *walk = Some(begun);
         }
@@ -150,7 +149,7 @@ impl Repository {
     /// Builds the tree from the staged records. Its root must be that of the commit.
     async fn build_staged(&self, walk: &Walk<'_>) -> Result<BuiltTree, ImportError> {
         let staged = |after: &str| self.store.staged_after(after);
-        let tree = build_tree(&self.store, walk.staged.rev, staged).await?;
+        let tree = build_tree(&*self.host.compute, &self.store, walk.staged.rev, staged).await?;
         let data = walk.commit.as_ref().map(RootCommit::data);
         if Some(tree.root) == data { Ok(tree) } else { Err(ImportError::Tree) }
     }
