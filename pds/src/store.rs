@@ -12,7 +12,7 @@ mod account_state;
 mod attempts;
 mod blob_refs;
 mod blob_removals;
-mod digest;
+mod digest_map;
 mod events;
 mod healing;
 mod page_audit;
