@@ -121,9 +121,9 @@ fn parse_header(body: &[u8]) -> Result<Vec<Cid>, CarError> {
         return Err(CarError::Header);
     }
     let count = reader.array().map_err(|_| CarError::Header)?;
-    let mut roots = Vec::with_capacity(count.min(body.len() / Link::ITEM_BYTES));
+    let mut roots = Vec::new();
     for _ in 0..count {
-        roots.push(reader.link().map_err(|_| CarError::Header)?.to_cid());
+        roots.push(reader.cid().map_err(|_| CarError::Header)?);
     }
     if reader.rest() == HEADER_END { Ok(roots) } else { Err(CarError::Header) }
 }

@@ -33,7 +33,6 @@ impl Link {
     }
 
     /// Returns the link to this CID, or `None` for any kind of CID that a link may not have.
-    #[inline]
     #[must_use]
     pub fn of(cid: &Cid) -> Option<Self> {
         let (start, digest) = split_cid(cid)?;
@@ -69,15 +68,6 @@ impl Link {
         cid.copy_from_slice(&self.0);
         item
     }
-
-    #[inline(always)]
-    fn from_item(item: &[u8; Self::ITEM_BYTES]) -> Option<Self> {
-        let (start, cid) = item.split_last_chunk::<CID_BYTES>()?;
-        match cid.first_chunk()? {
-            [1, RAW | DAG_CBOR, SHA_256, 32] if start == ITEM_START => Some(Self(*cid)),
-            _ => None,
-        }
-    }
 }
 
 impl<'a> Reader<'a> {
@@ -89,13 +79,21 @@ impl<'a> Reader<'a> {
     /// any other kind of CID.
     #[inline(always)]
     pub fn link(&mut self) -> Result<Link, ReadError> {
-        if let Some((item, rest)) = self.rest().split_first_chunk()
-            && let Some(link) = Link::from_item(item)
-        {
-            self.advance_to(rest);
-            return Ok(link);
+        self.link_bytes().map(|cid| Link(*cid)).ok_or_else(|| self.link_error())
+    }
+
+    /// Reads a link with its tag as a CID, which is faster than to copy the bytes into a [`Link`] and
+    /// then into the CID.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::link`].
+    #[inline]
+    pub fn cid(&mut self) -> Result<Cid, ReadError> {
+        match self.link_bytes() {
+            Some([_, codec, _, _, digest @ ..]) => Ok(cid_of(*codec, digest)),
+            None => Err(self.link_error()),
         }
-        Err(self.link_error())
     }
 
     /// Reads a link to a DAG-CBOR block and returns the SHA-256 of the block.
@@ -113,6 +111,20 @@ impl<'a> Reader<'a> {
             return Ok(digest);
         }
         Err(self.link_error())
+    }
+
+    /// Reads a link and returns the bytes of its CID. Returns `None` for anything else.
+    #[inline(always)]
+    fn link_bytes(&mut self) -> Option<&'a [u8; CID_BYTES]> {
+        let (item, rest) = self.rest().split_first_chunk::<{ Link::ITEM_BYTES }>()?;
+        let (start, cid) = item.split_last_chunk::<CID_BYTES>()?;
+        match cid.first_chunk()? {
+            [1, RAW | DAG_CBOR, SHA_256, 32] if start == ITEM_START => {
+                self.advance_to(rest);
+                Some(cid)
+            }
+            _ => None,
+        }
     }
 
     /// Returns why the next item is not a link.
@@ -141,7 +153,6 @@ pub fn starts_with_cid(bytes: &[u8]) -> bool {
 
 /// Splits a CID into its constant start and its hash. Returns `None` for any kind of CID that a link
 /// may not have.
-#[inline]
 #[must_use]
 pub fn split_cid(cid: &Cid) -> Option<(&'static CidStart, &[u8; 32])> {
     let hash = cid.hash();

@@ -43,26 +43,26 @@ pub const fn head_len(argument: u64) -> usize {
 }
 
 /// Appends the head of an array of this many items.
-#[inline(always)]
+#[inline]
 pub fn write_array(out: &mut Vec<u8>, items: usize) {
     write_len(out, Major::Array, items);
 }
 
 /// Appends the head of a map of this many entries.
-#[inline(always)]
+#[inline]
 pub fn write_map(out: &mut Vec<u8>, entries: usize) {
     write_len(out, Major::Map, entries);
 }
 
 /// Appends a byte string.
-#[inline(always)]
+#[inline]
 pub fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     write_len(out, Major::Bytes, bytes.len());
     out.extend_from_slice(bytes);
 }
 
 /// Appends text.
-#[inline(always)]
+#[inline]
 pub fn write_text(out: &mut Vec<u8>, text: &str) {
     write_len(out, Major::Text, text.len());
     out.extend_from_slice(text.as_bytes());
@@ -120,7 +120,6 @@ pub fn write_digest(out: &mut Vec<u8>, digest: &Digest) {
 
 /// Appends a link to any CID. [`Reader::link`](crate::Reader::link) rejects those that a [`Link`]
 /// may not have.
-#[inline]
 pub fn write_cid(out: &mut Vec<u8>, cid: &Cid) {
     match split_cid(cid) {
         Some((start, digest)) => {

@@ -240,6 +240,7 @@ fn links_are_read_as_they_are_written() {
         assert_eq!(by_link, by_cid);
         assert_eq!(by_link, [&[0xd8, 42, 0x58, 37, 0], &cid.to_bytes()[..]].concat());
         assert_eq!(Reader::new(&by_link).link(), Ok(link));
+        assert_eq!(Reader::new(&by_link).cid(), Ok(cid));
     }
     let digest = Digest([7; 32]);
     assert_eq!(digest.to_cid(), cid(0x71, 0x12, 32));
@@ -261,6 +262,7 @@ fn links_to_other_kinds_of_cid_are_refused() {
         write_cid(&mut item, &cid);
         assert_eq!(Reader::new(&item).skip::<1>(), Ok(()), "{cid}");
         assert_eq!(Reader::new(&item).link(), Err(ReadError::Link(0)), "{cid}");
+        assert_eq!(Reader::new(&item).cid(), Err(ReadError::Link(0)), "{cid}");
         assert_eq!(Reader::new(&item).digest(), Err(ReadError::Link(0)), "{cid}");
         assert_eq!((Link::of(&cid), Digest::from_cid(&cid)), (None, None), "{cid}");
         assert!(Link::from_bytes(&cid.to_bytes()).is_none(), "{cid}");

@@ -124,7 +124,7 @@ impl<'a> OpView<'a> {
             match key {
                 "cid" => cid = Some(read::nullable_link(reader)?),
                 "path" => path = Some(reader.text()?),
-                "prev" => prev = Some(read::link(reader)?),
+                "prev" => prev = Some(reader.cid()?),
                 "action" => action = Some(reader.text()?),
                 _ => read::skip(reader)?,
             }
@@ -178,9 +178,9 @@ impl<'a> Fields<'a> {
             "since" if reader.eat_null() => self.since = Some(None),
             "since" => self.since = Some(Some(read::tid(reader, "since")?)),
             "blocks" => self.blocks = Some(reader.bytes()?),
-            "commit" => self.commit = Some(read::link(reader)?),
+            "commit" => self.commit = Some(reader.cid()?),
             "tooBig" => self.too_big = Some(reader.boolean()?),
-            "prevData" => self.prev_data = Some(read::link(reader)?),
+            "prevData" => self.prev_data = Some(reader.cid()?),
             _ => read::skip(reader)?,
         }
         Ok(())

@@ -6,12 +6,8 @@ use nacre_syntax::{Datetime, Did, Handle, Tid};
 
 use crate::{FrameError, MAX_SKIPPED_DEPTH};
 
-pub(crate) fn link(reader: &mut Reader<'_>) -> Result<Cid, FrameError> {
-    Ok(reader.link()?.to_cid())
-}
-
 pub(crate) fn nullable_link(reader: &mut Reader<'_>) -> Result<Option<Cid>, FrameError> {
-    if reader.eat_null() { Ok(None) } else { link(reader).map(Some) }
+    if reader.eat_null() { Ok(None) } else { Ok(Some(reader.cid()?)) }
 }
 
 pub(crate) fn datetime<'a>(
