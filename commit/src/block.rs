@@ -94,7 +94,7 @@ impl Commit {
         let sig = fields.field("sig", Reader::bytes)?;
         let data = fields.field("data", link)?;
         let prev = fields.field("prev", link_or_null)?;
-        let version = fields.field("version", Reader::integer)?;
+        let version = fields.field("version", small)?;
         fields.end()?;
         Ok(Self {
             did: Did::parse(did)?.to_owned(),
@@ -152,7 +152,7 @@ impl UnsignedCommit {
 }
 
 impl Version {
-    pub(crate) fn from_number(number: i64) -> Option<Self> {
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
         match number {
             2 => Some(Self::V2),
             3 => Some(Self::V3),
@@ -160,7 +160,7 @@ impl Version {
         }
     }
 
-    fn number(self) -> i64 {
+    fn number(self) -> u8 {
         match self {
             Self::V2 => 2,
             Self::V3 => 3,
@@ -202,7 +202,7 @@ pub(crate) fn write_block(
         None => write_null(&mut out),
     }
     write_key(&mut out, "version");
-    write_integer(&mut out, version.number());
+    write_integer(&mut out, version.number().into());
     out
 }
 
@@ -246,6 +246,13 @@ impl<'a> Fields<'a> {
         let Self { reader } = self;
         if reader.is_at_end() { Ok(()) } else { Err(DecodeError::Cbor(reader.offset())) }
     }
+}
+
+/// Reads an integer below 24.
+pub(crate) fn small(reader: &mut Reader<'_>) -> Result<u8, ReadError> {
+    let at = reader.offset();
+    let value = u8::try_from(reader.unsigned()?).ok();
+    value.filter(|value| *value < 24).ok_or(ReadError::Integer(at))
 }
 
 /// Reads a link to a DAG-CBOR block.

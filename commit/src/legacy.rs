@@ -9,7 +9,7 @@ use nacre_cbor::Reader;
 use nacre_crypto::{Signature, VerifyError, VerifyingKey};
 use nacre_syntax::Did;
 
-use crate::block::{DecodeError, Fields, Version, cid_of, link, link_or_null, write_block};
+use crate::block::{DecodeError, Fields, Version, cid_of, link, link_or_null, small, write_block};
 
 /// A signed commit of version 2 without a `rev`, as old repositories still have.
 ///
@@ -42,7 +42,7 @@ impl LegacyCommit {
         let sig = fields.field("sig", Reader::bytes)?;
         let data = fields.field("data", link)?;
         let prev = fields.field("prev", link_or_null)?;
-        let version = fields.field("version", Reader::integer)?;
+        let version = fields.field("version", small)?;
         fields.end()?;
         if Version::from_number(version) != Some(Version::V2) {
             return Err(DecodeError::Version);

@@ -277,7 +277,8 @@ fn node_tail<'a>(reader: &mut Reader<'a>) -> Option<Option<&'a [u8; 32]>> {
 #[inline(always)]
 fn entry<'a>(reader: &mut Reader<'a>) -> Option<EntryRef<'a>> {
     literal(reader, &ENTRY_K)?;
-    let suffix = reader.bytes().ok()?;
+    let length = head(reader, Major::Bytes)?;
+    let suffix = reader.take(u64::try_from(length).ok()?).ok()?;
     literal(reader, &field::P)?;
     let prefix_len = head(reader, Major::Unsigned)?;
     literal(reader, &field::T)?;
@@ -297,9 +298,13 @@ fn literal<const N: usize>(reader: &mut Reader<'_>, expected: &[u8; N]) -> Optio
     reader.eat(expected).then_some(())
 }
 
+/// Reads the head of a value of this type. The limits of a node keep all values within 16 bits.
 #[inline(always)]
 fn head(reader: &mut Reader<'_>, major: Major) -> Option<usize> {
-    usize::try_from(reader.head_of(major).ok()?).ok()
+    let mut ahead = *reader;
+    let value = u16::try_from(ahead.head_of(major).ok()?).ok()?;
+    *reader = ahead;
+    Some(usize::from(value))
 }
 
 /// Returns the offset of the first entry in a node of `count` entries.
