@@ -82,8 +82,7 @@ impl<'a> Reader<'a> {
         self.link_bytes().map(|cid| Link(*cid)).ok_or_else(|| self.link_error())
     }
 
-    /// Reads a link with its tag as a CID, which is faster than to copy the bytes into a [`Link`] and
-    /// then into the CID.
+    /// Reads a link with its tag as a CID, without a copy of its bytes in between.
     ///
     /// # Errors
     ///
@@ -151,8 +150,8 @@ pub fn starts_with_cid(bytes: &[u8]) -> bool {
     matches!(bytes, [1, RAW | DAG_CBOR, SHA_256, 32, rest @ ..] if rest.len() >= 32)
 }
 
-/// Splits a CID into its constant start and its hash. Returns `None` for any kind of CID that a link
-/// may not have.
+/// Splits a CID into its constant start and its hash. Returns `None` for any kind of CID that a
+/// link may not have.
 #[must_use]
 pub fn split_cid(cid: &Cid) -> Option<(&'static CidStart, &[u8; 32])> {
     let hash = cid.hash();

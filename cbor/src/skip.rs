@@ -5,9 +5,9 @@ use crate::{FALSE, Head, Major, NULL, ReadError, Reader, TRUE};
 impl Reader<'_> {
     /// Skips one item that nests at most `DEPTH` arrays, maps and tags.
     ///
-    /// Its heads must be in their shortest form and of definite length. Text need not be UTF-8, keys
-    /// may be of any type and in any order, and tags may be any. Allocates nothing, but takes 8
-    /// bytes of the stack for each level of `DEPTH`.
+    /// Its heads must be in their shortest form and of definite length. Text need not be UTF-8,
+    /// keys may be of any type and in any order, and tags may be any. Allocates nothing, but takes
+    /// 8 bytes of the stack for each level of `DEPTH`.
     ///
     /// ```
     /// use nacre_cbor::{ReadError, Reader};

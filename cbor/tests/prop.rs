@@ -190,7 +190,8 @@ proptest! {
         integers in btree_map(any::<i64>(), any::<u16>(), 0..30),
         texts in btree_map("[a-z]{0,5}", any::<u16>(), 0..30),
     ) {
-        let mut entries: Vec<_> = integers.iter().map(|(key, value)| (Key::Integer(*key), value)).collect();
+        let mut entries = Vec::new();
+        entries.extend(integers.iter().map(|(key, value)| (Key::Integer(*key), value)));
         entries.extend(texts.iter().map(|(key, value)| (Key::Text(key), value)));
         entries.sort_by_key(|(key, _)| *key);
         let map = entries.iter().map(|(key, value)| {

@@ -35,8 +35,8 @@ pub(crate) fn tid(reader: &mut Reader<'_>, field: &'static str) -> Result<Tid, F
     Tid::parse(reader.text()?).map_err(|_| FrameError::Field(field))
 }
 
-/// Skips the value of an unknown field. Its heads must be minimal and definite, but its contents are
-/// not checked.
+/// Skips the value of an unknown field. Its heads must be minimal and definite, but its contents
+/// are not checked.
 pub(crate) fn skip(reader: &mut Reader<'_>) -> Result<(), FrameError> {
     Ok(reader.skip::<MAX_SKIPPED_DEPTH>()?)
 }
