@@ -37,21 +37,21 @@ onEachHost(
 			const page = { repo, collection: NOTE, limit: "100" };
 			const prove = (n) => owner.sync("getRecord", { collection: NOTE, rkey: key(n * 7) });
 			const table = {
-				createRecord: [50, (n) => owner.create(NOTE, note(n)), 12, 5],
-				"createRecord of a follow": [50, (n) => owner.create(FOLLOW, follow(n)), 12, 6],
-				putRecord: [50, (n) => owner.put(NOTE, key(n * 7), note(-n - 1)), 12, 5],
-				deleteRecord: [50, (n) => owner.delete(NOTE, key(1_000 + n * 11)), 14, 5],
-				"applyWrites of 100": [3, (n) => owner.apply(batch(n)), 20, 115],
-				getRecord: [20, (n) => owner.read(NOTE, key(n * 7)), 4, 0],
-				"listRecords of 100": [5, () => owner.get(LIST, page, { anonymous: true }), 110, 0],
-				"sync.getRecord": [20, prove, 20, 0],
-				checkAccountStatus: [5, () => owner.get(STATUS), 5, 0],
+				createRecord: [50, (n) => owner.create(NOTE, note(n)), 6, 5],
+				"createRecord of a follow": [50, (n) => owner.create(FOLLOW, follow(n)), 6, 6],
+				putRecord: [50, (n) => owner.put(NOTE, key(n * 7), note(-n - 1)), 8, 5],
+				deleteRecord: [50, (n) => owner.delete(NOTE, key(1_000 + n * 11)), 9, 5],
+				"applyWrites of 100": [3, (n) => owner.apply(batch(n)), 12, 115],
+				getRecord: [20, (n) => owner.read(NOTE, key(n * 7)), 2, 0],
+				"listRecords of 100": [5, () => owner.get(LIST, page, { anonymous: true }), 102, 0],
+				"sync.getRecord": [20, prove, 6, 0],
+				checkAccountStatus: [5, () => owner.get(STATUS), 0, 0],
 			};
 			for (const [name, [count, operation, mostRead, mostWritten]] of Object.entries(table)) {
 				const { read, written } = await cost(count, operation);
 				const found = `${name}: ${read} rows read, ${written} written`;
 				console.log(found);
-				assert.ok(read > 0 && read <= mostRead, found);
+				assert.ok(read <= mostRead && read > 0 === mostRead > 0, found);
 				assert.ok(written <= mostWritten, found);
 			}
 		});
@@ -60,8 +60,8 @@ onEachHost(
 			const { did } = owner;
 			const latest = () => owner.sync("getLatestCommit", {});
 			const table = {
-				createRecord: [() => owner.create(NOTE, note(0)), 120],
-				getLatestCommit: [latest, 60],
+				createRecord: [() => owner.create(NOTE, note(0)), 60],
+				getLatestCommit: [latest, 25],
 				"robots.txt": [() => send(server(), "/robots.txt"), 10],
 			};
 			const crossings = async () => (await send(server(), "/__test/crossings")).json;

@@ -1,10 +1,11 @@
 // The servers under test. Each is started as a user would start it, in its own folder, and is stopped
 // with all its child processes.
 
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { rmSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -29,6 +30,8 @@ export class Server {
 	#process;
 	#flags;
 	#log = "";
+	/** Texts that the server must not log. */ #secrets = new Set();
+	/** Secrets that it has logged. */ leaks = new Set();
 
 	/**
 	 * Starts a server with a new account on a free port.
@@ -63,6 +66,10 @@ export class Server {
 		child.stderr.setEncoding("utf8").on("data", (text) => this.#hear(text));
 		const started = firstCard(child, () => this.log());
 		Object.assign(this, await within(patienceMs, `${program} did not start`, started, this));
+		const env = await readFile(join(this.folder, "pds.env"), "utf8");
+		for (const [, name, value] of env.matchAll(/^(?:export )?(\w+)=["']?([^"'\r\n]+)/gm)) {
+			if (SECRETS.includes(name)) this.keepSecret(value);
+		}
 	}
 
 	/** Stops the server as a user does and waits for its exit. */
@@ -90,6 +97,11 @@ export class Server {
 		return this.#log;
 	}
 
+	/** Returns the log without the lines of wrangler, which quotes every URL. */
+	ownLog() {
+		return this.#log.replaceAll(/^.*\[wrangler:.*$/gm, "");
+	}
+
 	async #end(signal) {
 		const child = this.#process;
 		if (!child || !running.has(child)) return;
@@ -98,8 +110,17 @@ export class Server {
 		await within(STOP_MS, `the server did not stop on ${signal}`, closed, this);
 	}
 
+	/** Fails the suite if the server logs this text. */
+	keepSecret(text) {
+		// Shorter texts may be words of a message.
+		if (text.length >= MIN_SECRET_CHARS) this.#secrets.add(text);
+	}
+
 	#hear(text) {
-		this.#log = (this.#log + text).slice(-MAX_LOG_CHARS);
+		this.#log += text;
+		const own = this.ownLog();
+		for (const secret of this.#secrets) if (own.includes(secret)) this.leaks.add(secret);
+		this.#log = this.#log.slice(-MAX_LOG_CHARS);
 	}
 }
 
@@ -121,7 +142,10 @@ export function onEachHost(title, body, { only, flags } = {}) {
 			afterEach((test) => {
 				if (!test.passed) console.error(`--- log of ${host}:\n${server?.log()}---`);
 			});
-			after(() => server?.remove());
+			after(async () => {
+				await server?.remove();
+				assert.deepEqual([...(server?.leaks ?? [])], [], "the log has secrets");
+			});
 			body(() => server);
 		});
 	}
@@ -202,4 +226,6 @@ process.once("exit", () => {
 });
 
 const STOP_MS = 15_000;
+const MIN_SECRET_CHARS = 12;
+const SECRETS = ["AUTH_TOKEN", "JWT_SECRET", "PASSWORD", "PASSWORD_HASH", "SIGNING_KEY"];
 const MAX_LOG_CHARS = 20_000;

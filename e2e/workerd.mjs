@@ -107,6 +107,7 @@ const config :Workerd.Config = (
 );
 const worker :Workerd.Worker = (
 	compatibilityDate = "2026-09-01",
+	compatibilityFlags = ["global_fetch_strictly_public"],
 	modules = [${embedded.join(", ")}],
 	durableObjectNamespaces = [
 		(className = "AccountDurableObject", uniqueKey = "account", enableSql = true),

@@ -73,7 +73,10 @@ export async function signIn(server) {
 		identifier,
 		password,
 	});
-	return answer.expect();
+	const session = answer.expect();
+	server.keepSecret?.(session.accessJwt);
+	server.keepSecret?.(session.refreshJwt);
+	return session;
 }
 
 /**

@@ -6,6 +6,7 @@ use crate::account::{Account, AccountError, random_password};
 use crate::folder::Folder;
 use crate::host::{AddressSource, SystemRng};
 use crate::launch::{DEFAULT_PORT, Launch, Listeners};
+use crate::logging::LogFormat;
 use crate::report::Failure;
 
 /// The arguments of `pds dev`.
@@ -29,6 +30,9 @@ pub(crate) struct Args {
     /// Print one line of JSON instead of text
     #[arg(long)]
     json: bool,
+    /// Form of the log on standard error
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    log_format: LogFormat,
 }
 
 /// Serves the account until the process receives a stop signal.
@@ -44,7 +48,16 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let config = account.config(&folder)?;
     let password = account.password().map(str::to_owned);
     let address_source = AddressSource::Connection;
-    Launch { folder, listeners, config, address_source, password, json: args.json }.run()
+    Launch {
+        folder,
+        listeners,
+        config,
+        address_source,
+        password,
+        json: args.json,
+        log_format: args.log_format,
+    }
+    .run()
 }
 
 impl Args {

@@ -15,6 +15,7 @@ use tokio::task::LocalSet;
 
 use crate::folder::Folder;
 use crate::host::{self, AddressSource, BlobFolder};
+use crate::logging::{self, LogFormat};
 use crate::report::Failure;
 
 /// The name of the database file in the account's folder.
@@ -37,6 +38,8 @@ pub(crate) struct Launch {
     pub(crate) password: Option<String>,
     /// Whether to print JSON.
     pub(crate) json: bool,
+    /// The form of the log.
+    pub(crate) log_format: LogFormat,
 }
 
 /// Listening sockets that share a port.
@@ -92,6 +95,7 @@ struct ServerInfo<'a> {
 impl Launch {
     /// Serves until the process receives a stop signal.
     pub(crate) fn run(mut self) -> Result<(), Failure> {
+        logging::start(self.log_format, self.config.log_level);
         let url = self.listeners.url();
         self.folder.record_url(&url)?;
         let info = self.info(&url)?;

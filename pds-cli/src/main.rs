@@ -13,6 +13,7 @@ mod env_file;
 mod folder;
 mod host;
 mod launch;
+mod logging;
 mod repo;
 mod report;
 mod reset;
@@ -50,8 +51,8 @@ enum Command {
     ///
     /// Optional variables: SIGNING_KEY_PUBLIC (default: derived from SIGNING_KEY), EMAIL (shown to
     /// apps and accepted at sign-in), INITIAL_ACTIVE, ACCEPT_IMPORTS, BLOB_UPLOAD_LIMIT,
-    /// BODY_LIMIT_MB (if a proxy limits requests), RELAYS, EVENT_RETENTION_HOURS and
-    /// EVENT_RETENTION_MIB.
+    /// BODY_LIMIT_MB (if a proxy limits requests), RELAYS, EVENT_RETENTION_HOURS,
+    /// EVENT_RETENTION_MIB and LOG_LEVEL (error, warn, info or debug).
     Serve(serve::Args),
     /// Print the variables of a new account as an env file, for `pds serve` or a Worker
     Vars(account::Args),

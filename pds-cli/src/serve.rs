@@ -9,6 +9,7 @@ use nacre_pds::config::{Config, ConfigError};
 use crate::folder::Folder;
 use crate::host::AddressSource;
 use crate::launch::{DEFAULT_PORT, Launch, Listeners};
+use crate::logging::LogFormat;
 use crate::report::Failure;
 use crate::vars::Vars;
 
@@ -34,6 +35,9 @@ pub(crate) struct Args {
     /// Print one line of JSON instead of text
     #[arg(long)]
     json: bool,
+    /// Form of the log on standard error
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    log_format: LogFormat,
 }
 
 /// Why the environment does not describe an account.
@@ -66,5 +70,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let listeners = Listeners::open(args.bind, args.port)?;
     let address_source =
         if args.behind_proxy { AddressSource::Proxy } else { AddressSource::Connection };
-    Launch { folder, listeners, config, address_source, password: None, json: args.json }.run()
+    Launch {
+        folder,
+        listeners,
+        config,
+        address_source,
+        password: None,
+        json: args.json,
+        log_format: args.log_format,
+    }
+    .run()
 }

@@ -1,11 +1,11 @@
 //! Requests to other servers through the runtime's `fetch`.
 
-use ::http::{Request, Response, StatusCode};
-use bytes::Bytes;
+use ::http::{HeaderValue, header};
 use futures_core::future::LocalBoxFuture;
-use js_sys::{Object, Promise, Reflect, Uint8Array};
-use nacre_pds::body::BodyError;
-use nacre_pds::host::{FetchLimits, Http, HttpError};
+use futures_util::StreamExt as _;
+use js_sys::Promise;
+use nacre_pds::body::{Body, Response};
+use nacre_pds::host::{Http, HttpError, OutboundRequest};
 use wasm_bindgen::prelude::*;
 use worker::wasm_bindgen_futures::JsFuture;
 
@@ -14,77 +14,108 @@ use crate::http;
 
 /// The runtime's HTTP client.
 ///
-/// The runtime sends a request only after the writes of the turn are durable. It reaches public
-/// addresses only.
+/// The runtime sends a request only after the writes of the turn are durable. On Cloudflare, it
+/// reaches public addresses only, so all destinations are treated alike. Host names are resolved
+/// by the runtime.
 pub(crate) struct WorkerHttp;
 
 impl Http for WorkerHttp {
-    fn fetch(
+    fn send(
         &self,
-        request: Request<Bytes>,
-        limits: FetchLimits,
-    ) -> LocalBoxFuture<'static, Result<Response<Bytes>, HttpError>> {
+        request: OutboundRequest,
+    ) -> LocalBoxFuture<'static, Result<Response, HttpError>> {
         // Sent in the caller's turn, not when the future is first polled.
-        let sent = send(request, limits);
-        Box::pin(async move {
-            let response = sent.map_err(|thrown| failed(&thrown))?.await;
-            let response = response.map_err(|thrown| failed(&thrown))?.unchecked_into();
-            read(&response, limits.body_bytes).await
-        })
+        let exchange = Exchange::start(request);
+        Box::pin(async move { exchange?.response().await })
     }
 }
 
-fn send(
-    request: Request<Bytes>,
-    limits: FetchLimits,
-) -> Result<impl Future<Output = Result<JsValue, JsValue>>, JsValue> {
-    let (parts, body) = request.into_parts();
-    let init = Object::new();
-    let set = |name: &str, value: &JsValue| Reflect::set(&init, &name.into(), value);
-    set("method", &parts.method.as_str().into())?;
-    let headers = http::to_headers(&parts.headers)?;
-    set("headers", &headers)?;
-    set("redirect", &"manual".into())?;
-    let time_ms = u32::try_from(limits.time.as_millis()).unwrap_or(u32::MAX);
-    set("signal", &abort_after(time_ms)?)?;
-    if !body.is_empty() {
-        set("body", &Uint8Array::from(&*body))?;
+/// A request to another server and its response. Dropping it cancels the exchange.
+struct Exchange(JsExchange);
+
+impl Exchange {
+    fn start(request: OutboundRequest) -> Result<Self, HttpError> {
+        let OutboundRequest { request, head_time, total_time, .. } = request;
+        // A longer timer would fire at once.
+        let limit =
+            |time: core::time::Duration| i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
+        let (head_ms, total_ms) = (limit(head_time.min(total_time)), limit(total_time));
+        let (parts, body) = request.into_parts();
+        let headers = http::lines(&parts.headers);
+        let head = format!("{}\n{}\n{headers}", parts.method, parts.uri);
+        let exchange = match body {
+            Body::Empty => JsExchange::new(&head, JsValue::NULL, head_ms, total_ms),
+            Body::Bytes(bytes) => JsExchange::of_bytes(&head, &bytes, head_ms, total_ms),
+            Body::Stream(stream) => {
+                JsExchange::new(&head, http::to_stream(stream).into(), head_ms, total_ms)
+            }
+        };
+        exchange.map(Self).map_err(|thrown| failed(&thrown))
     }
-    Ok(JsFuture::from(fetch(&parts.uri.to_string(), &init)?))
+
+    async fn response(self) -> Result<Response, HttpError> {
+        let host_failed = |error: HostError| HttpError::Failed(error.to_string());
+        let response = JsFuture::from(self.0.response()).await.map_err(|thrown| failed(&thrown))?;
+        let response: web_sys::Response = response.unchecked_into();
+        let mut head = http::response_head(&response).map_err(host_failed)?;
+        let coding = head.headers().get(header::CONTENT_ENCODING);
+        if coding.is_some_and(|coding| DECODED.contains(coding)) {
+            head.headers_mut().remove(header::CONTENT_ENCODING);
+            head.headers_mut().remove(header::CONTENT_LENGTH);
+        }
+        let body = http::body(response.body()).map_err(host_failed)?;
+        Ok(head.map(|()| match body {
+            // The exchange lives as long as its stream.
+            Body::Stream(stream) => Body::Stream(
+                stream
+                    .map(move |piece| {
+                        let _ = &self;
+                        piece
+                    })
+                    .boxed_local(),
+            ),
+            body => body,
+        }))
+    }
 }
 
-/// Reads a response whose body has at most `max_body_bytes`.
-async fn read(
-    response: &web_sys::Response,
-    max_body_bytes: usize,
-) -> Result<Response<Bytes>, HttpError> {
-    let host_failed = |error: HostError| HttpError::Failed(error.to_string());
-    let headers = http::headers(&response.headers()).map_err(host_failed)?;
-    let body = http::body(response.body()).map_err(host_failed)?.collect(max_body_bytes).await;
-    let mut read = Response::new(body.map_err(|error| match error {
-        BodyError::TooLarge(_) => HttpError::TooLarge,
-        error => HttpError::Failed(error.to_string()),
-    })?);
-    *read.status_mut() = StatusCode::from_u16(response.status())
-        .map_err(|_| HttpError::Failed(format!("invalid status {}", response.status())))?;
-    *read.headers_mut() = headers;
-    Ok(read)
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 fn failed(thrown: &JsValue) -> HttpError {
-    let name = Reflect::get(thrown, &"name".into()).ok().and_then(|name| name.as_string());
-    match name.as_deref() {
-        Some("TimeoutError") => HttpError::TimedOut,
-        _ => HttpError::Failed(js_message(thrown)),
+    if http::is_timeout(thrown) {
+        HttpError::TimedOut
+    } else {
+        HttpError::Failed(js_message(thrown))
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(module = "/src/fetch.js")]
 extern "C" {
-    #[wasm_bindgen(catch)]
-    fn fetch(url: &str, init: &Object) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(js_name = Exchange)]
+    type JsExchange;
 
-    /// Returns a signal that aborts a fetch after this time.
-    #[wasm_bindgen(catch, js_namespace = AbortSignal, js_name = timeout)]
-    fn abort_after(milliseconds: u32) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, constructor, js_class = "Exchange")]
+    fn new(head: &str, body: JsValue, head_ms: i32, total_ms: i32) -> Result<JsExchange, JsValue>;
+
+    #[wasm_bindgen(catch, constructor, js_class = "Exchange")]
+    fn of_bytes(
+        head: &str,
+        body: &[u8],
+        head_ms: i32,
+        total_ms: i32,
+    ) -> Result<JsExchange, JsValue>;
+
+    #[wasm_bindgen(method, getter)]
+    fn response(this: &JsExchange) -> Promise;
+
+    #[wasm_bindgen(method)]
+    fn end(this: &JsExchange);
 }
+
+/// The encodings that the runtime decodes. It compares them exactly.
+const DECODED: [HeaderValue; 2] =
+    [HeaderValue::from_static("br"), HeaderValue::from_static("gzip")];

@@ -19,7 +19,8 @@ use worker::worker_sys::{self, DurableObjectNamespace};
 
 use crate::blob_protocol::{UPLOAD_HEADER, UPLOAD_PATH};
 use crate::host_error::HostError;
-use crate::http;
+use crate::http::{self, Target};
+use crate::system::log_failure;
 use crate::vars::Vars;
 
 /// Returns the response to `request` or a promise of the object's response. Returns `null` for an
@@ -105,15 +106,17 @@ impl BodyDecoder {
 }
 
 fn answer(request: &web_sys::Request, env: &JsValue) -> Result<JsValue, HostError> {
-    let parts = http::parts(request)?;
-    if parts.headers.contains_key(UPLOAD_HEADER) {
+    let Target { method, uri, has_header } = http::target(request, UPLOAD_HEADER)?;
+    if has_header {
         return Err(HostError::Request("clients may not send the nacre-upload header"));
     }
-    // An announced body of zero bytes is a blob too, although the runtime has no stream for it.
-    let has_body = request.body().is_some() || parts.headers.contains_key(CONTENT_LENGTH);
-    if parts.method == Method::POST && parts.uri.path() == UPLOAD_PATH && has_body {
+    if method == Method::POST && uri.path() == UPLOAD_PATH && has_body(request)? {
         return Ok(JsValue::NULL);
     }
+    if !nacre_pds::http::is_stateless(&method, uri.path()) {
+        return Ok(account(env)?.fetch_with_request(request)?.into());
+    }
+    let parts = http::parts(request)?;
     let stateless = IDENTITY.with(|cell| match cell.get() {
         Some(identity) => Ok(nacre_pds::http::answer(identity, &parts)),
         None => {
@@ -127,9 +130,21 @@ fn answer(request: &web_sys::Request, env: &JsValue) -> Result<JsValue, HostErro
     }
 }
 
+/// Returns whether a request has a body. An announced body of zero bytes is a blob too, although
+/// the runtime has no stream for it.
+fn has_body(request: &web_sys::Request) -> Result<bool, HostError> {
+    Ok(request.body().is_some() || request.headers().has(CONTENT_LENGTH.as_str())?)
+}
+
 /// Returns the stub of the account's object.
 fn account(env: &JsValue) -> Result<worker_sys::DurableObject, HostError> {
-    let location = DataLocation::from_vars(|name| Vars(env).text(name))?;
+    let location = LOCATION.with(|cell| match cell.get() {
+        Some(location) => Ok(*location),
+        None => {
+            let location = DataLocation::from_vars(|name| Vars(env).text(name))?;
+            Ok::<_, HostError>(*cell.get_or_init(|| location))
+        }
+    })?;
     let namespace: DurableObjectNamespace = Reflect::get(env, &BINDING.into())?.unchecked_into();
     Ok(match location {
         DataLocation::Auto => namespace.get_by_name(OBJECT),
@@ -153,7 +168,7 @@ fn log_once(error: &HostError) {
     }
     let text = error.to_string();
     if LOGGED.replace(text.clone()) != text {
-        worker::console_error!("{text}");
+        log_failure("front.unavailable", &text);
     }
 }
 
@@ -169,6 +184,8 @@ extern "C" {
 thread_local! {
     /// Cached, because parsing a key is slow. The variables of an isolate never change.
     static IDENTITY: OnceCell<Identity> = const { OnceCell::new() };
+    /// Where the account's object is.
+    static LOCATION: OnceCell<DataLocation> = const { OnceCell::new() };
     /// The last error in the log. It is not logged again at every request.
     static LOGGED: RefCell<String> = const { RefCell::new(String::new()) };
 }

@@ -4,22 +4,45 @@
 // Writes the method, the URL, and the name and value of each header of `request` to `bytes`, in
 // UTF-8. Returns the size, or more than `bytes` has if the text may not fit.
 export function readHead(request, bytes) {
-	let head = `${request.method}\n${request.url}`;
-	for (const [name, value] of request.headers) head += `\n${name}\n${value}`;
-	// A UTF-16 unit takes at most 3 bytes in UTF-8.
-	const most = 3 * head.length;
-	return most > bytes.length ? most : encoder.encodeInto(head, bytes).written;
+	return write(`${request.method}\n${request.url}`, request.headers, bytes);
+}
+
+// Does the same with the status and the headers of `response`.
+export function readResponseHead(response, bytes) {
+	return write(`${response.status}`, response.headers, bytes);
+}
+
+// Returns the method and the URL of `request`, and whether it has the header `name`.
+export function readTarget(request, name) {
+	return `${request.method}\n${request.url}\n${request.headers.has(name)}`;
+}
+
+// Returns a promise of the bytes of a body.
+export async function readBody(request) {
+	return new Uint8Array(await request.arrayBuffer());
 }
 
 // Returns a response with the names and values in the lines of `headers`. `body` is bytes, a stream
 // or null.
 export function makeResponse(status, headers, body) {
-	const lines = headers.split("\n");
-	const pairs = [];
-	for (let at = 0; at + 1 < lines.length; at += 2) pairs.push([lines[at], lines[at + 1]]);
 	// The bytes are a view of wasm memory, which changes after this call.
 	const content = body instanceof Uint8Array ? body.slice() : body;
-	return new Response(content, { status, headers: pairs });
+	return new Response(content, { status, headers: pairs(headers.split("\n")) });
+}
+
+// Returns the name and the value of each header in `lines`.
+export function pairs(lines) {
+	const pairs = [];
+	for (let at = 0; at + 1 < lines.length; at += 2) pairs.push([lines[at], lines[at + 1]]);
+	return pairs;
+}
+
+function write(start, headers, bytes) {
+	let head = start;
+	for (const [name, value] of headers) head += `\n${name}\n${value}`;
+	// A UTF-16 unit takes at most 3 bytes in UTF-8.
+	const most = 3 * head.length;
+	return most > bytes.length ? most : encoder.encodeInto(head, bytes).written;
 }
 
 const encoder = new TextEncoder();

@@ -5,13 +5,16 @@
 
 use core::net::IpAddr;
 
+use ::http::header::CONTENT_LENGTH;
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use bytes::Bytes;
-use futures_util::StreamExt;
-use js_sys::{Array, Uint8Array};
+use futures_core::stream::LocalBoxStream;
+use futures_util::{StreamExt, stream};
+use js_sys::{Promise, Reflect, Uint8Array};
 use nacre_pds::body::{Body, BodyError, Request, Response};
 use wasm_bindgen::prelude::*;
+use worker::wasm_bindgen_futures::JsFuture;
 
 use crate::host_error::{HostError, js_message};
 
@@ -23,14 +26,8 @@ use crate::host_error::{HostError, js_message};
 ///
 /// [`HostError::Request`] if the request is not valid HTTP.
 pub(crate) fn parts(request: &web_sys::Request) -> Result<Parts, HostError> {
-    const MALFORMED: HostError = HostError::Request("malformed header");
-    let mut buffer = vec![0; HEAD_BYTES];
-    let mut size = read_head(request, &mut buffer)?;
-    if size > buffer.len() {
-        buffer.resize(size, 0);
-        size = read_head(request, &mut buffer)?;
-    }
-    let mut lines = buffer.get(..size).unwrap_or_default().split(|byte| *byte == b'\n');
+    let head = read(|bytes| read_head(request, bytes))?;
+    let mut lines = head.split(|byte| *byte == b'\n');
     let (mut parts, ()) = ::http::Request::new(()).into_parts();
     parts.method = lines
         .next()
@@ -40,12 +37,88 @@ pub(crate) fn parts(request: &web_sys::Request) -> Result<Parts, HostError> {
         .next()
         .and_then(|url| Uri::try_from(url).ok())
         .ok_or(HostError::Request("malformed URL"))?;
+    parts.headers = headers(lines)?;
+    Ok(parts)
+}
+
+/// Reads the status and the headers of a response, in one crossing.
+///
+/// The runtime joins several headers of one name by commas.
+///
+/// # Errors
+///
+/// [`HostError::Request`] if the response is not valid HTTP.
+pub(crate) fn response_head(
+    response: &web_sys::Response,
+) -> Result<::http::Response<()>, HostError> {
+    let head = read(|bytes| read_response_head(response, bytes))?;
+    let mut lines = head.split(|byte| *byte == b'\n');
+    let status = lines.next().and_then(|status| StatusCode::from_bytes(status).ok());
+    let mut head = ::http::Response::new(());
+    *head.status_mut() = status.ok_or(HostError::Request("malformed status"))?;
+    *head.headers_mut() = headers(lines)?;
+    Ok(head)
+}
+
+/// Reads a head with a function that fills a buffer, and returns its size or the size that it needs.
+fn read(fill: impl Fn(&mut [u8]) -> Result<usize, JsValue>) -> Result<Vec<u8>, HostError> {
+    let mut buffer = vec![0; HEAD_BYTES];
+    let mut size = fill(&mut buffer)?;
+    if size > buffer.len() {
+        buffer.resize(size, 0);
+        size = fill(&mut buffer)?;
+    }
+    buffer.truncate(size);
+    Ok(buffer)
+}
+
+/// Reads headers, whose names and values are lines.
+fn headers<'a>(mut lines: impl Iterator<Item = &'a [u8]>) -> Result<HeaderMap, HostError> {
+    const MALFORMED: HostError = HostError::Request("malformed header");
+    let mut headers = HeaderMap::new();
     while let Some(name) = lines.next() {
         let name = HeaderName::from_bytes(name).map_err(|_| MALFORMED)?;
         let value = HeaderValue::from_bytes(lines.next().ok_or(MALFORMED)?);
-        parts.headers.try_append(name, value.map_err(|_| MALFORMED)?).map_err(|_| MALFORMED)?;
+        headers.try_append(name, value.map_err(|_| MALFORMED)?).map_err(|_| MALFORMED)?;
     }
-    Ok(parts)
+    Ok(headers)
+}
+
+/// Writes headers as lines.
+pub(crate) fn lines(headers: &HeaderMap) -> String {
+    let mut lines = String::new();
+    for (name, value) in headers {
+        lines.push_str(name.as_str());
+        lines.push('\n');
+        lines.push_str(&String::from_utf8_lossy(value.as_bytes()));
+        lines.push('\n');
+    }
+    lines
+}
+
+/// The parts of a request that decide who answers it.
+pub(crate) struct Target {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    /// Whether it has the header that was asked for.
+    pub(crate) has_header: bool,
+}
+
+/// Reads the method and the URL of a request, and whether it has `header`, in one crossing.
+///
+/// # Errors
+///
+/// [`HostError::Request`] if the request is not valid HTTP.
+pub(crate) fn target(request: &web_sys::Request, header: &str) -> Result<Target, HostError> {
+    let text = read_target(request, header)?;
+    let mut lines = text.split('\n');
+    let method = lines.next().and_then(|method| method.parse().ok());
+    let uri = lines.next().and_then(|uri| uri.parse().ok());
+    Ok(Target {
+        method: method.ok_or(HostError::Request("malformed method"))?,
+        uri: uri.ok_or(HostError::Request("malformed URL"))?,
+        has_header: lines.next() == Some("true"),
+    })
 }
 
 /// Converts a request. Its body is read as the server asks for it.
@@ -55,7 +128,23 @@ pub(crate) fn parts(request: &web_sys::Request) -> Result<Parts, HostError> {
 /// [`HostError::Request`] as for [`parts`].
 pub(crate) fn request(request: &web_sys::Request) -> Result<Request, HostError> {
     let parts = parts(request)?;
-    Ok(Request::from_parts(parts, body(request.body())?))
+    let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let length = length.and_then(|length| length.parse::<usize>().ok());
+    let body = match length {
+        // The runtime holds bodies of this size whole, and a stream takes several crossings.
+        Some(1..=MAX_WHOLE_BODY_BYTES) => whole_body(Clone::clone(request)),
+        _ => body(request.body())?,
+    };
+    Ok(Request::from_parts(parts, body))
+}
+
+/// Returns a body that is read whole when the server asks for it.
+fn whole_body(request: web_sys::Request) -> Body {
+    let read = async move {
+        let bytes = JsFuture::from(read_body(&request).map_err(interrupted)?);
+        bytes.await.map_err(interrupted).and_then(chunk)
+    };
+    Body::Stream(stream::once(read).boxed_local())
 }
 
 /// Converts a body, which is read on demand.
@@ -68,7 +157,10 @@ pub(crate) fn body(stream: Option<web_sys::ReadableStream>) -> Result<Body, Host
         None => Ok(Body::Empty),
         Some(stream) => wasm_streams::ReadableStream::from_raw(stream.unchecked_into())
             .try_into_stream()
-            .map(|stream| Body::Stream(stream.map(chunk).boxed_local()))
+            .map(|stream| {
+                let chunks = stream.map(|read| read.map_err(interrupted).and_then(chunk));
+                Body::Stream(chunks.boxed_local())
+            })
             .map_err(|(thrown, _)| HostError::Runtime(js_message(&thrown))),
     }
 }
@@ -85,59 +177,42 @@ pub(crate) fn peer(headers: &HeaderMap) -> Option<IpAddr> {
 /// [`HostError::Runtime`] if the runtime refuses it.
 pub(crate) fn response(response: Response) -> Result<web_sys::Response, HostError> {
     let (parts, body) = response.into_parts();
-    let mut headers = String::new();
-    for (name, value) in &parts.headers {
-        headers.push_str(name.as_str());
-        headers.push('\n');
-        headers.push_str(&String::from_utf8_lossy(value.as_bytes()));
-        headers.push('\n');
-    }
+    let headers = lines(&parts.headers);
     let status = parts.status.as_u16();
     let body = if has_no_body(parts.status) { Body::Empty } else { body };
     Ok(match body {
         Body::Empty => make_response(status, &headers, JsValue::NULL),
         Body::Bytes(bytes) => make_response_of_bytes(status, &headers, &bytes),
-        Body::Stream(stream) => {
-            let stream = stream.map(|chunk| match chunk {
-                Ok(bytes) => Ok(JsValue::from(Uint8Array::from(bytes.as_ref()))),
-                Err(error) => Err(js_sys::Error::new(&error.to_string()).into()),
-            });
-            let stream = wasm_streams::ReadableStream::from_stream(stream).into_raw();
-            make_response(status, &headers, stream.into())
-        }
+        Body::Stream(stream) => make_response(status, &headers, to_stream(stream).into()),
     }?)
 }
 
-/// Converts the server's headers to the runtime's.
-pub(crate) fn to_headers(from: &HeaderMap) -> Result<web_sys::Headers, JsValue> {
-    let headers = web_sys::Headers::new()?;
-    for (name, value) in from {
-        headers.append(name.as_str(), &String::from_utf8_lossy(value.as_bytes()))?;
-    }
-    Ok(headers)
+/// Converts the stream of a body to the runtime's.
+pub(crate) fn to_stream(
+    stream: LocalBoxStream<'static, Result<Bytes, BodyError>>,
+) -> web_sys::ReadableStream {
+    let chunks = stream.map(|chunk| match chunk {
+        Ok(bytes) => Ok(JsValue::from(Uint8Array::from(bytes.as_ref()))),
+        Err(error) => Err(js_sys::Error::new(&error.to_string()).into()),
+    });
+    wasm_streams::ReadableStream::from_stream(chunks).into_raw().unchecked_into()
 }
 
-/// Converts the runtime's headers. The runtime joins several headers of one name by commas.
-pub(crate) fn headers(from: &web_sys::Headers) -> Result<HeaderMap, HostError> {
-    const MALFORMED: HostError = HostError::Request("malformed header");
-    let mut headers = HeaderMap::new();
-    for entry in from.entries() {
-        let entry = Array::from(&entry?);
-        let (Some(name), Some(value)) = (entry.get(0).as_string(), entry.get(1).as_string()) else {
-            return Err(MALFORMED);
-        };
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| MALFORMED)?;
-        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| MALFORMED)?;
-        headers.try_append(name, value).map_err(|_| MALFORMED)?;
-    }
-    Ok(headers)
+/// Returns whether an exception is that of a time limit.
+pub(crate) fn is_timeout(thrown: &JsValue) -> bool {
+    let name = Reflect::get(thrown, &"name".into()).ok();
+    name.is_some_and(|name| name.as_string().as_deref() == Some("TimeoutError"))
 }
 
-fn chunk(chunk: Result<JsValue, JsValue>) -> Result<Bytes, BodyError> {
-    let interrupted = |thrown: &JsValue| BodyError::Interrupted(js_message(thrown));
-    let chunk = chunk.map_err(|thrown| interrupted(&thrown))?;
-    let chunk = chunk.dyn_into::<Uint8Array>().map_err(|value| interrupted(&value))?;
-    Ok(Bytes::from(chunk.to_vec()))
+fn chunk(chunk: JsValue) -> Result<Bytes, BodyError> {
+    Ok(Bytes::from(chunk.dyn_into::<Uint8Array>().map_err(interrupted)?.to_vec()))
+}
+
+fn interrupted(thrown: JsValue) -> BodyError {
+    if is_timeout(&thrown) {
+        return BodyError::TimedOut;
+    }
+    BodyError::Interrupted(js_message(&thrown))
 }
 
 /// Returns whether the runtime throws for a response of this status with a body.
@@ -147,8 +222,15 @@ fn has_no_body(status: StatusCode) -> bool {
 
 #[wasm_bindgen(module = "/src/http.js")]
 extern "C" {
+    #[wasm_bindgen(catch, js_name = readTarget)]
+    fn read_target(request: &web_sys::Request, header: &str) -> Result<String, JsValue>;
+    #[wasm_bindgen(catch, js_name = readBody)]
+    fn read_body(request: &web_sys::Request) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch, js_name = readHead)]
     fn read_head(request: &web_sys::Request, bytes: &mut [u8]) -> Result<usize, JsValue>;
+    #[wasm_bindgen(catch, js_name = readResponseHead)]
+    fn read_response_head(response: &web_sys::Response, bytes: &mut [u8])
+    -> Result<usize, JsValue>;
     #[wasm_bindgen(catch, js_name = makeResponse)]
     fn make_response(
         status: u16,
@@ -163,5 +245,7 @@ extern "C" {
     ) -> Result<web_sys::Response, JsValue>;
 }
 
+/// Larger bodies are streamed.
+const MAX_WHOLE_BODY_BYTES: usize = 256 * 1024;
 /// Most heads fit into a buffer of this size at three bytes for each character.
 const HEAD_BYTES: usize = 8 * 1024;

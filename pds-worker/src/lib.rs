@@ -8,7 +8,6 @@ mod fetch;
 mod front;
 mod host_error;
 mod http;
-#[allow(missing_docs, reason = "the durable_object macro generates undocumented methods")]
 mod object;
 mod owner_marker;
 mod sockets;
@@ -19,4 +18,4 @@ mod test_routes;
 mod vars;
 
 pub use self::front::{BodyDecoder, account_stub, front, raw_cid, sniff};
-pub use self::object::{AccountDurableObject, set_alarm_retries};
+pub use self::object::AccountDurableObject;

@@ -2,16 +2,17 @@
 //! one thread.
 
 use alloc::rc::Rc;
-use core::cell::{Cell, OnceCell, RefCell};
+use core::cell::{OnceCell, RefCell};
+use core::fmt;
 
+use js_sys::Promise;
 use nacre_pds::config::{Config, ConfigError};
-use nacre_pds::host::{Host, OwnerMarker};
+use nacre_pds::host::{Host, Level, OwnerMarker};
 use nacre_pds::{OpenError, Pds, Reply, Subscription};
 use wasm_bindgen::prelude::*;
-use worker::{
-    DurableObject, Env, Error, Request, Response, State, WebSocket, WebSocketIncomingMessage,
-    WebSocketPair, durable_object,
-};
+use worker::wasm_bindgen_futures::future_to_promise;
+use worker::worker_sys::DurableObjectState;
+use worker::{Env, State, WebSocketPair};
 
 use crate::blob_protocol::{self, UploadMessage};
 use crate::bucket::BucketBlobs;
@@ -21,15 +22,58 @@ use crate::http;
 use crate::owner_marker::BucketMarker;
 use crate::sockets::{WorkerSockets, is_upgrade, switching_protocols};
 use crate::sql::WorkerSql;
-use crate::system::{WorkerAlarm, WorkerClock, WorkerLog, WorkerRng};
+use crate::system::{WorkerAlarm, WorkerClock, WorkerLog, WorkerRng, log_failure};
 use crate::vars::Vars;
 
-/// The Durable Object of the account.
+/// The Rust half of the Durable Object; the shim has the class that the runtime constructs.
+///
+/// Not a class of the `worker` crate, which converts each request and builds each response twice.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct AccountDurableObject(Rc<Account>);
+
+#[wasm_bindgen]
+impl AccountDurableObject {
+    /// Takes the context and the bindings of an object. Opens nothing.
+    #[must_use]
+    #[wasm_bindgen(constructor)]
+    pub fn new(context: DurableObjectState, env: Env) -> Self {
+        let state = Rc::new(State::from(context));
+        let sockets = Rc::new(WorkerSockets::new(Rc::clone(&state)));
+        #[cfg(feature = "test-routes")]
+        crate::test_routes::MADE.set(crate::test_routes::MADE.get() + 1);
+        let (pds, logged) = (OnceCell::new(), RefCell::default());
+        Self(Rc::new(Account { state, env, sockets, pds, logged }))
+    }
+
+    /// Answers a request. The promise rejects only if the runtime refuses even an error response.
+    pub fn fetch(&self, request: web_sys::Request) -> Promise {
+        let account = Rc::clone(&self.0);
+        future_to_promise(async move {
+            let answer = account.answer(&request).await.or_else(|error| {
+                account.log_once(&error);
+                http::response(error.to_response())
+            });
+            answer.map(JsValue::from).map_err(|error| js_sys::Error::new(&error.to_string()).into())
+        })
+    }
+
+    /// Runs due work. `failed` counts the alarms in a row that failed before this one. Work that
+    /// fails sets the alarm again; after a panic, the shim sets it.
+    pub fn alarm(&self, failed: u32) -> Promise {
+        let account = Rc::clone(&self.0);
+        future_to_promise(async move {
+            account.run_due_work(usize::try_from(failed).unwrap_or_default()).await;
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+}
+
+/// The account's state in memory.
 ///
 /// The first event that needs the server opens it. If that fails, the request gets the reason and
 /// the next event tries again.
-#[durable_object]
-pub struct AccountDurableObject {
+struct Account {
     state: Rc<State>,
     env: Env,
     sockets: Rc<WorkerSockets>,
@@ -38,80 +82,22 @@ pub struct AccountDurableObject {
     logged: RefCell<String>,
 }
 
-impl DurableObject for AccountDurableObject {
-    fn new(state: State, env: Env) -> Self {
-        let state = Rc::new(state);
-        let sockets = Rc::new(WorkerSockets::new(Rc::clone(&state)));
+impl Account {
+    async fn answer(&self, request: &web_sys::Request) -> Result<web_sys::Response, HostError> {
+        let request = http::request(request)?;
         #[cfg(feature = "test-routes")]
-        crate::test_routes::MADE.set(crate::test_routes::MADE.get() + 1);
-        Self { state, env, sockets, pds: OnceCell::new(), logged: RefCell::default() }
-    }
-
-    async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        let answer = self.answer(request.inner()).await.or_else(|error| {
-            self.log_once(&error);
-            http::response(error.to_response()).map(Response::from)
-        });
-        answer.map_err(|error| Error::RustError(error.to_string()))
-    }
-
-    /// Runs due work. Work that fails sets the alarm again; after a panic, the shim sets it.
-    async fn alarm(&self) -> worker::Result<Response> {
-        let panics = ALARM_RETRIES.take();
-        match self.pds() {
-            Ok(pds) => {
-                #[cfg(feature = "test-routes")]
-                crate::test_routes::before_due_work(&self.host_or_fail()?).await;
-                pds.run_due_work_after(panics).await;
-                #[cfg(feature = "test-routes")]
-                crate::test_routes::after_due_work(&self.host_or_fail()?);
-            }
-            Err(error) => {
-                self.log_once(&error);
-                self.retry_alarm();
-            }
-        }
-        Response::empty()
-    }
-
-    /// Ignores messages from subscribers. The shim drops them before they are copied into wasm.
-    async fn websocket_message(
-        &self,
-        _socket: WebSocket,
-        _message: WebSocketIncomingMessage,
-    ) -> worker::Result<()> {
-        Ok(())
-    }
-
-    /// Completes the closing handshake if the runtime has not done so.
-    async fn websocket_close(
-        &self,
-        socket: WebSocket,
-        _code: usize,
-        _reason: String,
-        _was_clean: bool,
-    ) -> worker::Result<()> {
-        let _ = socket.close::<&str>(Some(NORMAL_CLOSURE), None);
-        Ok(())
-    }
-
-    /// Does nothing: no state is kept for a socket that failed.
-    async fn websocket_error(&self, _socket: WebSocket, _error: Error) -> worker::Result<()> {
-        Ok(())
-    }
-}
-
-impl AccountDurableObject {
-    async fn answer(&self, request: &web_sys::Request) -> Result<Response, HostError> {
-        #[cfg(feature = "test-routes")]
-        if let Some(answer) =
-            crate::test_routes::answer(&self.state, &self.sockets, &self.host()?, request)?
+        if request.uri().path().starts_with("/__test/")
+            && let Some(answer) = crate::test_routes::answer(
+                &self.state,
+                &self.sockets,
+                &self.host()?,
+                request.uri(),
+            )?
         {
             return Ok(answer);
         }
         let is_reset = |error: &OpenError| {
-            let path = http::parts(request).map(|parts| parts.uri.path() == RESET_PATH);
-            matches!(error, OpenError::OtherAccount { .. }) && path.unwrap_or(false)
+            matches!(error, OpenError::OtherAccount { .. }) && request.uri().path() == RESET_PATH
         };
         let pds = match self.pds() {
             // The next request after the reset opens the new account.
@@ -121,11 +107,15 @@ impl AccountDurableObject {
             opened => opened?,
         };
         #[cfg(feature = "test-routes")]
-        if let Some(answer) = crate::test_routes::answer_with(&pds, request).await? {
-            return Ok(answer);
-        }
-        let wants_socket = is_upgrade(request);
-        let (message, request) = UploadMessage::take(http::request(request)?)?;
+        let request = {
+            let parts = || Ok((self.host()?, self.config()?));
+            match crate::test_routes::answer_with(&pds, parts, request).await? {
+                Ok(answer) => return Ok(answer),
+                Err(request) => request,
+            }
+        };
+        let wants_socket = is_upgrade(request.headers());
+        let (message, request) = UploadMessage::take(request)?;
         let peer = http::peer(request.headers());
         let response = match pds.handle(request, peer).await {
             Reply::Response(response) => response,
@@ -139,11 +129,35 @@ impl AccountDurableObject {
             }
             Reply::Upgrade(_) => return Err(HostError::Upgrade),
         };
-        http::response(response).map(Response::from)
+        http::response(response)
+    }
+
+    async fn run_due_work(&self, failed: usize) {
+        match self.pds() {
+            Ok(pds) => {
+                #[cfg(feature = "test-routes")]
+                if let Ok(host) = self.host() {
+                    crate::test_routes::before_due_work(&host).await;
+                }
+                pds.run_due_work_after(failed).await;
+                #[cfg(feature = "test-routes")]
+                if let Ok(host) = self.host() {
+                    crate::test_routes::after_due_work(&host);
+                }
+            }
+            Err(error) => {
+                self.log_once(&error);
+                self.retry_alarm();
+            }
+        }
     }
 
     /// Accepts a subscriber. The replay starts after the response is sent.
-    fn subscribe(&self, pds: Rc<Pds>, subscription: Subscription) -> Result<Response, HostError> {
+    fn subscribe(
+        &self,
+        pds: Rc<Pds>,
+        subscription: Subscription,
+    ) -> Result<web_sys::Response, HostError> {
         let pair = WebSocketPair::new()?;
         let id = self.sockets.accept(pair.server.as_ref())?;
         self.state.wait_until(async move { pds.subscribe(id, subscription).await });
@@ -165,6 +179,12 @@ impl AccountDurableObject {
         })
     }
 
+    /// Returns the level of the log. A malformed variable keeps the account closed, with an error.
+    fn log_level(&self) -> Level {
+        let level = Vars(self.env.as_ref()).text("LOG_LEVEL");
+        level.and_then(|level| Level::parse(&level)).unwrap_or_default()
+    }
+
     fn host(&self) -> Result<Host, HostError> {
         let storage = self.state.as_raw().storage()?;
         let did = Vars(self.env.as_ref()).text("DID").unwrap_or_default();
@@ -175,7 +195,7 @@ impl AccountDurableObject {
             sockets: Rc::<WorkerSockets>::clone(&self.sockets),
             clock: Rc::new(WorkerClock),
             rng: Rc::new(WorkerRng),
-            log: Rc::new(WorkerLog),
+            log: Rc::new(WorkerLog { level: self.log_level() }),
             blobs: Rc::new(BucketBlobs::new(&self.env, &did)),
             owner_marker: BucketMarker::new(&self.env, &did).map(|marker| {
                 let marker: Rc<dyn OwnerMarker> = Rc::new(marker);
@@ -191,13 +211,8 @@ impl AccountDurableObject {
         let Ok(host) = self.host() else { return };
         let now_s = i64::try_from(host.clock.now_micros() / 1_000_000).unwrap_or(i64::MAX);
         if let Err(error) = host.alarm.set(now_s.saturating_add(REOPEN_DELAY_S)) {
-            worker::console_error!("{error}");
+            log_failure("alarm.failed", &error.to_string());
         }
-    }
-
-    #[cfg(feature = "test-routes")]
-    fn host_or_fail(&self) -> worker::Result<Host> {
-        self.host().map_err(|error| Error::RustError(error.to_string()))
     }
 
     /// Logs an error unless the client caused it or it is the last one logged.
@@ -207,19 +222,15 @@ impl AccountDurableObject {
         }
         let text = error.to_string();
         if self.logged.replace(text.clone()) != text {
-            worker::console_error!("{text}");
+            log_failure("account.unavailable", &text);
         }
     }
 }
 
-/// Sets how many alarms in a row failed before the next one.
-#[wasm_bindgen(js_name = setAlarmRetries)]
-pub fn set_alarm_retries(retries: u32) {
-    ALARM_RETRIES.set(usize::try_from(retries).unwrap_or_default());
-}
-
-std::thread_local! {
-    static ALARM_RETRIES: Cell<usize> = const { Cell::new(0) };
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account").finish_non_exhaustive()
+    }
 }
 
 /// The largest request that Cloudflare passes to a Worker on the Free and Pro plans.
@@ -230,5 +241,3 @@ const BODY_LIMIT_MB: &str = "100";
 const REOPEN_DELAY_S: i64 = 3_600;
 /// The only path served while the database holds the account of another DID.
 const RESET_PATH: &str = "/operator/reset";
-/// The WebSocket close code for "normal closure".
-const NORMAL_CLOSURE: u16 = 1000;

@@ -77,7 +77,7 @@ export class AccountDurableObject extends DurableObject {
 	async alarm(info) {
 		const retries = info?.retryCount ?? 0;
 		if (retries > 0) {
-			console.error(`scheduled work failed, retry ${retries}`);
+			log("alarm.failed", `scheduled work failed, retry ${retries}`);
 		}
 		if (retries >= LATE_RETRY) {
 			await this.ctx.storage.setAlarm(Date.now() + RETRY_ALARM_MS);
@@ -85,10 +85,7 @@ export class AccountDurableObject extends DurableObject {
 		}
 		const failed = Math.max(retries, failedAlarms);
 		failedAlarms = failed + 1;
-		await callRust(this.#rustHalf, (rust) => {
-			nacre.setAlarmRetries(failed);
-			return rust.alarm();
-		});
+		await callRust(this.#rustHalf, (rust) => rust.alarm(failed));
 		failedAlarms = 0;
 	}
 
@@ -100,13 +97,17 @@ export class AccountDurableObject extends DurableObject {
 		}
 	}
 
-	webSocketClose(socket, code, reason, wasClean) {
-		return callRust(this.#rustHalf, (rust) => rust.webSocketClose(socket, code, reason, wasClean));
+	// Completes the closing handshake if the runtime has not done so.
+	webSocketClose(socket) {
+		try {
+			socket.close(1000);
+		} catch {
+			// The socket is closed already.
+		}
 	}
 
-	webSocketError(socket, error) {
-		return callRust(this.#rustHalf, (rust) => rust.webSocketError(socket, error));
-	}
+	// Does nothing: no state is kept for a socket that failed.
+	webSocketError() {}
 }
 
 // Receives a blob. The account gets the request's headers with a message, but no body.
@@ -184,7 +185,7 @@ function markLost(error) {
 		return;
 	}
 	lost = true;
-	console.error("the wasm instance is lost:", error?.stack ?? error);
+	log("instance.lost", `the wasm instance is lost: ${error?.stack ?? error}`);
 	for (const { context } of objects.values()) {
 		try {
 			context.abort("the wasm instance is lost");
@@ -197,13 +198,19 @@ function markLost(error) {
 
 // Returns the response for a failed object: aborted, reset by a deployment, or overloaded.
 function errorResponse(error) {
-	console.error("the account's object failed:", error?.stack ?? error);
+	const request = crypto.randomUUID();
+	log("object.failed", `the account's object failed: ${error?.stack ?? error}`, request);
 	const [status, name, message] =
 		error?.retryable || error?.overloaded
 			? [503, "ServiceUnavailable", "the account is temporarily unavailable; try again"]
 			: [500, "InternalServerError", "Internal Server Error"];
-	const headers = { "access-control-allow-origin": "*" };
+	const headers = { "access-control-allow-origin": "*", "x-request-id": request };
 	return Response.json({ error: name, message }, { status, headers });
+}
+
+// Writes a line of JSON to the console, like the entries of the server.
+function log(event, message, request) {
+	console.error(JSON.stringify({ level: "error", event, message, request }));
 }
 
 const MAX_MESSAGE_SIZE = 65_536;

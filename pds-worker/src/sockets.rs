@@ -9,13 +9,15 @@ use alloc::rc::Rc;
 use core::cell::RefCell;
 use core::time::Duration;
 
+use ::http::HeaderMap;
+use ::http::header::UPGRADE;
 use futures_core::future::LocalBoxFuture;
 use js_sys::Uint8Array;
 use nacre_pds::host::{Rng, SocketId, Sockets};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::WebSocket;
 use worker::worker_sys::ext::WebSocketExt;
-use worker::{Delay, Response, ResponseBuilder, State, WebSocketRequestResponsePair};
+use worker::{Delay, ResponseBuilder, State, WebSocketRequestResponsePair};
 
 use crate::system::WorkerRng;
 
@@ -133,13 +135,13 @@ impl Sockets for WorkerSockets {
 }
 
 /// Returns the response that hands the client its end of a socket.
-pub(crate) fn switching_protocols(client: worker::WebSocket) -> Response {
-    ResponseBuilder::new().with_status(101).with_websocket(client).empty()
+pub(crate) fn switching_protocols(client: worker::WebSocket) -> web_sys::Response {
+    ResponseBuilder::new().with_status(101).with_websocket(client).empty().into()
 }
 
 /// Returns whether a request asks for an upgrade to a WebSocket.
-pub(crate) fn is_upgrade(request: &web_sys::Request) -> bool {
-    let upgrade = request.headers().get("upgrade").ok().flatten();
+pub(crate) fn is_upgrade(request: &HeaderMap) -> bool {
+    let upgrade = request.get(UPGRADE).and_then(|protocol| protocol.to_str().ok());
     upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
 }
 

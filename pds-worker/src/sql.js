@@ -6,14 +6,12 @@
 
 export class Database {
 	#sql;
-	#counts;
 	// Cursors with rows left, by their ids. No cursor has id 0.
 	#open = new Map();
 	#lastId = 0;
 
-	constructor(sql, counts) {
+	constructor(sql) {
 		this.#sql = sql;
-		this.#counts = counts;
 	}
 
 	// Runs a statement and writes its first rows to `rows`, as `next` does.
@@ -69,14 +67,12 @@ export class Database {
 	}
 
 	#count(cursor) {
-		if (this.#counts) {
-			read += cursor.rowsRead;
-			written += cursor.rowsWritten;
-		}
+		read += cursor.rowsRead;
+		written += cursor.rowsWritten;
 	}
 }
 
-// The rows that the platform would bill for finished cursors of databases that count them.
+// The rows that the platform bills for finished cursors.
 let read = 0;
 let written = 0;
 

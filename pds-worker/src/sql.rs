@@ -19,7 +19,7 @@ use core::cell::{Cell, RefCell};
 use core::str;
 use std::collections::HashMap;
 
-use nacre_pds::host::{Outcome, Row, Sql, SqlError, SqlErrorKind, Value};
+use nacre_pds::host::{Outcome, Row, RowCounts, Sql, SqlError, SqlErrorKind, Value};
 use wasm_bindgen::prelude::*;
 
 use crate::host_error::js_message;
@@ -44,14 +44,9 @@ impl WorkerSql {
     pub(crate) fn new(storage: JsValue) -> Result<Self, SqlError> {
         let storage = storage.unchecked_into::<Storage>();
         let sql = storage.sql().map_err(|thrown| failed(&thrown))?;
-        let database = Database::new(&sql, cfg!(feature = "test-routes"));
+        let database = Database::new(&sql);
         let (statements, buffers) = (RefCell::default(), RefCell::default());
         Ok(Self { storage, database, statements, buffers })
-    }
-
-    fn statement(&self, sql: &'static str) -> JsValue {
-        let key = (sql.as_ptr().addr(), sql.len());
-        self.statements.borrow_mut().entry(key).or_insert_with(|| sql.into()).clone()
     }
 
     /// Runs a statement, with a buffer that holds as many of its rows as fit.
@@ -67,7 +62,12 @@ impl WorkerSql {
         let params =
             core::mem::replace(buffer, self.buffers.borrow_mut().pop().unwrap_or_default());
         buffer.resize(buffer.capacity().max(BUFFER_BYTES), 0);
-        let ran = self.database.query(&self.statement(sql), &params, buffer);
+        let ran = {
+            let mut statements = self.statements.borrow_mut();
+            let key = (sql.as_ptr().addr(), sql.len());
+            let statement = statements.entry(key).or_insert_with(|| sql.into());
+            self.database.query(statement, &params, buffer)
+        };
         self.buffers.borrow_mut().push(params);
         let mut written = ran.map_err(|thrown| failed(&thrown))?;
         loop {
@@ -117,6 +117,10 @@ impl Sql for WorkerSql {
             (Ok(_), _) | (Err(_), Some(Outcome::Rollback)) => Ok(()),
             (Err(thrown), _) => Err(failed(&thrown)),
         }
+    }
+
+    fn row_counts(&self) -> RowCounts {
+        RowCounts { read: to_count(rows_read()), written: to_count(rows_written()) }
     }
 }
 
@@ -299,7 +303,7 @@ extern "C" {
 extern "C" {
     type Database;
     #[wasm_bindgen(constructor)]
-    fn new(sql: &JsValue, counts: bool) -> Database;
+    fn new(sql: &JsValue) -> Database;
     #[wasm_bindgen(method, catch)]
     fn query(
         this: &Database,
@@ -311,18 +315,14 @@ extern "C" {
     fn next(this: &Database, cursor: u32, rows: &mut [u8]) -> Result<u32, JsValue>;
     #[wasm_bindgen(method, catch)]
     fn end(this: &Database, cursor: u32) -> Result<(), JsValue>;
-    #[cfg(feature = "test-routes")]
     #[wasm_bindgen(js_name = rowsRead)]
     fn rows_read() -> f64;
-    #[cfg(feature = "test-routes")]
     #[wasm_bindgen(js_name = rowsWritten)]
     fn rows_written() -> f64;
 }
 
-/// Returns the rows that the platform would bill for finished statements: read, written.
-#[cfg(feature = "test-routes")]
-pub(crate) fn billed() -> (f64, f64) {
-    (rows_read(), rows_written())
+fn to_count(rows: f64) -> u64 {
+    from_number(rows).ok().and_then(|rows| rows.try_into().ok()).unwrap_or_default()
 }
 
 /// Tags of values, as in `sql.js`.

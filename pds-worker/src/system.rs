@@ -1,7 +1,7 @@
 //! The runtime's clock, alarm, random numbers and log.
 
 use js_sys::Promise;
-use nacre_pds::host::{Alarm, Clock, Log, Rng, SqlError};
+use nacre_pds::host::{Alarm, Clock, Entry, Level, Log, Rng, SqlError};
 use wasm_bindgen::prelude::*;
 
 use crate::host_error::js_message;
@@ -62,11 +62,46 @@ impl Rng for WorkerRng {
     }
 }
 
-/// The console, as shown by `wrangler tail` and the dashboard.
-pub(crate) struct WorkerLog;
+/// The console, as shown by `wrangler tail` and the dashboard. Each entry is one line of JSON,
+/// whose fields Workers Logs indexes.
+pub(crate) struct WorkerLog {
+    pub(crate) level: Level,
+}
 
 impl Log for WorkerLog {
-    fn error(&self, message: &str) {
-        worker::console_error!("{message}");
+    fn is_enabled(&self, level: Level) -> bool {
+        level <= self.level
     }
+
+    fn write(&self, entry: &Entry<'_>) {
+        write(entry);
+    }
+}
+
+/// Writes an entry to the console.
+pub(crate) fn write(entry: &Entry<'_>) {
+    let line = entry.to_json();
+    match entry.level {
+        Level::Error => console_error(&line),
+        Level::Warn => console_warn(&line),
+        Level::Info => console_info(&line),
+        Level::Debug => console_debug(&line),
+    }
+}
+
+/// Writes an entry about a failure of the host itself.
+pub(crate) fn log_failure(event: &'static str, message: &str) {
+    write(&Entry { level: Level::Error, event, message, request: None });
+}
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = console, js_name = debug)]
+    fn console_debug(line: &str);
+    #[wasm_bindgen(js_namespace = console, js_name = error)]
+    fn console_error(line: &str);
+    #[wasm_bindgen(js_namespace = console, js_name = info)]
+    fn console_info(line: &str);
+    #[wasm_bindgen(js_namespace = console, js_name = warn)]
+    fn console_warn(line: &str);
 }

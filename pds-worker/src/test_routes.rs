@@ -16,18 +16,23 @@
 //! | `rows` | returns how many rows statements read and wrote, as the platform bills them |
 //! | `run-due-work` | runs due work, as the alarm does |
 //! | `socket` | accepts a WebSocket and attaches three bytes to it |
+//! | `fetch` | sends a request to another server, as the JSON in the body says |
 //! | `send` | sends each socket its attachment, and returns the number of sockets |
+
+mod fetch;
 
 use alloc::borrow::Cow;
 use core::cell::Cell;
 use core::time::Duration;
 
+use ::http::Uri;
 use js_sys::{Function, Reflect};
-use nacre_pds::body::{Body, Response as Answer};
-use nacre_pds::host::{Host, Outcome, Sockets, Sql, SqlError, SqlErrorKind, Value};
+use nacre_pds::body::{Body, Request, Response as Answer};
+use nacre_pds::config::Config;
+use nacre_pds::host::{Host, Outcome, RowCounts, Sockets, Sql, SqlError, SqlErrorKind, Value};
 use nacre_pds::{OpenError, Pds};
 use wasm_bindgen::prelude::*;
-use worker::{Delay, Response, State, WebSocketPair};
+use worker::{Delay, State, WebSocketPair};
 
 use crate::host_error::HostError;
 use crate::http;
@@ -46,9 +51,8 @@ pub(crate) fn answer(
     state: &State,
     sockets: &WorkerSockets,
     host: &Host,
-    request: &web_sys::Request,
-) -> Result<Option<Response>, HostError> {
-    let uri = http::parts(request)?.uri;
+    uri: &Uri,
+) -> Result<Option<web_sys::Response>, HostError> {
     let text = match (uri.path().strip_prefix("/__test/"), uri.query()) {
         (Some("panic"), Some("count")) => rows(&*host.sql).map_err(OpenError::from)?.to_string(),
         (Some("panic"), Some("later")) => {
@@ -80,7 +84,7 @@ pub(crate) fn answer(
             crossings.as_f64().unwrap_or_default().to_string()
         }
         (Some("rows"), _) => {
-            let (read, written) = crate::sql::billed();
+            let RowCounts { read, written } = host.sql.row_counts();
             format!("[{read},{written}]")
         }
         (Some("socket"), _) => {
@@ -98,23 +102,32 @@ pub(crate) fn answer(
         }
         _ => return Ok(None),
     };
-    http::response(Answer::new(text.into())).map(|answer| Some(answer.into()))
+    http::response(Answer::new(text.into())).map(Some)
 }
 
-/// Answers a request to a test route that needs the server, or returns `None` for other requests.
+/// Answers a request to a test route that needs the server, or returns any other request unchanged.
+/// `parts` returns what another server would be opened with.
 ///
 /// # Errors
 ///
 /// [`HostError`] if the runtime fails.
 pub(crate) async fn answer_with(
     pds: &Pds,
-    request: &web_sys::Request,
-) -> Result<Option<Response>, HostError> {
-    if http::parts(request)?.uri.path() != "/__test/run-due-work" {
-        return Ok(None);
-    }
-    pds.run_due_work().await;
-    http::response(Answer::new(Body::Empty)).map(|answer| Some(answer.into()))
+    parts: impl FnOnce() -> Result<(Host, Config), HostError>,
+    request: Request,
+) -> Result<Result<web_sys::Response, Request>, HostError> {
+    let answer = match request.uri().path() {
+        "/__test/run-due-work" => {
+            pds.run_due_work().await;
+            Body::Empty
+        }
+        "/__test/fetch" => {
+            let (host, config) = parts()?;
+            fetch::answer(&host, config, request.into_body()).await.into()
+        }
+        _ => return Ok(Err(request)),
+    };
+    http::response(Answer::new(answer)).map(Ok)
 }
 
 fn rows(sql: &dyn Sql) -> Result<i64, SqlError> {

@@ -44,7 +44,7 @@ fn main() {
         server = Server::reopened(&server);
         let before = server.host.rows();
         server.post(records);
-        let cold = server.host.rows().0 - before.0;
+        let cold = server.host.rows().read - before.read;
         let before = server.host.rows();
         let start = Instant::now();
         for number in 1..POSTS {
@@ -62,8 +62,8 @@ fn main() {
         );
         println!(
             "| {records} | {micros:.0} | {:.1} | {:.2} | {cold} | {pages} | {:.0} | {:.0} |",
-            per(after.0 - before.0),
-            per(after.1 - before.1),
+            per(after.read - before.read),
+            per(after.written - before.written),
             page_bytes / f64::from(records),
             bytes / f64::from(records),
         );

@@ -5,6 +5,8 @@ use alloc::rc::Rc;
 use crate::account::Account;
 use crate::config::Config;
 use crate::host::Host;
+use crate::metrics::Metrics;
+use crate::outbound::Outbound;
 use crate::scheduler::Scheduler;
 use crate::store::Store;
 
@@ -15,6 +17,8 @@ pub(crate) struct Context {
     pub(crate) host: Rc<Host>,
     pub(crate) account: Rc<Account>,
     pub(crate) scheduler: Rc<Scheduler>,
+    pub(crate) metrics: Rc<Metrics>,
+    pub(crate) outbound: Rc<Outbound>,
 }
 
 impl Context {
@@ -22,6 +26,8 @@ impl Context {
         let (host, config) = (Rc::new(host), Rc::new(config));
         let account = Rc::new(Account::new(Rc::clone(&config), store.clone()));
         let scheduler = Rc::new(Scheduler::new(Rc::clone(&host)));
-        Self { config, store, host, account, scheduler }
+        let metrics = Rc::new(Metrics::new(Rc::clone(&host.sql)));
+        let outbound = Rc::new(Outbound::new(&host, Rc::clone(&config)));
+        Self { config, store, host, account, scheduler, metrics, outbound }
     }
 }

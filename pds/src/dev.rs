@@ -2,13 +2,17 @@
 //! are sent, and injected faults.
 
 mod memory;
+mod network;
+mod recorded_log;
 mod recorder;
+mod urls;
 
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
 pub use self::memory::{Marker, Memory, account};
 pub use self::recorder::{Recorder, Sent};
+pub use self::urls::{OWN_HOST, StrangersUrl, check_strangers_urls, strangers_urls};
 
 /// Polls a future until it is ready. It must not wait for anything but this host.
 ///

@@ -4,6 +4,7 @@
 //! one [`Pds`](crate::Pds) on one thread. A *turn* is the code between two awaits. No other code of
 //! the server runs within a turn.
 
+mod address;
 mod blobs;
 mod http;
 mod log;
@@ -15,12 +16,13 @@ use core::fmt;
 
 use nacre_syntax::Datetime;
 
+pub use self::address::is_public;
 pub use self::blobs::{Blobs, BlobsError, MarkerError, OwnerMarker};
-pub use self::http::{FetchLimits, Http, HttpError};
-pub use self::log::Log;
+pub use self::http::{Destination, Http, HttpError, OutboundRequest};
 pub(crate) use self::log::with_causes;
+pub use self::log::{Entry, Level, Log, RequestFields};
 pub use self::sockets::{SocketId, Sockets};
-pub use self::sql::{Outcome, Row, Sql, SqlError, SqlErrorKind, Value};
+pub use self::sql::{Outcome, Row, RowCounts, Sql, SqlError, SqlErrorKind, Value};
 
 /// Everything that the server runs on.
 #[derive(Clone)]

@@ -5,8 +5,8 @@ mod download;
 mod response;
 mod well_known;
 
-pub(crate) use self::cors::{add_headers, allow_any_origin};
+pub(crate) use self::cors::{add_headers, allow_any_origin, is_authorized};
 pub(crate) use self::download::BlobHead;
 pub use self::download::Download;
 pub(crate) use self::response::typed;
-pub use self::well_known::answer;
+pub use self::well_known::{answer, is_stateless};

@@ -99,7 +99,10 @@ impl Pds {
                     was_active: account.was_active(),
                 })
             }
-            Some(_) => Ok((pds, Some(version))),
+            Some(account) => {
+                pds.metrics.resume(account.day);
+                Ok((pds, Some(version)))
+            }
             None => Ok((pds, None)),
         }
     }

@@ -9,11 +9,15 @@ use crate::blobs::{Blobs, IdleBlobs, RemovalRetries};
 use crate::config::Config;
 use crate::context::Context;
 use crate::events::{EventLog, EventStream, Subscribers, Subscription};
+#[cfg(feature = "dev")]
+use crate::host::SqlError;
 use crate::host::{Host, SocketId};
 use crate::integrity::{Integrity, StagedHeals};
 use crate::lifecycle::{Activation, Ownership, Reset};
+use crate::metrics::Metrics;
 use crate::relays::Relays;
 use crate::repo::{Repository, StagedImports};
+use crate::request_log::RequestLog;
 use crate::scheduler::{Scheduler, Task};
 use crate::store::Store;
 
@@ -25,6 +29,8 @@ pub struct Pds {
     pub(crate) store: Store,
     pub(crate) account: Rc<Account>,
     pub(crate) scheduler: Rc<Scheduler>,
+    pub(crate) metrics: Rc<Metrics>,
+    pub(crate) requests: RequestLog,
     pub(crate) events: Rc<EventStream>,
     pub(crate) access: AccessRules,
     pub(crate) sessions: Rc<Sessions>,
@@ -86,7 +92,8 @@ impl Pds {
             Rc::<Ownership>::clone(&ownership),
             Rc::<Relays>::clone(&relays),
         ];
-        let Context { config, store, host, account, scheduler } = context;
+        let Context { config, store, host, account, scheduler, metrics, .. } = context;
+        let requests = RequestLog::new(Rc::clone(&host), Rc::clone(&metrics));
         tasks.iter().for_each(|task| scheduler.register(task));
         Self {
             host,
@@ -94,6 +101,8 @@ impl Pds {
             store,
             account,
             scheduler,
+            metrics,
+            requests,
             events,
             access,
             sessions,
@@ -131,8 +140,18 @@ impl Pds {
         self.scheduler.alarm_fired();
         match self.ownership.settle().await {
             Ok(()) => self.scheduler.run(panics).await,
-            Err(error) => self.host.log.error(&error.to_string()),
+            Err(error) => self.host.log.error("work.refused", &error.to_string()),
         }
+    }
+
+    /// Returns whether the rows that are kept in memory equal those in the database, for tests.
+    ///
+    /// # Errors
+    ///
+    /// [`SqlError`] if the database cannot be read.
+    #[cfg(feature = "dev")]
+    pub fn has_current_rows(&self) -> Result<bool, SqlError> {
+        self.store.has_current_rows()
     }
 
     /// Serves a subscriber whose socket has just been accepted: replays the events that it missed,

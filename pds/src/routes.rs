@@ -20,7 +20,7 @@ struct Route {
 }
 
 macro_rules! routes {
-    ($dispatch:ident, $table:ident, $unknown:expr;
+    ($dispatch:ident, $label:ident, $prefix:literal, $table:ident, $unknown:expr;
      $($name:literal $kind:ident $access:ident => $($handler:ident)::+;)*) => {
         /// The rows of this table.
         #[cfg(test)]
@@ -29,6 +29,15 @@ macro_rules! routes {
             kind: Kind::$kind,
             access: stringify!($access),
         }),*];
+
+        /// Returns the name of a method in the log and the metrics, or `None` if there is no such
+        /// method.
+        fn $label(name: &str) -> Option<&'static str> {
+            match name {
+                $($name => Some(concat!($prefix, $name)),)*
+                _ => None,
+            }
+        }
 
         /// Calls the handler of a method.
         pub(crate) async fn $dispatch(pds: &Pds, name: &str, call: Call) -> Result<Reply, Failure> {
@@ -45,18 +54,20 @@ macro_rules! routes {
 
 // Methods for the operator's tools, under `/operator/`. They are not part of the protocol.
 routes! {
-    dispatch_operator, OPERATOR_METHODS, XrpcError::not_found("Not Found");
+    dispatch_operator, operator_label, "operator.", OPERATOR_METHODS,
+    XrpcError::not_found("Not Found");
 
     "claim" Procedure Operator => operator::claim;
     "emit-identity" Procedure Operator => operator::emit_identity;
     "heal" Procedure Operator => operator::heal;
+    "metrics" Query Operator => operator::metrics::metrics;
     "relays" Query Operator => operator::relays::relays;
     "reset" Procedure Operator => operator::reset;
     "verify" Query Operator => operator::verify;
 }
 
 routes! {
-    dispatch, ROUTES, XrpcError::method_not_implemented();
+    dispatch, xrpc_label, "", ROUTES, XrpcError::method_not_implemented();
 
     "com.atproto.identity.resolveHandle" Query Public => identity::resolve_handle;
 
@@ -98,17 +109,28 @@ routes! {
     "com.atproto.sync.subscribeRepos" Subscription Public => sync::subscribe::subscribe_repos;
 }
 
+/// Returns the name of the method at a path in the log and the metrics, or `None` if there is no
+/// such method.
+pub(crate) fn label(path: &str) -> Option<&'static str> {
+    match path.strip_prefix("/operator/") {
+        Some(name) => operator_label(name),
+        None => xrpc_label(path.strip_prefix("/xrpc/")?),
+    }
+}
+
 /// Admits the caller, reads the input and calls the handler.
 async fn serve<A: Access, I: Input, O: Output>(
     pds: &Pds,
     mut call: Call,
     handler: impl AsyncFn(&Pds, A, I) -> Result<O, Failure>,
 ) -> Result<Reply, Failure> {
-    A::admit(pds, &call)?;
+    let mut caller = A::admit(pds, &call)?;
     call.decode_body()?;
     let input = I::read(&mut call).await?;
-    // The session may have ended while the body arrived.
-    let caller = A::admit(pds, &call)?;
+    if I::READS_BODY {
+        // The session may have ended while the body arrived.
+        caller = A::admit(pds, &call)?;
+    }
     handler(pds, caller, input).await?.into_reply()
 }
 

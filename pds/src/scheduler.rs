@@ -92,7 +92,7 @@ impl Scheduler {
         for index in 0..tasks.len() {
             let Some(task) = tasks.get(panics.wrapping_add(index) % tasks.len()) else { continue };
             if let Err(error) = task.run().await {
-                self.host.log.error(&error.0);
+                self.host.log.error("task.failed", &error.0);
             }
         }
         self.reschedule();
@@ -103,7 +103,7 @@ impl Scheduler {
     /// Call this after a change that may make work due sooner. If it fails, the next call retries.
     pub(crate) fn reschedule(&self) {
         if let Err(error) = self.try_reschedule() {
-            self.host.log.fault(&error);
+            self.host.log.fault("alarm.failed", &error);
             self.forget_alarm();
         }
     }

@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use nacre_xrpc::XrpcError;
 use serde_json::json;
 
@@ -16,21 +16,39 @@ use crate::routes;
 impl Pds {
     /// Answers one request. `peer` is the client's address, if the host knows it.
     pub async fn handle(&self, request: Request, peer: Option<IpAddr>) -> Reply {
+        let mut tag = self.requests.begin();
         let (parts, body) = request.into_parts();
         if let Some(response) = web::answer(self.account.identity(), &parts) {
+            self.requests.end(tag, response.status());
             return Reply::Response(response);
         }
-        let head = parts.clone();
-        let answer = self.answer(Call { parts, body, peer }).await;
-        let failed = |failure: Failure| Reply::Response(failure.into_response(&*self.host.log));
+        if let Some(method) = routes::label(parts.uri.path()) {
+            tag.set_method(method);
+        }
+        let is_authorized = web::is_authorized(&parts);
+        let answer = self.answer(Call { parts, body, peer, tag }).await;
+        let failed = |failure: Failure| Reply::Response(failure.into_response(&self.requests, tag));
         let mut reply = answer.unwrap_or_else(failed);
         match &mut reply {
             Reply::Response(response) | Reply::Download(Download { response, .. }) => {
-                web::add_headers(&head, response);
+                web::add_headers(is_authorized, response);
+                self.requests.end(tag, response.status());
             }
-            Reply::Upgrade(_) | Reply::Upload(_) => {}
+            Reply::Upgrade(_) => self.requests.end(tag, StatusCode::SWITCHING_PROTOCOLS),
+            // Ends when its body has been read.
+            Reply::Upload(_) => {}
         }
         reply
+    }
+
+    /// Returns the response to a request whose handling panicked.
+    #[must_use]
+    pub fn answer_panic(&self) -> Response {
+        let tag = self.requests.panicked();
+        let failure = Failure::Fault("the request panicked".to_owned());
+        let mut response = failure.into_response(&self.requests, tag);
+        web::add_headers(false, &mut response);
+        response
     }
 
     async fn answer(&self, call: Call) -> Result<Reply, Failure> {
@@ -39,7 +57,7 @@ impl Pds {
         let changes_owner = ["/operator/claim", "/operator/reset"].contains(&path);
         let settled = if changes_owner { Ok(()) } else { self.ownership.settle().await };
         if path == "/xrpc/_health" {
-            return Ok(Reply::Response(self.health(&call.parts.method, settled)?));
+            return Ok(Reply::Response(self.health(&call, settled)?));
         }
         settled?;
         if let Some(command) = path.strip_prefix("/operator/") {
@@ -56,19 +74,19 @@ impl Pds {
     /// Answers a health check with the version, and an error if the account cannot be served.
     fn health(
         &self,
-        method: &Method,
+        call: &Call,
         settled: Result<(), OwnershipError>,
     ) -> Result<Response, Failure> {
-        nacre_xrpc::Kind::Query.expect_verb(method.as_str())?;
+        nacre_xrpc::Kind::Query.expect_verb(call.parts.method.as_str())?;
         let version = concat!("nacre ", env!("CARGO_PKG_VERSION"));
-        let healthy = settled.and_then(|()| Ok(self.store.account()?));
+        let healthy = settled.and_then(|()| Ok(self.store.stored_account()?));
         let (status, body) = match healthy {
             Ok(_) => (StatusCode::OK, json!({ "version": version })),
             Err(error) => {
                 let shown = match Failure::from(error) {
                     Failure::Refused(error) => error.message.into_owned(),
                     Failure::Fault(cause) => {
-                        self.host.log.error(&cause);
+                        self.requests.failed(call.tag, &cause);
                         "Service Unavailable".to_owned()
                     }
                 };

@@ -2,6 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::sync::Arc;
+use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::fs::File;
 use std::io;
@@ -10,12 +11,13 @@ use std::path::Path;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, ToSql, Transaction, TransactionBehavior, params_from_iter};
 
-use crate::host::{Outcome, Row, Sql, SqlError, SqlErrorKind, Value};
+use crate::host::{Outcome, Row, RowCounts, Sql, SqlError, SqlErrorKind, Value};
 
 /// A database in a file or in memory.
 #[derive(Debug)]
 pub struct Sqlite {
     connection: Connection,
+    rows_read: Cell<u64>,
 }
 
 /// The write-ahead log of a database from [`Sqlite::open_logged`], whose commits do not wait for
@@ -80,17 +82,11 @@ impl Sqlite {
         Self::prepare(Connection::open_in_memory()?, "full")
     }
 
-    /// Returns how many rows have been inserted, updated or deleted since the database was opened.
-    #[must_use]
-    pub fn rows_written(&self) -> u64 {
-        self.connection.total_changes()
-    }
-
     fn prepare(connection: Connection, synchronous: &'static str) -> Result<Self, SqlError> {
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", synchronous)?;
         connection.set_prepared_statement_cache_capacity(MAX_CACHED_STATEMENTS);
-        Ok(Self { connection })
+        Ok(Self { connection, rows_read: Cell::new(0) })
     }
 }
 
@@ -122,9 +118,14 @@ impl Sql for Sqlite {
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query(params_from_iter(params))?;
         while let Some(found) = rows.next()? {
+            self.rows_read.set(self.rows_read.get() + 1);
             row(found)?;
         }
         Ok(())
+    }
+
+    fn row_counts(&self) -> RowCounts {
+        RowCounts { read: self.rows_read.get(), written: self.connection.total_changes() }
     }
 
     fn transaction(&self, body: &mut dyn FnMut() -> Outcome) -> Result<(), SqlError> {

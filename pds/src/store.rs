@@ -8,10 +8,12 @@
 //! - an event is one row, which holds the finished frame;
 //! - everything that changes with every commit is in the single `account` row.
 
+mod account_row;
 mod account_state;
 mod attempts;
 mod blob_refs;
 mod blob_removals;
+mod day_totals;
 mod digest_map;
 mod events;
 mod healing;
@@ -22,6 +24,7 @@ mod page_changes;
 mod page_plan;
 mod records;
 mod relays;
+mod row_cache;
 mod schema;
 mod sessions;
 mod setup;
@@ -39,6 +42,7 @@ mod values;
 pub(crate) use self::account_state::{AccountState, Announced, BlobCounts, DEACTIVATED};
 pub(crate) use self::attempts::Attempts;
 pub(crate) use self::blob_refs::BlobQuery;
+pub(crate) use self::day_totals::DayTotals;
 pub(crate) use self::page_builder::PageBuilder;
 pub(crate) use self::page_changes::PageChanges;
 pub(crate) use self::records::{RecordBlock, RecordQuery, StoredRecord};

@@ -103,11 +103,11 @@ fn failed_removal_is_retried_with_backoff_until_it_succeeds() {
     with_failed_removal(&mut client);
     assert_eq!(client.host.take_log().len(), 1);
     assert_eq!(block_on(client.pds.audit()).unwrap().faults, Vec::<String>::new());
-    let rows = client.host.rows().1;
+    let rows = client.host.rows().written;
     advance(&client, DAY_S);
     let retries = store.attempts.get();
     assert!((20..40).contains(&retries), "{retries}");
-    assert_eq!(client.host.rows().1 - rows, 0, "retries write no rows");
+    assert_eq!(client.host.rows().written - rows, 0, "retries write no rows");
     assert_eq!(client.host.take_log().len(), retries - 1);
     store.fails.set(false);
     advance(&client, 2 * 3_600);

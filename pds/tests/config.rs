@@ -46,6 +46,24 @@ fn missing_or_empty_required_variable_is_named() {
 }
 
 #[test]
+fn loopback_urls_require_a_local_host_name() {
+    assert!(!with("ALLOW_LOOPBACK_URLS", None).unwrap().allow_loopback_urls);
+    assert!(!with("ALLOW_LOOPBACK_URLS", Some("false")).unwrap().allow_loopback_urls);
+    let problem = "is for development only; remove it, because PDS_HOSTNAME is public";
+    let refused = with("ALLOW_LOOPBACK_URLS", Some("true")).unwrap_err();
+    assert_eq!(refused, format!("ALLOW_LOOPBACK_URLS {problem}"));
+    for hostname in ["localhost", "localhost:2583", "127.0.0.1:80"] {
+        let vars = vars();
+        let var = |asked: &str| match asked {
+            "ALLOW_LOOPBACK_URLS" => Some("true".to_owned()),
+            "PDS_HOSTNAME" => Some(hostname.to_owned()),
+            _ => vars.iter().find(|(known, _)| *known == asked).map(|(_, value)| value.clone()),
+        };
+        assert!(Config::from_vars(var).unwrap().allow_loopback_urls, "{hostname}");
+    }
+}
+
+#[test]
 fn blob_upload_limit_is_capped_by_the_body_limit() {
     let limit = |limit: &str, megabytes: &str| {
         let vars = vars();
@@ -378,6 +396,7 @@ const OTHER_FORMS: &[(&str, &str, &[&str])] = &[
     ("DID", "did:web:pds.test", &["pds.test", "https://pds.test", "did:web:pds.test "]),
     ("INITIAL_ACTIVE", "true", &["yes", "1", "TRUE", " true"]),
     ("ACCEPT_IMPORTS", "false", &["no", "0", "off", "\"false\""]),
+    ("ALLOW_LOOPBACK_URLS", "false", &["no", "0", "off", "\"false\""]),
     ("BLOB_UPLOAD_LIMIT", "104857600", &["100 MiB", "100M", "104_857_600", "104,857,600 bytes"]),
     ("EVENT_RETENTION_HOURS", "72", &["72h", "3 days", "3d", " 72"]),
     ("EVENT_RETENTION_MIB", "1024", &["1 GiB", "1024MiB", "1g"]),

@@ -88,10 +88,10 @@ fn state(client: &Client) -> (Vec<u8>, Value, Value) {
 #[test]
 fn heal_leaves_a_consistent_database_alone() {
     let client = populated();
-    let rows = client.host.rows().1;
+    let rows = client.host.rows().written;
     let Healed { found, audit } = block_on(client.pds.heal()).unwrap();
     assert_eq!((found, audit.records), (Vec::new(), 201));
-    assert_eq!(client.host.rows().1, rows);
+    assert_eq!(client.host.rows().written, rows);
 }
 
 #[test]

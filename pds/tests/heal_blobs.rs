@@ -221,11 +221,11 @@ fn heal_repairs_pages_and_blobs_independently() {
 
     client.host.blobs().borrow_mut().remove(&cid);
     let (pages, rows) =
-        (texts(&client, "select hex(root_page) from account"), client.host.rows().1);
+        (texts(&client, "select hex(root_page) from account"), client.host.rows().written);
     let healed = block_on(client.pds.heal()).unwrap();
     assert_eq!(healed.found, [format!("blob {cid} is not stored")]);
     assert_eq!(texts(&client, "select hex(root_page) from account"), pages);
-    assert!(client.host.rows().1 - rows < 10, "{}", client.host.rows().1 - rows);
+    assert!(client.host.rows().written - rows < 10, "{}", client.host.rows().written - rows);
     client.upload("text/plain", b"pearl");
 
     run(&client, "insert into page (id, rev, bytes) values (999, '', x'00')");
@@ -258,10 +258,10 @@ fn audit_tolerates_exports_in_flight_and_takes_no_export_slot() {
     let exports: Vec<_> = (0..16).map(|_| export()).collect();
     assert!(exports.iter().all(|export| export.status() == 200));
     assert_eq!(export().status(), 503);
-    let rows = client.host.rows().1;
+    let rows = client.host.rows().written;
     let healed = block_on(client.pds.heal()).unwrap();
     assert_eq!((healed.found, healed.audit.records), (Vec::new(), 60));
-    assert_eq!(client.host.rows().1, rows);
+    assert_eq!(client.host.rows().written, rows);
     // Audits take no export slot.
     drop(exports);
     let mut context = Context::from_waker(Waker::noop());
@@ -316,9 +316,9 @@ fn heal_keeps_a_resumable_import() {
     let healed = block_on(client.pds.heal()).unwrap();
     assert_eq!(healed.audit.faults, Vec::<String>::new());
     assert_eq!(texts(&client, "select path from import_record"), staged);
-    let rows = client.host.rows().1;
+    let rows = client.host.rows().written;
     import(&client, &car).succeeds();
-    let written = client.host.rows().1 - rows;
+    let written = client.host.rows().written - rows;
     assert!(written < 400, "{written} rows: staged records are not rewritten");
 }
 
@@ -353,8 +353,8 @@ fn audit_verifies_the_signature_only_of_an_active_account() {
     assert_eq!(block_on(client.pds.audit()).unwrap().faults, Vec::<String>::new());
     run(&client, "update account set active = 1");
     let fault = "the commit's signature does not verify with the account's key";
-    let rows = client.host.rows().1;
+    let rows = client.host.rows().written;
     let healed = block_on(client.pds.heal()).unwrap();
     assert_eq!((healed.found, healed.audit.faults), (vec![fault.into()], vec![fault.into()]));
-    assert_eq!(client.host.rows().1, rows, "heal rewrites nothing that it cannot repair");
+    assert_eq!(client.host.rows().written, rows, "heal rewrites nothing that it cannot repair");
 }

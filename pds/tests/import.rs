@@ -115,7 +115,7 @@ fn interrupted_import_changes_nothing_and_can_be_resumed() {
         assert_eq!(answer.status, 400, "{cut}");
         assert_eq!(before, (client.head(), client.export()));
     }
-    let rows = || client.host.rows().1;
+    let rows = || client.host.rows().written;
     let start = rows();
     import(&client, &car).succeeds();
     let resumed = rows() - start;
@@ -148,9 +148,9 @@ fn import_writes_about_one_row_per_record() {
     let source = source(3000);
     let car = source.export();
     let client = target();
-    let start = client.host.rows().1;
+    let start = client.host.rows().written;
     assert_eq!(import(&client, &car).status, 200);
-    let rows = client.host.rows().1 - start;
+    let rows = client.host.rows().written - start;
     assert!((3002..3002 + 120).contains(&rows), "{rows} rows");
 }
 

@@ -291,6 +291,7 @@ fn downgrade(client: &Client) {
         "alter table import rename column touched_s to began_s",
         "alter table import drop column odd_records",
         "alter table import drop column odd_examples",
+        "alter table account drop column day_totals",
         "drop table removal",
         "drop table setup",
         "update schema_version set version = 3",

@@ -53,9 +53,9 @@ fn changed_variables_are_warnings_and_not_faults() {
 fn restart_without_changes_writes_no_row() {
     let host = Memory::new(7);
     drop(open(&host, &[]));
-    let before = host.rows().1;
+    let before = host.rows().written;
     drop(open(&host, &[]));
-    assert_eq!(host.rows().1, before);
+    assert_eq!(host.rows().written, before);
 }
 
 #[test]

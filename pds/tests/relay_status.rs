@@ -93,9 +93,9 @@ fn polling_writes_rows_only_when_a_status_changes_or_an_hour_has_passed() {
         relays.set(|script| script.status = Some((200, answer)));
     };
     poll();
-    let mut rows = client.host.rows().1;
+    let mut rows = client.host.rows().written;
     let mut written = || {
-        let before = core::mem::replace(&mut rows, client.host.rows().1);
+        let before = core::mem::replace(&mut rows, client.host.rows().written);
         rows - before
     };
     let checks = relays.0.borrow().status_checks;
@@ -128,7 +128,7 @@ fn new_networks_of_subscribers_write_a_bounded_number_of_rows() {
         let peer = format!("2001:db8:0:{network:x}::1").parse().unwrap();
         block_on(client.pds.handle(request, Some(peer)));
     };
-    let rows = |client: &Client| client.host.rows().1;
+    let rows = |client: &Client| client.host.rows().written;
     let before = rows(&client);
     (0..5).for_each(|_| connect(&client, 1));
     assert_eq!(rows(&client) - before, 1);

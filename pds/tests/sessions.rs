@@ -254,12 +254,12 @@ fn rate_limited_sign_in_writes_nothing_at_either_limit() {
     let attempt = |from: &str| client.post_from(from, CREATE, &input).status;
     // The total limit is reached before that of the last network.
     (0..100).for_each(|n| assert_eq!(attempt(&format!("2001:db8:0:{n:x}::1")), 401));
-    let written = client.host.rows().1;
+    let written = client.host.rows().written;
     for n in 0..50 {
         assert_eq!(attempt(&format!("2001:db8:1:{n:x}::1")), 429);
         assert_eq!(attempt("2001:db8:0:1::1"), 429);
     }
-    assert_eq!(client.host.rows().1, written);
+    assert_eq!(client.host.rows().written, written);
 }
 
 #[test]

@@ -12,8 +12,6 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::report::log;
-
 /// An alarm in memory. It need not survive a restart, because starting the server runs due work.
 #[derive(Debug, Default)]
 pub(crate) struct ProcessAlarm(watch::Sender<Option<i64>>);
@@ -33,7 +31,10 @@ impl ProcessAlarm {
             match work.join_next().await {
                 Some(Err(error)) if error.is_panic() => {
                     panics = panics.saturating_add(1);
-                    log(&format_args!("scheduled work panicked; retrying in {RETRY_S} s"));
+                    tracing::error!(
+                        event = "task.panicked",
+                        "scheduled work panicked; retrying in {RETRY_S} s"
+                    );
                     self.retry();
                 }
                 _ => panics = 0,
@@ -78,14 +79,15 @@ mod tests {
     use core::cell::Cell;
 
     use nacre_pds::config::{Config, new_account};
-    use nacre_pds::host::{Clock, Host};
+    use nacre_pds::host::{Clock, Host, Level};
     use nacre_pds::sqlite::Sqlite;
     use tokio::task::LocalSet;
 
     use super::super::blob_folder::BlobFolder;
     use super::super::http_client::HttpClient;
-    use super::super::system::{SystemLog, SystemRng};
+    use super::super::system::SystemRng;
     use super::*;
+    use crate::logging::ProcessLog;
 
     /// A clock that panics a given number of times and counts its reads.
     #[derive(Default)]
@@ -115,7 +117,7 @@ mod tests {
             sockets: Rc::<super::super::sockets::Subscribers>::default(),
             clock: Rc::<FragileClock>::clone(&clock),
             rng: Rc::new(SystemRng),
-            log: Rc::new(SystemLog),
+            log: Rc::new(ProcessLog { level: Level::Error }),
             blobs: Rc::new(BlobFolder::new("blobs".into())),
             alarm: Rc::<ProcessAlarm>::clone(&alarm),
             owner_marker: None,

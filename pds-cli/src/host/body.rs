@@ -40,8 +40,8 @@ struct RequestBody {
     is_sent: bool,
 }
 
-/// A response's body in the form that hyper sends.
-pub(crate) struct ResponseBody(pub(crate) Body);
+/// A body of a response, or of a request to another server, in the form that hyper sends.
+pub(crate) struct OutgoingBody(pub(crate) Body);
 
 /// A request's body that fails if the client sends it too slowly.
 ///
@@ -146,7 +146,7 @@ where
     }
 }
 
-impl hyper::body::Body for ResponseBody {
+impl hyper::body::Body for OutgoingBody {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -258,8 +258,8 @@ mod tests {
 
     #[test]
     fn body_in_memory_has_an_exact_size_hint() {
-        assert_eq!(ResponseBody(Body::from("four")).size_hint().exact(), Some(4));
-        assert_eq!(ResponseBody(Body::Empty).size_hint().exact(), Some(0));
-        assert!(ResponseBody(Body::Empty).is_end_stream());
+        assert_eq!(OutgoingBody(Body::from("four")).size_hint().exact(), Some(4));
+        assert_eq!(OutgoingBody(Body::Empty).size_hint().exact(), Some(0));
+        assert!(OutgoingBody(Body::Empty).is_end_stream());
     }
 }

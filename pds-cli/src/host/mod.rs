@@ -23,7 +23,7 @@ use std::io;
 use std::net::TcpListener;
 
 use nacre_pds::config::Config;
-use nacre_pds::host::{Host, Sql};
+use nacre_pds::host::{Host, Level, Sql};
 use nacre_pds::sqlite::{Sqlite, WriteAheadLog};
 use nacre_pds::{OpenError, Pds};
 use tokio::task::JoinSet;
@@ -36,9 +36,9 @@ use self::output_gate::OutputGate;
 use self::server::Server;
 use self::sockets::Subscribers;
 use self::stop_signals::StopSignals;
+use self::system::SystemClock;
 pub(crate) use self::system::SystemRng;
-use self::system::{SystemClock, SystemLog};
-use crate::report::log;
+use crate::logging::{self, LogFormat, ProcessLog};
 
 /// Opens an account for serving.
 pub(crate) fn open(
@@ -53,14 +53,17 @@ pub(crate) fn open(
     let alarm = Rc::new(ProcessAlarm::default());
     let http = HttpClient::new(Rc::clone(&gate));
     let sql = Rc::new(sql);
-    let host = parts(sql, blobs.clone(), Rc::clone(&sockets), Rc::clone(&alarm), http);
+    let level = config.log_level;
+    let host = parts(sql, blobs.clone(), Rc::clone(&sockets), Rc::clone(&alarm), http, level);
     let pds = Pds::open(host, config)?;
     Ok(Server::new(Rc::new(pds), sockets, blobs, alarm, gate, address_source))
 }
 
 /// Returns the host for an operator command on the account of a stopped server.
 pub(crate) fn unserved(sql: Rc<dyn Sql>, blobs: BlobFolder) -> Host {
-    parts(sql, blobs, Rc::default(), Rc::default(), HttpClient::default())
+    let level = Level::Warn;
+    logging::start(LogFormat::Pretty, level);
+    parts(sql, blobs, Rc::default(), Rc::default(), HttpClient::default(), level)
 }
 
 fn parts(
@@ -69,13 +72,14 @@ fn parts(
     sockets: Rc<Subscribers>,
     alarm: Rc<ProcessAlarm>,
     http: HttpClient,
+    level: Level,
 ) -> Host {
     Host {
         sql,
         sockets,
         clock: Rc::new(SystemClock),
         rng: Rc::new(SystemRng),
-        log: Rc::new(SystemLog),
+        log: Rc::new(ProcessLog { level }),
         blobs: Rc::new(blobs),
         owner_marker: None,
         alarm,
@@ -108,7 +112,10 @@ pub(crate) async fn serve(
     ready();
     let stopped = async {
         signals.next().await;
-        log(&"stopping; send the signal again to stop at once");
+        tracing::info!(
+            event = "server.stopping",
+            "stopping; send the signal again to stop at once"
+        );
         accepting.shutdown().await;
         due_work.abort();
         tokio::select! {

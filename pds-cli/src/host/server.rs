@@ -32,14 +32,13 @@ use tokio::time::{sleep, timeout};
 
 use super::alarm::ProcessAlarm;
 use super::blob_folder::BlobFolder;
-use super::body::{ResponseBody, incoming};
+use super::body::{OutgoingBody, incoming};
 use super::client_address::AddressSource;
 use super::compress::AcceptEncoding;
 use super::output_gate::OutputGate;
 use super::sockets::{Registration, Subscribers};
 use super::websocket::{self, HandshakeError};
 use super::write_timeout::with_write_timeout;
-use crate::report::log;
 
 /// A server for one account.
 pub(crate) struct Server {
@@ -100,7 +99,7 @@ impl Server {
                 }
                 Err(error) => {
                     // The process may be out of file descriptors until a connection ends.
-                    log(&format_args!("cannot accept a connection: {error}"));
+                    tracing::error!(event = "accept.failed", "cannot accept a connection: {error}");
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -114,7 +113,7 @@ impl Server {
         self.subscribers.close_all(GOING_AWAY);
         let all = self.connection_slots.acquire_many(u32::from(MAX_CONNECTIONS));
         if timeout(DRAIN_TIMEOUT, all).await.is_err() {
-            log(&"stopped before all requests finished");
+            tracing::warn!(event = "server.stopped", "stopped before all requests finished");
         }
     }
 
@@ -129,7 +128,7 @@ impl Server {
         let service = service_fn(|request| {
             was_used.set(true);
             let answer = Rc::clone(&self).answer(request, peer, Rc::clone(&permit));
-            async { Ok::<_, Infallible>(answer.await.map(ResponseBody)) }
+            async { Ok::<_, Infallible>(answer.await.map(OutgoingBody)) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -197,7 +196,7 @@ impl Server {
                 Ok(accepted) => self.upgrade(accepted, upgraded, subscription, permit),
                 Err(error) => handshake_error(error),
             },
-            Err(_) => panic_response(),
+            Err(_) => panic_response(&self.pds),
         }
     }
 
@@ -274,10 +273,9 @@ fn handshake_error(cause: HandshakeError) -> Response {
     response
 }
 
-/// Returns the response to a request whose handler panicked. The panic hook has logged it.
-fn panic_response() -> Response {
-    let status = StatusCode::INTERNAL_SERVER_ERROR;
-    let mut response = error(status, "InternalServerError", "Internal Server Error");
+/// Returns the response to a request whose handler panicked. The panic hook has logged why.
+fn panic_response(pds: &Pds) -> Response {
+    let mut response = pds.answer_panic();
     set(&mut response, CONNECTION, "close");
     response
 }
@@ -326,7 +324,7 @@ mod tests {
     use core::sync::atomic::Ordering;
 
     use nacre_pds::config::{Config, new_account};
-    use nacre_pds::host::{Clock, Host};
+    use nacre_pds::host::{Clock, Host, Level};
     use nacre_pds::sqlite::Sqlite;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
     use tokio::net::TcpStream;
@@ -336,8 +334,9 @@ mod tests {
     use super::super::http_client::HttpClient;
     use super::super::output_gate::tests::TestLog;
     use super::super::sockets::MAX_SUBSCRIBERS;
-    use super::super::system::{SystemLog, SystemRng};
+    use super::super::system::SystemRng;
     use super::*;
+    use crate::logging::ProcessLog;
 
     /// A clock that panics while it is broken.
     #[derive(Default)]
@@ -373,7 +372,7 @@ mod tests {
             sockets: Rc::<Subscribers>::clone(&sockets),
             clock: Rc::<FragileClock>::clone(&clock),
             rng: Rc::new(SystemRng),
-            log: Rc::new(SystemLog),
+            log: Rc::new(ProcessLog { level: Level::Error }),
             blobs: Rc::new(blobs.clone()),
             owner_marker: None,
             alarm: Rc::<ProcessAlarm>::clone(&alarm),

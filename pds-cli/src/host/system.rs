@@ -1,19 +1,14 @@
-//! The operating system's clock and random numbers, and the log.
+//! The operating system's clock and random numbers.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use nacre_pds::host::{Clock, Log, Rng};
-
-use crate::report::log;
+use nacre_pds::host::{Clock, Rng};
 
 /// The system's clock.
 pub(crate) struct SystemClock;
 
 /// The system's random number generator.
 pub(crate) struct SystemRng;
-
-/// The log on standard error.
-pub(crate) struct SystemLog;
 
 impl Clock for SystemClock {
     fn now_micros(&self) -> u64 {
@@ -26,11 +21,5 @@ impl Clock for SystemClock {
 impl Rng for SystemRng {
     fn fill(&self, bytes: &mut [u8]) {
         getrandom::fill(bytes).expect("the operating system provides random numbers");
-    }
-}
-
-impl Log for SystemLog {
-    fn error(&self, message: &str) {
-        log(&message);
     }
 }

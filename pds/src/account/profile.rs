@@ -44,7 +44,7 @@ impl Account {
     /// # Errors
     ///
     /// [`SqlError`] if the database fails or the account has not been started.
-    pub(crate) fn state(&self) -> Result<AccountState, SqlError> {
+    pub(crate) fn state(&self) -> Result<Rc<AccountState>, SqlError> {
         self.store.account()?.ok_or_else(|| SqlError::other("this database has no account"))
     }
 }

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::failure::{Failure, invalid};
 use crate::body::{Body, Coding};
+use crate::request_log::RequestTag;
 
 /// A request to a method, before its body has been read.
 #[derive(Debug)]
@@ -17,10 +18,14 @@ pub(crate) struct Call {
     pub(crate) parts: Parts,
     pub(crate) body: Body,
     pub(crate) peer: Option<IpAddr>,
+    pub(crate) tag: RequestTag,
 }
 
 /// The input of a handler.
 pub(crate) trait Input: Sized {
+    /// Whether [`Self::read`] reads the body, so that other requests may run before it returns.
+    const READS_BODY: bool = true;
+
     /// Reads the input from a call. Reads the body last.
     async fn read(call: &mut Call) -> Result<Self, Failure>;
 }
@@ -50,6 +55,8 @@ pub(crate) trait JsonInput: DeserializeOwned {
 }
 
 impl<T: FromParams> Input for Query<T> {
+    const READS_BODY: bool = false;
+
     async fn read(call: &mut Call) -> Result<Self, Failure> {
         let params = Params::parse(call.parts.uri.query().unwrap_or_default())?;
         Ok(Self(T::from_params(&params)?))

@@ -30,7 +30,9 @@ impl From<BodyError> for Failure {
         match error {
             BodyError::Coding => invalid("unable to decode the request body").into(),
             BodyError::TooLarge(_) => XrpcError::payload_too_large().into(),
-            BodyError::Interrupted(_) => invalid("The request body ended early").into(),
+            BodyError::Interrupted(_) | BodyError::TimedOut => {
+                invalid("The request body ended early").into()
+            }
         }
     }
 }

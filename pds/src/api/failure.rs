@@ -7,8 +7,9 @@ use http::StatusCode;
 use nacre_xrpc::XrpcError;
 
 use crate::body::Response;
-use crate::host::{Log, with_causes};
+use crate::host::with_causes;
 use crate::http::typed;
+use crate::request_log::{RequestLog, RequestTag};
 
 /// Why a call failed.
 #[derive(Debug)]
@@ -25,18 +26,17 @@ impl Failure {
         Self::Fault(with_causes(&error))
     }
 
-    /// Returns the response, and logs the cause of a fault.
-    pub(crate) fn into_response(self, log: &dyn Log) -> Response {
-        let error = match self {
-            Self::Fault(cause) => {
-                log.error(&cause);
-                XrpcError::internal()
-            }
-            Self::Refused(error) => error,
+    /// Returns the response to a request, and logs the cause of a fault.
+    pub(crate) fn into_response(self, requests: &RequestLog, tag: RequestTag) -> Response {
+        let (error, id) = match self {
+            Self::Fault(cause) => (XrpcError::internal(), Some(requests.failed(tag, &cause))),
+            Self::Refused(error) => (error, None),
         };
         let status = StatusCode::from_u16(error.status);
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        typed(status, JSON, error.to_json().into())
+        let mut response = typed(status, JSON, error.to_json().into());
+        response.headers_mut().extend(id);
+        response
     }
 }
 

@@ -1,5 +1,6 @@
 //! `/operator/*`: maintenance methods for the operator.
 
+pub(crate) mod metrics;
 pub(crate) mod relays;
 
 use serde::Serialize;

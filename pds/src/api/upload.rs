@@ -11,7 +11,7 @@ use crate::Pds;
 use crate::auth::Owner;
 use crate::blobs::{Intake, Received, UploadError};
 use crate::body::{Body, Coding, Response};
-use crate::http::{add_headers, allow_any_origin, typed};
+use crate::http::{add_headers, allow_any_origin, is_authorized, typed};
 
 /// An upload that has been admitted, and whose body has not been read.
 #[derive(Debug)]
@@ -68,7 +68,9 @@ impl Pds {
 
     /// Answers a download whose blob could not be read. `cause` is only logged.
     pub fn refuse_download(&self, cause: String) -> Response {
-        let mut response = Failure::Fault(cause).into_response(&*self.host.log);
+        let mut tag = self.requests.begin();
+        tag.set_method("com.atproto.sync.getBlob");
+        let mut response = Failure::Fault(cause).into_response(&self.requests, tag);
         allow_any_origin(&mut response);
         response
     }
@@ -87,9 +89,11 @@ impl Pds {
     }
 
     fn finish_upload(&self, upload: &Upload, answer: Result<Response, Failure>) -> Response {
-        let failed = |failure: Failure| failure.into_response(&*self.host.log);
+        let tag = upload.call.tag;
+        let failed = |failure: Failure| failure.into_response(&self.requests, tag);
         let mut response = answer.unwrap_or_else(failed);
-        add_headers(&upload.call.parts, &mut response);
+        add_headers(is_authorized(&upload.call.parts), &mut response);
+        self.requests.end(tag, response.status());
         response
     }
 }

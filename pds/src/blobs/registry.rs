@@ -76,7 +76,8 @@ impl Blobs {
         // From here on, the blob has not been idle for long enough to be removed.
         if self.host.blobs.size(cid).await? != Some(*size) {
             self.forget_lost(&key)?;
-            self.host.log.error(&format!("blob {cid} was removed while it was uploaded"));
+            let message = format!("blob {cid} was removed while it was uploaded");
+            self.host.log.warn("blob.lost", &message);
             return Err(KeepError::BeingRemoved);
         }
         self.scheduler.reschedule();

@@ -35,6 +35,9 @@ pub enum BodyError {
     /// The sender disconnected or broke the framing.
     #[error("the body ended early: {0}")]
     Interrupted(String),
+    /// The time limit passed.
+    #[error("the body took too long")]
+    TimedOut,
     /// The body is larger than the caller allows.
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
@@ -95,6 +98,12 @@ impl Body {
             whole.extend_from_slice(&piece);
         }
         Ok(whole.freeze())
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(bytes)
     }
 }
 

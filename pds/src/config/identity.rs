@@ -75,8 +75,13 @@ impl Identity {
     /// Returns the origin of the server: `https`, or `http` on this machine.
     #[must_use]
     pub fn origin(&self) -> String {
-        let scheme = if is_local(&self.hostname) { "http" } else { "https" };
+        let scheme = if self.is_local() { "http" } else { "https" };
         format!("{scheme}://{}", self.hostname)
+    }
+
+    /// Returns whether the host name is this machine's own.
+    pub(crate) fn is_local(&self) -> bool {
+        is_local(&self.hostname)
     }
 
     /// Returns whether other machines can resolve the host name.
@@ -85,7 +90,7 @@ impl Identity {
         let is_reserved = |domain: &&str| {
             name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
         };
-        !is_local(name) && !RESERVED_DOMAINS.iter().any(is_reserved)
+        !self.is_local() && !RESERVED_DOMAINS.iter().any(is_reserved)
     }
 
     /// Returns the DID of the server, which is the audience of its session tokens.

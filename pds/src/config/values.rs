@@ -2,6 +2,7 @@
 
 use super::error::ConfigError;
 use super::suggest::{self, malformed};
+use crate::host::Level;
 
 /// Reads a secret. Errors never show the value.
 pub(super) fn secret<T>(
@@ -33,13 +34,15 @@ fn present(
     var(name).filter(|text| !text.is_empty()).ok_or_else(|| ConfigError::missing(name))
 }
 
-/// Reads a boolean that defaults to `true`.
+/// Reads a boolean.
 pub(super) fn boolean(
     var: &impl Fn(&str) -> Option<String>,
     name: &'static str,
+    default: bool,
 ) -> Result<bool, ConfigError> {
     match var(name).as_deref() {
-        None | Some("" | "true") => Ok(true),
+        None | Some("") => Ok(default),
+        Some("true") => Ok(true),
         Some("false") => Ok(false),
         Some(text) => Err(malformed(name, text, "true or false", suggest::boolean(text))),
     }
@@ -73,6 +76,18 @@ pub(super) fn number<T: TryFrom<u64>>(
         let text = text.unwrap_or_default();
         let suggestion = suggest::number(&text, range.units).filter(fits);
         malformed(name, &text, range.kind, suggestion.map(|number| number.to_string()))
+    })
+}
+
+/// Reads the level of the log.
+pub(super) fn log_level(var: &impl Fn(&str) -> Option<String>) -> Result<Level, ConfigError> {
+    let Some(text) = var("LOG_LEVEL").filter(|text| !text.is_empty()) else {
+        return Ok(Level::default());
+    };
+    let suggestion = Level::parse(&text.trim().to_ascii_lowercase()).map(Level::name);
+    Level::parse(&text).ok_or_else(|| {
+        let suggestion = suggestion.map(ToOwned::to_owned);
+        malformed("LOG_LEVEL", &text, "error, warn, info or debug", suggestion)
     })
 }
 

@@ -11,8 +11,8 @@ use super::password_hash::PasswordHash;
 use super::relay_list::relays;
 use super::secrets::{Secret, signing_key};
 use super::suggest;
-use super::values::{Range, boolean, email, number, secret};
-use crate::host::Rng;
+use super::values::{Range, boolean, email, log_level, number, secret};
+use crate::host::{Level, Rng};
 
 /// The configuration of an account.
 pub struct Config {
@@ -35,6 +35,11 @@ pub struct Config {
     pub blob_upload_limit: u64,
     /// Whether a repository can be imported (`ACCEPT_IMPORTS`).
     pub accept_imports: bool,
+    /// Whether URLs that strangers choose may name this machine, for tests and development
+    /// (`ALLOW_LOOPBACK_URLS`). Requires a local host name.
+    pub allow_loopback_urls: bool,
+    /// The least serious level of log entries that are written (`LOG_LEVEL`).
+    pub log_level: Level,
     /// The key of session tokens (`JWT_SECRET`).
     pub jwt_secret: Secret,
     /// The operator's token, which has access to everything (`AUTH_TOKEN`).
@@ -57,15 +62,22 @@ impl Config {
             return Err(ConfigError::new("SIGNING_KEY_PUBLIC", problem));
         }
         let relays = relays(&var, &identity)?;
+        let allow_loopback_urls = boolean(&var, "ALLOW_LOOPBACK_URLS", false)?;
+        if allow_loopback_urls && !identity.is_local() {
+            let problem = "is for development only; remove it, because PDS_HOSTNAME is public";
+            return Err(ConfigError::new("ALLOW_LOOPBACK_URLS", problem));
+        }
         Ok(Self {
             identity,
             signing_key,
             relays,
-            initial_active: boolean(&var, "INITIAL_ACTIVE")?,
-            accept_imports: boolean(&var, "ACCEPT_IMPORTS")?,
+            initial_active: boolean(&var, "INITIAL_ACTIVE", true)?,
+            accept_imports: boolean(&var, "ACCEPT_IMPORTS", true)?,
+            allow_loopback_urls,
             blob_upload_limit: blob_upload_limit(&var)?,
             event_retention_hours: number(&var, "EVENT_RETENTION_HOURS", &RETENTION_HOURS)?,
             event_retention_mib: number(&var, "EVENT_RETENTION_MIB", &RETENTION_MIB)?,
+            log_level: log_level(&var)?,
             email: email(&var)?,
             jwt_secret: secret(&var, "JWT_SECRET", TOO_SHORT, Secret::parse)?,
             auth_token: secret(&var, "AUTH_TOKEN", TOO_SHORT, Secret::parse)?,

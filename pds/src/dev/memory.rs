@@ -3,7 +3,6 @@
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
-use core::fmt;
 use core::future::poll_fn;
 use core::task::Poll;
 
@@ -12,10 +11,13 @@ use cid::Cid;
 use futures_core::future::LocalBoxFuture;
 
 use super::Recorder;
+use super::network::Network;
+use super::recorded_log::RecordedLog;
+use crate::body::Body;
 use crate::config::{Config, new_account};
 use crate::host::{
-    Alarm, Blobs, BlobsError, Clock, FetchLimits, Host, Http, HttpError, Log, MarkerError, Outcome,
-    OwnerMarker, Rng, Row, Sql, SqlError, Value,
+    Alarm, Blobs, BlobsError, Clock, Host, HttpError, MarkerError, Outcome, OwnerMarker, Rng, Row,
+    RowCounts, Sql, SqlError, Value,
 };
 use crate::sqlite::Sqlite;
 
@@ -29,8 +31,8 @@ pub struct Memory {
 #[derive(Debug)]
 struct Parts {
     sqlite: Sqlite,
-    /// The number of rows that the server has read.
-    rows_read: Cell<u64>,
+    /// The number of statements that the server has run.
+    statements: Cell<u64>,
     /// The number of steps that still succeed, or `None` if all do.
     steps_left: Cell<Option<u64>>,
     /// Whether only one step fails.
@@ -38,26 +40,15 @@ struct Parts {
     now_micros: Cell<u64>,
     /// The state of the random number generator.
     random: Cell<u64>,
-    log: RefCell<Vec<String>>,
+    log: Rc<RecordedLog>,
     blobs: Rc<RefCell<BTreeMap<Cid, Bytes>>>,
     alarm_s: Cell<Option<i64>>,
     owner_marker: RefCell<Option<Marker>>,
-    network: RefCell<Network>,
+    network: Network,
 }
 
 /// The id of the database that owns the account, if any. Clones share the marker.
 pub type Marker = Rc<RefCell<Option<String>>>;
-
-/// The handler of requests to other servers.
-struct Network(Box<dyn FnMut(http::Request<Bytes>) -> Answer>);
-
-type Answer = Result<http::Response<Bytes>, HttpError>;
-
-impl fmt::Debug for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Network").finish_non_exhaustive()
-    }
-}
 
 impl Memory {
     /// Creates an empty host with seeded randomness.
@@ -69,16 +60,16 @@ impl Memory {
     pub fn new(seed: u64) -> Self {
         let parts = Parts {
             sqlite: Sqlite::in_memory().expect("a database in memory can be opened"),
-            rows_read: Cell::new(0),
+            statements: Cell::new(0),
             steps_left: Cell::new(None),
             fails_once: Cell::new(false),
             now_micros: Cell::new(START_MICROS),
             random: Cell::new(seed),
-            log: RefCell::default(),
+            log: Rc::default(),
             blobs: Rc::default(),
             alarm_s: Cell::new(None),
             owner_marker: RefCell::default(),
-            network: RefCell::new(Network(Box::new(no_network))),
+            network: Network::default(),
         };
         Self { parts: Rc::new(parts), sockets: Rc::default() }
     }
@@ -91,14 +82,14 @@ impl Memory {
             sockets: self.sockets.clone(),
             clock: self.parts.clone(),
             rng: self.parts.clone(),
-            log: self.parts.clone(),
+            log: Rc::<RecordedLog>::clone(&self.parts.log),
             blobs: self.parts.clone(),
             owner_marker: self.parts.owner_marker.borrow().as_ref().map(|_| {
                 let marker: Rc<dyn OwnerMarker> = self.parts.clone();
                 marker
             }),
             alarm: self.parts.clone(),
-            http: self.parts.clone(),
+            http: Rc::new(self.parts.network.clone()),
         }
     }
 
@@ -141,10 +132,16 @@ impl Memory {
         self.parts.steps_left.get().is_some()
     }
 
-    /// Returns the logged messages, and empties the log.
+    /// Returns the messages of logged warnings and errors, and empties the log.
     #[must_use]
     pub fn take_log(&self) -> Vec<String> {
-        self.parts.log.take()
+        self.parts.log.take_problems()
+    }
+
+    /// Returns all log entries as JSON, and empties the log.
+    #[must_use]
+    pub fn take_log_entries(&self) -> Vec<String> {
+        self.parts.log.take_entries()
     }
 
     /// Returns the blob store, so that tests can add and inspect blobs.
@@ -170,17 +167,27 @@ impl Memory {
     }
 
     /// Answers requests to other servers with `serve` from now on. Without it, they fail.
-    pub fn serve_others<F>(&self, serve: F)
+    ///
+    /// The extensions of the request contain its [`Destination`](crate::host::Destination). Time
+    /// limits do not apply.
+    pub fn serve_others<F, B>(&self, serve: F)
     where
-        F: FnMut(http::Request<Bytes>) -> Result<http::Response<Bytes>, HttpError> + 'static,
+        F: FnMut(http::Request<Bytes>) -> Result<http::Response<B>, HttpError> + 'static,
+        B: Into<Body>,
     {
-        *self.parts.network.borrow_mut() = Network(Box::new(serve));
+        self.parts.network.serve(serve);
     }
 
-    /// Returns how many rows the server has read, and how many it has written.
+    /// Returns how many rows the server has read and written.
     #[must_use]
-    pub fn rows(&self) -> (u64, u64) {
-        (self.parts.rows_read.get(), self.parts.sqlite.rows_written())
+    pub fn rows(&self) -> RowCounts {
+        self.parts.sqlite.row_counts()
+    }
+
+    /// Returns how many statements the server has run.
+    #[must_use]
+    pub fn statements(&self) -> u64 {
+        self.parts.statements.get()
     }
 
     /// Returns the database, for direct access. Injected faults do not apply to it.
@@ -212,14 +219,16 @@ impl Sql for Parts {
         row: &mut dyn FnMut(&dyn Row) -> Result<(), SqlError>,
     ) -> Result<(), SqlError> {
         self.step()?;
+        self.statements.set(self.statements.get() + 1);
         // The limits of the strictest host.
         if params.len() > 100 || params.iter().any(is_too_large) {
             return Err(SqlError::other("a parameter exceeds the limits"));
         }
-        self.sqlite.query(sql, params, &mut |found| {
-            self.rows_read.set(self.rows_read.get() + 1);
-            row(found)
-        })
+        self.sqlite.query(sql, params, row)
+    }
+
+    fn row_counts(&self) -> RowCounts {
+        self.sqlite.row_counts()
     }
 
     /// Begin and commit are steps, like statements.
@@ -351,24 +360,6 @@ impl Alarm for Parts {
     }
 }
 
-impl Http for Parts {
-    fn fetch(
-        &self,
-        request: http::Request<Bytes>,
-        limits: FetchLimits,
-    ) -> LocalBoxFuture<'static, Result<http::Response<Bytes>, HttpError>> {
-        let answer = (self.network.borrow_mut().0)(request);
-        later(answer.and_then(|answer| {
-            let is_too_large = answer.body().len() > limits.body_bytes;
-            if is_too_large { Err(HttpError::TooLarge) } else { Ok(answer) }
-        }))
-    }
-}
-
-fn no_network(_: http::Request<Bytes>) -> Answer {
-    Err(HttpError::Failed("there is no network".to_owned()))
-}
-
 /// Returns a future that resolves to `value` in a later turn, as those of real hosts do.
 fn later<T: 'static>(value: T) -> LocalBoxFuture<'static, T> {
     let (mut value, mut waited) = (Some(value), false);
@@ -379,12 +370,6 @@ fn later<T: 'static>(value: T) -> LocalBoxFuture<'static, T> {
             Poll::Pending
         }
     }))
-}
-
-impl Log for Parts {
-    fn error(&self, message: &str) {
-        self.log.borrow_mut().push(message.to_owned());
-    }
 }
 
 /// 2026-01-01T00:00:00Z.

@@ -5,6 +5,7 @@ use alloc::collections::BTreeSet;
 use alloc::rc::Rc;
 use core::cell::RefCell;
 use core::net::IpAddr;
+use core::time::Duration;
 
 use futures_core::future::LocalBoxFuture;
 use nacre_firehose::{CONSUMER_TOO_SLOW, ErrorFrame, Position, Window};
@@ -105,7 +106,7 @@ impl Subscribers {
         }
         if let Err(error) = self.note(network, client) {
             // A failed note is no reason to refuse the subscription.
-            self.host.log.fault(&error);
+            self.host.log.fault("subscriber.note_failed", &error);
         }
         let cursor = match client.cursor {
             Some(cursor) => cursor,
@@ -137,6 +138,23 @@ impl Subscribers {
             Ok(Err(last)) => self.close(socket, last),
             Err(error) => self.abort(socket, &error),
         }
+    }
+
+    /// Returns the number of subscribers.
+    pub(crate) fn count(&self) -> usize {
+        self.host.sockets.list().len()
+    }
+
+    /// Returns how far the subscriber that is most behind is behind the event `last`, by the times
+    /// in their `seq`.
+    pub(crate) fn replay_lag(&self, last: i64) -> Duration {
+        let sockets = self.host.sockets.list().into_iter();
+        let sent = sockets.filter_map(|socket| match self.position(socket)? {
+            Position::Behind(sent) => Some(sent),
+            Position::Live => None,
+        });
+        let behind_ms = sent.map(|sent| last.saturating_sub(sent)).max();
+        Duration::from_millis(behind_ms.and_then(|ms| ms.try_into().ok()).unwrap_or_default())
     }
 
     /// Returns whether there are no subscribers.
@@ -268,7 +286,7 @@ impl Subscribers {
     }
 
     fn abort(&self, socket: SocketId, error: &SqlError) {
-        self.host.log.error(&format!("cannot replay events: {error}"));
+        self.host.log.fault("replay.failed", error);
         self.host.sockets.close(socket, None, INTERNAL_ERROR);
     }
 }

@@ -27,6 +27,21 @@ pub trait Sql {
     ///
     /// [`SqlError`] if the transaction cannot begin or commit; nothing is written then.
     fn transaction(&self, body: &mut dyn FnMut() -> Outcome) -> Result<(), SqlError>;
+
+    /// Returns the rows that statements have read and written so far.
+    fn row_counts(&self) -> RowCounts;
+}
+
+/// Rows that statements have read and written since the database was opened.
+///
+/// Hosts count as exactly as they can: Workers count what Cloudflare bills, other hosts count the
+/// rows that were returned and changed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct RowCounts {
+    /// Rows read.
+    pub read: u64,
+    /// Rows inserted, updated or deleted.
+    pub written: u64,
 }
 
 /// The outcome of a transaction.

@@ -8,9 +8,14 @@ use http::request::Parts;
 
 use crate::body::{Body, Response};
 
-/// Adds the headers that depend on the request. The response to an authorised request is private.
-pub(crate) fn add_headers(request: &Parts, response: &mut Response) {
-    if request.headers.contains_key(header::AUTHORIZATION) {
+/// Returns whether a request carries credentials.
+pub(crate) fn is_authorized(request: &Parts) -> bool {
+    request.headers.contains_key(header::AUTHORIZATION)
+}
+
+/// Adds the headers that depend on the request. The response to an authorized request is private.
+pub(crate) fn add_headers(is_authorized: bool, response: &mut Response) {
+    if is_authorized {
         let headers = response.headers_mut();
         headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private"));
         headers.append(header::VARY, HeaderValue::from_static("Authorization"));

@@ -9,27 +9,55 @@ use crate::body::Response;
 use crate::config::{Identity, did_web};
 use crate::identity::document;
 
+/// Returns whether [`answer`] answers requests of this method and path.
+#[must_use]
+pub fn is_stateless(method: &Method, path: &str) -> bool {
+    match *method {
+        Method::OPTIONS => true,
+        Method::GET | Method::HEAD => Document::at(path).is_some(),
+        _ => false,
+    }
+}
+
 /// Answers `request` if this takes nothing but the account's identity.
 ///
 /// A host may call this without waking the server. [`Pds::handle`](crate::Pds::handle) also calls
 /// it.
 #[must_use]
 pub fn answer(identity: &Identity, request: &Parts) -> Option<Response> {
-    if request.method == Method::OPTIONS {
-        return Some(preflight(request));
-    }
-    if request.method != Method::GET && request.method != Method::HEAD {
+    if !is_stateless(&request.method, request.uri.path()) {
         return None;
     }
-    let mut response = match request.uri.path() {
-        "/" => text(StatusCode::OK, BANNER.into()),
-        "/robots.txt" => text(StatusCode::OK, ROBOTS.into()),
-        "/.well-known/did.json" => did_document(identity),
-        "/.well-known/atproto-did" => handle_document(identity, request),
-        _ => return None,
+    let mut response = match Document::at(request.uri.path()) {
+        _ if request.method == Method::OPTIONS => return Some(preflight(request)),
+        Some(Document::Banner) => text(StatusCode::OK, BANNER.into()),
+        Some(Document::Robots) => text(StatusCode::OK, ROBOTS.into()),
+        Some(Document::Did) => did_document(identity),
+        Some(Document::Handle) => handle_document(identity, request),
+        None => return None,
     };
     allow_any_origin(&mut response);
     Some(response)
+}
+
+/// A document that needs no state.
+enum Document {
+    Banner,
+    Did,
+    Handle,
+    Robots,
+}
+
+impl Document {
+    fn at(path: &str) -> Option<Self> {
+        match path {
+            "/" => Some(Self::Banner),
+            "/robots.txt" => Some(Self::Robots),
+            "/.well-known/did.json" => Some(Self::Did),
+            "/.well-known/atproto-did" => Some(Self::Handle),
+            _ => None,
+        }
+    }
 }
 
 /// Serves the document of a did:web of this host. Documents of other DIDs are stored elsewhere.

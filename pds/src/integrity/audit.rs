@@ -35,13 +35,14 @@ impl Integrity {
     ///
     /// [`AuditError`] if the database cannot be read or keeps changing.
     pub(crate) async fn audit(&self) -> Result<Audit, AuditError> {
+        self.store.forget_rows();
         for _ in 0..MAX_ATTEMPTS {
             let mut audit = Audit::default();
             match self.audit_tree(&mut audit).await? {
                 Walk::RepoChanged => pause().await,
                 Walk::Ended { is_complete } => {
                     // In the same turn as the end of the walk.
-                    self.audit_account(&self.account.state()?, is_complete, &mut audit)?;
+                    self.audit_account(is_complete, &mut audit)?;
                     audit.warnings = self.setup.warnings()?;
                     return Ok(audit);
                 }
@@ -52,12 +53,8 @@ impl Integrity {
 
     /// Compares the account's row with its commit and with the counts of the walk, and checks the
     /// rows of blobs and pages.
-    fn audit_account(
-        &self,
-        account: &AccountState,
-        is_complete: bool,
-        audit: &mut Audit,
-    ) -> Result<(), SqlError> {
+    fn audit_account(&self, is_complete: bool, audit: &mut Audit) -> Result<(), SqlError> {
+        let account = &*self.account.state()?;
         self.audit_commit(account, audit)?;
         let (references, blobs) = self.store.count_blobs()?;
         if is_complete {
@@ -151,7 +148,7 @@ impl Integrity {
 
     /// Walks the tree and the records together, both in the order of their paths.
     async fn audit_tree(&self, audit: &mut Audit) -> Result<Walk, AuditError> {
-        let head = self.account.state()?.head;
+        let head = self.account.state()?.head.clone();
         let tree = match Tree::load(head.data) {
             Ok(tree) => tree,
             Err(error) => {

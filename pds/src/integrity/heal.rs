@@ -160,9 +160,9 @@ impl Integrity {
             let (_, blobs) = self.store.count_blobs()?;
             let account = self.account.state()?;
             let (cid, data, rev) = (cid_for(&target.block), target.data, target.rev);
-            let head = Head { cid, data, rev, ..account.head };
+            let head = Head { cid, data, rev, ..account.head.clone() };
             let (records, nodes) = (self.store.count_records()?, tree.nodes);
-            let healed = AccountState { head, records, nodes, blobs, ..account };
+            let healed = AccountState { head, records, nodes, blobs, ..(*account).clone() };
             Ok::<_, HealError>(self.store.set_head(&healed, &target.block, &tree.pages)?)
         })?;
         self.store.clear_page_cache();

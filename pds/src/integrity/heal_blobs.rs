@@ -81,7 +81,7 @@ impl Integrity {
         }
         // The alarm retries the removals that failed.
         if let Err(error) = self.blobs.removals_ended(failure) {
-            self.host.log.fault(&error);
+            self.host.log.fault("blob.removal_failed", &error);
         }
         Ok(())
     }

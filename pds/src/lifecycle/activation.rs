@@ -7,7 +7,7 @@ use nacre_commit::{Commit, Head, UnsignedCommit, Version};
 use crate::account::Account;
 use crate::context::Context;
 use crate::events::{self, EventStream};
-use crate::host::{Clock, SqlError};
+use crate::host::{Clock, Log, SqlError};
 use crate::relays::Relays;
 use crate::repo::{Repository, head_of};
 use crate::store::{AccountState, Announced, DEACTIVATED, Store};
@@ -20,6 +20,7 @@ pub(crate) struct Activation {
     repo: Rc<Repository>,
     store: Store,
     clock: Rc<dyn Clock>,
+    log: Rc<dyn Log>,
 }
 
 /// Why an account cannot be activated.
@@ -52,6 +53,7 @@ impl Activation {
             repo,
             store: context.store.clone(),
             clock: Rc::clone(&context.host.clock),
+            log: Rc::clone(&context.host.log),
         }
     }
 
@@ -80,6 +82,7 @@ impl Activation {
                 ],
             )
         })?;
+        self.log.info("account.activated", "");
         Ok(())
     }
 
@@ -91,7 +94,9 @@ impl Activation {
             let (last, time) = (self.account.state()?.seq, self.clock.now_text());
             let frame = |seq| events::account(seq, did, Some(DEACTIVATED), &time);
             self.events.log.append(last, &[&frame])
-        })
+        })?;
+        self.log.info("account.deactivated", "");
+        Ok(())
     }
 
     /// Announces with an `#identity` that the handle or the DID document may have changed, so that
@@ -113,12 +118,12 @@ impl Activation {
         self.events.publish(|| {
             let before = self.account.state()?;
             if !before.active {
-                self.repair_rev(before)?;
+                self.repair_rev(&before)?;
                 return Ok(Vec::new());
             }
-            let head = before.head;
+            let head = &before.head;
             let AnnounceableHead { account, commit, block } = self.ensure_announceable_head()?;
-            if account.head == head {
+            if account.head == *head {
                 return Ok(Vec::new());
             }
             let time = self.clock.now_text();
@@ -127,11 +132,11 @@ impl Activation {
         })
     }
 
-    fn repair_rev(&self, account: AccountState) -> Result<(), SqlError> {
+    fn repair_rev(&self, account: &AccountState) -> Result<(), SqlError> {
         let Some(block) = self.store.commit_block()? else { return Ok(()) };
         let Ok(Commit { rev, .. }) = Commit::decode(&block) else { return Ok(()) };
-        let head = Head { rev, ..account.head };
-        self.store.set_commit(&AccountState { head, ..account }, &block)
+        let head = Head { rev, ..account.head.clone() };
+        self.store.set_commit(&AccountState { head, ..account.clone() }, &block)
     }
 
     /// Returns a head that subscribers accept, in the caller's transaction, and stores it as
@@ -147,7 +152,7 @@ impl Activation {
         });
         let (head, block) = head_of(&commit);
         let announced = Some(Announced { rev: head.rev, cid: head.cid });
-        let account = AccountState { announced, head, ..account };
+        let account = AccountState { announced, head, ..(*account).clone() };
         self.store.set_commit(&account, &block)?;
         Ok(AnnounceableHead { account, commit, block })
     }

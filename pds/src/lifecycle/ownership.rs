@@ -146,7 +146,7 @@ impl Ownership {
         let setup = self.setup.get()?;
         let claimed = marker.claim_if_absent(&setup.owner_id).await;
         // Clients do not see why the bucket failed.
-        let other = claimed.inspect_err(|error| self.host.log.error(&error.to_string()))?;
+        let other = claimed.inspect_err(|error| self.host.log.fault("marker.failed", error))?;
         if self.progress.state.get() == State::Owner {
             return Ok(());
         }
@@ -157,12 +157,12 @@ impl Ownership {
         }
         // An earlier owner without a marker may have left nothing but blobs.
         let listed = self.host.blobs.list(None).await.map_err(|error| MarkerError(error.0));
-        let blobs = listed.inspect_err(|error| self.host.log.error(&error.to_string()))?;
+        let blobs = listed.inspect_err(|error| self.host.log.fault("blobs.failed", error))?;
         if self.progress.state.get() == State::Owner {
             return Ok(());
         }
         if !blobs.is_empty() && self.store.account()?.is_none() {
-            self.host.log.error(OTHER_BLOBS);
+            self.host.log.warn("account.found_blobs", OTHER_BLOBS);
             self.note_other_owner()?;
         }
         self.begin()
@@ -179,7 +179,7 @@ impl Ownership {
         let setup = self.setup.get()?;
         if let Some(marker) = self.host.owner_marker.clone() {
             let written = marker.overwrite(&setup.owner_id).await;
-            written.inspect_err(|error| self.host.log.error(&error.to_string()))?;
+            written.inspect_err(|error| self.host.log.fault("marker.failed", error))?;
         }
         self.begin()
     }
@@ -194,7 +194,7 @@ impl Ownership {
             return Ok(());
         }
         if other.is_some() {
-            self.host.log.error(OTHER_OWNER);
+            self.host.log.warn("account.other_owner", OTHER_OWNER);
         }
         let state = if other.is_some() { MarkerState::Other } else { MarkerState::Own };
         self.store.set_marker(state)?;

@@ -5,7 +5,7 @@ use alloc::rc::Rc;
 use super::ownership::{Ownership, OwnershipError};
 use crate::blobs::{Blobs, RemovalError};
 use crate::context::Context;
-use crate::host::{SqlError, with_causes};
+use crate::host::{Host, SqlError, with_causes};
 use crate::repo::Repository;
 use crate::store::{LeftoverBlobs, Store};
 
@@ -15,6 +15,7 @@ pub(crate) struct Reset {
     repo: Rc<Repository>,
     blobs: Rc<Blobs>,
     store: Store,
+    host: Rc<Host>,
 }
 
 /// Why a reset failed.
@@ -45,7 +46,13 @@ impl Reset {
         repo: Rc<Repository>,
         blobs: Rc<Blobs>,
     ) -> Self {
-        Self { ownership, repo, blobs, store: context.store.clone() }
+        Self {
+            ownership,
+            repo,
+            blobs,
+            store: context.store.clone(),
+            host: Rc::clone(&context.host),
+        }
     }
 
     /// Empties the database and starts over with the configured DID. Keeps the bytes of blobs,
@@ -81,6 +88,7 @@ impl Reset {
             return Err(ResetError::WasActive(account.head.did.to_string()));
         }
         self.ownership.empty_database(leftover)?;
+        self.host.log.info("account.reset", "");
         let started = self.ownership.settle().await;
         started.map_err(|error| match error {
             OwnershipError::Database(error) => ResetError::Database(error),

@@ -4,16 +4,16 @@ use alloc::rc::Rc;
 use core::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, header};
+use http::{HeaderValue, Method, Response, header};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::host::{FetchLimits, Http};
+use crate::outbound::{Fetch, Limits, Outbound, collect};
 use crate::text::printable;
 
 /// Sends requests to relays. Errors are messages for the operator.
 pub(super) struct RelayClient {
-    pub(super) http: Rc<dyn Http>,
+    pub(super) outbound: Rc<Outbound>,
     /// The public host name of this server.
     pub(super) hostname: String,
 }
@@ -29,10 +29,11 @@ impl RelayClient {
     /// `com.atproto.sync.requestCrawl`
     pub(super) async fn request_crawl(&self, url: &str) -> Result<(), String> {
         let input = json!({ "hostname": self.hostname });
-        let request = request(Method::POST, format!("{url}/xrpc/com.atproto.sync.requestCrawl"))
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Bytes::from(input.to_string()));
-        let response = self.fetch(request).await?;
+        let url = format!("{url}/xrpc/com.atproto.sync.requestCrawl");
+        let fetch = Fetch::new(Method::POST, url)
+            .with_header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .with_body(input.to_string());
+        let response = self.send(fetch).await?;
         if response.status().is_success() { Ok(()) } else { Err(refusal(&response)) }
     }
 
@@ -45,7 +46,7 @@ impl RelayClient {
         }
         let hostname = &self.hostname;
         let url = format!("{url}/xrpc/com.atproto.sync.getHostStatus?hostname={hostname}");
-        let response = self.fetch(request(Method::GET, url).body(Bytes::new())).await?;
+        let response = self.send(Fetch::new(Method::GET, url)).await?;
         if !response.status().is_success() {
             let is_unknown = error_name(&response).as_deref() == Some("HostNotFound");
             let unknown = HostStatus { status: UNKNOWN.to_owned(), seq: None };
@@ -59,19 +60,10 @@ impl RelayClient {
         Ok(HostStatus { status, seq })
     }
 
-    async fn fetch(
-        &self,
-        request: Result<Request<Bytes>, http::Error>,
-    ) -> Result<Response<Bytes>, String> {
-        let request = request.map_err(|error| error.to_string())?;
-        let response = self.http.fetch(request, LIMITS).await;
-        response.map_err(|error| printable(&error.to_string()))
+    async fn send(&self, fetch: Fetch) -> Result<Response<Bytes>, String> {
+        let exchange = async { collect(self.outbound.operator(fetch, LIMITS).await?).await };
+        exchange.await.map_err(|error| printable(&error.to_string()))
     }
-}
-
-fn request(method: Method, url: String) -> http::request::Builder {
-    let agent = concat!("nacre/", env!("CARGO_PKG_VERSION"));
-    Request::builder().method(method).uri(url).header(header::USER_AGENT, agent)
 }
 
 /// Returns the status and the error name of a response that is not a success.
@@ -91,4 +83,10 @@ fn error_name(response: &Response<Bytes>) -> Option<String> {
 
 /// The status reported for a relay that does not know this host.
 pub(super) const UNKNOWN: &str = "unknown";
-const LIMITS: FetchLimits = FetchLimits { body_bytes: 16 * 1024, time: Duration::from_secs(10) };
+const LIMITS: Limits = Limits {
+    body_bytes: 16 * 1024,
+    content_types: &[],
+    head_time: Duration::from_secs(10),
+    redirects: 0,
+    total_time: Duration::from_secs(10),
+};

@@ -48,7 +48,7 @@ impl Relays {
             subscribers,
             store: context.store.clone(),
             client: RelayClient {
-                http: Rc::clone(&context.host.http),
+                outbound: Rc::clone(&context.outbound),
                 hostname: context.config.identity.hostname.clone(),
             },
             host: Rc::clone(&context.host),
@@ -167,7 +167,8 @@ impl Relays {
             Ok(()) => (relay.failures, relay.wanted, relay.ask_error) = (0, false, None),
             Err(problem) => {
                 if relay.failures == 1 {
-                    self.host.log.error(&format!("cannot ask {url} to crawl: {problem}"));
+                    let message = format!("cannot ask {url} to crawl: {problem}");
+                    self.host.log.warn("relay.request_failed", &message);
                 }
                 relay.ask_error = Some(problem);
             }

@@ -124,6 +124,7 @@ impl Repository {
                 referenced: account.blobs.referenced + counted.referenced,
                 stored: account.blobs.stored + counted.stored,
             },
+            day: self.metrics.count_commit(writes.len(), now_s),
         };
         self.store.set_head(&updated, &diff.bytes, &pages)?;
         let applied = Applied { commit: diff.cid, rev };

@@ -30,11 +30,11 @@ impl Repository {
         let mut missing = wanted.to_vec();
         missing.sort_unstable();
         missing.dedup();
-        let head = self.account.state()?.head;
-        if let Ok(at) = missing.binary_search(&head.cid)
+        let account = self.account.state()?;
+        if let Ok(at) = missing.binary_search(&account.head.cid)
             && let Some(commit) = self.store.commit_block()?
         {
-            car.block(&head.cid, &commit);
+            car.block(&account.head.cid, &commit);
             missing.remove(at);
         }
         let mut paths = Vec::new();

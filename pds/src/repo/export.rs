@@ -134,7 +134,7 @@ impl Stream for Export {
                 this.is_done = true;
                 this.car.clear();
                 if error != SnapshotError::Lost {
-                    this.log.error(&format!("cannot continue an export: {error}"));
+                    this.log.fault("export.failed", &error);
                 }
                 Some(Err(BodyError::Interrupted(error.to_string())))
             }

@@ -10,6 +10,7 @@ use crate::blobs::Blobs;
 use crate::context::Context;
 use crate::events::EventStream;
 use crate::host::{Host, SqlError};
+use crate::metrics::Metrics;
 use crate::scheduler::Scheduler;
 use crate::store::Store;
 
@@ -21,6 +22,7 @@ pub(crate) struct Repository {
     pub(super) store: Store,
     pub(super) host: Rc<Host>,
     pub(super) scheduler: Rc<Scheduler>,
+    pub(super) metrics: Rc<Metrics>,
     /// Held while an import or a heal replaces the repository.
     pub(crate) lock: ReplacementLock,
 }
@@ -34,6 +36,7 @@ impl Repository {
             store: context.store.clone(),
             host: Rc::clone(&context.host),
             scheduler: Rc::clone(&context.scheduler),
+            metrics: Rc::clone(&context.metrics),
             lock: ReplacementLock::default(),
         }
     }

@@ -42,7 +42,7 @@ impl Store {
         let mut tops = HashMap::new();
         let mut references = Vec::new();
         let all = "select 0, root_page from account union all select id, bytes from page";
-        self.sql.query(all, &[], &mut |row| {
+        self.query(all, &[], &mut |row| {
             let id = row.integer(0)?;
             match TreePage::parse(String::new(), row.blob(1)?) {
                 Some(page) => {

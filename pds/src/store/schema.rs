@@ -59,7 +59,8 @@ impl Store {
 
 /// Each entry migrates the schema from the previous version to its own, counted from 1. Never
 /// change the effect of an entry: existing databases have run it.
-const MIGRATIONS: [&[&str]; 6] = [FIRST, BOUNDED_LOG, NETWORK, ANNOUNCED, REMOVALS, SETUP];
+const MIGRATIONS: [&[&str]; 7] =
+    [FIRST, BOUNDED_LOG, NETWORK, ANNOUNCED, REMOVALS, SETUP, DAY_TOTALS];
 
 /// First version in which the stored rev of the head is always that of its commit. Earlier ones
 /// could store an imported head under another rev.
@@ -220,6 +221,9 @@ const SETUP: &[&str] = &["create table setup (
     hostname text,
     key_fingerprint blob
 ) strict"];
+
+/// Adds the totals of the day, for the metrics.
+const DAY_TOTALS: &[&str] = &["alter table account add column day_totals text not null default ''"];
 
 #[cfg(test)]
 mod tests {

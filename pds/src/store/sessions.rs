@@ -40,14 +40,21 @@ impl Store {
         )
     }
 
-    /// Returns whether a session exists and has not expired.
+    /// Returns whether a session exists and has not expired. Reads its row unless it is cached.
     pub(crate) fn has_session(&self, id: &str, now_s: i64) -> Result<bool, SqlError> {
-        let found = self.first(
-            "select 1 from session where id = ? and expires_s > ?",
-            &[text(id), integer(now_s)],
-            |row| row.integer(0),
-        )?;
-        Ok(found.is_some())
+        let cached = self.row_cache.session_expires_s(id);
+        let expires_s = match cached {
+            Some(expires_s) => Some(expires_s),
+            None => {
+                self.first("select expires_s from session where id = ?", &[text(id)], |row| {
+                    row.integer(0)
+                })?
+            }
+        };
+        if let (None, Some(expires_s)) = (cached, expires_s) {
+            self.row_cache.keep_session(id, expires_s);
+        }
+        Ok(expires_s.is_some_and(|expires_s| expires_s > now_s))
     }
 
     /// Sets when a session expires.

@@ -285,6 +285,7 @@ pub(crate) fn key(client: &Client) -> VerifyingKey {
 
 /// Verifies an active account: its export, events, tables and audit. Returns the number of records.
 pub(crate) fn verify(client: &Client) -> u64 {
+    assert!(client.pds.has_current_rows().unwrap());
     Relay::new(client).assert_matches(client);
     let car = client.export();
     let (root, blocks) = read_car(&car);

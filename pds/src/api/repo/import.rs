@@ -73,7 +73,10 @@ impl Input for CarUpload {
         expect_type(call.body_state()?, given, "application/vnd.ipld.car")?;
         let part = part(call.header(&PART))?;
         let body = mem::take(&mut call.body);
-        Ok(Self { call: Call { parts: call.parts.clone(), body, peer: call.peer }, part })
+        Ok(Self {
+            call: Call { parts: call.parts.clone(), body, peer: call.peer, tag: call.tag },
+            part,
+        })
     }
 }
 

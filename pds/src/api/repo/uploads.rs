@@ -68,7 +68,7 @@ impl Input for Blob {
     async fn read(call: &mut Call) -> Result<Self, Failure> {
         expect_type(call.body_state()?, call.header(&header::CONTENT_TYPE), "*/*")?;
         let body = mem::take(&mut call.body);
-        Ok(Self(Call { parts: call.parts.clone(), body, peer: call.peer }))
+        Ok(Self(Call { parts: call.parts.clone(), body, peer: call.peer, tag: call.tag }))
     }
 }
 

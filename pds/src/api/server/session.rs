@@ -8,7 +8,6 @@ use crate::api::access::Public;
 use crate::api::{Failure, Json, JsonInput, Nothing, Secret};
 use crate::auth::{AnyRefresh, Owner, Refresh, TokenPair};
 use crate::identity::document;
-use crate::store::AccountState;
 
 #[derive(Deserialize)]
 pub(crate) struct CreateSession {
@@ -44,12 +43,12 @@ pub(crate) async fn create_session(
     Json(input): Json<CreateSession>,
 ) -> Result<Secret<Json<Session>>, Failure> {
     let tokens = pds.sign_in.with_password(&input.identifier, &input.password, caller.peer)?;
-    Ok(Secret(Json(describe(pds, &pds.account.state()?, Some(tokens)))))
+    Ok(Secret(Json(describe(pds, Some(tokens))?)))
 }
 
 /// `com.atproto.server.getSession`: the identity and status of the account.
 pub(crate) async fn get_session(pds: &Pds, _: Owner, _: Nothing) -> Result<Json<Session>, Failure> {
-    Ok(Json(describe(pds, &pds.account.state()?, None)))
+    Ok(Json(describe(pds, None)?))
 }
 
 /// `com.atproto.server.refreshSession`: the next pair of tokens.
@@ -59,7 +58,7 @@ pub(crate) async fn refresh_session(
     _: Nothing,
 ) -> Result<Secret<Json<Session>>, Failure> {
     let tokens = pds.sessions.refresh(&caller.id)?;
-    Ok(Secret(Json(describe(pds, &pds.account.state()?, Some(tokens)))))
+    Ok(Secret(Json(describe(pds, Some(tokens))?)))
 }
 
 /// `com.atproto.server.deleteSession`: signs out.
@@ -72,11 +71,12 @@ pub(crate) async fn delete_session(
     Ok(Nothing)
 }
 
-fn describe(pds: &Pds, account: &AccountState, tokens: Option<TokenPair>) -> Session {
+fn describe(pds: &Pds, tokens: Option<TokenPair>) -> Result<Session, Failure> {
+    let account = pds.account.state()?;
     let identity = pds.account.identity();
     let (access_jwt, refresh_jwt) =
         tokens.map(|tokens| (tokens.access_jwt, tokens.refresh_jwt)).unzip();
-    Session {
+    Ok(Session {
         access_jwt,
         refresh_jwt,
         handle: identity.handle.as_str().to_owned(),
@@ -87,5 +87,5 @@ fn describe(pds: &Pds, account: &AccountState, tokens: Option<TokenPair>) -> Ses
         email_confirmed: pds.config.email.as_ref().map(|_| true),
         active: account.active,
         status: account.status(),
-    }
+    })
 }

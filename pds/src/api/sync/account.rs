@@ -1,5 +1,7 @@
 //! The account that a caller asks for by its DID.
 
+use alloc::rc::Rc;
+
 use nacre_syntax::Did;
 use nacre_xrpc::{Params, XrpcError};
 
@@ -20,7 +22,7 @@ impl FromParams for DidParam {
 }
 
 /// Returns the account of `did`, or refuses the call.
-pub(super) fn known(pds: &Pds, did: &Did) -> Result<AccountState, Failure> {
+pub(super) fn known(pds: &Pds, did: &Did) -> Result<Rc<AccountState>, Failure> {
     if pds.account.identity().is_did(did.as_str()) {
         return Ok(pds.account.state()?);
     }
@@ -29,7 +31,11 @@ pub(super) fn known(pds: &Pds, did: &Did) -> Result<AccountState, Failure> {
 }
 
 /// Returns the account of `did` if `visitor` may read it, or refuses the call.
-pub(super) fn readable(pds: &Pds, visitor: &Visitor, did: &Did) -> Result<AccountState, Failure> {
+pub(super) fn readable(
+    pds: &Pds,
+    visitor: &Visitor,
+    did: &Did,
+) -> Result<Rc<AccountState>, Failure> {
     let account = known(pds, did)?;
     if account.active || visitor.is_owner {
         return Ok(account);

@@ -46,7 +46,7 @@ pub(crate) async fn get_record(
     Query(input): Query<GetRecord>,
 ) -> Result<Car, Failure> {
     let account = readable(pds, &visitor, &input.did)?;
-    let head = account.head;
+    let head = &account.head;
     if let Some(other) = input.commit.filter(|commit| *commit != head.cid) {
         return Err(invalid(format!("Could not find commit: {other}")).into());
     }

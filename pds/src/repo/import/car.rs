@@ -184,12 +184,13 @@ impl WholeImport<'_> {
             };
             let (head, block) = head_of(&commit);
             let (records, nodes) = (store.count_records()?, tree.nodes);
-            let updated = AccountState { head, records, nodes, blobs, ..account };
+            let updated = AccountState { head, records, nodes, blobs, ..(*account).clone() };
             store.set_head(&updated, &block, &tree.pages).map_err(ImportError::from)
         })?;
         store.clear_page_cache();
         store.end_snapshots();
         repo.scheduler.reschedule();
+        repo.host.log.info("import.finished", "");
         Ok(staged.odd)
     }
 }
