@@ -2,17 +2,15 @@
 // runtime, because `cargo xtask dev` creates a valid configuration.
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 
 import { refused as isRefused } from "./cases.mjs";
 import { hosts, within } from "./hosts.mjs";
-import { Workerd } from "./workerd.mjs";
+import { Workerd, newAccount } from "./workerd.mjs";
 import { send } from "./xrpc.mjs";
 
 if (hosts.includes("workerd")) {
@@ -21,7 +19,11 @@ if (hosts.includes("workerd")) {
 		let folder;
 		before(async () => {
 			folder = await mkdtemp(join(tmpdir(), "nacre-e2e-"));
-			good = await newAccount();
+			good = await newAccount({
+				hostname: "pds.example.com",
+				handle: "a.example.com",
+				password: "password",
+			});
 		});
 		after(() => rm(folder, { recursive: true, force: true }));
 
@@ -100,20 +102,6 @@ if (hosts.includes("workerd")) {
 			]);
 		});
 	});
-}
-
-/** Returns the variables of a new account, as `pds vars` prints them. */
-async function newAccount() {
-	const flags = ["--hostname", "pds.example.com", "--handle", "a.example.com", "--password", "-"];
-	const printed = promisify(execFile)(process.env.NACRE_PDS ?? "pds", ["vars", ...flags]);
-	printed.child.stdin.end("password\n");
-	const { stdout } = await printed;
-	return new Map(
-		stdout
-			.trim()
-			.split("\n")
-			.map((line) => line.split(/=(.*)/s).slice(0, 2)),
-	);
 }
 
 /** Runs the Worker with these variables during `use`. */

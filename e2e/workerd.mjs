@@ -1,17 +1,19 @@
 // The Worker on workerd alone, without wrangler: its proxy, its Node process and its simulator of R2.
 // It is not bound to a bucket.
 
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
 
 import { within } from "./hosts.mjs";
 
 /** A process of workerd, and the folder of its account. */
 export class Workerd {
 	/** The base URL. @type {string} */ url;
+	/** The address of the inspector, if it is on. @type {string | undefined} */ inspector;
 
 	#program;
 	#config;
@@ -22,9 +24,10 @@ export class Workerd {
 	/**
 	 * Starts the Worker with these variables. Those that are `undefined` are not set.
 	 *
-	 * @param {{ folder: string, modules: string, vars: Map<string, string | undefined>, program?: string }} options
+	 * @param {{ folder: string, modules: string, vars: Map<string, string | undefined>, program?: string, inspects?: boolean }} options
+	 *   `inspects` turns the inspector on
 	 */
-	static async start({ folder, modules, vars, program = "workerd" }) {
+	static async start({ folder, modules, vars, program = "workerd", inspects }) {
 		const server = new Workerd();
 		await mkdir(join(folder, "state"), { recursive: true });
 		const port = await freePort();
@@ -32,13 +35,15 @@ export class Workerd {
 		server.#program = program;
 		server.#config = join(folder, "workerd.capnp");
 		await writeFile(server.#config, await capnp(folder, modules, port, vars));
-		await server.start();
+		await server.start({ inspects });
 		return server;
 	}
 
 	/** Starts a process again with the data of the earlier one. */
-	async start() {
+	async start({ inspects = false } = {}) {
 		const flags = ["serve", "--experimental", this.#config];
+		this.inspector = inspects ? `127.0.0.1:${await freePort()}` : undefined;
+		if (this.inspector) flags.push(`--inspector-addr=${this.inspector}`);
 		// Its own process group, like those of the other servers.
 		const options = { detached: true, stdio: ["ignore", "ignore", "pipe"] };
 		this.#child = spawn(this.#program, flags, options);
@@ -81,6 +86,20 @@ export class Workerd {
 			}
 		}
 	}
+}
+
+/** Returns the variables of a new account, as `pds vars` prints them. */
+export async function newAccount({ hostname, handle, password }) {
+	const flags = ["--hostname", hostname, "--handle", handle, "--password", "-"];
+	const printed = promisify(execFile)(process.env.NACRE_PDS ?? "pds", ["vars", ...flags]);
+	printed.child.stdin.end(`${password}\n`);
+	const { stdout } = await printed;
+	return new Map(
+		stdout
+			.trim()
+			.split("\n")
+			.map((line) => line.split(/=(.*)/s).slice(0, 2)),
+	);
 }
 
 async function capnp(folder, modules, port, vars) {

@@ -4,14 +4,17 @@
 //
 //     cargo xtask load [records]…
 
-import { readFileSync, readdirSync } from "node:fs";
 import http from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { Server } from "../../e2e/hosts.mjs";
+import { liveMemory } from "../../e2e/inspector.mjs";
+import { Workerd } from "../../e2e/workerd.mjs";
 import { activate, deactivate, procedure, query, signIn } from "../../e2e/xrpc.mjs";
-import { latency, median, replay } from "./stream.mjs";
-import { startWorkerd } from "./workerd.mjs";
+import { compare, table } from "./platform.mjs";
+import { cpuMs, cpuSeconds, residentMebibytes } from "./processes.mjs";
+import { frameBytes, latency, median, replay } from "./stream.mjs";
+import { HOSTNAME, startWorkerd } from "./workerd.mjs";
 
 /** The load of one server, which has no records yet. */
 class Load {
@@ -19,8 +22,9 @@ class Load {
 	keys = [];
 	random = 1;
 
-	constructor(server) {
+	constructor(server, startAnother) {
 		this.server = server;
+		this.startAnother = startAnother;
 	}
 
 	async begin() {
@@ -29,7 +33,7 @@ class Load {
 		for (let done = 0; done < 12_000; done += 1) {
 			expect(await query(this.server, "com.atproto.server.describeServer"));
 		}
-		this.memoryAtFirst = this.memory();
+		this.memoryAtFirst = residentMebibytes(this.server);
 	}
 
 	/** Adds likes, posts and follows until there are so many records. */
@@ -40,7 +44,7 @@ class Load {
 	async measure() {
 		const { did } = this.server;
 		const get = (nsid, params) => async () => expect(await query(this.server, nsid, params));
-		const some = () => this.keys[this.below(this.keys.length)];
+		const some = () => this.some();
 		const of = (collection) => ({ repo: did, collection });
 		const create = () => this.create();
 		const rows = {};
@@ -66,14 +70,13 @@ class Load {
 		}
 		const rates = [];
 		const replays = await this.cpu(5, async () => {
-			rates.push(await replay(this.server, began, 3_000));
+			rates.push((await replay(this.server, began, 3_000)).perSecond);
 		});
 		rows["replay of 3,000 events, median of 5"] = { unit: "/s", value: median(rates.slice(1)) };
 		rows["replay, CPU for 1,000 events"] = { ...replays, value: replays.value / 3 };
+		Object.assign(rows, await this.largeReplay());
 		rows["applyWrites of 100, CPU"] = await this.cpu(10, () => this.apply(100));
-		rows["getRecord, CPU"] = await this.cpu(300, () =>
-			get("com.atproto.repo.getRecord", { repo: did, ...some() })(),
-		);
+		rows["getRecord, CPU"] = await this.cpu(300, () => this.read());
 		const list = { ...of(POST), limit: "100" };
 		rows["listRecords of 100, CPU"] = await this.cpu(50, get(LIST, list));
 		const absent = { ...of("com.example.absent"), limit: "100" };
@@ -98,8 +101,66 @@ class Load {
 		await activate(this.server, this.session);
 		rows["importRepo of the same, CPU per MiB"] = { ...back, value: back.value / mebibytes };
 		rows["the same, after the import"] = this.grown();
+		rows["importRepo into a fresh server, CPU per MiB"] = await this.importElsewhere(car);
+		if (this.server instanceof Workerd) Object.assign(rows, await this.live());
 		Object.assign(rows, await this.restart());
 		return rows;
+	}
+
+	/** Measures a replay of a thousand events of about 4 KiB each. */
+	async largeReplay() {
+		const write = async (length) => {
+			const input = { repo: this.server.did, ...this.key(LARGE) };
+			input.record = { text: "x".repeat(length) };
+			expect(await this.call("com.atproto.repo.createRecord", input));
+		};
+		// An event also has the record's proof, which grows with the repository.
+		const proof = await frameBytes(this.server, () => write(0));
+		// Sequence numbers are times, or later if there were many events.
+		await sleep(5_000);
+		const began = Date.now();
+		for (let done = 0; done < 1_000; done += 1) await write(Math.max(LARGE_BYTES - proof, 0));
+		let bytes;
+		const replays = await this.cpu(20, async () => {
+			({ bytes } = await replay(this.server, began, 1_000));
+		});
+		return {
+			"replay, CPU for 1,000 events of 4 KiB": replays,
+			"their mean size": { unit: "KiB", value: bytes / 1024 },
+		};
+	}
+
+	/** Measures the import of a repository by a server that has done nothing else. */
+	async importElsewhere(car) {
+		const server = await this.startAnother();
+		try {
+			const other = new Load(server);
+			other.session = await signIn(server);
+			await deactivate(server, other.session);
+			const ms = await cpuMs(server, () => other.import(car));
+			return { unit: "ms", value: ms / (car.length / 2 ** 20) };
+		} finally {
+			await server.remove();
+		}
+	}
+
+	/** Measures what the isolate of the Worker holds after the work of readers. */
+	async live() {
+		await this.server.stop();
+		await this.server.start({ inspects: true });
+		const began = Date.now();
+		for (let done = 0; done < 1_000; done += 1) await this.create();
+		const { did } = this.server;
+		for (let done = 0; done < 4; done += 1) {
+			expect(await query(this.server, "com.atproto.sync.getRepo", { did }));
+		}
+		for (let done = 0; done < 20; done += 1) await replay(this.server, began, 1_000);
+		const { objects, buffers, code } = await liveMemory(this.server);
+		const mebibytes = (bytes) => ({ unit: "MiB", value: bytes / 2 ** 20 });
+		return {
+			"live memory after 1,000 writes, 4 exports, 20 replays": mebibytes(objects + buffers),
+			"compiled code in memory": mebibytes(code),
+		};
 	}
 
 	async import(car) {
@@ -115,27 +176,38 @@ class Load {
 		}
 	}
 
-	/** Starts the server again and measures its first commit. */
+	/** Starts the server again, several times, and measures its first read and its first commit. */
 	async restart() {
-		await this.server.stop();
-		await this.server.start();
-		await sleep(500);
-		const before = this.seconds();
-		await this.create();
-		const ms = (this.seconds() - before) * 1000;
-		return { "the first commit after a start, CPU": { unit: "ms", value: ms } };
+		const [reads, writes] = [[], []];
+		let writesCpuMs = 0;
+		for (let count = 0; count < STARTS; count += 1) {
+			await this.server.stop();
+			await this.server.start();
+			await sleep(500);
+			reads.push(await wallMs(() => this.latest()));
+			writesCpuMs += await cpuMs(this.server, async () => {
+				writes.push(await wallMs(() => this.create()));
+			});
+		}
+		const middle = (values) => ({ unit: "ms", value: median(values) });
+		return {
+			"the first read after a start, wall, median of 5": middle(reads),
+			"the first commit after a start, wall, median of 5": middle(writes),
+			"the first commit after a start, CPU, mean of 5": { unit: "ms", value: writesCpuMs / STARTS },
+		};
 	}
 
 	grown() {
-		return { unit: "MiB", value: this.memory() - this.memoryAtFirst };
+		return { unit: "MiB", value: residentMebibytes(this.server) - this.memoryAtFirst };
 	}
 
 	/** Measures the processor time of one operation, one after the other. */
 	async cpu(count, operation) {
 		await operation();
-		const before = this.seconds();
-		for (let done = 0; done < count; done += 1) await operation();
-		return { unit: "ms", value: ((this.seconds() - before) * 1000) / count };
+		const ms = await cpuMs(this.server, async () => {
+			for (let done = 0; done < count; done += 1) await operation();
+		});
+		return { unit: "ms", value: ms / count };
 	}
 
 	/**
@@ -172,16 +244,41 @@ class Load {
 		};
 		// Connections and statements are made at the first requests.
 		await run(100 + inFlight);
-		const before = this.seconds();
+		const before = cpuSeconds(this.server);
 		const start = performance.now();
 		await run(count);
 		const perSecond = (count * 1000) / (performance.now() - start);
 		agent.destroy();
-		return { perSecond, cpu: ((this.seconds() - before) * 1000) / count };
+		return { perSecond, cpu: ((cpuSeconds(this.server) - before) * 1000) / count };
 	}
 
 	async create() {
 		expect(await this.call("com.atproto.repo.createRecord", this.creation()));
+	}
+
+	async latest() {
+		const { did } = this.server;
+		expect(await query(this.server, "com.atproto.sync.getLatestCommit", { did }));
+	}
+
+	async read() {
+		const params = { repo: this.server.did, ...this.some() };
+		expect(await query(this.server, "com.atproto.repo.getRecord", params));
+	}
+
+	async describe() {
+		const params = { repo: this.server.did };
+		expect(await query(this.server, "com.atproto.repo.describeRepo", params));
+	}
+
+	/** Returns the place of a random record. */
+	some() {
+		return this.keys[this.below(this.keys.length)];
+	}
+
+	/** Returns an input of createRecord that is never sent. */
+	sample() {
+		return { repo: this.server.did, collection: POST, rkey: tid(0), record: post(0) };
 	}
 
 	/** Makes the input of one more createRecord. */
@@ -215,37 +312,12 @@ class Load {
 		this.random = (this.random * 1_103_515_245 + 12_345) % 2 ** 31;
 		return this.random % limit;
 	}
-
-	/** The processor time of all processes of the server so far. */
-	seconds() {
-		return this.#stats().reduce((sum, { ticks }) => sum + ticks, 0) / TICKS_PER_SECOND;
-	}
-
-	/** The memory of all processes of the server. */
-	memory() {
-		const pages = this.#stats().reduce((sum, { pages }) => sum + pages, 0);
-		return (pages * 4096) / 2 ** 20;
-	}
-
-	#stats() {
-		const all = readdirSync("/proc")
-			.filter((name) => /^\d+$/.test(name))
-			.flatMap(stat);
-		const group = all.find(({ pid }) => pid === this.server.pid)?.group;
-		return all.filter((process) => process.group === group);
-	}
 }
 
-/** What the system says of a process, if it is still there: proc(5). */
-function stat(pid) {
-	try {
-		const text = readFileSync(`/proc/${pid}/stat`, "utf8");
-		const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-		const [group, user, system, pages] = [2, 11, 12, 21].map((index) => Number(fields[index]));
-		return [{ pid: Number(pid), group, ticks: user + system, pages }];
-	} catch {
-		return [];
-	}
+async function wallMs(operation) {
+	const start = performance.now();
+	await operation();
+	return performance.now() - start;
 }
 
 function expect(answer) {
@@ -254,11 +326,12 @@ function expect(answer) {
 }
 
 function print(results) {
-	const names = Object.keys(results[0].rows);
+	const names = [...new Set(results.flatMap(({ rows }) => Object.keys(rows)))];
 	const heads = results.map(({ host, size }) => `${host}, ${size.toLocaleString("en")}`);
 	console.log(`| operation | ${heads.join(" | ")} |\n|---|${"---|".repeat(heads.length)}`);
 	for (const name of names) {
 		const cells = results.map(({ rows }) => {
+			if (!rows[name]) return "–";
 			const { value, unit } = rows[name];
 			return `${value.toPrecision(3)} ${unit}`;
 		});
@@ -297,22 +370,30 @@ const follow = (number) => ({
 const POST = "app.bsky.feed.post";
 const LIKE = "app.bsky.feed.like";
 const FOLLOW = "app.bsky.graph.follow";
+const LARGE = "com.example.large";
 const LIST = "com.atproto.repo.listRecords";
 const CREATED = "2026-11-22T21:30:00.000Z";
 const CID = "bafyreidfayvfuwqa7qlnopdjiqrxzs6blmoeu4rujcjtnci5beludirz2a";
-const TICKS_PER_SECOND = 100;
+/** The size of a large event. */
+const LARGE_BYTES = 4096;
+const STARTS = 5;
 
 const sizes = process.argv.slice(2).map(Number);
 const results = [];
-const starts = { native: () => Server.start("native"), workerd: startWorkerd };
+const comparisons = [];
+const starts = {
+	native: () => Server.start("native", ["--hostname", HOSTNAME]),
+	workerd: startWorkerd,
+};
 for (const host of process.env.NACRE_LOAD_HOSTS.split(" ")) {
 	const server = await starts[host]();
 	try {
-		const load = new Load(server);
+		const load = new Load(server, starts[host]);
 		await load.begin();
 		for (const size of sizes) {
 			console.error(`${host}: ${size} records`);
 			await load.fill(size);
+			if (host === "workerd") comparisons.push({ size, rows: await compare(load) });
 			results.push({ host, size, rows: await load.measure() });
 		}
 	} finally {
@@ -320,3 +401,4 @@ for (const host of process.env.NACRE_LOAD_HOSTS.split(" ")) {
 	}
 }
 print(results);
+if (comparisons.length > 0) console.log(`\n${table(comparisons)}`);

@@ -9,6 +9,8 @@ import { setTimeout as sleep } from "node:timers/promises";
  */
 class Counter {
 	count = 0;
+	/** The size of the payloads so far. */
+	bytes = 0;
 	#socket;
 	#waiting;
 	/** How much of the present frame is still to come, and its header as far as it is here. */
@@ -68,6 +70,7 @@ class Counter {
 			}
 			const long = this.#header;
 			this.#left = size === 2 ? short : size === 4 ? long.readUInt16BE(2) : long.readUInt32BE(6);
+			this.bytes += this.#left;
 			this.#header = Buffer.alloc(0);
 			if (this.#left === 0) this.#counted();
 		}
@@ -109,13 +112,23 @@ export async function latency(server, subscribers, create) {
 	return { event: median(events), reply: median(replies) };
 }
 
-/** Measures how many events a second a replay of so many has, after this number. */
+/** Measures how many events a second a replay of so many has after this number, and their mean size. */
 export async function replay(server, cursor, count) {
 	const start = performance.now();
 	const counter = await Counter.open(server, cursor);
 	const end = await counter.until(count);
 	counter.close();
-	return (count * 1000) / (end - start);
+	return { perSecond: (count * 1000) / (end - start), bytes: counter.bytes / counter.count };
+}
+
+/** Returns the size of the event of a write. */
+export async function frameBytes(server, write) {
+	const counter = await Counter.open(server);
+	const before = counter.count;
+	await write();
+	await counter.until(before + 1);
+	counter.close();
+	return counter.bytes;
 }
 
 export const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];

@@ -1,27 +1,34 @@
 // The Worker with a new account, on workerd alone: the processor time of what `wrangler dev` puts
 // before it is many times that of the Worker.
 
-import { execFileSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 
-import { Workerd } from "../../e2e/workerd.mjs";
+import { Workerd, newAccount } from "../../e2e/workerd.mjs";
 
 /** Starts a server with a new account. */
 export async function startWorkerd() {
-	const account = ["--hostname", "pds.test", "--handle", "alice.test", "--password", PASSWORD];
-	const printed = execFileSync(env("NACRE_PDS"), ["vars", ...account], { encoding: "utf8" });
-	const lines = printed.trim().split("\n");
-	const vars = new Map(lines.map((line) => line.split(/=(.*)/s).slice(0, 2)));
+	const vars = await newAccount({ hostname: HOSTNAME, handle: "alice.test", password: PASSWORD });
+	const server = await start({ modules: env("NACRE_WORKER"), vars });
+	return Object.assign(server, { did: vars.get("DID"), password: PASSWORD });
+}
+
+/** Starts the Worker of `platform/`. */
+export async function startPlatform() {
+	const modules = fileURLToPath(new URL("platform", import.meta.url));
+	return start({ modules, vars: new Map() });
+}
+
+async function start(options) {
 	const folder = await mkdtemp(join(tmpdir(), "nacre-load-"));
-	const modules = env("NACRE_WORKER");
-	const server = await Workerd.start({ folder, modules, vars, program: env("NACRE_WORKERD") });
+	const server = await Workerd.start({ folder, program: env("NACRE_WORKERD"), ...options });
 	const remove = async () => {
 		await server.stop();
 		await rm(folder, { recursive: true, force: true });
 	};
-	return Object.assign(server, { did: vars.get("DID"), password: PASSWORD, remove });
+	return Object.assign(server, { remove });
 }
 
 function env(name) {
@@ -30,4 +37,6 @@ function env(name) {
 	return value;
 }
 
+/** All accounts have one DID, so that a server accepts the repository of another. */
+export const HOSTNAME = "pds.test";
 const PASSWORD = "a password to load with";

@@ -149,6 +149,7 @@ mod tests {
             bytes.truncate(length);
             if let Some(key) = Both::from_sec1(&bytes) {
                 prop_assert_eq!(key.0.to_sec1(), key.1.to_sec1());
+                prop_assert_eq!(key.0.to_sec1_uncompressed(), key.1.to_sec1_uncompressed());
             }
         }
 

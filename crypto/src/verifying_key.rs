@@ -4,6 +4,7 @@ use alloc::string::String;
 use core::fmt;
 
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
+use p256::elliptic_curve::sec1::ToSec1Point as _;
 use sha2::{Digest, Sha256};
 
 use crate::jwk::Jwk;
@@ -105,6 +106,15 @@ impl VerifyingKey {
         match &self.0 {
             Public::K256(key) => key.to_sec1(),
             Public::P256(key) => p256::CompressedPoint::from(key).into(),
+        }
+    }
+
+    /// Returns the uncompressed point: 4, x and y.
+    #[must_use]
+    pub fn to_sec1_uncompressed(&self) -> [u8; 65] {
+        match &self.0 {
+            Public::K256(key) => key.to_sec1_uncompressed(),
+            Public::P256(key) => key.as_affine().to_uncompressed_point().into(),
         }
     }
 

@@ -28,6 +28,8 @@ fn coordinates(key: &VerifyingKey) -> [String; 2] {
             .as_bytes()
             .to_vec(),
     };
+    assert_eq!(key.to_sec1_uncompressed(), *point);
+    assert_eq!(VerifyingKey::from_sec1(key.curve(), &point).as_ref(), Ok(key));
     [&point[1..33], &point[33..]].map(|number| BASE64URL_NOPAD.encode(number))
 }
 

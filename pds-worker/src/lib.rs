@@ -4,6 +4,8 @@ extern crate alloc;
 
 mod blob_protocol;
 mod bucket;
+mod compute;
+mod es256;
 mod fetch;
 mod front;
 mod host_error;

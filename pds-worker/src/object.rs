@@ -16,6 +16,8 @@ use worker::{Env, State, WebSocketPair};
 
 use crate::blob_protocol::{self, UploadMessage};
 use crate::bucket::BucketBlobs;
+use crate::compute::SlicedCompute;
+use crate::es256::WebCryptoEs256;
 use crate::fetch::WorkerHttp;
 use crate::host_error::HostError;
 use crate::http;
@@ -195,6 +197,8 @@ impl Account {
             sockets: Rc::<WorkerSockets>::clone(&self.sockets),
             clock: Rc::new(WorkerClock),
             rng: Rc::new(WorkerRng),
+            es256: Rc::new(WebCryptoEs256),
+            compute: Rc::new(SlicedCompute::default()),
             log: Rc::new(WorkerLog { level: self.log_level() }),
             blobs: Rc::new(BucketBlobs::new(&self.env, &did)),
             owner_marker: BucketMarker::new(&self.env, &did).map(|marker| {

@@ -12,6 +12,7 @@
 //! | `abort` | evicts the object shortly after the response |
 //! | `sql` | lists the rules of [`Sql`] that are broken, one a line |
 //! | `made` | returns how many objects this isolate constructed: one more after each hibernation |
+//! | `es256?<key>&<message>&<signature>` | verifies a signature; the values are hexadecimal |
 //! | `crossings` | the number of calls from wasm to JavaScript so far |
 //! | `rows` | returns how many rows statements read and wrote, as the platform bills them |
 //! | `run-due-work` | runs due work, as the alarm does |
@@ -29,11 +30,14 @@ use ::http::Uri;
 use js_sys::{Function, Reflect};
 use nacre_pds::body::{Body, Request, Response as Answer};
 use nacre_pds::config::Config;
-use nacre_pds::host::{Host, Outcome, RowCounts, Sockets, Sql, SqlError, SqlErrorKind, Value};
+use nacre_pds::host::{
+    Es256 as _, Es256Key, Host, Outcome, RowCounts, Sockets, Sql, SqlError, SqlErrorKind, Value,
+};
 use nacre_pds::{OpenError, Pds};
 use wasm_bindgen::prelude::*;
 use worker::{Delay, State, WebSocketPair};
 
+use crate::es256::WebCryptoEs256;
 use crate::host_error::HostError;
 use crate::http;
 use crate::sockets::{WorkerSockets, switching_protocols};
@@ -121,6 +125,7 @@ pub(crate) async fn answer_with(
             pds.run_due_work().await;
             Body::Empty
         }
+        "/__test/es256" => es256(request.uri().query().unwrap_or_default()).await?.into(),
         "/__test/fetch" => {
             let (host, config) = parts()?;
             fetch::answer(&host, config, request.into_body()).await.into()
@@ -128,6 +133,22 @@ pub(crate) async fn answer_with(
         _ => return Ok(Err(request)),
     };
     http::response(Answer::new(answer)).map(Ok)
+}
+
+/// Verifies the signature in a query: "valid", "invalid", "no key".
+async fn es256(query: &str) -> Result<&'static str, HostError> {
+    let mut values = query.split('&').map(|hex| {
+        let digits = |start| hex.get(start..start + 2);
+        let byte = |start| u8::from_str_radix(digits(start)?, 16).ok();
+        (0..hex.len()).step_by(2).map(byte).collect::<Option<Vec<u8>>>()
+    });
+    let mut value = || values.next().flatten().ok_or(HostError::Request("three values expected"));
+    let (key, message, signature) = (value()?, value()?, value()?);
+    let Ok(key) = Es256Key::from_sec1(&key) else { return Ok("no key") };
+    let Ok(signature) = signature.try_into() else { return Ok("invalid") };
+    let verified = WebCryptoEs256.verify(&key, &message, &signature).await;
+    let verified = verified.map_err(|error| HostError::Runtime(error.to_string()))?;
+    Ok(if verified { "valid" } else { "invalid" })
 }
 
 fn rows(sql: &dyn Sql) -> Result<i64, SqlError> {

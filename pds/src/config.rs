@@ -1,5 +1,6 @@
 //! The account's configuration: the same variables and secrets on every host.
 
+mod bcrypt;
 mod error;
 mod host_name;
 mod identity;

@@ -1,10 +1,12 @@
 //! An in-memory host for tests: a manual clock, seeded randomness, sockets that record what they
 //! are sent, and injected faults.
 
+mod later;
 mod memory;
 mod network;
 mod recorded_log;
 mod recorder;
+mod slices;
 mod urls;
 
 use core::pin::pin;

@@ -6,6 +6,8 @@
 
 mod address;
 mod blobs;
+mod compute;
+mod es256;
 mod http;
 mod log;
 mod sockets;
@@ -18,6 +20,8 @@ use nacre_syntax::Datetime;
 
 pub use self::address::is_public;
 pub use self::blobs::{Blobs, BlobsError, MarkerError, OwnerMarker};
+pub use self::compute::{Compute, Job};
+pub use self::es256::{Es256, Es256Error, Es256Key, RustEs256};
 pub use self::http::{Destination, Http, HttpError, OutboundRequest};
 pub(crate) use self::log::with_causes;
 pub use self::log::{Entry, Level, Log, RequestFields};
@@ -35,6 +39,10 @@ pub struct Host {
     pub clock: Rc<dyn Clock>,
     /// Cryptographically secure randomness.
     pub rng: Rc<dyn Rng>,
+    /// The verifier of ES256 signatures.
+    pub es256: Rc<dyn Es256>,
+    /// The runner of long computations.
+    pub compute: Rc<dyn Compute>,
     /// The operator's log.
     pub log: Rc<dyn Log>,
     /// The store of blob bytes.

@@ -79,7 +79,7 @@ impl Pds {
 
         let access = AccessRules::new(&context);
         let sessions = Rc::new(Sessions::new(&context));
-        let sign_in = SignIn::new(&context, Rc::clone(&sessions));
+        let sign_in = SignIn::new(&context);
 
         // In the order in which they run.
         let tasks: Vec<Rc<dyn Task>> = vec![

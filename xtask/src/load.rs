@@ -29,6 +29,12 @@ pub(crate) fn run(sizes: &[String]) -> Result<(), Error> {
 const SIZES: [&str; 3] = ["10000", "100000", "1000000"];
 const HEADING: &str = "## Operations of a running server";
 const HOW: &str = "\
-`cargo xtask load`, over loopback, with one client; workerd runs without wrangler. CPU is the server
-process's processor time per operation, sequentially unless a number in flight is given. Everything
-else is measured by the client, which shares the machine with the server.";
+`cargo xtask load`, over loopback, with one client; workerd runs without wrangler. CPU is the
+server process's processor time per operation, sequentially unless a number in flight is given.
+Everything else is measured by the client, which shares the machine with the server. Live memory
+is what the isolate holds after a collection, in JavaScript objects and in buffers, among them
+that of wasm.
+
+The last table compares the Worker with `benches/load/platform/`, a Worker and an object in
+JavaScript that do next to nothing, on the same runtime and by the same client. Both take turns
+in one run, and the times are the CPU of five turns each.";

@@ -26,6 +26,11 @@ impl PublicKey {
         self.0.serialize()
     }
 
+    /// Returns the uncompressed point.
+    pub(crate) fn to_sec1_uncompressed(&self) -> [u8; 65] {
+        self.0.serialize_uncompressed()
+    }
+
     /// Reports whether `signature`, low-S or high-S, is one of `digest` by this key.
     pub(crate) fn verifies(&self, digest: &[u8; 32], signature: &Signature) -> bool {
         ecdsa::Signature::from_compact(signature.as_bytes()).is_ok_and(|mut signature| {

@@ -1,6 +1,7 @@
 //! Public keys of K-256 by the crate `k256`.
 
 use k256::ecdsa::signature::hazmat::PrehashVerifier;
+use k256::elliptic_curve::sec1::ToSec1Point as _;
 
 use crate::Signature;
 
@@ -22,6 +23,11 @@ impl PublicKey {
     /// Returns the compressed point.
     pub(crate) fn to_sec1(&self) -> [u8; 33] {
         k256::CompressedPoint::from(&self.0).into()
+    }
+
+    /// Returns the uncompressed point.
+    pub(crate) fn to_sec1_uncompressed(&self) -> [u8; 65] {
+        self.0.as_affine().to_uncompressed_point().into()
     }
 
     /// Reports whether `signature`, low-S or high-S, is one of `digest` by this key.

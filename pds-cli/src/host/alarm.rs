@@ -79,11 +79,12 @@ mod tests {
     use core::cell::Cell;
 
     use nacre_pds::config::{Config, new_account};
-    use nacre_pds::host::{Clock, Host, Level};
+    use nacre_pds::host::{Clock, Host, Level, RustEs256};
     use nacre_pds::sqlite::Sqlite;
     use tokio::task::LocalSet;
 
     use super::super::blob_folder::BlobFolder;
+    use super::super::compute::BlockingThreads;
     use super::super::http_client::HttpClient;
     use super::super::system::SystemRng;
     use super::*;
@@ -117,6 +118,8 @@ mod tests {
             sockets: Rc::<super::super::sockets::Subscribers>::default(),
             clock: Rc::<FragileClock>::clone(&clock),
             rng: Rc::new(SystemRng),
+            es256: Rc::new(RustEs256),
+            compute: Rc::new(BlockingThreads),
             log: Rc::new(ProcessLog { level: Level::Error }),
             blobs: Rc::new(BlobFolder::new("blobs".into())),
             alarm: Rc::<ProcessAlarm>::clone(&alarm),

@@ -8,6 +8,7 @@ mod blob_folder;
 mod body;
 mod client_address;
 mod compress;
+mod compute;
 mod http_client;
 mod output_gate;
 mod server;
@@ -23,7 +24,7 @@ use std::io;
 use std::net::TcpListener;
 
 use nacre_pds::config::Config;
-use nacre_pds::host::{Host, Level, Sql};
+use nacre_pds::host::{Host, Level, RustEs256, Sql};
 use nacre_pds::sqlite::{Sqlite, WriteAheadLog};
 use nacre_pds::{OpenError, Pds};
 use tokio::task::JoinSet;
@@ -31,6 +32,7 @@ use tokio::task::JoinSet;
 use self::alarm::ProcessAlarm;
 pub(crate) use self::blob_folder::BlobFolder;
 pub(crate) use self::client_address::AddressSource;
+use self::compute::BlockingThreads;
 use self::http_client::HttpClient;
 use self::output_gate::OutputGate;
 use self::server::Server;
@@ -79,6 +81,8 @@ fn parts(
         sockets,
         clock: Rc::new(SystemClock),
         rng: Rc::new(SystemRng),
+        es256: Rc::new(RustEs256),
+        compute: Rc::new(BlockingThreads),
         log: Rc::new(ProcessLog { level }),
         blobs: Rc::new(blobs),
         owner_marker: None,

@@ -324,13 +324,14 @@ mod tests {
     use core::sync::atomic::Ordering;
 
     use nacre_pds::config::{Config, new_account};
-    use nacre_pds::host::{Clock, Host, Level};
+    use nacre_pds::host::{Clock, Host, Level, RustEs256};
     use nacre_pds::sqlite::Sqlite;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
     use tokio::net::TcpStream;
     use tokio::task::{LocalSet, yield_now};
     use tokio::time::Instant;
 
+    use super::super::compute::BlockingThreads;
     use super::super::http_client::HttpClient;
     use super::super::output_gate::tests::TestLog;
     use super::super::sockets::MAX_SUBSCRIBERS;
@@ -372,6 +373,8 @@ mod tests {
             sockets: Rc::<Subscribers>::clone(&sockets),
             clock: Rc::<FragileClock>::clone(&clock),
             rng: Rc::new(SystemRng),
+            es256: Rc::new(RustEs256),
+            compute: Rc::new(BlockingThreads),
             log: Rc::new(ProcessLog { level: Level::Error }),
             blobs: Rc::new(blobs.clone()),
             owner_marker: None,

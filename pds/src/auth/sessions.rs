@@ -49,7 +49,7 @@ impl Sessions {
     }
 
     /// Opens a session. If there are already 500, the one that expires first is closed.
-    pub(super) fn open(&self) -> Result<TokenPair, SqlError> {
+    pub(crate) fn open(&self) -> Result<TokenPair, SqlError> {
         let now_s = self.clock.now_s();
         let (session, refresh_id) = (self.random_id(), self.random_id());
         let expires_s = now_s + REFRESH_LIFE_S;

@@ -5,20 +5,19 @@ use core::net::IpAddr;
 
 use nacre_syntax::AtIdentifier;
 
-use super::sessions::{Sessions, TokenPair};
 use crate::config::Config;
 use crate::context::Context;
-use crate::host::{Clock, SqlError};
+use crate::host::{Clock, Compute, SqlError};
 use crate::network::network_of;
 use crate::store::{Attempts, Store};
 use crate::text::visible;
 
-/// Checks passwords and opens sessions.
+/// Checks passwords.
 pub(crate) struct SignIn {
     config: Rc<Config>,
     store: Store,
     clock: Rc<dyn Clock>,
-    sessions: Rc<Sessions>,
+    compute: Rc<dyn Compute>,
 }
 
 /// Why a client was not signed in.
@@ -35,22 +34,26 @@ pub(crate) enum SignInError {
 }
 
 impl SignIn {
-    pub(crate) fn new(context: &Context, sessions: Rc<Sessions>) -> Self {
+    pub(crate) fn new(context: &Context) -> Self {
         Self {
             config: Rc::clone(&context.config),
             store: context.store.clone(),
             clock: Rc::clone(&context.host.clock),
-            sessions,
+            compute: Rc::clone(&context.host.compute),
         }
     }
 
-    /// Opens a session for a client that knows the password. `peer` is its address, if known.
-    pub(crate) fn with_password(
+    /// Checks that a client knows the password. `peer` is its address, if known.
+    ///
+    /// Other requests run while the password is hashed. The attempt is counted before, so that
+    /// concurrent ones cannot exceed the limits. Whatever else the caller needs of the account, it
+    /// reads afterwards.
+    pub(crate) async fn check_password(
         &self,
         identifier: &str,
         password: &str,
         peer: Option<IpAddr>,
-    ) -> Result<TokenPair, SignInError> {
+    ) -> Result<(), SignInError> {
         let is_owner = self.is_owner(identifier);
         self.count_attempt(if is_owner { "owner" } else { "unknown" }, peer)?;
         if password.len() > MAX_PASSWORD_BYTES {
@@ -58,11 +61,9 @@ impl SignIn {
         }
         // The hash is computed for unknown identifiers too, so that both refusals take the same
         // time.
-        let is_correct = self.config.password_hash.is_of(password);
-        if !(is_owner && is_correct) {
-            return Err(SignInError::Wrong);
-        }
-        Ok(self.sessions.open()?)
+        let check = self.config.password_hash.check(password);
+        let is_correct = self.compute.result_of(check).await;
+        if is_owner && is_correct { Ok(()) } else { Err(SignInError::Wrong) }
     }
 
     /// Counts an attempt to sign in, or refuses it. A refusal writes nothing.

@@ -120,7 +120,7 @@ pub fn new_account(
         ("SIGNING_KEY", key.to_hex().to_string()),
         ("JWT_SECRET", secret()),
         ("AUTH_TOKEN", secret()),
-        ("PASSWORD_HASH", password_hash.as_str().to_owned()),
+        ("PASSWORD_HASH", password_hash.to_text()),
     ];
     Config::from_vars(|name| {
         vars.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())

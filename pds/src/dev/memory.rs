@@ -3,21 +3,21 @@
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
-use core::future::poll_fn;
-use core::task::Poll;
 
 use bytes::Bytes;
 use cid::Cid;
 use futures_core::future::LocalBoxFuture;
 
 use super::Recorder;
+use super::later::later;
 use super::network::Network;
 use super::recorded_log::RecordedLog;
+use super::slices::Slices;
 use crate::body::Body;
 use crate::config::{Config, new_account};
 use crate::host::{
     Alarm, Blobs, BlobsError, Clock, Host, HttpError, MarkerError, Outcome, OwnerMarker, Rng, Row,
-    RowCounts, Sql, SqlError, Value,
+    RowCounts, RustEs256, Sql, SqlError, Value,
 };
 use crate::sqlite::Sqlite;
 
@@ -26,6 +26,7 @@ use crate::sqlite::Sqlite;
 pub struct Memory {
     parts: Rc<Parts>,
     sockets: Rc<Recorder>,
+    slices: Rc<Slices>,
 }
 
 #[derive(Debug)]
@@ -71,7 +72,7 @@ impl Memory {
             owner_marker: RefCell::default(),
             network: Network::default(),
         };
-        Self { parts: Rc::new(parts), sockets: Rc::default() }
+        Self { parts: Rc::new(parts), sockets: Rc::default(), slices: Rc::default() }
     }
 
     /// Returns the host that a server runs on.
@@ -82,6 +83,8 @@ impl Memory {
             sockets: self.sockets.clone(),
             clock: self.parts.clone(),
             rng: self.parts.clone(),
+            es256: Rc::new(RustEs256),
+            compute: self.slices.clone(),
             log: Rc::<RecordedLog>::clone(&self.parts.log),
             blobs: self.parts.clone(),
             owner_marker: self.parts.owner_marker.borrow().as_ref().map(|_| {
@@ -97,6 +100,12 @@ impl Memory {
     #[must_use]
     pub fn sockets(&self) -> &Recorder {
         &self.sockets
+    }
+
+    /// Returns how many slices of long computations have run.
+    #[must_use]
+    pub fn slices(&self) -> u64 {
+        self.slices.count()
     }
 
     /// Moves the clock forward, or back if `seconds` is negative.
@@ -358,18 +367,6 @@ impl Alarm for Parts {
         self.alarm_s.set(Some(time_s));
         Ok(())
     }
-}
-
-/// Returns a future that resolves to `value` in a later turn, as those of real hosts do.
-fn later<T: 'static>(value: T) -> LocalBoxFuture<'static, T> {
-    let (mut value, mut waited) = (Some(value), false);
-    Box::pin(poll_fn(move |_| match waited {
-        true => value.take().map_or(Poll::Pending, Poll::Ready),
-        false => {
-            waited = true;
-            Poll::Pending
-        }
-    }))
 }
 
 /// 2026-01-01T00:00:00Z.

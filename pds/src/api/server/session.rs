@@ -42,7 +42,10 @@ pub(crate) async fn create_session(
     caller: Public,
     Json(input): Json<CreateSession>,
 ) -> Result<Secret<Json<Session>>, Failure> {
-    let tokens = pds.sign_in.with_password(&input.identifier, &input.password, caller.peer)?;
+    pds.sign_in.check_password(&input.identifier, &input.password, caller.peer).await?;
+    // Fails if a reset has emptied the database in the meantime.
+    pds.account.state()?;
+    let tokens = pds.sessions.open()?;
     Ok(Secret(Json(describe(pds, Some(tokens))?)))
 }
 

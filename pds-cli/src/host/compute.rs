@@ -1,0 +1,62 @@
+//! Long computations on their own threads.
+
+use core::future::pending;
+use core::task::Poll;
+use std::panic::resume_unwind;
+
+use futures_core::future::LocalBoxFuture;
+use nacre_pds::host::{Compute, Job};
+use tokio::task::spawn_blocking;
+
+/// The runtime's threads for blocking work.
+pub(crate) struct BlockingThreads;
+
+impl Compute for BlockingThreads {
+    fn run(&self, mut job: Job) -> LocalBoxFuture<'static, ()> {
+        Box::pin(async move {
+            let ran = spawn_blocking(move || while job() == Poll::Pending {}).await;
+            match ran.map_err(|error| error.try_into_panic()) {
+                Ok(()) => {}
+                Err(Ok(panic)) => resume_unwind(panic),
+                // The runtime is shutting down, and drops this future too.
+                Err(Err(_)) => pending().await,
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn other_tasks_run_during_a_job() {
+        let (started, has_started) = oneshot::channel();
+        let (stop, stopped) = mpsc::channel();
+        let mut started = Some(started);
+        let job = Box::new(move || {
+            if let Some(started) = started.take() {
+                started.send(()).unwrap();
+                return Poll::Pending;
+            }
+            // Blocks its thread until the test, on the thread of the reactor, ends it.
+            stopped.recv().unwrap();
+            Poll::Ready(())
+        });
+        let other = async {
+            has_started.await.unwrap();
+            stop.send(()).unwrap();
+        };
+        tokio::join!(BlockingThreads.run(job), other);
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "a fault in a job")]
+    async fn panic_in_a_job_is_passed_on() {
+        BlockingThreads.run(Box::new(|| panic!("a fault in a job"))).await;
+    }
+}
