@@ -5,7 +5,7 @@
 use alloc::vec::Vec;
 
 use cid::Cid;
-use cid::multihash::Multihash;
+use nacre_cbor::{self as cbor, CID_BYTES, CidStart, Link, starts_with_cid};
 
 use crate::error::CarError;
 
@@ -51,13 +51,11 @@ impl Frame {
         let Some((prefix, body)) = read_frame(rest, limit, CarError::BlockSize)? else {
             return Ok(None);
         };
-        match body {
-            [1, DAG_CBOR | RAW, SHA_256, 32, rest @ ..] if rest.len() >= 32 => {
-                let start_of_body = start + prefix;
-                Ok(Some(Self { start, body: start_of_body, end: start_of_body + body.len() }))
-            }
-            _ => Err(CarError::Cid),
+        if !starts_with_cid(body) {
+            return Err(CarError::Cid);
         }
+        let start_of_body = start + prefix;
+        Ok(Some(Self { start, body: start_of_body, end: start_of_body + body.len() }))
     }
 
     /// Returns the CID in its binary form.
@@ -66,7 +64,7 @@ impl Frame {
     }
 
     /// Returns whether the block has this CID.
-    pub(crate) fn has_cid(self, input: &[u8], start: &[u8; CID_START], digest: &[u8; 32]) -> bool {
+    pub(crate) fn has_cid(self, input: &[u8], start: &CidStart, digest: &[u8; 32]) -> bool {
         self.digest(input) == digest && self.cid(input).starts_with(start)
     }
 
@@ -80,8 +78,8 @@ impl Frame {
     }
 
     pub(crate) fn block(self, input: &[u8]) -> Block<'_> {
-        let (cid, _) = split_cid(self.cid(input)).expect("read() has checked the CID");
-        Block { cid, bytes: self.bytes(input) }
+        let link = Link::from_bytes(self.cid(input)).expect("read() has checked the CID");
+        Block { cid: link.to_cid(), bytes: self.bytes(input) }
     }
 }
 
@@ -118,56 +116,27 @@ fn read_varint(input: &[u8]) -> Result<Option<(u64, usize)>, CarError> {
 }
 
 fn parse_header(body: &[u8]) -> Result<Vec<Cid>, CarError> {
-    let rest = body.strip_prefix(&HEADER_START).ok_or(CarError::Header)?;
-    let (count, mut rest) = split_array_head(rest).ok_or(CarError::Header)?;
+    let mut reader = cbor::Reader::new(body);
+    if !reader.eat(&HEADER_START) {
+        return Err(CarError::Header);
+    }
+    let count = reader.array().map_err(|_| CarError::Header)?;
     let mut roots = Vec::new();
     for _ in 0..count {
-        let link = rest.strip_prefix(&LINK_START).ok_or(CarError::Header)?;
-        let (cid, after) = split_cid(link).ok_or(CarError::Header)?;
-        roots.push(cid);
-        rest = after;
+        roots.push(reader.cid().map_err(|_| CarError::Header)?);
     }
-    if rest == HEADER_END { Ok(roots) } else { Err(CarError::Header) }
+    if reader.rest() == HEADER_END { Ok(roots) } else { Err(CarError::Header) }
 }
-
-/// Splits off the head of an array of fewer than 256 elements, more than a header has room for.
-fn split_array_head(input: &[u8]) -> Option<(u8, &[u8])> {
-    match input {
-        [head @ 0x80..=0x97, rest @ ..] => Some((head - 0x80, rest)),
-        [0x98, count @ 24..=255, rest @ ..] => Some((*count, rest)),
-        _ => None,
-    }
-}
-
-/// Splits off a CID of the kinds that repositories use.
-fn split_cid(input: &[u8]) -> Option<(Cid, &[u8])> {
-    let ([version, codec, hash, length], rest) = input.split_first_chunk()?;
-    let (digest, rest) = rest.split_first_chunk::<32>()?;
-    if (*version, *hash, *length) != (1, SHA_256, 32) || !matches!(*codec, DAG_CBOR | RAW) {
-        return None;
-    }
-    let hash = Multihash::wrap(u64::from(SHA_256), digest).ok()?;
-    Some((Cid::new_v1(u64::from(*codec), hash), rest))
-}
-
-pub(crate) const RAW: u8 = 0x55;
-pub(crate) const DAG_CBOR: u8 = 0x71;
-pub(crate) const SHA_256: u8 = 0x12;
-
-/// A CID of the kinds that repositories use: version, codec, hash function, length, digest.
-pub(crate) const CID_BYTES: usize = CID_START + 32;
 
 /// The number of bytes of a CID before its digest.
-pub(crate) const CID_START: usize = 4;
+pub(crate) const CID_START: usize = CID_BYTES - 32;
+
 const MAX_VARINT_BYTES: usize = 9;
 
 /// The map of two, and the key `roots`.
 pub(crate) const HEADER_START: [u8; 7] = [0xa2, 0x65, b'r', b'o', b'o', b't', b's'];
 /// The key `version`, and 1.
 pub(crate) const HEADER_END: [u8; 9] = [0x67, b'v', b'e', b'r', b's', b'i', b'o', b'n', 0x01];
-/// Tag 42, 37 bytes, the identity multibase.
-pub(crate) const LINK_START: [u8; 5] = [0xd8, 0x2a, 0x58, 0x25, 0x00];
-
 #[cfg(test)]
 mod tests {
     use super::*;

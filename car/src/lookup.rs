@@ -3,9 +3,10 @@
 use alloc::vec::Vec;
 
 use cid::Cid;
+use nacre_cbor::CidStart;
 
 use crate::error::CarError;
-use crate::frame::{CID_START, Frame};
+use crate::frame::Frame;
 use crate::reader::Reader;
 use crate::writer::CidBytes;
 
@@ -134,7 +135,7 @@ impl Index {
         Self { entries, buckets, shift }
     }
 
-    fn find(&self, input: &[u8], start: &[u8; CID_START], digest: &[u8; 32]) -> Option<Frame> {
+    fn find(&self, input: &[u8], start: &CidStart, digest: &[u8; 32]) -> Option<Frame> {
         self.candidates(first_bits(digest))
             .filter_map(|entry| frame_of(input, entry))
             .find(|frame| frame.has_cid(input, start, digest))

@@ -3,9 +3,10 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use cid::{Cid, Version};
+use cid::Cid;
+use nacre_cbor::{CidStart, split_cid, write_array, write_cid};
 
-use crate::frame::{CID_START, DAG_CBOR, HEADER_END, HEADER_START, RAW, SHA_256};
+use crate::frame::{HEADER_END, HEADER_START};
 
 /// A CAR that is being written.
 ///
@@ -119,9 +120,6 @@ impl Writer {
     }
 }
 
-/// The first bytes of the CIDs that repositories use.
-const REPO_CID_STARTS: [[u8; CID_START]; 2] = [[1, DAG_CBOR, SHA_256, 32], [1, RAW, SHA_256, 32]];
-
 /// The number of blocks prefetched ahead of the one being written.
 const AHEAD: usize = 8;
 
@@ -129,14 +127,8 @@ const AHEAD: usize = 8;
 #[must_use]
 pub fn header(roots: &[Cid]) -> Vec<u8> {
     let mut body = Vec::from(HEADER_START);
-    write_head(&mut body, 0x80, roots.len());
-    for root in roots {
-        let root = CidBytes::of(root);
-        body.extend_from_slice(&[0xd8, 0x2a]);
-        write_head(&mut body, 0x40, root.len() + 1);
-        body.push(0x00);
-        root.write(&mut body);
-    }
+    write_array(&mut body, roots.len());
+    roots.iter().for_each(|root| write_cid(&mut body, root));
     body.extend_from_slice(&HEADER_END);
     let mut framed = Vec::with_capacity(body.len() + 2);
     write_varint(&mut framed, body.len());
@@ -147,19 +139,15 @@ pub fn header(roots: &[Cid]) -> Vec<u8> {
 /// The binary form of a CID. The CIDs that repositories use stay in two parts, because reading back
 /// as one what was just written in two parts of odd lengths stalls the processor.
 pub(crate) enum CidBytes<'c> {
-    Split(&'static [u8; CID_START], &'c [u8; 32]),
+    Split(&'static CidStart, &'c [u8; 32]),
     Joined(Vec<u8>),
 }
 
 impl<'c> CidBytes<'c> {
     pub(crate) fn of(cid: &'c Cid) -> Self {
-        let hash = cid.hash();
-        let start = REPO_CID_STARTS.iter().find(|start| u64::from(start[1]) == cid.codec());
-        match (cid.version(), start, hash.digest().try_into()) {
-            (Version::V1, Some(start), Ok(digest)) if hash.code() == u64::from(SHA_256) => {
-                Self::Split(start, digest)
-            }
-            _ => Self::Joined(cid.to_bytes()),
+        match split_cid(cid) {
+            Some((start, digest)) => Self::Split(start, digest),
+            None => Self::Joined(cid.to_bytes()),
         }
     }
 
@@ -199,17 +187,5 @@ fn write_varint(out: &mut Vec<u8>, mut value: usize) {
             return;
         }
         out.push(low | 0x80);
-    }
-}
-
-/// Writes a CBOR head in its shortest form. The number of roots and the length of a CID fit 32
-/// bits.
-fn write_head(out: &mut Vec<u8>, major: u8, value: usize) {
-    let value = u32::try_from(value).unwrap_or(u32::MAX);
-    match value.to_be_bytes() {
-        [0, 0, 0, low @ 0..=23] => out.push(major | low),
-        [0, 0, 0, low] => out.extend_from_slice(&[major | 24, low]),
-        [0, 0, high, low] => out.extend_from_slice(&[major | 25, high, low]),
-        [a, b, c, d] => out.extend_from_slice(&[major | 26, a, b, c, d]),
     }
 }

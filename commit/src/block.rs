@@ -5,10 +5,13 @@
 use alloc::vec::Vec;
 
 use cid::Cid;
+use nacre_cbor::{
+    Digest, Major, ReadError, Reader, write_bytes, write_cid, write_integer, write_key, write_map,
+    write_null, write_text,
+};
 use nacre_crypto::{Signature, SigningKey, VerifyError, VerifyingKey};
 use nacre_syntax::{Did, DidError, Tid, TidError};
-
-use crate::cbor::{Input, cid_of, write_bytes, write_link, write_map, write_small, write_text};
+use sha2::{Digest as _, Sha256};
 
 /// The largest commit, in bytes. With the longest DID a commit has 2,245.
 pub const MAX_COMMIT_BYTES: usize = 4096;
@@ -86,12 +89,12 @@ impl Commit {
     /// [`DecodeError`] names the first rule broken.
     pub fn decode(block: &[u8]) -> Result<Self, DecodeError> {
         let mut fields = Fields::open(block, 6)?;
-        let did = fields.field("did", Input::text)?;
-        let rev = fields.field("rev", Input::text)?;
-        let sig = fields.field("sig", Input::bytes)?;
-        let data = fields.field("data", Input::link)?;
-        let prev = fields.field("prev", Input::link_or_null)?;
-        let version = fields.field("version", Input::small)?;
+        let did = fields.field("did", Reader::text)?;
+        let rev = fields.field("rev", Reader::text)?;
+        let sig = fields.field("sig", Reader::bytes)?;
+        let data = fields.field("data", link)?;
+        let prev = fields.field("prev", link_or_null)?;
+        let version = fields.field("version", small)?;
         fields.end()?;
         Ok(Self {
             did: Did::parse(did)?.to_owned(),
@@ -165,6 +168,11 @@ impl Version {
     }
 }
 
+/// Returns the CID of a DAG-CBOR block.
+pub(crate) fn cid_of(block: &[u8]) -> Cid {
+    Digest(Sha256::digest(block).into()).to_cid()
+}
+
 /// Encodes a block with the present fields in canonical order.
 pub(crate) fn write_block(
     did: &Did,
@@ -175,61 +183,83 @@ pub(crate) fn write_block(
     version: Version,
 ) -> Vec<u8> {
     let mut out = Vec::with_capacity(did.as_str().len() + 256);
-    write_map(&mut out, 4 + u8::from(rev.is_some()) + u8::from(sig.is_some()));
-    write_text(&mut out, "did");
+    write_map(&mut out, 4 + usize::from(rev.is_some()) + usize::from(sig.is_some()));
+    write_key(&mut out, "did");
     write_text(&mut out, did.as_str());
     if let Some(rev) = rev {
-        write_text(&mut out, "rev");
+        write_key(&mut out, "rev");
         write_text(&mut out, core::str::from_utf8(&rev.to_ascii()).expect("a TID is ASCII"));
     }
     if let Some(sig) = sig {
-        write_text(&mut out, "sig");
+        write_key(&mut out, "sig");
         write_bytes(&mut out, sig.as_bytes());
     }
-    write_text(&mut out, "data");
-    write_link(&mut out, Some(data));
-    write_text(&mut out, "prev");
-    write_link(&mut out, prev);
-    write_text(&mut out, "version");
-    write_small(&mut out, version.number());
+    write_key(&mut out, "data");
+    write_cid(&mut out, data);
+    write_key(&mut out, "prev");
+    match prev {
+        Some(prev) => write_cid(&mut out, prev),
+        None => write_null(&mut out),
+    }
+    write_key(&mut out, "version");
+    write_integer(&mut out, version.number().into());
     out
 }
 
 /// A reader of the fields of a block.
 pub(crate) struct Fields<'a> {
-    block: &'a [u8],
-    input: Input<'a>,
+    reader: Reader<'a>,
 }
 
 impl<'a> Fields<'a> {
     /// Opens a block with this many fields.
-    pub(crate) fn open(block: &'a [u8], count: u8) -> Result<Self, DecodeError> {
+    pub(crate) fn open(block: &'a [u8], count: usize) -> Result<Self, DecodeError> {
         if block.len() > MAX_COMMIT_BYTES {
             return Err(DecodeError::Size);
         }
-        let mut fields = Self { block, input: Input::new(block) };
-        fields.read(|input| input.map().filter(|found| *found == count))?;
-        Ok(fields)
+        let mut reader = Reader::new(block);
+        match reader.map() {
+            Ok(found) if found == count => Ok(Self { reader }),
+            _ => Err(DecodeError::Cbor(0)),
+        }
     }
 
     pub(crate) fn field<T>(
         &mut self,
         name: &str,
-        value: impl FnOnce(&mut Input<'a>) -> Option<T>,
+        value: impl FnOnce(&mut Reader<'a>) -> Result<T, ReadError>,
     ) -> Result<T, DecodeError> {
-        self.read(|input| input.key(name).and_then(|()| value(input)))
+        let at = self.reader.offset();
+        let read = |reader: &mut Reader<'a>| {
+            let len = reader.head_of(Major::Text)?;
+            if reader.take(len)? == name.as_bytes() {
+                value(reader)
+            } else {
+                Err(ReadError::Type(at))
+            }
+        };
+        read(&mut self.reader).map_err(|_| DecodeError::Cbor(at))
     }
 
     /// Checks that nothing follows the last field.
-    pub(crate) fn end(mut self) -> Result<(), DecodeError> {
-        self.read(|input| (input.len() == 0).then_some(()))
+    pub(crate) fn end(self) -> Result<(), DecodeError> {
+        let Self { reader } = self;
+        if reader.is_at_end() { Ok(()) } else { Err(DecodeError::Cbor(reader.offset())) }
     }
+}
 
-    fn read<T>(
-        &mut self,
-        part: impl FnOnce(&mut Input<'a>) -> Option<T>,
-    ) -> Result<T, DecodeError> {
-        let at = self.block.len() - self.input.len();
-        part(&mut self.input).ok_or(DecodeError::Cbor(at))
-    }
+/// Reads an integer below 24.
+pub(crate) fn small(reader: &mut Reader<'_>) -> Result<u8, ReadError> {
+    let at = reader.offset();
+    let value = u8::try_from(reader.unsigned()?).ok();
+    value.filter(|value| *value < 24).ok_or(ReadError::Integer(at))
+}
+
+/// Reads a link to a DAG-CBOR block.
+pub(crate) fn link(reader: &mut Reader<'_>) -> Result<Cid, ReadError> {
+    Ok(Digest(*reader.digest()?).to_cid())
+}
+
+pub(crate) fn link_or_null(reader: &mut Reader<'_>) -> Result<Option<Cid>, ReadError> {
+    if reader.eat_null() { Ok(None) } else { link(reader).map(Some) }
 }

@@ -5,11 +5,11 @@
 use alloc::vec::Vec;
 
 use cid::Cid;
+use nacre_cbor::Reader;
 use nacre_crypto::{Signature, VerifyError, VerifyingKey};
 use nacre_syntax::Did;
 
-use crate::block::{DecodeError, Fields, Version, write_block};
-use crate::cbor::{Input, cid_of};
+use crate::block::{DecodeError, Fields, Version, cid_of, link, link_or_null, small, write_block};
 
 /// A signed commit of version 2 without a `rev`, as old repositories still have.
 ///
@@ -38,11 +38,11 @@ impl LegacyCommit {
     /// [`DecodeError`] names the first rule broken.
     pub fn decode(block: &[u8]) -> Result<Self, DecodeError> {
         let mut fields = Fields::open(block, 5)?;
-        let did = fields.field("did", Input::text)?;
-        let sig = fields.field("sig", Input::bytes)?;
-        let data = fields.field("data", Input::link)?;
-        let prev = fields.field("prev", Input::link_or_null)?;
-        let version = fields.field("version", Input::small)?;
+        let did = fields.field("did", Reader::text)?;
+        let sig = fields.field("sig", Reader::bytes)?;
+        let data = fields.field("data", link)?;
+        let prev = fields.field("prev", link_or_null)?;
+        let version = fields.field("version", small)?;
         fields.end()?;
         if Version::from_number(version) != Some(Version::V2) {
             return Err(DecodeError::Version);

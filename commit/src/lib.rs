@@ -3,7 +3,6 @@
 extern crate alloc;
 
 mod block;
-mod cbor;
 mod invert;
 mod legacy;
 mod verify;

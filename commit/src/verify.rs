@@ -6,8 +6,7 @@ use nacre_crypto::{VerifyError, VerifyingKey};
 use nacre_mst::{BlockSource, EMPTY_NODE, Steps, Tree, TreeError, Visit, Walk};
 use nacre_syntax::{Did, Nsid, RepoPath, RepoPathError};
 
-use crate::block::{Commit, DecodeError};
-use crate::cbor::cid_of;
+use crate::block::{Commit, DecodeError, cid_of};
 
 /// A verified repository: its DID, tree, paths, the hash of every block, and the signature if a key
 /// was passed.

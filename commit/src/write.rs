@@ -9,8 +9,7 @@ use nacre_crypto::SigningKey;
 use nacre_mst::{BlockSource, Changes, EMPTY_NODE, Edit, Overlay, Tree, TreeError, covering_proof};
 use nacre_syntax::{Did, RepoPath, Tid};
 
-use crate::block::{Commit, UnsignedCommit};
-use crate::cbor::cid_of;
+use crate::block::{Commit, UnsignedCommit, cid_of};
 
 /// The most writes in a commit, which is the limit of a firehose event.
 pub const MAX_WRITES: usize = 200;

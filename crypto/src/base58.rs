@@ -1,8 +1,7 @@
 //! base58btc for public keys, after the draft
 //! <https://datatracker.ietf.org/doc/html/draft-msporny-base58>.
 //!
-//! A number in base 58 needs quadratic time to convert, so both directions work on buffers of a
-//! small fixed size.
+//! A number in base 58 needs quadratic time to convert, so lengths are limited.
 
 use alloc::string::String;
 
@@ -12,52 +11,19 @@ pub(crate) const MAX_BYTES: usize = 65;
 /// The most characters that are read: 65 bytes need 89 digits.
 const MAX_CHARACTERS: usize = 89;
 
-/// Decodes `text` into the end of `buffer` and returns the bytes, or `None` if it is not base58
-/// or too long.
+/// Decodes `text` into `buffer` and returns the bytes, or `None` if it is not base58 or too long.
 pub(crate) fn decode<'a>(text: &str, buffer: &'a mut [u8; MAX_BYTES]) -> Option<&'a [u8]> {
     if text.len() > MAX_CHARACTERS {
         return None;
     }
-    buffer.fill(0);
-    for character in text.bytes() {
-        let digit = ALPHABET.iter().position(|&candidate| candidate == character)?;
-        let mut carry = u32::try_from(digit).ok()?;
-        for byte in buffer.iter_mut().rev() {
-            carry += u32::from(*byte) * 58;
-            [*byte, _, _, _] = carry.to_le_bytes();
-            carry >>= 8;
-        }
-        if carry != 0 {
-            return None;
-        }
-    }
-    // Each leading zero byte is written as one leading digit zero.
-    let zeros = text.bytes().take_while(|&character| character == ALPHABET[0]).count();
-    let significant = buffer.iter().skip_while(|&&byte| byte == 0).count();
-    let start = MAX_BYTES.checked_sub(zeros + significant)?;
-    buffer.get(start..)
+    let len = bs58::decode(text).onto(&mut buffer[..]).ok()?;
+    buffer.get(..len)
 }
 
 /// Appends `bytes`, at most [`MAX_BYTES`], to `text`.
 pub(crate) fn encode(bytes: &[u8], text: &mut String) {
-    let mut digits = [0_u8; MAX_CHARACTERS];
-    for &byte in bytes {
-        let mut carry = u32::from(byte);
-        for digit in digits.iter_mut().rev() {
-            carry += u32::from(*digit) * 256;
-            [*digit, _, _, _] = (carry % 58).to_le_bytes();
-            carry /= 58;
-        }
-        debug_assert_eq!(carry, 0, "the bytes fit into the digits");
-    }
-    let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
-    let significant = digits.iter().skip_while(|&&digit| digit == 0);
-    for &digit in core::iter::repeat_n(&0, zeros).chain(significant) {
-        text.push(char::from(ALPHABET[usize::from(digit)]));
-    }
+    text.push_str(&bs58::encode(bytes).into_string());
 }
-
-const ALPHABET: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 
 #[cfg(test)]
 mod tests {

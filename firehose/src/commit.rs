@@ -3,10 +3,11 @@
 use alloc::vec::Vec;
 
 use cid::Cid;
+use nacre_cbor::Reader;
 use nacre_commit::{Action, Op};
 use nacre_syntax::{RepoPath, Tid};
 
-use crate::{FrameError, MAX_BLOCKS_BYTES, MAX_OPS, read::Reader, write::Writer};
+use crate::{FrameError, MAX_BLOCKS_BYTES, MAX_OPS, read, write::Writer};
 
 /// A `#commit` event to encode.
 ///
@@ -94,8 +95,8 @@ pub struct CommitView<'a> {
 impl<'a> CommitView<'a> {
     pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, FrameError> {
         let mut fields = Fields::default();
-        let mut map = reader.map()?;
-        while let Some(key) = reader.key(&mut map)? {
+        let mut keys = reader.keys()?;
+        while let Some(key) = keys.next_text(reader)? {
             fields.read(key, reader)?;
         }
         fields.finish()
@@ -118,14 +119,14 @@ pub struct OpView<'a> {
 impl<'a> OpView<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self, FrameError> {
         let (mut action, mut path, mut cid, mut prev) = (None, None, None, None);
-        let mut map = reader.map()?;
-        while let Some(key) = reader.key(&mut map)? {
+        let mut keys = reader.keys()?;
+        while let Some(key) = keys.next_text(reader)? {
             match key {
-                "cid" => cid = Some(reader.nullable_link()?),
+                "cid" => cid = Some(read::nullable_link(reader)?),
                 "path" => path = Some(reader.text()?),
-                "prev" => prev = Some(reader.link()?),
+                "prev" => prev = Some(reader.cid()?),
                 "action" => action = Some(reader.text()?),
-                _ => reader.skip()?,
+                _ => read::skip(reader)?,
             }
         }
         let cid = cid.ok_or(FrameError::Missing("cid"))?;
@@ -170,17 +171,17 @@ impl<'a> Fields<'a> {
     fn read(&mut self, key: &str, reader: &mut Reader<'a>) -> Result<(), FrameError> {
         match key {
             "ops" => self.ops = Some(read_ops(reader)?),
-            "rev" => self.rev = Some(reader.tid("rev")?),
+            "rev" => self.rev = Some(read::tid(reader, "rev")?),
             "seq" => self.seq = Some(reader.integer()?),
-            "repo" => self.repo = Some(reader.did("repo")?),
-            "time" => self.time = Some(reader.datetime("time")?),
-            "since" if reader.null() => self.since = Some(None),
-            "since" => self.since = Some(Some(reader.tid("since")?)),
+            "repo" => self.repo = Some(read::did(reader, "repo")?),
+            "time" => self.time = Some(read::datetime(reader, "time")?),
+            "since" if reader.eat_null() => self.since = Some(None),
+            "since" => self.since = Some(Some(read::tid(reader, "since")?)),
             "blocks" => self.blocks = Some(reader.bytes()?),
-            "commit" => self.commit = Some(reader.link()?),
+            "commit" => self.commit = Some(reader.cid()?),
             "tooBig" => self.too_big = Some(reader.boolean()?),
-            "prevData" => self.prev_data = Some(reader.link()?),
-            _ => reader.skip()?,
+            "prevData" => self.prev_data = Some(reader.cid()?),
+            _ => read::skip(reader)?,
         }
         Ok(())
     }
@@ -206,7 +207,7 @@ impl<'a> Fields<'a> {
 }
 
 fn read_ops<'a>(reader: &mut Reader<'a>) -> Result<Vec<OpView<'a>>, FrameError> {
-    let len = usize::try_from(reader.array()?).map_err(|_| FrameError::TooManyOps)?;
+    let len = reader.array()?;
     if len > MAX_OPS {
         return Err(FrameError::TooManyOps);
     }

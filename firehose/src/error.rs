@@ -7,6 +7,10 @@ pub enum FrameError {
     /// The value at this byte is malformed or has the wrong type.
     #[error("unexpected or malformed DAG-CBOR at byte {0}")]
     Cbor(usize),
+    /// A field that is skipped is nested deeper than
+    /// [`MAX_SKIPPED_DEPTH`](crate::MAX_SKIPPED_DEPTH).
+    #[error("nested too deeply")]
+    Depth,
     /// This field has an invalid value.
     #[error("invalid {0}")]
     Field(&'static str),

@@ -2,9 +2,10 @@
 
 use alloc::vec::Vec;
 
+use nacre_cbor::Reader;
 use nacre_syntax::Tid;
 
-use crate::{FrameError, MAX_SYNC_BLOCKS_BYTES, read::Reader, write::Writer};
+use crate::{FrameError, MAX_SYNC_BLOCKS_BYTES, read, write::Writer};
 
 /// The current state of a repository, without its changes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -37,15 +38,15 @@ impl<'a> SyncEvent<'a> {
 
     pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, FrameError> {
         let (mut seq, mut did, mut rev, mut blocks, mut time) = (None, None, None, None, None);
-        let mut map = reader.map()?;
-        while let Some(key) = reader.key(&mut map)? {
+        let mut keys = reader.keys()?;
+        while let Some(key) = keys.next_text(reader)? {
             match key {
-                "did" => did = Some(reader.did("did")?),
-                "rev" => rev = Some(reader.tid("rev")?),
+                "did" => did = Some(read::did(reader, "did")?),
+                "rev" => rev = Some(read::tid(reader, "rev")?),
                 "seq" => seq = Some(reader.integer()?),
-                "time" => time = Some(reader.datetime("time")?),
+                "time" => time = Some(read::datetime(reader, "time")?),
                 "blocks" => blocks = Some(reader.bytes()?),
-                _ => reader.skip()?,
+                _ => read::skip(reader)?,
             }
         }
         let blocks = blocks.ok_or(FrameError::Missing("blocks"))?;
@@ -90,14 +91,14 @@ impl<'a> IdentityEvent<'a> {
 
     pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, FrameError> {
         let (mut seq, mut did, mut handle, mut time) = (None, None, None, None);
-        let mut map = reader.map()?;
-        while let Some(key) = reader.key(&mut map)? {
+        let mut keys = reader.keys()?;
+        while let Some(key) = keys.next_text(reader)? {
             match key {
-                "did" => did = Some(reader.did("did")?),
+                "did" => did = Some(read::did(reader, "did")?),
                 "seq" => seq = Some(reader.integer()?),
-                "time" => time = Some(reader.datetime("time")?),
-                "handle" => handle = Some(reader.handle("handle")?),
-                _ => reader.skip()?,
+                "time" => time = Some(read::datetime(reader, "time")?),
+                "handle" => handle = Some(read::handle(reader, "handle")?),
+                _ => read::skip(reader)?,
             }
         }
         Ok(Self {
@@ -140,15 +141,15 @@ impl<'a> AccountEvent<'a> {
 
     pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, FrameError> {
         let (mut seq, mut did, mut active, mut status, mut time) = (None, None, None, None, None);
-        let mut map = reader.map()?;
-        while let Some(key) = reader.key(&mut map)? {
+        let mut keys = reader.keys()?;
+        while let Some(key) = keys.next_text(reader)? {
             match key {
-                "did" => did = Some(reader.did("did")?),
+                "did" => did = Some(read::did(reader, "did")?),
                 "seq" => seq = Some(reader.integer()?),
-                "time" => time = Some(reader.datetime("time")?),
+                "time" => time = Some(read::datetime(reader, "time")?),
                 "active" => active = Some(reader.boolean()?),
                 "status" => status = Some(reader.text()?),
-                _ => reader.skip()?,
+                _ => read::skip(reader)?,
             }
         }
         Ok(Self {
@@ -219,12 +220,12 @@ fn read_name_and_message<'a>(
     reader: &mut Reader<'a>,
 ) -> Result<(&'a str, Option<&'a str>), FrameError> {
     let (mut name, mut message) = (None, None);
-    let mut map = reader.map()?;
-    while let Some(key) = reader.key(&mut map)? {
+    let mut keys = reader.keys()?;
+    while let Some(key) = keys.next_text(reader)? {
         match key {
             "message" => message = Some(reader.text()?),
             _ if key == name_key => name = Some(reader.text()?),
-            _ => reader.skip()?,
+            _ => read::skip(reader)?,
         }
     }
     Ok((name.ok_or(FrameError::Missing(name_key))?, message))

@@ -2,9 +2,11 @@
 //!
 //! <https://atproto.com/specs/event-stream>, <https://atproto.com/specs/sync#firehose>
 
+use nacre_cbor::Reader;
+
 use crate::{
     AccountEvent, CommitView, ErrorFrame, FrameError, IdentityEvent, InfoEvent, MAX_FRAME_BYTES,
-    SyncEvent, read::Reader,
+    SyncEvent, read,
 };
 
 /// A decoded frame, borrowed from its bytes.
@@ -47,7 +49,7 @@ impl<'a> Frame<'a> {
             Header::Message("#info") => Self::Info(InfoEvent::read(&mut reader)?),
             Header::Message("#sync") => Self::Sync(SyncEvent::read(&mut reader)?),
             Header::Message(kind) => {
-                reader.skip()?;
+                read::skip(&mut reader)?;
                 Self::Unknown(kind)
             }
         };
@@ -74,12 +76,12 @@ enum Header<'a> {
 
 fn read_header<'a>(reader: &mut Reader<'a>) -> Result<Header<'a>, FrameError> {
     let (mut kind, mut op) = (None, None);
-    let mut map = reader.map()?;
-    while let Some(key) = reader.key(&mut map)? {
+    let mut keys = reader.keys()?;
+    while let Some(key) = keys.next_text(reader)? {
         match key {
             "t" => kind = Some(reader.text()?),
             "op" => op = Some(reader.integer()?),
-            _ => reader.skip()?,
+            _ => read::skip(reader)?,
         }
     }
     match op.ok_or(FrameError::Missing("op"))? {

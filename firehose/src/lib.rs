@@ -27,5 +27,8 @@ pub const MAX_FRAME_BYTES: usize = 5_000_000;
 /// The most operations of one commit.
 pub const MAX_OPS: usize = 200;
 
+/// The deepest nesting of arrays, maps and tags in a field that is skipped because it is unknown.
+pub const MAX_SKIPPED_DEPTH: usize = 128;
+
 /// The longest `blocks` of a sync event, in bytes: one commit block needs no more.
 pub const MAX_SYNC_BLOCKS_BYTES: usize = 10_000;

@@ -1,8 +1,12 @@
-//! Writes DAG-CBOR with shortest heads. The caller writes keys in canonical order.
+//! Writes frames. The caller writes keys in canonical order.
 
 use alloc::vec::Vec;
 
 use cid::Cid;
+use nacre_cbor::{
+    Major, write_array, write_bool, write_bytes, write_cid, write_integer, write_len, write_map,
+    write_null, write_text,
+};
 use nacre_syntax::Tid;
 
 /// A frame that is being written.
@@ -32,42 +36,33 @@ impl Writer {
 
     /// Opens an object of this many entries.
     pub(crate) fn map(&mut self, entries: usize) {
-        self.head(MAP, entries);
+        write_map(&mut self.0, entries);
     }
 
     /// Writes a key and opens an array of this many items.
     pub(crate) fn array(&mut self, key: &str, items: usize) {
         self.string(key);
-        self.head(ARRAY, items);
+        write_array(&mut self.0, items);
     }
 
     pub(crate) fn boolean(&mut self, key: &str, value: bool) {
         self.string(key);
-        self.0.push(if value { TRUE } else { FALSE });
+        write_bool(&mut self.0, value);
     }
 
     pub(crate) fn bytes(&mut self, key: &str, value: &[u8]) {
         self.string(key);
-        self.head(BYTES, value.len());
-        self.0.extend_from_slice(value);
+        write_bytes(&mut self.0, value);
     }
 
     pub(crate) fn integer(&mut self, key: &str, value: i64) {
         self.string(key);
-        match u64::try_from(value) {
-            Ok(value) => self.long_head(UNSIGNED, value),
-            // CBOR counts negative numbers from -1 downwards.
-            Err(_) => self.long_head(NEGATIVE, value.unsigned_abs() - 1),
-        }
+        write_integer(&mut self.0, value);
     }
 
     pub(crate) fn link(&mut self, key: &str, cid: &Cid) {
         self.string(key);
-        self.0.extend_from_slice(&LINK_TAG);
-        // The multibase prefix of binary, a zero, opens the bytes.
-        self.head(BYTES, 1 + cid.encoded_len());
-        self.0.push(0);
-        cid.write_bytes(&mut self.0).expect("a Vec takes all bytes");
+        write_cid(&mut self.0, cid);
     }
 
     pub(crate) fn nullable_link(&mut self, key: &str, cid: Option<&Cid>) {
@@ -79,7 +74,7 @@ impl Writer {
 
     pub(crate) fn null(&mut self, key: &str) {
         self.string(key);
-        self.0.push(NULL);
+        write_null(&mut self.0);
     }
 
     pub(crate) fn text(&mut self, key: &str, value: &str) {
@@ -95,46 +90,11 @@ impl Writer {
 
     pub(crate) fn tid(&mut self, key: &str, tid: Tid) {
         self.string(key);
-        self.head(TEXT, Tid::LEN);
+        write_len(&mut self.0, Major::Text, Tid::LEN);
         self.0.extend_from_slice(&tid.to_ascii());
     }
 
     fn string(&mut self, text: &str) {
-        self.head(TEXT, text.len());
-        self.0.extend_from_slice(text.as_bytes());
-    }
-
-    fn head(&mut self, major: u8, len: usize) {
-        self.long_head(major, u64::try_from(len).expect("a length in memory fits into 64 bits"));
-    }
-
-    fn long_head(&mut self, major: u8, value: u64) {
-        let major = major << 5;
-        let [.., e, f, g, h] = value.to_be_bytes();
-        match value {
-            0..24 => self.0.push(major | h),
-            24..0x100 => self.0.extend_from_slice(&[major | 24, h]),
-            0x100..0x1_0000 => self.0.extend_from_slice(&[major | 25, g, h]),
-            0x1_0000..0x1_0000_0000 => self.0.extend_from_slice(&[major | 26, e, f, g, h]),
-            _ => {
-                self.0.push(major | 27);
-                self.0.extend_from_slice(&value.to_be_bytes());
-            }
-        }
+        write_text(&mut self.0, text);
     }
 }
-
-pub(crate) const UNSIGNED: u8 = 0;
-pub(crate) const NEGATIVE: u8 = 1;
-pub(crate) const BYTES: u8 = 2;
-pub(crate) const TEXT: u8 = 3;
-pub(crate) const ARRAY: u8 = 4;
-pub(crate) const MAP: u8 = 5;
-pub(crate) const TAG: u8 = 6;
-
-pub(crate) const FALSE: u8 = 0xf4;
-pub(crate) const TRUE: u8 = 0xf5;
-pub(crate) const NULL: u8 = 0xf6;
-
-/// Tag 42, which marks a link.
-pub(crate) const LINK_TAG: [u8; 2] = [0xd8, 42];

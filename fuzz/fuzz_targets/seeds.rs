@@ -25,6 +25,7 @@ fn main() -> io::Result<()> {
     let json = [RECORD, r#"{"a":[1.0,-0,1e2,true,null,{"$bytes":"AAEC"}],"é😀":"\ud83d\ude00"}"#];
     let trees = || [0, 1, 3, 12, 40].map(|count| built(&entries(count)).1);
     write(folder, "car", cars())?;
+    write(folder, "cbor", cbor())?;
     write(folder, "commit_block", vec![commit().encode(), legacy_commit().encode()])?;
     let inversions = trees().iter().map(|nodes| inversion(nodes)).collect();
     write(folder, "commit_invert", inversions)?;
@@ -129,6 +130,19 @@ fn cars() -> Vec<Vec<u8>> {
     let nodes: Vec<_> = built(&entries(20)).1.into_iter().map(|(_, block)| block).collect();
     let root = cid_of(b"root");
     vec![car(&[], &[]), car(&[root], &nodes), car(&[root; 30], &nodes[..1])]
+}
+
+/// Returns items of every type, and two that are not canonical.
+fn cbor() -> Vec<Vec<u8>> {
+    let mut link = Vec::new();
+    nacre_cbor::write_cid(&mut link, &record(1));
+    let items = [
+        &b"\xa3\x61a\x1a\x00\x01\x00\x00\x61b\x82\xf5\xf6\x62aa\x42\x00\x01"[..],
+        b"\xa4\x01\x02\x03\x26\x20\x01\x21\x43abc",
+        b"\x83\x1b\x00\x00\x00\x01\x00\x00\x00\x00\x39\x01\x00\xfb\x3f\xf1\x99\x99\x99\x99\x99\x9a",
+        b"\x9f\x7f\x61a\x61b\xff\xff",
+    ];
+    items.iter().map(|item| item.to_vec()).chain([link]).collect()
 }
 
 fn key(curve: Curve) -> SigningKey {

@@ -7,42 +7,27 @@
 
 use alloc::vec::Vec;
 
+use data_encoding::Encoding;
+use data_encoding_macro::new_encoding;
+
 /// Decodes `text` and appends the bytes. Returns `None` if it is not base64.
 pub(crate) fn decode(text: &str, out: &mut Vec<u8>) -> Option<()> {
     let symbols = unpadded(text.as_bytes())?;
-    for group in symbols.chunks(4) {
-        let mut value = 0_u32;
-        for &symbol in group {
-            value = (value << 6) | u32::from(sextet(symbol)?);
-        }
-        let [_, a, b, c] = match group.len() {
-            2 => value << 12,
-            3 => value << 6,
-            4 => value,
-            _ => return None,
-        }
-        .to_be_bytes();
-        out.extend_from_slice(&[a, b, c][..group.len() - 1]);
-    }
-    Some(())
+    let start = out.len();
+    out.resize(start + LENIENT.decode_len(symbols.len()).ok()?, 0);
+    LENIENT.decode_mut(symbols, &mut out[start..]).ok().map(drop)
 }
 
 /// Returns the number of bytes that [`decode`] returns for text of this length.
 pub(crate) fn decoded_len(text: &str) -> Option<usize> {
-    let symbols = unpadded(text.as_bytes())?.len();
-    (symbols % 4 != 1).then_some(symbols * 3 / 4)
+    LENIENT.decode_len(unpadded(text.as_bytes())?.len()).ok()
 }
 
 /// Appends the base64 of `bytes`.
 pub(crate) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
-    for group in bytes.chunks(3) {
-        let mut padded = [0; 4];
-        padded[1..=group.len()].copy_from_slice(group);
-        let value = u32::from_be_bytes(padded);
-        for shift in [18, 12, 6, 0].into_iter().take(group.len() + 1) {
-            out.push(symbol(value >> shift));
-        }
-    }
+    let start = out.len();
+    out.resize(start + LENIENT.encode_len(bytes.len()), 0);
+    LENIENT.encode_mut(bytes, &mut out[start..]);
 }
 
 /// Strips the padding, which must be complete or absent.
@@ -54,27 +39,12 @@ fn unpadded(text: &[u8]) -> Option<&[u8]> {
     (symbols.len() == text.len() || text.len().is_multiple_of(4)).then_some(symbols)
 }
 
-fn sextet(symbol: u8) -> Option<u8> {
-    Some(match symbol {
-        b'A'..=b'Z' => symbol - b'A',
-        b'a'..=b'z' => symbol - b'a' + 26,
-        b'0'..=b'9' => symbol - b'0' + 52,
-        b'+' | b'-' => 62,
-        b'/' | b'_' => 63,
-        _ => return None,
-    })
-}
-
-fn symbol(value: u32) -> u8 {
-    let value = (value & 63).to_le_bytes()[0];
-    match value {
-        0..26 => b'A' + value,
-        26..52 => b'a' + (value - 26),
-        52..62 => b'0' + (value - 52),
-        62 => b'+',
-        _ => b'/',
-    }
-}
+const LENIENT: Encoding = new_encoding! {
+    symbols: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+    translate_from: "-_",
+    translate_to: "+/",
+    check_trailing_bits: false,
+};
 
 #[cfg(test)]
 mod tests {

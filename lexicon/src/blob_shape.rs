@@ -4,10 +4,10 @@
 
 use cid::Cid;
 
-use crate::{
-    cbor::{Cursor, TEXT, Text, UNSIGNED},
-    link::Link,
-};
+use nacre_cbor::{Link, Major, Reader};
+
+use crate::cbor::{self, Text, integer};
+use crate::link;
 
 /// A borrowed [`BlobRef`](crate::BlobRef).
 pub(crate) struct BlobShape<'a> {
@@ -20,17 +20,24 @@ pub(crate) struct BlobShape<'a> {
 impl<'a> BlobShape<'a> {
     /// Parses a canonical map whose `$type` is `blob`.
     pub(crate) fn parse(map: &'a [u8]) -> Option<Self> {
-        let mut cursor = Cursor::new(map);
-        Self::take(&mut cursor).filter(|_| cursor.is_at_end())
+        let mut reader = Reader::new(map);
+        Self::take(&mut reader).filter(|_| reader.is_at_end())
     }
 
     /// Parses the next canonical map, if it is a blob.
-    pub(crate) fn take(rest: &mut Cursor<'a>) -> Option<Self> {
-        rest.take_these(b"\xa4\x63ref")?;
+    pub(crate) fn take(rest: &mut Reader<'a>) -> Option<Self> {
+        if !rest.eat(b"\xa4\x63ref") {
+            return None;
+        }
         let link = rest.link().ok()?;
-        rest.take_these(b"\x64size")?;
-        let size = rest.head().ok().filter(|head| head.major == UNSIGNED)?.integer().ok()?;
-        rest.take_these(b"\x65$type\x64blob\x68mimeType")?;
+        if !rest.eat(b"\x64size") {
+            return None;
+        }
+        let head = rest.head().ok().filter(|head| head.major == Major::Unsigned)?;
+        let size = integer(head).ok()?;
+        if !rest.eat(b"\x65$type\x64blob\x68mimeType") {
+            return None;
+        }
         let mime_type: &[u8] = text(rest)?;
         if !mime_type.contains(&b'/') {
             return None;
@@ -52,15 +59,17 @@ pub(crate) struct LegacyShape<'a> {
 impl<'a> LegacyShape<'a> {
     /// Parses a canonical map without the `$type` of a blob.
     pub(crate) fn parse(map: &'a [u8]) -> Option<Self> {
-        let mut rest = Cursor::new(map.strip_prefix(b"\xa2\x63cid")?);
-        let link = Link::parse_text(text(&mut rest)?)?;
-        rest.take_these(b"\x68mimeType")?;
+        let mut rest = Reader::new(map.strip_prefix(b"\xa2\x63cid")?);
+        let link = link::parse(text(&mut rest)?)?;
+        if !rest.eat(b"\x68mimeType") {
+            return None;
+        }
         let mime_type = text(&mut rest)?;
         rest.is_at_end().then_some(Self { link, mime_type })
     }
 }
 
-fn text<'a, T: Text<'a>>(rest: &mut Cursor<'a>) -> Option<T> {
-    let head = rest.head().ok().filter(|head| head.major == TEXT)?;
-    rest.text(head.value).ok()
+fn text<'a, T: Text<'a>>(rest: &mut Reader<'a>) -> Option<T> {
+    let len = rest.head_of(Major::Text).ok()?;
+    cbor::text(rest, len).ok()
 }

@@ -9,11 +9,14 @@
 //!
 //! <https://atproto.com/specs/data-model#dag-cbor>
 
+use core::cmp::Ordering;
+
+use nacre_cbor::{FALSE, Head, Link, Major, NULL, Reader, TRUE, compare_keys};
+
 use crate::{
     DataError, MAX_CBOR_BYTES, MAX_DEPTH, MAX_ITEMS, MAX_KEY_BYTES,
     blob_shape::BlobShape,
-    cbor::{BYTES, Cursor, FALSE, Head, MAP, NEGATIVE, NULL, TAG, TEXT, TRUE, Text, UNSIGNED},
-    link::Link,
+    cbor::{Text, integer, text},
 };
 
 /// Checks that these bytes are one object of the data model in canonical DAG-CBOR.
@@ -28,20 +31,20 @@ pub fn check(cbor: &[u8]) -> Result<(), DataError> {
 }
 
 /// Opens data, which must start with an object.
-pub(crate) fn open(cbor: &[u8]) -> Result<Cursor<'_>, DataError> {
+pub(crate) fn open(cbor: &[u8]) -> Result<Reader<'_>, DataError> {
     if cbor.len() > MAX_CBOR_BYTES {
         return Err(DataError::TooLarge);
     }
-    let cursor = Cursor::new(cbor);
-    if cursor.peek().ok_or(DataError::Truncated)? >> 5 != MAP {
+    let reader = Reader::new(cbor);
+    if Major::of(reader.peek().ok_or(DataError::Truncated)?) != Major::Map {
         return Err(DataError::NotObject);
     }
-    Ok(cursor)
+    Ok(reader)
 }
 
 /// Checks and skips the next value, which is inside `depth` containers.
-pub(crate) fn check_value(cursor: &mut Cursor<'_>, depth: usize) -> Result<(), DataError> {
-    walk_value(cursor, depth, |_: Event<'_, &[u8]>| ())
+pub(crate) fn check_value(reader: &mut Reader<'_>, depth: usize) -> Result<(), DataError> {
+    walk_value(reader, depth, |_: Event<'_, &[u8]>| ())
 }
 
 /// One step through the data.
@@ -66,73 +69,73 @@ pub(crate) fn walk<'a, T: Text<'a>>(
     cbor: &'a [u8],
     sink: impl FnMut(Event<'a, T>),
 ) -> Result<(), DataError> {
-    let mut cursor = open(cbor)?;
-    walk_value(&mut cursor, 0, sink)?;
-    if cursor.is_at_end() { Ok(()) } else { Err(DataError::Trailing) }
+    let mut reader = open(cbor)?;
+    walk_value(&mut reader, 0, sink)?;
+    if reader.is_at_end() { Ok(()) } else { Err(DataError::Trailing) }
 }
 
 #[inline(always)]
 fn walk_value<'a, T: Text<'a>>(
-    place: &mut Cursor<'a>,
+    place: &mut Reader<'a>,
     depth: usize,
     mut sink: impl FnMut(Event<'a, T>),
 ) -> Result<(), DataError> {
     // A copy can stay in registers.
-    let mut cursor = place.clone();
+    let mut reader = *place;
     let mut stack = ContainerStack::new(depth);
     let mut level = Level::OUTSIDE;
     loop {
         if level.left == 0 {
             let Some(outer) = stack.pop() else {
-                *place = cursor;
+                *place = reader;
                 return Ok(());
             };
-            sink(level.end(&cursor)?);
+            sink(level.end(&reader)?);
             level = outer;
             continue;
         }
         level.left -= 1;
         if level.is_map {
-            let name = key(&mut cursor)?;
-            let key: T = check_key(name, level.key, &cursor)?;
+            let name = key(&mut reader)?;
+            let key: T = check_key(name, level.key, &reader)?;
             level.key = name;
             sink(Event::Key(key));
             if level.key == b"$type" {
-                let text: T = type_value(&mut cursor)?;
+                let text: T = type_value(&mut reader)?;
                 level.is_blob = text.as_bytes() == b"blob";
                 sink(Event::Text(text));
                 continue;
             }
         }
-        match cursor.peek() {
+        match reader.peek() {
             Some(FALSE | TRUE) => {
-                sink(Event::Bool(cursor.peek() == Some(TRUE)));
-                cursor.skip();
+                sink(Event::Bool(reader.peek() == Some(TRUE)));
+                reader.skip_byte();
                 continue;
             }
             Some(NULL) => {
                 sink(Event::Null);
-                cursor.skip();
+                reader.skip_byte();
                 continue;
             }
-            Some(initial) if initial >> 5 == TAG => {
-                sink(Event::Link(cursor.link()?));
+            Some(initial) if Major::of(initial) == Major::Tag => {
+                sink(Event::Link(reader.link()?));
                 continue;
             }
             _ => {}
         }
-        let head = cursor.head()?;
+        let head = reader.head()?;
         let inner = match head.major {
-            TEXT => {
-                sink(Event::Text(cursor.text(head.value)?));
+            Major::Text => {
+                sink(Event::Text(text(&mut reader, head.argument)?));
                 continue;
             }
-            UNSIGNED | NEGATIVE => {
-                sink(Event::Integer(head.integer()?));
+            Major::Unsigned | Major::Negative => {
+                sink(Event::Integer(integer(head)?));
                 continue;
             }
-            BYTES => {
-                sink(Event::Bytes(cursor.take(head.value)?));
+            Major::Bytes => {
+                sink(Event::Bytes(reader.take(head.argument)?));
                 continue;
             }
             _ => Level::inside(head),
@@ -162,9 +165,9 @@ impl<'a> Level<'a> {
 
     #[inline(always)]
     fn inside(head: Head) -> Result<Self, DataError> {
-        match usize::try_from(head.value) {
+        match usize::try_from(head.argument) {
             Ok(left) if left <= MAX_ITEMS => {
-                let is_map = head.major == MAP;
+                let is_map = head.major == Major::Map;
                 Ok(Level { key: b"", start: head.at, left, is_map, is_blob: false })
             }
             _ => Err(DataError::Items),
@@ -172,11 +175,11 @@ impl<'a> Level<'a> {
     }
 
     #[inline(always)]
-    fn end<T>(&self, cursor: &Cursor<'a>) -> Result<Event<'a, T>, DataError> {
+    fn end<T>(&self, reader: &Reader<'a>) -> Result<Event<'a, T>, DataError> {
         if !self.is_map {
             return Ok(Event::ArrayEnd);
         }
-        let map = cursor.since(self.start);
+        let map = reader.since(self.start);
         let blob = match self.is_blob {
             true => Some(BlobShape::parse(map).ok_or(DataError::Blob)?),
             false => None,
@@ -243,9 +246,13 @@ fn overflow_slot<'r, 'a>(
 
 /// Takes the bytes of a key without checking them.
 #[inline(always)]
-pub(crate) fn key<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], DataError> {
-    let head = cursor.head()?;
-    if head.major == TEXT { cursor.take(head.value) } else { Err(DataError::KeyType) }
+pub(crate) fn key<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], DataError> {
+    let head = reader.head()?;
+    if head.major == Major::Text {
+        Ok(reader.take(head.argument)?)
+    } else {
+        Err(DataError::KeyType)
+    }
 }
 
 /// Checks a key that was just taken, and its order after the key before.
@@ -253,21 +260,18 @@ pub(crate) fn key<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], DataError> {
 pub(crate) fn check_key<'a, T: Text<'a>>(
     key: &'a [u8],
     before: &[u8],
-    cursor: &Cursor<'_>,
+    reader: &Reader<'_>,
 ) -> Result<T, DataError> {
-    let text = T::from_utf8(key).ok_or_else(|| DataError::Utf8(cursor.at() - key.len()))?;
+    let text = T::from_utf8(key).ok_or_else(|| DataError::Utf8(reader.offset() - key.len()))?;
     if key.is_empty() || key.len() > MAX_KEY_BYTES {
         return Err(DataError::KeyLength);
     }
     // The first key is compared with "", because no key is empty.
     if key.len() <= before.len() {
-        if key.len() < before.len() {
-            return Err(DataError::KeyOrder);
-        }
-        match before.iter().zip(key).find(|(before, key)| before != key) {
-            Some((before, key)) if before > key => return Err(DataError::KeyOrder),
-            Some(_) => {}
-            None => return Err(DataError::DuplicateKey),
+        match compare_keys(before, key) {
+            Ordering::Less => {}
+            Ordering::Equal => return Err(DataError::DuplicateKey),
+            Ordering::Greater => return Err(DataError::KeyOrder),
         }
     }
     if matches!(key, b"$link" | b"$bytes") {
@@ -277,12 +281,12 @@ pub(crate) fn check_key<'a, T: Text<'a>>(
 }
 
 #[inline(always)]
-pub(crate) fn type_value<'a, T: Text<'a>>(cursor: &mut Cursor<'a>) -> Result<T, DataError> {
-    if cursor.peek().is_some_and(|initial| initial >> 5 != TEXT) {
+pub(crate) fn type_value<'a, T: Text<'a>>(reader: &mut Reader<'a>) -> Result<T, DataError> {
+    if reader.peek().is_some_and(|initial| Major::of(initial) != Major::Text) {
         return Err(DataError::Type);
     }
-    let head = cursor.head()?;
-    let text: T = cursor.text(head.value)?;
+    let head = reader.head()?;
+    let text: T = text(reader, head.argument)?;
     if text.as_bytes().is_empty() { Err(DataError::Type) } else { Ok(text) }
 }
 

@@ -16,15 +16,18 @@ use alloc::{borrow::ToOwned, string::String, vec::Vec};
 use core::mem;
 
 use cid::Cid;
+use nacre_cbor::{
+    FALSE, MAX_HEAD_BYTES, Major, NULL, TRUE, write_integer, write_len, write_link, write_text,
+};
 
 use self::container::Container;
 use self::entry::{Entry, first_of};
 use crate::{
     BlobRef, DataError, LegacyBlobRef, MAX_CBOR_BYTES, MAX_DEPTH, MAX_ITEMS, MAX_KEY_BYTES, base64,
     blob_shape::{BlobShape, LegacyShape},
-    cbor::{self, ARRAY, BYTES, MAP},
+    cbor::scanned_text,
     json::{ScannedText, Scanner},
-    link::Link,
+    link,
     writer::write_blob,
 };
 
@@ -131,21 +134,21 @@ impl Encoder<'_> {
     fn value(&mut self) -> Result<(), DataError> {
         let out = &mut self.found.bytes;
         match self.input.peek() {
-            Some(b'"') => cbor::scanned_text(out, self.input.string(&mut self.scratch)?),
-            Some(b'-' | b'0'..=b'9') => cbor::integer(out, self.input.integer()?),
+            Some(b'"') => scanned_text(out, self.input.string(&mut self.scratch)?),
+            Some(b'-' | b'0'..=b'9') => write_integer(out, self.input.integer()?),
             Some(b'{') => self.open(true)?,
             Some(b'[') => self.open(false)?,
             Some(b't') => {
                 self.input.literal("true")?;
-                out.push(cbor::TRUE);
+                out.push(TRUE);
             }
             Some(b'f') => {
                 self.input.literal("false")?;
-                out.push(cbor::FALSE);
+                out.push(FALSE);
             }
             Some(b'n') => {
                 self.input.literal("null")?;
-                out.push(cbor::NULL);
+                out.push(NULL);
             }
             _ => return Err(self.input.syntax()),
         }
@@ -206,7 +209,7 @@ impl Encoder<'_> {
         }
         self.current.has_type = true;
         self.current.is_blob = text.bytes() == b"blob";
-        cbor::scanned_text(&mut self.found.bytes, text);
+        scanned_text(&mut self.found.bytes, text);
         Ok(())
     }
 
@@ -237,7 +240,7 @@ impl Encoder<'_> {
     fn close(&mut self) -> Result<(), DataError> {
         let Container { is_object, start, first_entry, .. } = self.current;
         if !is_object {
-            write_head(&mut self.found.bytes, start, ARRAY, self.current.len);
+            fill_head(&mut self.found.bytes, start, Major::Array, self.current.len);
             self.leave();
             return Ok(());
         }
@@ -247,14 +250,14 @@ impl Encoder<'_> {
         {
             let out = &mut self.found.bytes;
             push_key(ScannedText::of("$type"), out, &mut self.entries, &mut self.current);
-            cbor::text(out, root_type);
+            write_text(out, root_type);
             self.current.len += 1;
         }
         if !self.current.is_sorted {
             self.sort()?;
         }
         self.entries.truncate(first_entry);
-        write_head(&mut self.found.bytes, start, MAP, self.current.len);
+        fill_head(&mut self.found.bytes, start, Major::Map, self.current.len);
         self.record_blob()?;
         self.leave();
         Ok(())
@@ -344,7 +347,7 @@ fn push_key(
     object: &mut Container,
 ) {
     let start = out.len();
-    cbor::scanned_text(out, key);
+    scanned_text(out, key);
     let entry = Entry { first: first_of(key), start, key_end: out.len(), end: out.len() };
     if let Some(before) = entries[object.first_entry..].last() {
         object.is_sorted &= before.order(&entry, out).is_lt();
@@ -353,25 +356,25 @@ fn push_key(
 }
 
 fn push_bytes(text: &str, out: &mut Vec<u8>) -> Option<()> {
-    cbor::head_for_len(out, BYTES, base64::decoded_len(text)?);
+    write_len(out, Major::Bytes, base64::decoded_len(text)?);
     base64::decode(text, out)
 }
 
 fn push_link(text: &str, out: &mut Vec<u8>) -> Option<()> {
-    cbor::link(out, &Link::parse_text(text)?);
+    write_link(out, &link::parse(text)?);
     Some(())
 }
 
 /// Replaces the placeholder of a container's head, and moves the content if the head is longer.
-fn write_head(out: &mut Vec<u8>, start: usize, major: u8, len: usize) {
+fn fill_head(out: &mut Vec<u8>, start: usize, major: Major, len: usize) {
     if let Ok(len @ 0..24) = u8::try_from(len) {
-        out[start] = (major << 5) | len;
+        out[start] = major.bits() | len;
         return;
     }
-    let mut head = Vec::with_capacity(cbor::MAX_HEAD_BYTES);
-    cbor::head_for_len(&mut head, major, len);
+    let mut head = Vec::with_capacity(MAX_HEAD_BYTES);
+    write_len(&mut head, major, len);
     out.splice(start..=start, head);
 }
 
-/// Spare capacity for the bytes that [`cbor::scanned_text`] copies and truncates.
+/// Spare capacity for the bytes that [`scanned_text`] copies and truncates.
 const SPARE_BYTES: usize = 48;

@@ -7,6 +7,7 @@ use alloc::{string::String, vec::Vec};
 use crate::{
     DataError, base64,
     decode::{Event, walk},
+    link,
 };
 
 /// Prints DAG-CBOR as JSON without white space, with keys in the order of the encoding.
@@ -50,7 +51,7 @@ fn print(event: Event<'_, &[u8]>, out: &mut Vec<u8>) {
         }
         Event::Link(link) => {
             out.extend_from_slice(br#"{"$link":""#);
-            link.print(out);
+            link::print(&link, out);
             out.extend_from_slice(br#""}"#);
         }
         Event::Map => out.push(b'{'),

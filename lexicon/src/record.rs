@@ -5,12 +5,12 @@
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
 
 use cid::Cid;
-use sha2::{Digest, Sha256};
+use nacre_cbor::Digest;
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     BlobRef, LegacyBlobRef, MAX_RECORD_BYTES, RecordError,
     encode::{Encoded, encode},
-    link::dag_cbor_cid,
 };
 
 /// A record as a repository stores it.
@@ -85,7 +85,7 @@ fn finish(encoded: Encoded, collection: &str) -> Result<Record, RecordError> {
 /// Returns the CID of these bytes as DAG-CBOR, without checking them.
 #[must_use]
 pub fn cid_for(bytes: &[u8]) -> Cid {
-    dag_cbor_cid(&Sha256::digest(bytes).into())
+    Digest(Sha256::digest(bytes).into()).to_cid()
 }
 
 /// Truncates text for an error message.

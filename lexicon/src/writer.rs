@@ -9,15 +9,18 @@
 //! <https://atproto.com/specs/data-model#dag-cbor>
 
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::mem;
 
 use cid::Cid;
+use nacre_cbor::{
+    Link, Major, compare_keys, write_bool, write_bytes, write_integer, write_key, write_len,
+    write_link, write_null, write_text,
+};
 
 use crate::{
     BlobRef, DataError, EncodeError, MAX_CBOR_BYTES, MAX_DEPTH, MAX_INTEGER, MAX_ITEMS,
     MAX_KEY_BYTES,
-    cbor::{self, ARRAY, BYTES, MAP},
-    link::Link,
 };
 
 /// Appends an object of `len` keys to `out` as canonical DAG-CBOR.
@@ -104,7 +107,7 @@ impl ObjectWriter<'_> {
             self.compare(key);
         }
         self.left = self.output.one_less(self.left);
-        cbor::key(&mut self.output.bytes, key);
+        write_key(&mut self.output.bytes, key);
         self.key_len = key.len();
         self.key_end = self.output.bytes.len();
         ValueWriter { output: self.output, depth: self.depth, is_type: key == "$type" }
@@ -113,15 +116,11 @@ impl ObjectWriter<'_> {
     /// Compares a key with the one before it, which is at least as long.
     #[inline]
     fn compare(&mut self, key: &str) {
-        if key.len() < self.key_len {
-            return self.output.fail(DataError::KeyOrder);
-        }
         let before = self.output.bytes.get(self.key_end - self.key_len..self.key_end);
-        let mut pairs = before.unwrap_or_default().iter().zip(key.as_bytes());
-        match pairs.find(|(before, key)| before != key) {
-            Some((before, key)) if before < key => {}
-            Some(_) => self.output.fail(DataError::KeyOrder),
-            None => self.output.fail(DataError::DuplicateKey),
+        match compare_keys(before.unwrap_or_default(), key.as_bytes()) {
+            Ordering::Less => {}
+            Ordering::Equal => self.output.fail(DataError::DuplicateKey),
+            Ordering::Greater => self.output.fail(DataError::KeyOrder),
         }
     }
 }
@@ -167,7 +166,7 @@ impl<'a> ValueWriter<'a> {
                 _ => {}
             }
         }
-        cbor::text(&mut self.output.bytes, text);
+        write_text(&mut self.output.bytes, text);
         self.output.end_value();
     }
 
@@ -175,8 +174,7 @@ impl<'a> ValueWriter<'a> {
     #[inline]
     pub fn bytes(self, bytes: &[u8]) {
         let output = self.not_type();
-        cbor::head_for_len(&mut output.bytes, BYTES, bytes.len());
-        output.bytes.extend_from_slice(bytes);
+        write_bytes(&mut output.bytes, bytes);
         output.end_value();
     }
 
@@ -187,7 +185,7 @@ impl<'a> ValueWriter<'a> {
         if !(-MAX_INTEGER..=MAX_INTEGER).contains(&value) {
             output.fail(DataError::Integer);
         }
-        cbor::integer(&mut output.bytes, value);
+        write_integer(&mut output.bytes, value);
         output.end_value();
     }
 
@@ -195,7 +193,7 @@ impl<'a> ValueWriter<'a> {
     #[inline]
     pub fn bool(self, value: bool) {
         let output = self.not_type();
-        output.bytes.push(if value { cbor::TRUE } else { cbor::FALSE });
+        write_bool(&mut output.bytes, value);
         output.end_value();
     }
 
@@ -203,7 +201,7 @@ impl<'a> ValueWriter<'a> {
     #[inline]
     pub fn null(self) {
         let output = self.not_type();
-        output.bytes.push(cbor::NULL);
+        write_null(&mut output.bytes);
         output.end_value();
     }
 
@@ -212,7 +210,7 @@ impl<'a> ValueWriter<'a> {
     pub fn link(self, cid: &Cid) {
         let output = self.not_type();
         match Link::of(cid) {
-            Some(link) => cbor::link(&mut output.bytes, &link),
+            Some(link) => write_link(&mut output.bytes, &link),
             None => output.fail(DataError::Link),
         }
         output.end_value();
@@ -237,18 +235,24 @@ impl<'a> ValueWriter<'a> {
     #[inline]
     pub fn object(self, len: usize) -> ObjectWriter<'a> {
         let depth = self.depth + 1;
-        ObjectWriter { output: self.open(MAP, len), depth, left: len, key_len: 0, key_end: 0 }
+        ObjectWriter {
+            output: self.open(Major::Map, len),
+            depth,
+            left: len,
+            key_len: 0,
+            key_end: 0,
+        }
     }
 
     /// Starts an array of `len` items.
     #[inline]
     pub fn array(self, len: usize) -> ArrayWriter<'a> {
         let depth = self.depth + 1;
-        ArrayWriter { output: self.open(ARRAY, len), depth, left: len }
+        ArrayWriter { output: self.open(Major::Array, len), depth, left: len }
     }
 
     #[inline]
-    fn open(self, major: u8, len: usize) -> &'a mut Output {
+    fn open(self, major: Major, len: usize) -> &'a mut Output {
         if self.depth >= MAX_DEPTH {
             self.output.fail(DataError::Depth);
         }
@@ -256,7 +260,7 @@ impl<'a> ValueWriter<'a> {
             self.output.fail(DataError::Items);
         }
         let output = self.not_type();
-        cbor::head_for_len(&mut output.bytes, major, len);
+        write_len(&mut output.bytes, major, len);
         output.end_value();
         output.missing = output.missing.saturating_add(len);
         output

@@ -6,9 +6,10 @@ use core::convert::Infallible;
 
 use cid::Cid;
 use hashbrown::HashMap;
+use nacre_cbor::Digest;
 
 use crate::changes::Changes;
-use crate::digest::Digest;
+use crate::digest::link_to;
 use crate::error::LinkError;
 use crate::source::BlockSource;
 
@@ -31,7 +32,7 @@ impl Blocks {
     ///
     /// [`LinkError`] if `cid` cannot be the CID of a node.
     pub fn insert(&mut self, cid: Cid, bytes: &[u8]) -> Result<(), LinkError> {
-        self.by_digest.insert(Digest::try_from(cid)?, bytes.into());
+        self.by_digest.insert(link_to(cid)?, bytes.into());
         Ok(())
     }
 

@@ -7,8 +7,9 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use cid::Cid;
+use nacre_cbor::Digest;
 
-use crate::digest::Digest;
+use crate::digest::link_to;
 use crate::key::{KeyError, MAX_LEVEL, check_suffix, common_prefix, digest_height, level_index};
 use crate::tree::Tree;
 pub use error::BuildError;
@@ -102,7 +103,7 @@ impl<K: AsRef<str>, E, F: FnMut(Cid, &[u8]) -> Result<(), E>> Builder<K, F> {
     /// [`BuildError`] if this entry or one of its batch is invalid or out of order, or if the sink
     /// fails. Drop the builder after an error.
     pub fn push(&mut self, key: K, value: Cid) -> Result<(), BuildError<E>> {
-        let value = Digest::try_from(value)?;
+        let value = link_to(value)?;
         if self.waiting.len() == WAITING {
             self.settle()?;
         }

@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use cid::Cid;
+use nacre_cbor::Digest;
 
-use crate::digest::Digest;
 use crate::tree::Tree;
 
 /// The result of an edit: the new tree, the nodes to add and drop, and the previous records.

@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use cid::Cid;
+use nacre_cbor::Digest;
 
-use crate::digest::Digest;
+use crate::digest::EMPTY_ROOT;
 use crate::error::TreeError;
 use crate::open::{Bounds, OpenNode, OpenNodes, Span};
 use crate::source::{BlockSource, fetch};
@@ -189,7 +190,7 @@ struct Leaf {
 
 impl<'s, S: BlockSource> Side<'s, S> {
     fn new(source: &'s S, tree: Tree) -> Self {
-        let root = Some(tree.root).filter(|root| *root != Digest::EMPTY);
+        let root = Some(tree.root).filter(|root| *root != EMPTY_ROOT);
         let nodes = OpenNodes::new(S::VERIFIED).with_room_for_a_path();
         Self { source, nodes, root, frames: Vec::new() }
     }

@@ -8,9 +8,10 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use cid::Cid;
+use nacre_cbor::Digest;
 
 use crate::changes::{Changes, NewBlocks};
-use crate::digest::{Digest, EMPTY_NODE};
+use crate::digest::{EMPTY_NODE, EMPTY_ROOT, digest_of, link_to};
 use crate::error::TreeError;
 use crate::key::{KeyError, MAX_LEVEL, check_key, digest_height, level_index};
 use crate::node::NodeRef;
@@ -95,7 +96,7 @@ fn apply<S: BlockSource>(
     let mut editor = Editor::new(source, edits)?;
     let set = editor.edits.iter().filter(|edit| edit.value.is_some());
     let mut level = set.map(|edit| edit.height).max();
-    if root != Digest::EMPTY && !edits.is_empty() {
+    if root != EMPTY_ROOT && !edits.is_empty() {
         let block = fetch(source, root)?;
         let root_level = NodeRef::root_level(&block).map_err(|error| error.of(root))?;
         editor.stash.push((root, block));
@@ -183,7 +184,7 @@ impl<'s, S: BlockSource> Editor<'s, S> {
         for edit in edits {
             let key = edit.key.as_bytes();
             check_key(key)?;
-            let value = edit.value.map(Digest::try_from).transpose()?;
+            let value = edit.value.map(link_to).transpose()?;
             planned.push(PlannedEdit { key: nodes.keep(key), height: 0, value, previous: None });
         }
         let mut highest = 0;
@@ -217,7 +218,7 @@ impl<'s, S: BlockSource> Editor<'s, S> {
     /// Hashes the bytes written since `start` and adds them as a new block.
     fn seal(&mut self, start: usize, level: u32, blocks_start: usize) -> Digest {
         let at = start..self.written.len();
-        let digest = Digest::of(&self.written[at.clone()]);
+        let digest = digest_of(&self.written[at.clone()]);
         let below = self.blocks.len() - blocks_start;
         self.blocks.push(NewBlock { digest, at, level, below });
         digest
@@ -233,7 +234,7 @@ impl<'s, S: BlockSource> Editor<'s, S> {
     /// Returns the changes to the tree at `before`.
     fn finish(self, before: Digest, after: Digest) -> Changes {
         let Self { edits, written, blocks, mut replaced, mut kept, .. } = self;
-        let mut list: Vec<_> = blocks.iter().map(|_| (Digest::EMPTY, 0..0)).collect();
+        let mut list: Vec<_> = blocks.iter().map(|_| (EMPTY_ROOT, 0..0)).collect();
         let top = blocks.last().map_or(0, |root| root.level);
         for (index, block) in blocks.into_iter().enumerate() {
             // Blocks were created in post-order, so those before this block's descendants are to
@@ -241,7 +242,7 @@ impl<'s, S: BlockSource> Editor<'s, S> {
             let above = level_index(top - block.level);
             list[index - block.below + above] = (block.digest, block.at);
         }
-        if before == Digest::EMPTY && after != before {
+        if before == EMPTY_ROOT && after != before {
             replaced.push(before);
         }
         replaced.sort_unstable();

@@ -4,13 +4,14 @@
 
 use alloc::vec::Vec;
 
-use crate::digest::Digest;
-use crate::node::{ARRAY, BYTES, ENTRY_K, LINK, LINK_BYTES, MAP_E, NULL, UINT, field};
+use nacre_cbor::{Digest, Major, write_array, write_bytes, write_digest, write_len, write_null};
+
+use crate::node::{ENTRY_K, LINK_BYTES, MAP_E, field};
 
 /// Writes the start of a node, up to its entries.
 pub(crate) fn write_start(out: &mut Vec<u8>, count: usize) {
     out.extend_from_slice(&MAP_E);
-    write_head(out, ARRAY, count);
+    write_array(out, count);
 }
 
 /// Writes an entry whose key shares the first `shared` bytes with the key before it in the node.
@@ -25,10 +26,9 @@ pub(crate) fn write_entry(
     // Reserves once for the whole entry.
     out.reserve(suffix.len() + ENTRY_BYTES);
     out.extend_from_slice(&ENTRY_K);
-    write_head(out, BYTES, suffix.len());
-    out.extend_from_slice(suffix);
+    write_bytes(out, suffix);
     out.extend_from_slice(&field::P);
-    write_head(out, UINT, shared);
+    write_len(out, Major::Unsigned, shared);
     out.extend_from_slice(&field::T);
     write_link(out, right);
     out.extend_from_slice(&field::V);
@@ -53,29 +53,9 @@ pub(crate) fn write_end(out: &mut Vec<u8>, left: Option<Digest>) {
 #[inline]
 pub(crate) fn write_link(out: &mut Vec<u8>, link: Option<Digest>) {
     match link {
-        Some(digest) => {
-            out.extend_from_slice(&LINK);
-            out.extend_from_slice(&digest.0);
-        }
-        None => out.push(NULL),
+        Some(digest) => write_digest(out, &digest),
+        None => write_null(out),
     }
-}
-
-/// Writes a CBOR head in its shortest form. The limits of a node keep all lengths within 16 bits.
-#[inline]
-fn write_head(out: &mut Vec<u8>, major: u8, value: usize) {
-    match u8::try_from(value) {
-        Ok(value @ 0..24) => out.push(major | value),
-        Ok(value) => out.extend_from_slice(&[major | 24, value]),
-        Err(_) => write_long_head(out, major, value),
-    }
-}
-
-#[cold]
-fn write_long_head(out: &mut Vec<u8>, major: u8, value: usize) {
-    let value = u16::try_from(value).expect("key lengths and entry counts are below 2^16");
-    let [high, low] = value.to_be_bytes();
-    out.extend_from_slice(&[major | 25, high, low]);
 }
 
 /// The most bytes of an entry besides the suffix of its key.

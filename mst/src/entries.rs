@@ -5,8 +5,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use cid::Cid;
+use nacre_cbor::Digest;
 
-use crate::digest::Digest;
+use crate::digest::EMPTY_ROOT;
 use crate::error::TreeError;
 use crate::open::{Bounds, OpenNode, OpenNodes};
 use crate::source::{BlockSource, fetch};
@@ -86,7 +87,7 @@ impl<'s, S: BlockSource> ReverseEntries<'s, S> {
     /// Returns all entries. Reads nothing yet.
     #[must_use]
     pub fn new(source: &'s S, tree: Tree) -> Self {
-        let root = Some(tree.root).filter(|root| *root != Digest::EMPTY);
+        let root = Some(tree.root).filter(|root| *root != EMPTY_ROOT);
         Self {
             source,
             nodes: OpenNodes::new(false),

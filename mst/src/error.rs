@@ -1,8 +1,8 @@
 //! Errors of reading and editing trees.
 
 use cid::Cid;
+use nacre_cbor::Digest;
 
-use crate::digest::Digest;
 use crate::key::KeyError;
 use crate::node::NodeError;
 
@@ -56,14 +56,6 @@ impl<E> From<StepError> for TreeError<E> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("cid {0} is not version 1, DAG-CBOR and SHA-256")]
 pub struct LinkError(pub Cid);
-
-impl TryFrom<Cid> for Digest {
-    type Error = LinkError;
-
-    fn try_from(cid: Cid) -> Result<Self, LinkError> {
-        Self::from_cid(&cid).ok_or(LinkError(cid))
-    }
-}
 
 impl NodeError {
     /// Adds the CID of the block.

@@ -11,8 +11,8 @@ use core::cmp::Ordering;
 use core::ops::Range;
 
 use cid::Cid;
+use nacre_cbor::{Digest, LINK_START, MAX_HEAD_BYTES, Major, Reader, head_len};
 
-use crate::digest::Digest;
 use crate::key::{KeyError, MAX_KEY_BYTES, MAX_LEVEL, check_suffix, key_height};
 
 /// The largest node, in bytes.
@@ -107,28 +107,27 @@ impl<'a> NodeRef<'a> {
         if block.len() > MAX_NODE_BYTES {
             return Err(NodeError::Size);
         }
-        let mut input = Input { rest: block };
-        let offset = |input: &Input<'_>| block.len() - input.rest.len();
-        let broken = |input: &Input<'_>| NodeError::Cbor(offset(input));
-        let count = input.node_head().ok_or_else(|| broken(&input))?;
+        let mut reader = Reader::new(block);
+        let broken = |reader: &Reader<'_>| NodeError::Cbor(reader.offset());
+        let count = node_head(&mut reader).ok_or_else(|| broken(&reader))?;
         if count > MAX_NODE_ENTRIES {
             return Err(NodeError::Count);
         }
-        let start = offset(&input);
+        let start = reader.offset();
         let mut last = keys.len()..keys.len();
         let mut slash = 0;
         for _ in 0..count {
-            let entry = input.entry().ok_or_else(|| broken(&input))?;
+            let entry = entry(&mut reader).ok_or_else(|| broken(&reader))?;
             entry.check_after(&keys[last.clone()])?;
             slash = check_suffix(slash, entry.prefix_len, entry.suffix)?;
             let key = keys.len();
             keys.extend_from_within(last.start..last.start + entry.prefix_len);
             keys.extend_from_slice(entry.suffix);
             last = key..keys.len();
-            each(&entry, last.clone(), offset(&input));
+            each(&entry, last.clone(), reader.offset());
         }
-        let body = &block[start..offset(&input)];
-        let left = input.node_tail().ok_or_else(|| broken(&input))?;
+        let body = reader.since(start);
+        let left = node_tail(&mut reader).ok_or_else(|| broken(&reader))?;
         Ok(Self { body, count, left })
     }
 
@@ -141,7 +140,7 @@ impl<'a> NodeRef<'a> {
     /// Returns the entries in key order.
     #[must_use]
     pub fn entries(&self) -> NodeEntries<'a> {
-        NodeEntries { input: Input { rest: self.body } }
+        NodeEntries { reader: Reader::new(self.body) }
     }
 
     /// Returns the number of entries.
@@ -159,9 +158,9 @@ impl<'a> NodeRef<'a> {
 
     /// Returns the level of a root, which is the height of its first key. Reads no further.
     pub(crate) fn root_level(block: &'a [u8]) -> Result<u32, NodeError> {
-        let mut input = Input { rest: block };
-        let first = match input.node_head() {
-            Some(1..) => input.entry(),
+        let mut reader = Reader::new(block);
+        let first = match node_head(&mut reader) {
+            Some(1..) => entry(&mut reader),
             _ => None,
         };
         let Some(first) = first else {
@@ -231,19 +230,19 @@ impl<'a> EntryRef<'a> {
 /// The entries of one node.
 #[derive(Clone, Copy, Debug)]
 pub struct NodeEntries<'a> {
-    input: Input<'a>,
+    reader: Reader<'a>,
 }
 
 impl<'a> NodeEntries<'a> {
     /// Resumes at offset `at` of a block that [`NodeRef::parse`] has accepted. The end of the node
     /// ends the iteration.
     pub(crate) fn resume(block: &'a [u8], at: usize) -> Self {
-        Self { input: Input { rest: block.get(at..).unwrap_or_default() } }
+        Self { reader: Reader::new(block.get(at..).unwrap_or_default()) }
     }
 
     /// Returns the number of bytes left in the block.
     pub(crate) fn remaining(&self) -> usize {
-        self.input.rest.len()
+        self.reader.rest().len()
     }
 }
 
@@ -252,100 +251,65 @@ impl<'a> Iterator for NodeEntries<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         // The block was parsed before, so a failure means the end of the entries.
-        self.input.entry()
+        // A copy can stay in registers.
+        let mut reader = self.reader;
+        let entry = entry(&mut reader)?;
+        self.reader = reader;
+        Some(entry)
     }
 }
 
-/// A cursor over a block. Failing reads do not advance it.
-#[derive(Clone, Copy, Debug)]
-struct Input<'a> {
-    rest: &'a [u8],
+/// Reads the start of a node, up to its entries, and returns their number.
+#[inline(always)]
+fn node_head(reader: &mut Reader<'_>) -> Option<usize> {
+    literal(reader, &MAP_E)?;
+    head(reader, Major::Array)
 }
 
-impl<'a> Input<'a> {
-    #[inline(always)]
-    fn node_head(&mut self) -> Option<usize> {
-        self.literal(&MAP_E)?;
-        self.head(ARRAY)
-    }
+/// Reads the end of a node, after its entries, and returns its left link.
+#[inline(always)]
+fn node_tail<'a>(reader: &mut Reader<'a>) -> Option<Option<&'a [u8; 32]>> {
+    literal(reader, &field::L)?;
+    let left = link_or_null(reader)?;
+    reader.is_at_end().then_some(left)
+}
 
-    #[inline(always)]
-    fn node_tail(&mut self) -> Option<Option<&'a [u8; 32]>> {
-        self.literal(&field::L)?;
-        let left = self.link_or_null()?;
-        self.rest.is_empty().then_some(left)
-    }
+#[inline(always)]
+fn entry<'a>(reader: &mut Reader<'a>) -> Option<EntryRef<'a>> {
+    literal(reader, &ENTRY_K)?;
+    let length = head(reader, Major::Bytes)?;
+    let suffix = reader.take(u64::try_from(length).ok()?).ok()?;
+    literal(reader, &field::P)?;
+    let prefix_len = head(reader, Major::Unsigned)?;
+    literal(reader, &field::T)?;
+    let right = link_or_null(reader)?;
+    literal(reader, &field::V)?;
+    let value = reader.digest().ok()?;
+    Some(EntryRef { prefix_len, suffix, value, right })
+}
 
-    #[inline(always)]
-    fn entry(&mut self) -> Option<EntryRef<'a>> {
-        self.literal(&ENTRY_K)?;
-        let length = self.head(BYTES)?;
-        let suffix = self.rest.split_off(..length)?;
-        self.literal(&field::P)?;
-        let prefix_len = self.head(UINT)?;
-        self.literal(&field::T)?;
-        let right = self.link_or_null()?;
-        self.literal(&field::V)?;
-        let value = self.link()?;
-        Some(EntryRef { prefix_len, suffix, value, right })
-    }
+#[inline(always)]
+fn link_or_null<'a>(reader: &mut Reader<'a>) -> Option<Option<&'a [u8; 32]>> {
+    if reader.eat_null() { Some(None) } else { reader.digest().ok().map(Some) }
+}
 
-    #[inline(always)]
-    fn link_or_null(&mut self) -> Option<Option<&'a [u8; 32]>> {
-        if let [NULL, rest @ ..] = self.rest {
-            self.rest = rest;
-            return Some(None);
-        }
-        self.link().map(Some)
-    }
+#[inline(always)]
+fn literal<const N: usize>(reader: &mut Reader<'_>, expected: &[u8; N]) -> Option<()> {
+    reader.eat(expected).then_some(())
+}
 
-    #[inline(always)]
-    fn link(&mut self) -> Option<&'a [u8; 32]> {
-        let (start, rest) = self.rest.split_first_chunk()?;
-        let (digest, rest) = rest.split_first_chunk()?;
-        if *start != LINK {
-            return None;
-        }
-        self.rest = rest;
-        Some(digest)
-    }
-
-    #[inline(always)]
-    fn literal<const N: usize>(&mut self, expected: &[u8; N]) -> Option<()> {
-        let (found, rest) = self.rest.split_first_chunk()?;
-        if found != expected {
-            return None;
-        }
-        self.rest = rest;
-        Some(())
-    }
-
-    /// Reads the head of a value of this major type in its shortest form, up to 16 bits.
-    #[inline(always)]
-    fn head(&mut self, major: u8) -> Option<usize> {
-        let (value, rest) = match *self.rest {
-            [first, ref rest @ ..] if (first ^ major) < 24 => (u16::from(first ^ major), rest),
-            [first, value @ 24..=255, ref rest @ ..] if first ^ major == 24 => {
-                (u16::from(value), rest)
-            }
-            [first, high @ 1..=255, low, ref rest @ ..] if first ^ major == 25 => {
-                (u16::from_be_bytes([high, low]), rest)
-            }
-            _ => return None,
-        };
-        self.rest = rest;
-        Some(usize::from(value))
-    }
+/// Reads the head of a value of this type. The limits of a node keep all values within 16 bits.
+#[inline(always)]
+fn head(reader: &mut Reader<'_>, major: Major) -> Option<usize> {
+    let mut ahead = *reader;
+    let value = u16::try_from(ahead.head_of(major).ok()?).ok()?;
+    *reader = ahead;
+    Some(usize::from(value))
 }
 
 /// Returns the offset of the first entry in a node of `count` entries.
 pub(crate) fn entries_at(count: usize) -> usize {
-    let head = match count {
-        0..24 => 1,
-        24..256 => 2,
-        _ => 3,
-    };
-    MAP_E.len() + head
+    MAP_E.len() + u64::try_from(count).map_or(MAX_HEAD_BYTES, head_len)
 }
 
 /// Returns the range of the left link in a node.
@@ -365,23 +329,14 @@ pub(crate) fn digest_before(block: &[u8], end: usize) -> &[u8; 32] {
     digest.expect("a link ends where the parser found it")
 }
 
-pub(crate) const UINT: u8 = 0x00;
-pub(crate) const BYTES: u8 = 0x40;
-pub(crate) const ARRAY: u8 = 0x80;
-pub(crate) const NULL: u8 = 0xf6;
-
 /// The head of a node's map and its first key.
 pub(crate) const MAP_E: [u8; 3] = [0xa2, 0x61, b'e'];
 
 /// The head of an entry's map and its first key.
 pub(crate) const ENTRY_K: [u8; 3] = [0xa4, 0x61, b'k'];
 
-/// The start of a link, up to its digest: tag 42, 37 bytes, identity multibase, CIDv1, DAG-CBOR,
-/// SHA-256, 32 bytes.
-pub(crate) const LINK: [u8; 9] = [0xd8, 0x2a, 0x58, 0x25, 0x00, 0x01, 0x71, 0x12, 0x20];
-
 /// The length of a link.
-pub(crate) const LINK_BYTES: usize = LINK.len() + 32;
+pub(crate) const LINK_BYTES: usize = LINK_START.len() + 32;
 
 /// The other map keys, encoded.
 pub(crate) mod field {

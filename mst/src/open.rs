@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::digest::Digest;
+use nacre_cbor::Digest;
+
 use crate::key::{KeyError, MAX_LEVEL, digest_height, key_height};
 use crate::node::{
     NodeError, NodeRef, digest_before, entries_at, left_link_range, right_link_range,

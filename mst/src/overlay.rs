@@ -4,9 +4,9 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use cid::Cid;
+use nacre_cbor::Digest;
 
 use crate::changes::Changes;
-use crate::digest::Digest;
 use crate::source::BlockSource;
 
 /// The new nodes of an edit on top of the source that the edit read.

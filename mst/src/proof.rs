@@ -7,8 +7,9 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use cid::Cid;
+use nacre_cbor::Digest;
 
-use crate::digest::{Digest, EMPTY_NODE};
+use crate::digest::{EMPTY_NODE, EMPTY_ROOT, link_to};
 use crate::error::TreeError;
 use crate::key::key_level;
 use crate::open::{Bounds, OpenNode, OpenNodes, Span};
@@ -33,7 +34,7 @@ pub fn covering_proof<S: BlockSource, K: AsRef<str>>(
     root: Cid,
     keys: impl IntoIterator<Item = K>,
 ) -> Result<Vec<Block<'_>>, TreeError<S::Error>> {
-    let root = Digest::try_from(root)?;
+    let root = link_to(root)?;
     let mut proof = Vec::new();
     let mut cover = CoverWalk::new(root, S::VERIFIED, keys)?;
     while let Some(subtree) = cover.subtrees.pop() {
@@ -124,7 +125,7 @@ impl CoverWalk {
         subtree: &Subtree,
     ) -> Result<Option<Cow<'s, [u8]>>, TreeError<S::Error>> {
         let digest = subtree.digest;
-        if digest == Digest::EMPTY && subtree.level.is_none() {
+        if digest == EMPTY_ROOT && subtree.level.is_none() {
             return Ok(Some(Cow::Borrowed(&EMPTY_NODE)));
         }
         let Some(block) = source.block(&digest.to_cid()).map_err(TreeError::Source)? else {

@@ -5,8 +5,8 @@ use alloc::collections::BTreeMap;
 use core::convert::Infallible;
 
 use cid::Cid;
+use nacre_cbor::Digest;
 
-use crate::digest::Digest;
 use crate::error::TreeError;
 
 /// Supplies the blocks of a tree.

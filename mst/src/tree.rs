@@ -1,8 +1,9 @@
 //! A tree, identified by its root.
 
 use cid::Cid;
+use nacre_cbor::Digest;
 
-use crate::digest::Digest;
+use crate::digest::{EMPTY_ROOT, link_to};
 use crate::error::{LinkError, TreeError};
 use crate::key::key_level;
 use crate::node::NodeError;
@@ -23,7 +24,7 @@ pub struct Tree {
 
 impl Tree {
     /// The empty tree. Its root is never read from a source.
-    pub const EMPTY: Self = Self { root: Digest::EMPTY };
+    pub const EMPTY: Self = Self { root: EMPTY_ROOT };
 
     /// Returns the tree with this root. Reads nothing yet.
     ///
@@ -31,7 +32,7 @@ impl Tree {
     ///
     /// [`LinkError`] if the CID cannot be the root of a tree.
     pub fn load(root: Cid) -> Result<Self, LinkError> {
-        Ok(Self { root: Digest::try_from(root)? })
+        Ok(Self { root: link_to(root)? })
     }
 
     /// Returns the CID of the root.
@@ -55,7 +56,7 @@ impl Tree {
         let mut nodes = OpenNodes::new(S::VERIFIED).with_room_for_a_path();
         let mut bounds = Bounds::default();
         let mut level = None;
-        let mut next = Some(self.root).filter(|root| *root != Digest::EMPTY);
+        let mut next = Some(self.root).filter(|root| *root != EMPTY_ROOT);
         while let Some(digest) = next {
             let block = fetch(source, digest)?;
             let node = nodes.open(&block, level, bounds).map_err(|e| e.of(digest))?;

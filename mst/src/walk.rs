@@ -5,8 +5,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use cid::Cid;
+use nacre_cbor::Digest;
 
-use crate::digest::{Digest, EMPTY_NODE};
+use crate::digest::{EMPTY_NODE, EMPTY_ROOT, digest_of};
 use crate::error::{StepError, TreeError};
 use crate::node::{NodeEntries, NodeError};
 use crate::open::{Bounds, LEVELS, OpenNodes};
@@ -143,7 +144,7 @@ impl<'b> Steps<'b> {
             let key = core::str::from_utf8(key).expect("keys are ASCII");
             // Keys ascend over the whole walk, so no subtree reaches beyond the keys beside it.
             if key <= self.last_key.as_str() {
-                return Err((Digest::of(&frame.block), NodeError::Order));
+                return Err((digest_of(&frame.block), NodeError::Order));
             }
             self.last_key.clear();
             self.last_key.push_str(key);
@@ -241,7 +242,7 @@ impl<'s, S: BlockSource> Walk<'s, S> {
     /// Enters the wanted node, if any.
     fn enter(&mut self) -> Result<Option<Cid>, TreeError<S::Error>> {
         let Some((digest, _)) = self.steps.next else { return Ok(None) };
-        let block = if digest == Digest::EMPTY {
+        let block = if digest == EMPTY_ROOT {
             Cow::Borrowed(&EMPTY_NODE[..])
         } else {
             fetch(self.source, digest)?
@@ -267,7 +268,7 @@ pub fn verify<S: BlockSource>(source: &S, tree: Tree) -> Result<u64, TreeError<S
         match visit? {
             Visit::Entry { .. } => count += 1,
             Visit::Node { cid, bytes, .. } => {
-                if Digest::of(bytes).to_cid() != cid {
+                if digest_of(bytes).to_cid() != cid {
                     return Err(TreeError::Hash(cid));
                 }
             }

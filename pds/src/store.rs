@@ -14,7 +14,7 @@ mod attempts;
 mod blob_refs;
 mod blob_removals;
 mod day_totals;
-mod digest;
+mod digest_map;
 mod events;
 mod healing;
 mod page_audit;

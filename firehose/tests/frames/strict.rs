@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 
 use ipld_core::ipld::Ipld;
 use nacre_firehose::{
-    Frame, FrameError, InfoEvent, MAX_BLOCKS_BYTES, MAX_FRAME_BYTES, MAX_OPS,
+    Frame, FrameError, InfoEvent, MAX_BLOCKS_BYTES, MAX_FRAME_BYTES, MAX_OPS, MAX_SKIPPED_DEPTH,
     MAX_SYNC_BLOCKS_BYTES, SyncEvent,
 };
 use nacre_syntax::Tid;
@@ -135,8 +135,17 @@ fn hostile_lengths_are_rejected_without_allocating() {
         let frame = [b"\xa2\x61t\x62#x\x62op\x01".as_slice(), body].concat();
         assert_eq!(Frame::decode(&frame), Err(FrameError::Truncated));
     }
-    let deep = [b"\xa2\x61t\x62#x\x62op\x01".as_slice(), &vec![0x81; 1_000_000]].concat();
-    assert_eq!(Frame::decode(&deep), Err(FrameError::Truncated));
+}
+
+#[test]
+fn nesting_of_unknown_values_is_limited() {
+    let nested = |depth| {
+        let frame = [b"\xa2\x61t\x62#x\x62op\x01".as_slice(), &vec![0x81; depth], b"\x01"].concat();
+        Frame::decode(&frame).map(|frame| frame.seq())
+    };
+    assert_eq!(nested(MAX_SKIPPED_DEPTH), Ok(None));
+    assert_eq!(nested(MAX_SKIPPED_DEPTH + 1), Err(FrameError::Depth));
+    assert_eq!(nested(1_000_000), Err(FrameError::Depth));
 }
 
 #[test]

@@ -3,13 +3,14 @@
 use alloc::{borrow::Cow, string::String, vec::Vec};
 
 use cid::Cid;
+use nacre_cbor::Link;
 
 use super::reader::{Event, Key, Scalar, Walk, check_well_formed};
 use crate::{
     BlobRef, CborError, LegacyBlobRef, MAX_INTEGER,
     blob_shape::LegacyShape,
     decode::{self, walk},
-    link::Link,
+    link,
 };
 
 /// A blob reference in a stored record, in the current or the legacy form.
@@ -125,7 +126,7 @@ impl<'a> Finder<'a> {
                 }
             }
             Event::Link(content) => {
-                let link = content.strip_prefix(&[0]).and_then(Link::parse);
+                let link = content.strip_prefix(&[0]).and_then(Link::from_bytes);
                 self.value(link.map_or(Value::Other, Value::Link));
             }
             Event::Map => self.open.push(Some(Candidate::default())),
@@ -219,6 +220,6 @@ impl<'a> Value<'a> {
     }
 
     fn text_link(self) -> Option<Link> {
-        Link::parse_text(&self.text()?)
+        link::parse(&self.text()?)
     }
 }

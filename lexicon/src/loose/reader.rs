@@ -7,10 +7,9 @@
 
 use alloc::{borrow::Cow, vec::Vec};
 
-use crate::{
-    CborError, MAX_LOOSE_DEPTH, MAX_RECORD_BYTES,
-    cbor::{ARRAY, BYTES, MAP, NEGATIVE, TAG, TEXT, UNSIGNED},
-};
+use nacre_cbor::{LINK_TAG, Major, ReadError, Reader};
+
+use crate::{CborError, MAX_LOOSE_DEPTH, MAX_RECORD_BYTES};
 
 /// Checks that these bytes are one well-formed item within the limits.
 pub(super) fn check_well_formed(cbor: &[u8]) -> Result<(), CborError> {
@@ -19,7 +18,7 @@ pub(super) fn check_well_formed(cbor: &[u8]) -> Result<(), CborError> {
     }
     let mut reader = Reader::new(cbor);
     skip(&mut reader, MAX_LOOSE_DEPTH)?;
-    if reader.at == cbor.len() { Ok(()) } else { Err(CborError::Trailing) }
+    if reader.is_at_end() { Ok(()) } else { Err(CborError::Trailing) }
 }
 
 /// Skips an item that nests at most `room` arrays, maps and tags.
@@ -29,7 +28,7 @@ fn skip(reader: &mut Reader<'_>, room: usize) -> Result<(), CborError> {
         match nesting.next(reader) {
             Next::Done => return Ok(()),
             Next::End(_) => {}
-            Next::Key | Next::Value => match reader.item()? {
+            Next::Key | Next::Value => match item(reader)? {
                 Item::Array(len) => nesting.open(Kind::Array, len)?,
                 Item::Map(len) => nesting.open(Kind::Map, len)?,
                 Item::Tag(_) => nesting.open(Kind::Tag, Some(1))?,
@@ -104,19 +103,18 @@ impl<'a> Walk<'a> {
     }
 
     fn key(&mut self) -> Result<Key<'a>, CborError> {
-        let start = self.reader.at;
-        if let Item::Text(text) = self.reader.item()? {
+        let start = self.reader;
+        if let Item::Text(text) = item(&mut self.reader)? {
             return Ok(Key::Text(text.join()));
         }
-        self.reader.at = start;
+        self.reader = start;
         skip(&mut self.reader, self.nesting.room())?;
-        let bytes = self.reader.bytes;
-        Ok(Key::Other(bytes.get(start..self.reader.at).unwrap_or_default()))
+        Ok(Key::Other(self.reader.since(start.offset())))
     }
 
     /// Reads a value, or returns `None` after a tag, whose content follows.
     fn value(&mut self) -> Result<Option<Event<'a>>, CborError> {
-        Ok(Some(match self.reader.item()? {
+        Ok(Some(match item(&mut self.reader)? {
             Item::Array(len) => {
                 self.nesting.open(Kind::Array, len)?;
                 Event::Array
@@ -126,8 +124,8 @@ impl<'a> Walk<'a> {
                 Event::Map
             }
             Item::Tag(number) => {
-                let mut ahead = self.reader.clone();
-                if let (LINK, Ok(Item::Bytes(content))) = (number, ahead.item()) {
+                let mut ahead = self.reader;
+                if let (LINK_TAG, Ok(Item::Bytes(content))) = (number, item(&mut ahead)) {
                     self.reader = ahead;
                     return Ok(Some(Event::Link(content.join())));
                 }
@@ -208,7 +206,7 @@ impl Nesting {
                 *left -= 1;
                 false
             }
-            None => reader.eat_break(),
+            None => reader.eat(&[BREAK]),
         };
         if has_ended {
             self.open.pop();
@@ -248,7 +246,7 @@ impl<'a> Pieces<'a> {
         let mut reader = Reader::new(chunks);
         let mut joined = Vec::with_capacity(chunks.len());
         while let Ok(Item::Bytes(Pieces::Whole(chunk)) | Item::Text(Pieces::Whole(chunk))) =
-            reader.item()
+            item(&mut reader)
         {
             joined.extend_from_slice(chunk);
         }
@@ -256,110 +254,60 @@ impl<'a> Pieces<'a> {
     }
 }
 
-#[derive(Clone)]
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
+/// Reads an item, or the head of one that holds others.
+fn item<'a>(reader: &mut Reader<'a>) -> Result<Item<'a>, CborError> {
+    let head = reader.any_head()?;
+    Ok(match (head.major, head.argument) {
+        (Major::Bytes, len) => Item::Bytes(string(reader, Major::Bytes, len)?),
+        (Major::Text, len) => Item::Text(string(reader, Major::Text, len)?),
+        (Major::Array, len) => Item::Array(len),
+        (Major::Map, len) => Item::Map(len),
+        (_, None) => return Err(CborError::Break(head.at)),
+        (Major::Unsigned, Some(value)) => Item::Unsigned(value),
+        (Major::Negative, Some(value)) => Item::Negative(value),
+        (Major::Tag, Some(number)) => Item::Tag(number),
+        (Major::Simple, Some(_)) => match (head.simple(), head.float()) {
+            (Some(value), _) => Item::Simple(value),
+            (None, Some(value)) => Item::Float(value),
+            (None, None) => return Err(CborError::Simple(head.at)),
+        },
+    })
 }
 
-impl<'a> Reader<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+/// Reads the content of a string of this length, or of chunks up to a break.
+fn string<'a>(
+    reader: &mut Reader<'a>,
+    major: Major,
+    len: Option<u64>,
+) -> Result<Pieces<'a>, CborError> {
+    if let Some(len) = len {
+        return Ok(Pieces::Whole(reader.take(len)?));
     }
-
-    fn item(&mut self) -> Result<Item<'a>, CborError> {
-        let at = self.at;
-        let [initial] = *self.take_array()?;
-        let (major, info) = (initial >> 5, initial & 31);
-        let value = match info {
-            0..24 => Some(u64::from(info)),
-            24 => Some(u64::from(u8::from_be_bytes(*self.take_array()?))),
-            25 => Some(u64::from(u16::from_be_bytes(*self.take_array()?))),
-            26 => Some(u64::from(u32::from_be_bytes(*self.take_array()?))),
-            27 => Some(u64::from_be_bytes(*self.take_array()?)),
-            31 => None,
-            _ => return Err(CborError::Head(at)),
-        };
-        match (major, value) {
-            (UNSIGNED, Some(value)) => Ok(Item::Unsigned(value)),
-            (NEGATIVE, Some(value)) => Ok(Item::Negative(value)),
-            (BYTES, len) => self.string(BYTES, len).map(Item::Bytes),
-            (TEXT, len) => self.string(TEXT, len).map(Item::Text),
-            (ARRAY, len) => Ok(Item::Array(len)),
-            (MAP, len) => Ok(Item::Map(len)),
-            (TAG, Some(number)) => Ok(Item::Tag(number)),
-            (UNSIGNED | NEGATIVE | TAG, None) => Err(CborError::Head(at)),
-            (_, None) => Err(CborError::Break(at)),
-            (_, Some(value)) => simple_or_float(info, value).ok_or(CborError::Simple(at)),
+    let chunks = *reader;
+    loop {
+        let at = reader.offset();
+        if reader.eat(&[BREAK]) {
+            let len = at - chunks.offset();
+            return Ok(Pieces::Chunks(chunks.rest().get(..len).unwrap_or_default()));
         }
-    }
-
-    fn string(&mut self, major: u8, len: Option<u64>) -> Result<Pieces<'a>, CborError> {
-        if let Some(len) = len {
-            return self.take(len).map(Pieces::Whole);
-        }
-        let start = self.at;
-        loop {
-            let at = self.at;
-            if self.eat_break() {
-                return Ok(Pieces::Chunks(self.bytes.get(start..at).unwrap_or_default()));
+        // A chunk has a length: chunks do not nest.
+        match reader.peek() {
+            Some(initial) if Major::of(initial) != major || initial & 31 == 31 => {
+                return Err(CborError::Chunk(at));
             }
-            // A chunk has a length: chunks do not nest.
-            match self.bytes.get(at) {
-                Some(initial) if initial >> 5 != major || initial & 31 == 31 => {
-                    return Err(CborError::Chunk(at));
-                }
-                _ => self.item()?,
-            };
+            _ => item(reader)?,
+        };
+    }
+}
+
+impl From<ReadError> for CborError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Simple(at) => Self::Simple(at),
+            ReadError::Head(at) => Self::Head(at),
+            _ => Self::Truncated,
         }
     }
-
-    fn eat_break(&mut self) -> bool {
-        let is_break = self.bytes.get(self.at) == Some(&BREAK);
-        self.at += usize::from(is_break);
-        is_break
-    }
-
-    fn take(&mut self, len: u64) -> Result<&'a [u8], CborError> {
-        let end = usize::try_from(len).ok().and_then(|len| self.at.checked_add(len));
-        let taken = end.and_then(|end| self.bytes.get(self.at..end)).ok_or(CborError::Truncated)?;
-        self.at += taken.len();
-        Ok(taken)
-    }
-
-    fn take_array<const N: usize>(&mut self) -> Result<&'a [u8; N], CborError> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let taken = rest.first_chunk().ok_or(CborError::Truncated)?;
-        self.at += N;
-        Ok(taken)
-    }
-}
-
-/// Reads major type 7, or returns `None` if a simple value has a longer head than it may.
-fn simple_or_float(info: u8, value: u64) -> Option<Item<'static>> {
-    match info {
-        25 => u16::try_from(value).ok().map(|bits| Item::Float(half(bits))),
-        26 => u32::try_from(value).ok().map(|bits| Item::Float(f64::from(f32::from_bits(bits)))),
-        27 => Some(Item::Float(f64::from_bits(value))),
-        24 if value < 32 => None,
-        _ => u8::try_from(value).ok().map(Item::Simple),
-    }
-}
-
-/// Returns the value of a float of 16 bits.
-fn half(bits: u16) -> f64 {
-    let exponent = u64::from(bits >> 10 & 0x1f);
-    let fraction = u64::from(bits & 0x3ff);
-    let magnitude = match exponent {
-        // Steps of 2^-24.
-        0 => f64::from(bits & 0x3ff) / f64::from(1 << 24),
-        31 => f64::from_bits(0x7ff << 52 | fraction << 42),
-        _ => f64::from_bits((exponent + 1023 - 15) << 52 | fraction << 42),
-    };
-    if bits >> 15 == 1 { -magnitude } else { magnitude }
 }
 
 const BREAK: u8 = 0xff;
-
-/// The tag of links.
-const LINK: u64 = 42;

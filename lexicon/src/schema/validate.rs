@@ -14,8 +14,9 @@ mod leaf;
 use alloc::{borrow::ToOwned, boxed::Box, format, string::String};
 use core::cmp::Ordering;
 
+use nacre_cbor::{FALSE, Head, Major, NULL, Reader, TRUE};
+
 use crate::blob_shape::BlobShape;
-use crate::cbor::{ARRAY, Cursor, FALSE, Head, MAP, NEGATIVE, NULL, TAG, TEXT, TRUE, UNSIGNED};
 use crate::decode::{check, check_key, check_value, key, open, type_value};
 use crate::schema::invalid::{Invalid, Reason, Step};
 use crate::schema::layout::{ROW_WORDS, flag, kind, order};
@@ -47,10 +48,10 @@ fn validate_by<'c, 'd>(
     kept: &'d [ReferencedBlob],
     by: impl FnOnce(&mut Validator<'c, 'd>) -> Validation,
 ) -> Validation {
-    let cursor = open(cbor).map_err(not_data)?;
-    let mut validator = Validator { words, cursor, kept, depth: 0 };
+    let reader = open(cbor).map_err(not_data)?;
+    let mut validator = Validator { words, reader, kept, depth: 0 };
     let verdict = by(&mut validator);
-    if verdict.is_ok() && validator.cursor.is_at_end() {
+    if verdict.is_ok() && validator.reader.is_at_end() {
         return Ok(());
     }
     check(cbor).map_err(not_data)?;
@@ -60,7 +61,7 @@ fn validate_by<'c, 'd>(
 /// Data that is being validated.
 struct Validator<'c, 'd> {
     words: Words<'c>,
-    cursor: Cursor<'d>,
+    reader: Reader<'d>,
     /// Blob references that may have any type and size.
     kept: &'d [ReferencedBlob],
     /// The number of containers around the next value.
@@ -69,7 +70,7 @@ struct Validator<'c, 'd> {
 
 impl<'d> Validator<'_, 'd> {
     fn record(&mut self, object: usize, collection: &str) -> Validation {
-        let record = self.cursor.clone();
+        let record = self.reader;
         let verdict = self.object(object);
         if verdict.as_ref().is_ok_and(|found| *found == Some(collection.as_bytes())) {
             return Ok(());
@@ -100,36 +101,36 @@ impl<'d> Validator<'_, 'd> {
 
     /// Validates an object, and returns its `$type`.
     fn object(&mut self, node: usize) -> Result<Option<&'d [u8]>, Box<Invalid>> {
-        let start = self.cursor.at();
-        let Some(count) = self.enter(MAP) else { return Err(Invalid::new(Reason::Object)) };
+        let start = self.reader.offset();
+        let Some(count) = self.enter(Major::Map) else { return Err(Invalid::new(Reason::Object)) };
         let mut properties = Properties::new(self.words, node);
         let (mut before, mut found): (&[u8], Option<&[u8]>) = (b"", None);
         for _ in 0..count {
-            let name = key(&mut self.cursor).map_err(not_data)?;
+            let name = key(&mut self.reader).map_err(not_data)?;
             let property = properties.advance_to(name)?;
             if property.is_none() {
                 // Only unknown keys need this check: `properties` ensures the order of known ones.
-                let _: &[u8] = check_key(name, before, &self.cursor).map_err(not_data)?;
+                let _: &[u8] = check_key(name, before, &self.reader).map_err(not_data)?;
             }
             before = name;
-            let mut behind = self.cursor.clone();
+            let mut behind = self.reader;
             if name == b"$type" {
                 found = Some(type_value(&mut behind).map_err(not_data)?);
             }
             match property {
-                Some(property) if property.nullable && self.cursor.peek() == Some(NULL) => {
-                    self.cursor.skip();
+                Some(property) if property.nullable && self.reader.peek() == Some(NULL) => {
+                    self.reader.skip_byte();
                 }
                 Some(property) => {
                     self.value(property.node).map_err(|invalid| at_key(invalid, name))?;
                 }
-                None if name == b"$type" => self.cursor = behind,
+                None if name == b"$type" => self.reader = behind,
                 None => self.any()?,
             }
         }
         properties.end()?;
         if found.is_some_and(|found| found == b"blob")
-            && BlobShape::parse(self.cursor.since(start)).is_none()
+            && BlobShape::parse(self.reader.since(start)).is_none()
         {
             return Err(not_data(DataError::Blob));
         }
@@ -138,7 +139,7 @@ impl<'d> Validator<'_, 'd> {
     }
 
     fn array(&mut self, node: usize) -> Validation {
-        let Some(count) = self.enter(ARRAY) else { return Err(Invalid::new(Reason::Array)) };
+        let Some(count) = self.enter(Major::Array) else { return Err(Invalid::new(Reason::Array)) };
         let (items, limits) = (self.words.index(node + 1), self.limits(node, node + 2));
         if let Some(most) = limits.above(count) {
             return Err(Invalid::new(Reason::ManyItems(most)));
@@ -157,7 +158,7 @@ impl<'d> Validator<'_, 'd> {
     }
 
     fn union(&mut self, node: usize) -> Validation {
-        let found = type_of(self.cursor.clone()).filter(|found| *found != b"blob");
+        let found = type_of(self.reader).filter(|found| *found != b"blob");
         let Some(found) = found else { return Err(Invalid::new(Reason::Untyped)) };
         let (words, count) = (self.words, self.words.index(node + 1));
         // `#main` may be added to the name of a main definition.
@@ -173,8 +174,8 @@ impl<'d> Validator<'_, 'd> {
     }
 
     fn unknown(&mut self) -> Validation {
-        let is_map = self.cursor.peek().is_some_and(|initial| initial >> 5 == MAP);
-        if !is_map || type_of(self.cursor.clone()) == Some(b"blob") {
+        let is_map = self.reader.peek().is_some_and(|initial| Major::of(initial) == Major::Map);
+        if !is_map || type_of(self.reader) == Some(b"blob") {
             return Err(Invalid::new(Reason::Object));
         }
         self.any()
@@ -182,31 +183,32 @@ impl<'d> Validator<'_, 'd> {
 
     /// Takes a value without a schema.
     fn any(&mut self) -> Validation {
-        if self.cursor.peek().is_some_and(|initial| initial >> 5 == TEXT) {
-            return match self.take(TEXT) {
+        if self.reader.peek().is_some_and(|initial| Major::of(initial) == Major::Text) {
+            return match self.take(Major::Text) {
                 Some(text) if is_utf8(text) => Ok(()),
                 _ => Err(Invalid::new(Reason::Text)),
             };
         }
-        check_value(&mut self.cursor, self.depth).map_err(not_data)
+        check_value(&mut self.reader, self.depth).map_err(not_data)
     }
 
     /// Enters the next container and returns its number of items. Returns `None` if none of this
     /// kind and within the limits comes next.
     #[inline]
-    fn enter(&mut self, major: u8) -> Option<usize> {
-        self.cursor.peek().filter(|initial| initial >> 5 == major && self.depth < MAX_DEPTH)?;
+    fn enter(&mut self, major: Major) -> Option<usize> {
+        if self.depth == MAX_DEPTH {
+            return None;
+        }
         self.depth += 1;
-        let count = usize::try_from(self.cursor.head().ok()?.value).ok()?;
+        let count = usize::try_from(self.reader.head_of(major).ok()?).ok()?;
         (count <= MAX_ITEMS).then_some(count)
     }
 
     /// Takes the next text or bytes. Returns `None` if another kind of value comes next.
     #[inline]
-    fn take(&mut self, major: u8) -> Option<&'d [u8]> {
-        self.cursor.peek().filter(|initial| initial >> 5 == major)?;
-        let head = self.cursor.head().ok()?;
-        self.cursor.take(head.value).ok()
+    fn take(&mut self, major: Major) -> Option<&'d [u8]> {
+        let len = self.reader.head_of(major).ok()?;
+        self.reader.take(len).ok()
     }
 }
 
@@ -292,36 +294,35 @@ impl<'c> Properties<'c> {
 }
 
 /// Returns the `$type` of the next value, if it is an object that has one.
-fn type_of(mut cursor: Cursor<'_>) -> Option<&[u8]> {
-    cursor.peek().filter(|initial| initial >> 5 == MAP)?;
-    for _ in 0..cursor.head().ok()?.value {
-        let key = cursor.head().ok()?;
-        if cursor.take(key.value).ok()? == b"$type" {
-            let head = cursor.head().ok()?;
-            return cursor.take(head.value).ok();
+fn type_of(mut reader: Reader<'_>) -> Option<&[u8]> {
+    for _ in 0..reader.head_of(Major::Map).ok()? {
+        let key = reader.head().ok()?;
+        if reader.take(key.argument).ok()? == b"$type" {
+            let head = reader.head().ok()?;
+            return reader.take(head.argument).ok();
         }
-        skip_value(&mut cursor);
+        skip_value(&mut reader);
     }
     None
 }
 
 /// Skips the next value, or part of it if it is malformed.
-fn skip_value(cursor: &mut Cursor<'_>) {
+fn skip_value(reader: &mut Reader<'_>) {
     let mut left: u64 = 1;
     while left > 0 {
         left -= 1;
-        if matches!(cursor.peek(), Some(FALSE | TRUE | NULL)) {
-            cursor.skip();
+        if matches!(reader.peek(), Some(FALSE | TRUE | NULL)) {
+            reader.skip_byte();
             continue;
         }
-        let Ok(Head { major, value, .. }) = cursor.head() else { return };
+        let Ok(Head { major, argument, .. }) = reader.head() else { return };
         // Saturates, because a container may claim any number of items.
         left = left.saturating_add(match major {
-            UNSIGNED | NEGATIVE => 0,
-            TAG => 1,
-            ARRAY => value,
-            MAP => value.saturating_mul(2),
-            _ if cursor.take(value).is_err() => return,
+            Major::Unsigned | Major::Negative => 0,
+            Major::Tag => 1,
+            Major::Array => argument,
+            Major::Map => argument.saturating_mul(2),
+            _ if reader.take(argument).is_err() => return,
             _ => 0,
         });
     }

@@ -10,9 +10,9 @@ use core::mem::replace;
 use core::ops::Range;
 
 use cid::Cid;
+use nacre_cbor::Digest;
 
 use super::error::BuildError;
-use crate::digest::Digest;
 use crate::encode::{link_right, write_end, write_entry, write_start};
 use crate::node::{MAX_NODE_ENTRIES, right_link_range};
 

@@ -12,8 +12,8 @@
 //! two pieces, which are merged, where an entry was removed. Where an entry was added, a piece may
 //! reach beyond it; it then belongs to the gaps on both sides, and each takes its part. A piece
 //! that is still alone between the same two entries and has no edits stays as it is, unread.
+use nacre_cbor::Digest;
 
-use crate::digest::Digest;
 use crate::encode::{write_end, write_entry, write_link, write_start};
 use crate::error::TreeError;
 use crate::key::{common_prefix, key_height};

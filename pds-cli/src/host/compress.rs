@@ -32,8 +32,6 @@ struct Compressed {
     rest: Bytes,
     /// `None` once the stream has ended.
     encoder: Option<GzEncoder<Vec<u8>>>,
-    /// Whether to yield to other tasks before the next piece.
-    is_pause_due: bool,
 }
 
 impl AcceptEncoding {
@@ -152,7 +150,8 @@ fn prepend<const N: usize>(pieces: [Result<Bytes, BodyError>; N], rest: Body) ->
 /// Compresses a body: at once if it is one small piece, or else as it is sent.
 async fn compressed(body: Body) -> Body {
     let is_one_piece = matches!(&body, Body::Bytes(bytes) if bytes.len() <= PIECE_BYTES);
-    let body = Body::Stream(Box::pin(Compressed::new(body)));
+    // Compressing a piece takes about a millisecond, so other tasks run in between.
+    let body = Body::paced(Compressed::new(body));
     if !is_one_piece {
         return body;
     }
@@ -166,7 +165,7 @@ async fn compressed(body: Body) -> Body {
 impl Compressed {
     fn new(body: Body) -> Self {
         let encoder = Some(GzEncoder::new(Vec::new(), Compression::fast()));
-        Self { body, rest: Bytes::new(), encoder, is_pause_due: false }
+        Self { body, rest: Bytes::new(), encoder }
     }
 
     /// Compresses the next piece, or ends the gzip stream after the last one. Returns the bytes
@@ -191,11 +190,6 @@ impl Stream for Compressed {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, BodyError>>> {
-        // Compressing a piece takes about a millisecond, so other tasks run in between.
-        if mem::take(&mut self.is_pause_due) {
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
         if self.encoder.is_none() {
             return Poll::Ready(None);
         }
@@ -219,10 +213,7 @@ impl Stream for Compressed {
                 context.waker().wake_by_ref();
                 Poll::Pending
             }
-            advanced => {
-                self.is_pause_due = self.encoder.is_some();
-                Poll::Ready(Some(advanced))
-            }
+            advanced => Poll::Ready(Some(advanced)),
         }
     }
 }

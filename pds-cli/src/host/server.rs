@@ -12,7 +12,7 @@ use std::io;
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CONNECTION, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue,
-    SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_VERSION, UPGRADE,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{Request, StatusCode, Version};
 use hyper::body::Incoming;
@@ -37,8 +37,8 @@ use super::client_address::AddressSource;
 use super::compress::AcceptEncoding;
 use super::output_gate::OutputGate;
 use super::sockets::{Registration, Subscribers};
-use super::websocket::{self, Handshake, HandshakeError};
-use super::write_timeout::WriteTimeout;
+use super::websocket::{self, HandshakeError};
+use super::write_timeout::with_write_timeout;
 
 /// A server for one account.
 pub(crate) struct Server {
@@ -135,7 +135,7 @@ impl Server {
             .header_read_timeout(IDLE_TIMEOUT.saturating_add(IDLE_GRACE))
             .max_buf_size(MAX_HEAD_BYTES)
             .max_headers(MAX_HEADERS)
-            .serve_connection(TokioIo::new(WriteTimeout::new(stream)), service)
+            .serve_connection(TokioIo::new(with_write_timeout(stream)), service)
             .with_upgrades();
         let mut connection = pin!(connection);
         let unused = async {
@@ -159,7 +159,7 @@ impl Server {
         peer: IpAddr,
         permit: ConnectionPermit,
     ) -> Response {
-        let handshake = Handshake::read(&request);
+        let handshake = websocket::accept(&request);
         let upgraded = upgrade::on(&mut request);
         let accepts = AcceptEncoding::of(request.method(), request.headers());
         let is_kept_alive = is_kept_alive(&request);
@@ -193,7 +193,7 @@ impl Server {
                 response
             }
             Ok(Answer::Upgrade(subscription)) => match handshake {
-                Ok(handshake) => self.upgrade(handshake, upgraded, subscription, permit),
+                Ok(accepted) => self.upgrade(accepted, upgraded, subscription, permit),
                 Err(error) => handshake_error(error),
             },
             Err(_) => panic_response(&self.pds),
@@ -221,7 +221,7 @@ impl Server {
     /// Accepts a WebSocket. Serves it once the response is sent.
     fn upgrade(
         self: Rc<Self>,
-        handshake: Handshake,
+        accepted: Response,
         upgraded: OnUpgrade,
         subscription: Subscription,
         permit: ConnectionPermit,
@@ -237,14 +237,7 @@ impl Server {
                 websocket::run(TokioIo::new(io), registration).await;
             }
         });
-        let mut response = Response::default();
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        set(&mut response, CONNECTION, "upgrade");
-        set(&mut response, UPGRADE, "websocket");
-        if let Ok(accept) = HeaderValue::try_from(handshake.accept) {
-            response.headers_mut().insert(SEC_WEBSOCKET_ACCEPT, accept);
-        }
-        response
+        accepted
     }
 
     /// Starts the account's side of a subscription. Closes the socket if that panics.

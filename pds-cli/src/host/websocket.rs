@@ -5,27 +5,20 @@
 use core::time::Duration;
 
 use bytes::Bytes;
-use data_encoding::BASE64;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
-use http::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
-use http::{HeaderMap, HeaderName, Request, Version};
+use http::Request;
+use nacre_pds::body::{Body, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::select;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::sockets::{CloseRequest, Registration, Subscriber};
-
-/// A valid opening handshake.
-#[derive(Debug, Eq, PartialEq)]
-pub(crate) struct Handshake {
-    /// The value of `Sec-WebSocket-Accept` in the response.
-    pub(crate) accept: String,
-}
 
 /// Why a request does not open a WebSocket.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -41,25 +34,14 @@ pub(crate) enum HandshakeError {
     Version,
 }
 
-impl Handshake {
-    /// Reads and checks the handshake in a request's headers.
-    pub(crate) fn read<B>(request: &Request<B>) -> Result<Self, HandshakeError> {
-        let headers = request.headers();
-        let upgrade = request.version() == Version::HTTP_11
-            && has_token(headers, &CONNECTION, "upgrade")
-            && has_token(headers, &UPGRADE, "websocket");
-        if !upgrade {
-            return Err(HandshakeError::NoUpgrade);
-        }
-        if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-            return Err(HandshakeError::Version);
-        }
-        let key = headers.get(SEC_WEBSOCKET_KEY).ok_or(HandshakeError::Key)?.as_bytes();
-        if BASE64.decode(key).ok().is_none_or(|key| key.len() != 16) {
-            return Err(HandshakeError::Key);
-        }
-        Ok(Self { accept: derive_accept_key(key) })
-    }
+/// Returns the response that accepts the opening handshake of a request.
+pub(crate) fn accept<B>(request: &Request<B>) -> Result<Response, HandshakeError> {
+    use ProtocolError::{InvalidSecWebSocketKey, MissingSecWebSocketKey};
+    create_response_with_body(request, Body::default).map_err(|error| match error {
+        Error::Protocol(ProtocolError::MissingSecWebSocketVersionHeader) => HandshakeError::Version,
+        Error::Protocol(InvalidSecWebSocketKey | MissingSecWebSocketKey) => HandshakeError::Key,
+        _ => HandshakeError::NoUpgrade,
+    })
 }
 
 /// Serves one subscriber on an upgraded connection until either side closes it.
@@ -139,12 +121,6 @@ async fn close<S>(
     }
 }
 
-/// Returns whether a header that lists tokens contains this one.
-fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    let lines = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    lines.flat_map(|line| line.split(',')).any(|found| found.trim().eq_ignore_ascii_case(token))
-}
-
 type Sink<S> = SplitSink<WebSocketStream<S>, Message>;
 
 /// The largest message that a subscriber may send.
@@ -191,8 +167,9 @@ mod tests {
 
     #[test]
     fn accept_value_matches_the_specification() {
-        let handshake = Handshake::read(&request(&[CONNECTION, UPGRADE, VERSION, KEY])).unwrap();
-        assert_eq!(handshake.accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        let accepted = accept(&request(&[CONNECTION, UPGRADE, VERSION, KEY])).unwrap();
+        assert_eq!(accepted.status(), 101);
+        assert_eq!(accepted.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
     #[test]
@@ -210,11 +187,11 @@ mod tests {
             (&[CONNECTION, UPGRADE, VERSION, short], HandshakeError::Key),
         ];
         for (headers, error) in table {
-            assert_eq!(Handshake::read(&request(headers)), Err(error), "{headers:?}");
+            assert_eq!(accept(&request(headers)).unwrap_err(), error, "{headers:?}");
         }
         let mut request = request(&[CONNECTION, UPGRADE, VERSION, KEY]);
-        *request.version_mut() = Version::HTTP_10;
-        assert_eq!(Handshake::read(&request), Err(HandshakeError::NoUpgrade));
+        *request.version_mut() = http::Version::HTTP_10;
+        assert_eq!(accept(&request).unwrap_err(), HandshakeError::NoUpgrade);
     }
 
     #[tokio::test]

@@ -1,6 +1,5 @@
 //! Decoding of a body while it is read.
 
-use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
@@ -19,7 +18,8 @@ impl Body {
         match (self, coding) {
             (body, Coding::Identity) => body,
             (Self::Empty, _) => Self::Empty,
-            (body, _) => Self::Stream(Box::pin(Decoded::new(body, coding))),
+            // A small piece of the body may decode to megabytes.
+            (body, _) => Self::paced(Decoded::new(body, coding)),
         }
     }
 }
@@ -28,14 +28,12 @@ impl Body {
 struct Decoded {
     body: Body,
     decoder: Decoder,
-    /// Whether to yield to other tasks before the next piece.
-    is_pause_due: bool,
     is_over: bool,
 }
 
 impl Decoded {
     fn new(body: Body, coding: Coding) -> Self {
-        Self { body, decoder: Decoder::new(coding), is_pause_due: false, is_over: false }
+        Self { body, decoder: Decoder::new(coding), is_over: false }
     }
 }
 
@@ -46,17 +44,9 @@ impl Stream for Decoded {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, BodyError>>> {
-        // A small piece of the body may decode to megabytes.
-        if mem::take(&mut self.is_pause_due) {
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
         while !self.is_over {
             match self.decoder.pull() {
-                Ok(Step::Piece(piece)) => {
-                    self.is_pause_due = true;
-                    return Poll::Ready(Some(Ok(piece)));
-                }
+                Ok(Step::Piece(piece)) => return Poll::Ready(Some(Ok(piece))),
                 Ok(Step::End) => break,
                 Ok(Step::NeedMore) => match ready!(self.body.poll_piece(context)) {
                     Some(Ok(bytes)) => self.decoder.push(bytes),

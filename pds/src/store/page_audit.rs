@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use cid::Cid;
+use nacre_cbor::Digest;
 
-use super::digest::Digest;
 use super::sql::Store;
 use super::tree_page::{PartKind, ROOT_PAGE, TreePage};
 use crate::host::SqlError;
@@ -57,7 +57,7 @@ impl Store {
             Ok(())
         })?;
         let pages = u64::try_from(tops.len().saturating_sub(1)).unwrap_or(u64::MAX);
-        references.extend(Digest::of(root).map(|root| (ROOT_PAGE, root)));
+        references.extend(Digest::from_cid(root).map(|root| (ROOT_PAGE, root)));
         for (id, digest) in references {
             match tops.remove(&id) {
                 Some(top) if top == Some(digest) => {}

@@ -1,10 +1,11 @@
 //! `PageBuilder`: lays out a whole tree on staged pages, table `import_page`.
 
 use cid::Cid;
+use nacre_cbor::Digest;
 use nacre_mst::{NodeRef, key_height};
 use nacre_syntax::Tid;
 
-use super::digest::{Digest, DigestMap};
+use super::digest_map::DigestMap;
 use super::page_changes::PageChanges;
 use super::sql::Store;
 use super::tree::missing_node;
@@ -35,12 +36,12 @@ impl PageBuilder {
 
     /// Adds a node. Its children must have been added before.
     pub(crate) fn add_node(&mut self, cid: &Cid, bytes: &[u8]) -> Result<(), SqlError> {
-        let digest = Digest::of(cid).ok_or_else(missing_node)?;
+        let digest = Digest::from_cid(cid).ok_or_else(missing_node)?;
         let node = NodeRef::parse(bytes).map_err(|error| SqlError::other(error.to_string()))?;
         let mut children = Vec::new();
         let rights = node.entries().map(|entry| entry.right());
         for child in [node.left()].into_iter().chain(rights).flatten() {
-            let child = Digest::of(&child).ok_or_else(missing_node)?;
+            let child = Digest::from_cid(&child).ok_or_else(missing_node)?;
             children.push((child, self.subtrees.remove(&child).ok_or_else(missing_node)?));
         }
         // A node without entries has one child, and no key that determines its level.
@@ -72,7 +73,7 @@ impl PageBuilder {
 
     /// Returns the root page and the number of nodes.
     pub(crate) fn finish(mut self, root: &Cid) -> Result<(PageChanges, i64), SqlError> {
-        let root = Digest::of(root).ok_or_else(missing_node)?;
+        let root = Digest::from_cid(root).ok_or_else(missing_node)?;
         let (page, _) = self.subtrees.remove(&root).ok_or_else(missing_node)?;
         Ok((PageChanges::of_root(page), self.nodes))
     }

@@ -3,7 +3,9 @@
 use alloc::rc::Rc;
 use std::collections::HashMap;
 
-use super::digest::{Digest, DigestMap};
+use nacre_cbor::Digest;
+
+use super::digest_map::DigestMap;
 use super::tree_page::{PartKind, ROOT_PAGE, TreePage};
 
 /// The cached pages. They match the database as of the last commit that this process has read or

@@ -1,9 +1,10 @@
 //! The plan of a commit's page changes: its nodes are laid out on pages, in memory.
 
+use nacre_cbor::Digest;
 use nacre_commit::CommitDiff;
 use nacre_mst::{NodeRef, key_height};
 
-use super::digest::{Digest, DigestMap};
+use super::digest_map::DigestMap;
 use super::page_changes::PageChanges;
 use super::sql::Store;
 use super::tree::missing_node;
@@ -13,16 +14,18 @@ use crate::host::SqlError;
 impl Store {
     /// Returns the pages that a commit writes and removes.
     pub(crate) fn page_changes(&self, diff: &CommitDiff) -> Result<PageChanges, SqlError> {
-        let new: DigestMap<&[u8]> =
-            diff.new_nodes().filter_map(|(cid, bytes)| Some((Digest::of(&cid)?, bytes))).collect();
-        let root = Digest::of(&diff.commit.data).ok_or_else(missing_node)?;
-        let old_root = diff.prev_data.as_ref().and_then(Digest::of);
+        let new: DigestMap<&[u8]> = diff
+            .new_nodes()
+            .filter_map(|(cid, bytes)| Some((Digest::from_cid(&cid)?, bytes)))
+            .collect();
+        let root = Digest::from_cid(&diff.commit.data).ok_or_else(missing_node)?;
+        let old_root = diff.prev_data.as_ref().and_then(Digest::from_cid);
         if old_root == Some(root) {
             return Ok(PageChanges::default());
         }
         let cache = self.page_cache.borrow();
         // The pages whose top node is retired or becomes the root can be reused.
-        let retired = diff.retired().filter_map(|cid| Digest::of(&cid)).chain([root]);
+        let retired = diff.retired().filter_map(|cid| Digest::from_cid(&cid)).chain([root]);
         let mut free: Vec<i64> =
             retired.filter_map(|digest| cache.referenced_page(digest)).collect();
         drop(cache);
@@ -78,7 +81,7 @@ impl PagePlan<'_> {
         let node = NodeRef::parse(node).map_err(|error| SqlError::other(error.to_string()))?;
         let rights = node.entries().map(|entry| entry.right());
         for below in [node.left()].into_iter().chain(rights).flatten() {
-            let below = Digest::of(&below).ok_or_else(missing_node)?;
+            let below = Digest::from_cid(&below).ok_or_else(missing_node)?;
             let unchanged_page = match self.new.contains_key(&below) {
                 true => None,
                 false => self.store.page_cache.borrow().referenced_page(below),

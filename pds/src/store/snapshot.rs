@@ -10,9 +10,9 @@ use alloc::rc::{Rc, Weak};
 use core::cell::RefCell;
 
 use cid::Cid;
+use nacre_cbor::Digest;
 use nacre_syntax::RepoPath;
 
-use super::digest::Digest;
 use super::page_changes::PageChanges;
 use super::snapshot_state::{Purpose, SnapshotRecord, SnapshotState};
 use super::sql::Store;
@@ -137,7 +137,7 @@ impl Snapshot {
         node: &Cid,
         since: Option<&str>,
     ) -> Result<Entered, SnapshotError> {
-        let digest = Digest::of(node).ok_or(SnapshotError::Damaged)?;
+        let digest = Digest::from_cid(node).ok_or(SnapshotError::Damaged)?;
         if self.stack.is_empty() {
             let root = self.page(ROOT_PAGE)?;
             self.stack.push((root, 0));

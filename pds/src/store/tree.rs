@@ -4,10 +4,10 @@ use alloc::borrow::Cow;
 use alloc::rc::Rc;
 
 use cid::Cid;
+use nacre_cbor::Digest;
 use nacre_mst::BlockSource;
 use nacre_syntax::Tid;
 
-use super::digest::Digest;
 use super::page_changes::PageChanges;
 use super::sql::Store;
 use super::tree_page::{Found, ROOT_PAGE, TreePage};
@@ -21,7 +21,7 @@ impl BlockSource for Store {
     const VERIFIED: bool = true;
 
     fn block(&self, node: &Cid) -> Result<Option<Cow<'_, [u8]>>, SqlError> {
-        let Some(digest) = Digest::of(node) else { return Ok(None) };
+        let Some(digest) = Digest::from_cid(node) else { return Ok(None) };
         let found = self.node(digest)?;
         Ok(found.and_then(|(page, part)| page.node(part).map(|bytes| bytes.to_vec().into())))
     }

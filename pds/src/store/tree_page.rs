@@ -15,10 +15,10 @@
 //! | the rest | the node | |
 
 use cid::Cid;
+use nacre_cbor::Digest;
 use nacre_mst::{NodeError, NodeRef};
 use nacre_syntax::RepoPath;
 
-use super::digest::Digest;
 use crate::host::SqlError;
 
 /// Number of tree levels on a page.

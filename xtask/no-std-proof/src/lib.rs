@@ -8,6 +8,7 @@ use core::panic::PanicInfo;
 use core::ptr;
 
 use nacre_car as _;
+use nacre_cbor as _;
 use nacre_commit as _;
 use nacre_crypto as _;
 use nacre_firehose as _;

@@ -2,12 +2,13 @@
 
 use alloc::{borrow::ToOwned, string::String, string::ToString, vec::Vec};
 
+use nacre_cbor::{FALSE, Major, TRUE};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::{Validation, Validator};
 use crate::ReferencedBlob;
 use crate::blob_shape::BlobShape;
-use crate::cbor::{BYTES, FALSE, NEGATIVE, TEXT, TRUE};
+use crate::cbor::integer;
 use crate::schema::format::Format;
 use crate::schema::invalid::{Invalid, Reason};
 use crate::schema::layout::{FORMAT_BITS, FORMAT_SHIFT, flag, kind};
@@ -15,7 +16,7 @@ use crate::{MAX_DEPTH, utf8::is_utf8};
 
 impl Validator<'_, '_> {
     pub(super) fn text(&mut self, node: usize) -> Validation {
-        let Some(text) = self.take(TEXT) else { return Err(Invalid::new(Reason::Text)) };
+        let Some(text) = self.take(Major::Text) else { return Err(Invalid::new(Reason::Text)) };
         let first = self.words.word(node);
         if first != kind::TEXT {
             self.text_within(first, node + 1, text).map_err(Invalid::new)?;
@@ -74,8 +75,8 @@ impl Validator<'_, '_> {
     }
 
     pub(super) fn integer(&mut self, node: usize) -> Validation {
-        let head = self.cursor.peek().filter(|initial| initial >> 5 <= NEGATIVE);
-        let value = head.and_then(|_| self.cursor.head().ok()).and_then(|head| head.integer().ok());
+        let head = self.reader.head().ok();
+        let value = head.and_then(|head| integer(head).ok());
         let Some(value) = value else { return Err(Invalid::new(Reason::Integer)) };
         self.integer_within(node, value).map_err(Invalid::new)
     }
@@ -107,12 +108,12 @@ impl Validator<'_, '_> {
     }
 
     pub(super) fn boolean(&mut self, node: usize) -> Validation {
-        let value = match self.cursor.peek() {
+        let value = match self.reader.peek() {
             Some(TRUE) => true,
             Some(FALSE) => false,
             _ => return Err(Invalid::new(Reason::Boolean)),
         };
-        self.cursor.skip();
+        self.reader.skip_byte();
         let first = self.words.word(node);
         let constant = first & flag::TRUE != 0;
         if first & flag::CONST != 0 && value != constant {
@@ -122,7 +123,7 @@ impl Validator<'_, '_> {
     }
 
     pub(super) fn bytes(&mut self, node: usize) -> Validation {
-        let Some(bytes) = self.take(BYTES) else { return Err(Invalid::new(Reason::Bytes)) };
+        let Some(bytes) = self.take(Major::Bytes) else { return Err(Invalid::new(Reason::Bytes)) };
         let limits = self.limits(node, node + 1);
         if let Some(most) = limits.above(bytes.len()) {
             return Err(Invalid::new(Reason::LongBytes(most)));
@@ -134,11 +135,11 @@ impl Validator<'_, '_> {
     }
 
     pub(super) fn link(&mut self) -> Validation {
-        self.cursor.link().map(drop).map_err(|_| Invalid::new(Reason::Link))
+        self.reader.link().map(drop).map_err(|_| Invalid::new(Reason::Link))
     }
 
     pub(super) fn blob(&mut self, node: usize) -> Validation {
-        let blob = BlobShape::take(&mut self.cursor).filter(|_| self.depth < MAX_DEPTH);
+        let blob = BlobShape::take(&mut self.reader).filter(|_| self.depth < MAX_DEPTH);
         let Some(blob) = blob else { return Err(Invalid::new(Reason::Blob)) };
         let (words, first) = (self.words, self.words.word(node));
         let mut at = node + 1;
