@@ -17,9 +17,8 @@ use nacre_pds::{Download, Upload};
 use serde_json::json;
 
 use crate::host_error::HostError;
+use crate::http::UPLOAD_HEADER;
 
-/// The header of an [`UploadMessage`]. The front refuses it from clients.
-pub(crate) const UPLOAD_HEADER: &str = "nacre-upload";
 /// The path of uploads.
 pub(crate) const UPLOAD_PATH: &str = "/xrpc/com.atproto.repo.uploadBlob";
 /// The header that names the bytes for the front to send: key, offset and length.

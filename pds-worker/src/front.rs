@@ -17,9 +17,9 @@ use nacre_pds::config::{DataLocation, Identity};
 use wasm_bindgen::prelude::*;
 use worker::worker_sys::{self, DurableObjectNamespace};
 
-use crate::blob_protocol::{UPLOAD_HEADER, UPLOAD_PATH};
+use crate::blob_protocol::UPLOAD_PATH;
 use crate::host_error::HostError;
-use crate::http::{self, Target};
+use crate::http::{self, Target, UPLOAD_HEADER};
 use crate::system::log_failure;
 use crate::vars::Vars;
 

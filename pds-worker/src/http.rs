@@ -5,20 +5,22 @@
 
 use core::net::IpAddr;
 
-use ::http::header::CONTENT_LENGTH;
+use ::http::header::{CONTENT_LENGTH, UPGRADE};
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use bytes::Bytes;
 use futures_core::stream::LocalBoxStream;
 use futures_util::{StreamExt, stream};
-use js_sys::{Promise, Reflect, Uint8Array};
+use js_sys::{Array, Promise, Reflect, Uint8Array};
 use nacre_pds::body::{Body, BodyError, Request, Response};
+use nacre_pds::http::REQUEST_HEADERS;
 use wasm_bindgen::prelude::*;
 use worker::wasm_bindgen_futures::JsFuture;
 
 use crate::host_error::{HostError, js_message};
 
-/// Reads the method, URL and headers of a request, but not its body, in one crossing.
+/// Reads the method, the URL and the headers that are used of a request, but not its body, in one
+/// crossing.
 ///
 /// The runtime joins several headers of one name by commas.
 ///
@@ -26,7 +28,7 @@ use crate::host_error::{HostError, js_message};
 ///
 /// [`HostError::Request`] if the request is not valid HTTP.
 pub(crate) fn parts(request: &web_sys::Request) -> Result<Parts, HostError> {
-    let head = read(|bytes| read_head(request, bytes))?;
+    let head = read(|bytes| NAMES.with(|names| read_head(request, names, bytes)))?;
     let mut lines = head.split(|byte| *byte == b'\n');
     let (mut parts, ()) = ::http::Request::new(()).into_parts();
     parts.method = lines
@@ -168,7 +170,7 @@ pub(crate) fn body(stream: Option<web_sys::ReadableStream>) -> Result<Body, Host
 
 /// Returns the client's address. Cloudflare overwrites the header if a client sends one.
 pub(crate) fn peer(headers: &HeaderMap) -> Option<IpAddr> {
-    headers.get("cf-connecting-ip")?.to_str().ok()?.parse().ok()
+    headers.get(CLIENT_ADDRESS)?.to_str().ok()?.parse().ok()
 }
 
 /// Converts a response.
@@ -228,7 +230,11 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = readBody)]
     fn read_body(request: &web_sys::Request) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch, js_name = readHead)]
-    fn read_head(request: &web_sys::Request, bytes: &mut [u8]) -> Result<usize, JsValue>;
+    fn read_head(
+        request: &web_sys::Request,
+        names: &JsValue,
+        bytes: &mut [u8],
+    ) -> Result<usize, JsValue>;
     #[wasm_bindgen(catch, js_name = readResponseHead)]
     fn read_response_head(response: &web_sys::Response, bytes: &mut [u8])
     -> Result<usize, JsValue>;
@@ -246,6 +252,19 @@ extern "C" {
     ) -> Result<web_sys::Response, JsValue>;
 }
 
+std::thread_local! {
+    /// The names of the headers that are read. Cloudflare adds about ten others.
+    static NAMES: JsValue = {
+        let names = REQUEST_HEADERS.iter().cloned().chain([CLIENT_ADDRESS, UPGRADE]);
+        let names = names.map(|name| JsValue::from(name.as_str()));
+        names.chain([UPLOAD_HEADER.into()]).collect::<Array>().into()
+    };
+}
+
+/// The header with the client's address.
+const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("cf-connecting-ip");
+/// The header of an `UploadMessage` from the front to the object. The front refuses it from clients.
+pub(crate) const UPLOAD_HEADER: &str = "nacre-upload";
 /// Larger bodies are streamed.
 const MAX_WHOLE_BODY_BYTES: usize = 256 * 1024;
 /// Most heads fit into a buffer of this size at three bytes for each character.

@@ -98,6 +98,9 @@ impl Sockets for WorkerSockets {
 
     /// Returns no slow sockets, because the runtime does not report them.
     fn send(&self, sockets: &[SocketId], message: &[u8]) -> Vec<SocketId> {
+        if sockets.is_empty() {
+            return Vec::new();
+        }
         // All sockets share one copy of the message, which the runtime only reads.
         let message = Uint8Array::from(message).buffer();
         for socket in sockets.iter().filter_map(|id| self.find(*id)) {

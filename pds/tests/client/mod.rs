@@ -17,6 +17,7 @@ use nacre_pds::body::{Body, Request, Response};
 use nacre_pds::config::Config;
 use nacre_pds::dev::{Memory, Sent, account, block_on};
 use nacre_pds::host::SocketId;
+use nacre_pds::http::REQUEST_HEADERS;
 use nacre_pds::{Pds, Reply, Subscription, Upload};
 use nacre_syntax::Did;
 use serde_json::{Value, json};
@@ -79,6 +80,12 @@ impl Client {
 
     fn send_from(&self, peer: &str, request: Request) -> Answer {
         let peer = Some(peer.parse().unwrap());
+        let mut request = request;
+        // A host may leave out the headers that the server does not read.
+        let unread = |name: &&http::HeaderName| !REQUEST_HEADERS.contains(name);
+        for name in request.headers().keys().filter(unread).cloned().collect::<Vec<_>>() {
+            request.headers_mut().remove(name);
+        }
         let response = match block_on(self.pds.handle(request, peer)) {
             Reply::Response(response) => response,
             Reply::Upload(upload) => self.receive(upload),

@@ -2,7 +2,6 @@
 
 use core::mem;
 
-use http::HeaderName;
 use http::header;
 use nacre_xrpc::{XrpcError, expect_type, shown};
 use serde::Serialize;
@@ -12,6 +11,7 @@ use crate::api::access::Access;
 use crate::api::{Call, Failure, Input, Json, invalid};
 use crate::auth::Owner;
 use crate::body::Body;
+use crate::http::IMPORT_PART;
 use crate::repo::{Import, Part};
 use crate::store::{OddRecord, OddRecords};
 
@@ -71,7 +71,7 @@ impl Input for CarUpload {
     async fn read(call: &mut Call) -> Result<Self, Failure> {
         let given = call.header(&header::CONTENT_TYPE);
         expect_type(call.body_state()?, given, "application/vnd.ipld.car")?;
-        let part = part(call.header(&PART))?;
+        let part = part(call.header(&IMPORT_PART))?;
         let body = mem::take(&mut call.body);
         Ok(Self {
             call: Call { parts: call.parts.clone(), body, peer: call.peer, tag: call.tag },
@@ -91,7 +91,5 @@ fn part(header: Option<&str>) -> Result<Part, XrpcError> {
     }
 }
 
-/// The header that announces more parts.
-const PART: HeaderName = HeaderName::from_static("nacre-import");
 /// The most bytes of a refused CAR that are read before the response.
 const MAX_DRAINED_BYTES: usize = 512 * 1024 * 1024;
