@@ -263,7 +263,8 @@ std::thread_local! {
 
 /// The header with the client's address.
 const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("cf-connecting-ip");
-/// The header of an `UploadMessage` from the front to the object. The front refuses it from clients.
+/// The header of an `UploadMessage` from the front to the object. The front refuses it from
+/// clients.
 pub(crate) const UPLOAD_HEADER: &str = "nacre-upload";
 /// Larger bodies are streamed.
 const MAX_WHOLE_BODY_BYTES: usize = 256 * 1024;
