@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use client::setup::{open, operate};
 use client::{Client, NOTE, a_note};
 use nacre_pds::dev::Memory;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Starts a server whose operator can call it, and signs in.
 fn server() -> Client {
@@ -53,6 +53,21 @@ fn request_is_logged_with_its_method_status_and_id() {
     let expected = expected.map(|(method, status)| (method.to_owned(), status));
     assert_eq!(found.iter().map(fields).collect::<Vec<_>>(), expected);
     assert_ne!(found[0]["request"], found[1]["request"]);
+}
+
+#[test]
+fn sign_ins_are_logged_with_the_network_and_without_the_identifier() {
+    let client = server();
+    let signed_in = entries(&client);
+    let accepted = signed_in.iter().find(|entry| entry["event"] == "sign_in.accepted").unwrap();
+    assert_eq!(accepted["message"], "the owner signed in from 192.0.2.1");
+    let input = json!({ "identifier": "hunter2", "password": "alice.test" });
+    client.post_from("198.51.100.7", "com.atproto.server.createSession", &input);
+    let found = entries(&client);
+    let refused = found.iter().find(|entry| entry["event"] == "sign_in.refused").unwrap();
+    assert_eq!(refused["level"], "warn");
+    assert_eq!(refused["message"], "wrong password from 198.51.100.7");
+    assert!(!found.iter().any(|entry| entry.to_string().contains("hunter2")));
 }
 
 #[test]

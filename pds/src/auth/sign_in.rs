@@ -7,7 +7,7 @@ use nacre_syntax::AtIdentifier;
 
 use crate::config::Config;
 use crate::context::Context;
-use crate::host::{Clock, Compute, SqlError};
+use crate::host::{Clock, Compute, Log, SqlError};
 use crate::network::network_of;
 use crate::store::{Attempts, Store};
 use crate::text::visible;
@@ -18,6 +18,7 @@ pub(crate) struct SignIn {
     store: Store,
     clock: Rc<dyn Clock>,
     compute: Rc<dyn Compute>,
+    log: Rc<dyn Log>,
 }
 
 /// Why a client was not signed in.
@@ -40,6 +41,7 @@ impl SignIn {
             store: context.store.clone(),
             clock: Rc::clone(&context.host.clock),
             compute: Rc::clone(&context.host.compute),
+            log: Rc::clone(&context.host.log),
         }
     }
 
@@ -63,7 +65,16 @@ impl SignIn {
         // time.
         let check = self.config.password_hash.check(password);
         let is_correct = self.compute.result_of(check).await;
-        if is_owner && is_correct { Ok(()) } else { Err(SignInError::Wrong) }
+        let network = peer.map(|peer| network_of(peer).to_string());
+        let network = network.as_deref().unwrap_or("an unknown network");
+        if is_owner && is_correct {
+            self.log.info("sign_in.accepted", &format!("the owner signed in from {network}"));
+            Ok(())
+        } else {
+            // The identifier may be a password that was typed into the wrong field.
+            self.log.warn("sign_in.refused", &format!("wrong password from {network}"));
+            Err(SignInError::Wrong)
+        }
     }
 
     /// Counts an attempt to sign in, or refuses it. A refusal writes nothing.
