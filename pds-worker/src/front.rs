@@ -106,7 +106,7 @@ impl BodyDecoder {
 }
 
 fn answer(request: &web_sys::Request, env: &JsValue) -> Result<JsValue, HostError> {
-    let Target { method, uri, has_header } = http::target(request, UPLOAD_HEADER)?;
+    let Target { method, uri, has_header } = http::target(request, UPLOAD_HEADER.as_str())?;
     if has_header {
         return Err(HostError::Request("clients may not send the nacre-upload header"));
     }

@@ -1,14 +1,14 @@
 // Converts requests and responses for `http.rs`. A head crosses between wasm and JavaScript in one
 // call, as one text: its parts are lines, because no part contains a line break.
 
-// Writes the method, the URL, and the name and value of each header in `names` that `request` has to
+// Writes the method, the URL, and the index and value of each header in `names` that `request` has to
 // `bytes`, in UTF-8. Returns the size, or more than `bytes` has if the text may not fit.
 export function readHead(request, names, bytes) {
 	const { headers } = request;
 	let head = `${request.method}\n${request.url}`;
-	for (const name of names) {
-		const value = headers.get(name);
-		if (value !== null) head += `\n${name}\n${value}`;
+	for (let index = 0; index < names.length; index++) {
+		const value = headers.get(names[index]);
+		if (value !== null) head += `\n${index}\n${value}`;
 	}
 	return write(head, bytes);
 }

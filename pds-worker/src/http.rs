@@ -4,6 +4,7 @@
 //! never shrinks.
 
 use core::net::IpAddr;
+use core::str;
 
 use ::http::header::{CONTENT_LENGTH, UPGRADE};
 use ::http::request::Parts;
@@ -39,7 +40,10 @@ pub(crate) fn parts(request: &web_sys::Request) -> Result<Parts, HostError> {
         .next()
         .and_then(|url| Uri::try_from(url).ok())
         .ok_or(HostError::Request("malformed URL"))?;
-    parts.headers = headers(lines)?;
+    parts.headers = headers(lines, |index| {
+        let index = str::from_utf8(index).ok()?.parse().ok()?;
+        read_headers().nth(index)
+    })?;
     Ok(parts)
 }
 
@@ -58,7 +62,7 @@ pub(crate) fn response_head(
     let status = lines.next().and_then(|status| StatusCode::from_bytes(status).ok());
     let mut head = ::http::Response::new(());
     *head.status_mut() = status.ok_or(HostError::Request("malformed status"))?;
-    *head.headers_mut() = headers(lines)?;
+    *head.headers_mut() = headers(lines, |name| HeaderName::from_bytes(name).ok())?;
     Ok(head)
 }
 
@@ -75,12 +79,15 @@ fn read(fill: impl Fn(&mut [u8]) -> Result<usize, JsValue>) -> Result<Vec<u8>, H
     Ok(buffer)
 }
 
-/// Reads headers, whose names and values are lines.
-fn headers<'a>(mut lines: impl Iterator<Item = &'a [u8]>) -> Result<HeaderMap, HostError> {
+/// Reads headers, whose names and values are lines. `name` reads a name.
+fn headers<'a>(
+    mut lines: impl Iterator<Item = &'a [u8]>,
+    name: impl Fn(&[u8]) -> Option<HeaderName>,
+) -> Result<HeaderMap, HostError> {
     const MALFORMED: HostError = HostError::Request("malformed header");
     let mut headers = HeaderMap::new();
-    while let Some(name) = lines.next() {
-        let name = HeaderName::from_bytes(name).map_err(|_| MALFORMED)?;
+    while let Some(line) = lines.next() {
+        let name = name(line).ok_or(MALFORMED)?;
         let value = HeaderValue::from_bytes(lines.next().ok_or(MALFORMED)?);
         headers.try_append(name, value.map_err(|_| MALFORMED)?).map_err(|_| MALFORMED)?;
     }
@@ -254,18 +261,20 @@ extern "C" {
 
 std::thread_local! {
     /// The names of the headers that are read. Cloudflare adds about ten others.
-    static NAMES: JsValue = {
-        let names = REQUEST_HEADERS.iter().cloned().chain([CLIENT_ADDRESS, UPGRADE]);
-        let names = names.map(|name| JsValue::from(name.as_str()));
-        names.chain([UPLOAD_HEADER.into()]).collect::<Array>().into()
-    };
+    static NAMES: JsValue =
+        read_headers().map(|name| JsValue::from(name.as_str())).collect::<Array>().into();
+}
+
+/// Returns the names of the headers that are read, in the order in which they cross.
+fn read_headers() -> impl Iterator<Item = HeaderName> {
+    REQUEST_HEADERS.iter().cloned().chain([CLIENT_ADDRESS, UPGRADE, UPLOAD_HEADER])
 }
 
 /// The header with the client's address.
 const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("cf-connecting-ip");
 /// The header of an `UploadMessage` from the front to the object. The front refuses it from
 /// clients.
-pub(crate) const UPLOAD_HEADER: &str = "nacre-upload";
+pub(crate) const UPLOAD_HEADER: HeaderName = HeaderName::from_static("nacre-upload");
 /// Larger bodies are streamed.
 const MAX_WHOLE_BODY_BYTES: usize = 256 * 1024;
 /// Most heads fit into a buffer of this size at three bytes for each character.

@@ -3,6 +3,7 @@
 //! A row without a access rule does not compile, nor does a row whose rule differs from the type
 //! that its handler takes as its caller.
 
+use futures_core::future::LocalBoxFuture;
 use nacre_xrpc::{Kind, XrpcError};
 
 use crate::Pds;
@@ -44,7 +45,10 @@ macro_rules! routes {
             match name {
                 $($name => {
                     Kind::$kind.expect_verb(call.parts.method.as_str())?;
-                    serve::<$access, _, _>(pds, call, api::$($handler)::+).await
+                    // Boxed, so that a fresh isolate compiles only the handler that it calls.
+                    let served: LocalBoxFuture<'_, _> =
+                        Box::pin(serve::<$access, _, _>(pds, call, api::$($handler)::+));
+                    served.await
                 })*
                 _ => Err($unknown.into()),
             }

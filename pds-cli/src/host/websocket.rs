@@ -7,7 +7,8 @@ use core::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
-use http::Request;
+use http::header::{CONNECTION, UPGRADE};
+use http::{HeaderValue, Request};
 use nacre_pds::body::{Body, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::select;
@@ -37,7 +38,20 @@ pub(crate) enum HandshakeError {
 /// Returns the response that accepts the opening handshake of a request.
 pub(crate) fn accept<B>(request: &Request<B>) -> Result<Response, HandshakeError> {
     use ProtocolError::{InvalidSecWebSocketKey, MissingSecWebSocketKey};
-    create_response_with_body(request, Body::default).map_err(|error| match error {
+    if !request.headers().contains_key(UPGRADE) {
+        return Err(HandshakeError::NoUpgrade);
+    }
+    let mut head = Request::new(());
+    *head.method_mut() = request.method().clone();
+    *head.version_mut() = request.version();
+    head.headers_mut().clone_from(request.headers());
+    // Tungstenite reads the first of several lines only.
+    let lines = request.headers().get_all(CONNECTION).iter().map(HeaderValue::as_bytes);
+    let options = lines.collect::<Vec<_>>().join(&b","[..]);
+    if let Ok(options) = HeaderValue::try_from(options) {
+        head.headers_mut().insert(CONNECTION, options);
+    }
+    create_response_with_body(&head, Body::default).map_err(|error| match error {
         Error::Protocol(ProtocolError::MissingSecWebSocketVersionHeader) => HandshakeError::Version,
         Error::Protocol(InvalidSecWebSocketKey | MissingSecWebSocketKey) => HandshakeError::Key,
         _ => HandshakeError::NoUpgrade,
@@ -170,6 +184,15 @@ mod tests {
         let accepted = accept(&request(&[CONNECTION, UPGRADE, VERSION, KEY])).unwrap();
         assert_eq!(accepted.status(), 101);
         assert_eq!(accepted.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn connection_options_may_be_on_several_lines() {
+        let keep_alive = ("connection", "keep-alive");
+        for lines in [[keep_alive, CONNECTION], [CONNECTION, keep_alive]] {
+            let headers = [&lines[..], &[UPGRADE, VERSION, KEY]].concat();
+            assert_eq!(accept(&request(&headers)).unwrap().status(), 101);
+        }
     }
 
     #[test]
