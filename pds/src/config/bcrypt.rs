@@ -4,7 +4,7 @@
 use core::task::Poll;
 
 use blowfish::Blowfish;
-use data_encoding::{Encoding, Specification};
+use data_encoding::Specification;
 use zeroize::Zeroizing;
 
 /// A hash that is being computed.
@@ -56,13 +56,35 @@ impl Bcrypt {
     }
 }
 
-/// Returns bcrypt's own base64, without padding and with zeros as the unused bits.
-pub(super) fn base64() -> Encoding {
+/// Encodes bytes in bcrypt's own base64, without padding.
+pub(super) fn to_base64(bytes: &[u8]) -> String {
     let mut base64 = Specification::new();
-    base64.symbols.push_str("./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789");
-    base64.encoding().expect("there are 64 different symbols")
+    base64.symbols.push_str(SYMBOLS);
+    base64.encoding().expect("there are 64 different symbols").encode(bytes)
 }
 
+/// Decodes `N` bytes. The unused bits must be zeros.
+///
+/// Not data-encoding: every start reads a hash, and compiling that decoder takes a fresh isolate a
+/// millisecond.
+pub(super) fn from_base64<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let (mut bytes, mut filled) = ([0; N], 0);
+    let (mut bits, mut count) = (0, 0);
+    for symbol in text.bytes() {
+        let value = SYMBOLS.bytes().position(|known| known == symbol)?;
+        bits = bits << 6 | u32::try_from(value).ok()?;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            *bytes.get_mut(filled)? = u8::try_from(bits >> count).ok()?;
+            filled += 1;
+            bits &= (1 << count) - 1;
+        }
+    }
+    (filled == N && bits == 0).then_some(bytes)
+}
+
+const SYMBOLS: &str = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 pub(super) const MAX_PASSWORD_BYTES: usize = 72;
 /// About 2.5 ms on Workers.
 const ROUNDS_PER_SLICE: u32 = 32;

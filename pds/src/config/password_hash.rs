@@ -4,7 +4,7 @@ use core::task::Poll;
 
 use subtle::ConstantTimeEq as _;
 
-use super::bcrypt::{Bcrypt, Digest, MAX_PASSWORD_BYTES, Salt, base64};
+use super::bcrypt::{Bcrypt, Digest, MAX_PASSWORD_BYTES, Salt, from_base64, to_base64};
 use crate::host::Rng;
 
 /// A bcrypt hash with a cost from 4 to 14.
@@ -49,9 +49,7 @@ impl PasswordHash {
         let is_number = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
         let cost = digits.parse().ok().filter(|_| is_number)?;
         let (salt, digest) = rest.split_at_checked(22)?;
-        let bytes = |text: &str| base64().decode(text.as_bytes()).ok();
-        let salt = bytes(salt)?.try_into().ok()?;
-        let digest = bytes(digest)?.try_into().ok()?;
+        let (salt, digest) = (from_base64(salt)?, from_base64(digest)?);
         (4..=14).contains(&cost).then_some(Self { cost, salt, digest })
     }
 
@@ -74,8 +72,7 @@ impl PasswordHash {
     /// Returns the text of the hash.
     pub(super) fn to_text(&self) -> String {
         let Self { cost, salt, digest } = self;
-        let base64 = base64();
-        format!("$2b${cost:02}${}{}", base64.encode(salt), base64.encode(digest))
+        format!("$2b${cost:02}${}{}", to_base64(salt), to_base64(digest))
     }
 }
 
