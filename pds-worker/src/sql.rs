@@ -31,8 +31,10 @@ pub(crate) struct WorkerSql {
     /// The JavaScript strings of statements, by the address and length of their text. The runtime
     /// looks a compiled statement up by its text, which would otherwise be copied for every call.
     statements: RefCell<HashMap<(usize, usize), JsValue>>,
-    /// Buffers for parameters and rows that no query is using. A query may run within another.
+    /// Buffers for rows that no query is using. A query may run within another.
     buffers: RefCell<Vec<Vec<u8>>>,
+    /// A buffer for parameters. No query needs it after its first crossing.
+    params: RefCell<Vec<u8>>,
 }
 
 impl WorkerSql {
@@ -45,8 +47,8 @@ impl WorkerSql {
         let storage = storage.unchecked_into::<Storage>();
         let sql = storage.sql().map_err(|thrown| failed(&thrown))?;
         let database = Database::new(&sql);
-        let (statements, buffers) = (RefCell::default(), RefCell::default());
-        Ok(Self { storage, database, statements, buffers })
+        let (statements, buffers, params) = Default::default();
+        Ok(Self { storage, database, statements, buffers, params })
     }
 
     /// Runs a statement, with a buffer that holds as many of its rows as fit.
@@ -57,18 +59,19 @@ impl WorkerSql {
         params: &[Value<'_>],
         row: &mut dyn FnMut(&dyn Row) -> Result<(), SqlError>,
     ) -> Result<(), SqlError> {
-        buffer.clear();
-        params.iter().try_for_each(|value| encode(value, buffer))?;
-        let params =
-            core::mem::replace(buffer, self.buffers.borrow_mut().pop().unwrap_or_default());
-        buffer.resize(buffer.capacity().max(BUFFER_BYTES), 0);
+        if buffer.len() < BUFFER_BYTES {
+            buffer.resize(BUFFER_BYTES, 0);
+        }
         let ran = {
+            let mut encoded = self.params.borrow_mut();
+            encoded.clear();
+            encoded.shrink_to(MAX_KEPT_BYTES);
+            params.iter().try_for_each(|value| encode(value, &mut encoded))?;
             let mut statements = self.statements.borrow_mut();
             let key = (sql.as_ptr().addr(), sql.len());
             let statement = statements.entry(key).or_insert_with(|| sql.into());
-            self.database.query(statement, &params, buffer)
+            self.database.query(statement, &encoded, buffer)
         };
-        self.buffers.borrow_mut().push(params);
         let mut written = ran.map_err(|thrown| failed(&thrown))?;
         loop {
             let Batch { cursor, next_row_bytes, rows } = Batch::parse(buffer, written)?;
