@@ -97,6 +97,11 @@ export class Server {
 		return this.#log;
 	}
 
+	#findLeaks() {
+		const own = this.ownLog();
+		for (const secret of this.#secrets) if (own.includes(secret)) this.leaks.add(secret);
+	}
+
 	/** Returns the log without the lines of wrangler, which quotes every URL. */
 	ownLog() {
 		return this.#log.replaceAll(/^.*\[wrangler:.*$/gm, "");
@@ -113,13 +118,14 @@ export class Server {
 	/** Fails the suite if the server logs this text. */
 	keepSecret(text) {
 		// Shorter texts may be words of a message.
-		if (text.length >= MIN_SECRET_CHARS) this.#secrets.add(text);
+		if (text.length < MIN_SECRET_CHARS) return;
+		this.#secrets.add(text);
+		this.#findLeaks();
 	}
 
 	#hear(text) {
 		this.#log += text;
-		const own = this.ownLog();
-		for (const secret of this.#secrets) if (own.includes(secret)) this.leaks.add(secret);
+		this.#findLeaks();
 		this.#log = this.#log.slice(-MAX_LOG_CHARS);
 	}
 }

@@ -112,7 +112,10 @@ impl Launch {
             let _ = io::stdout().write_all(info.as_bytes());
             let _ = io::stdout().flush();
         });
-        Ok(LocalSet::new().block_on(&runtime, served)?)
+        let served = LocalSet::new().block_on(&runtime, served);
+        // Does not wait for password hashes and name lookups in progress.
+        runtime.shutdown_background();
+        Ok(served?)
     }
 
     fn info(&self, url: &str) -> Result<String, Failure> {

@@ -55,7 +55,7 @@ macro_rules! write_entry {
             request = request.map(|request| request.id),
             method = request.map(|request| request.method),
             status = request.and_then(|request| request.status),
-            duration_ms = duration.map(|duration| duration.as_secs_f64() * 1_000.0),
+            duration_ms = duration.and_then(|duration| u64::try_from(duration.as_millis()).ok()),
             "{message}"
         );
     }};

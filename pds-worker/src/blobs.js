@@ -1,6 +1,8 @@
 // Streams the bytes of blobs between clients and R2. They bypass the account's object, which has
 // one thread. Only encoded uploads enter wasm, in small chunks, because its memory never shrinks.
 
+import { log } from "./log.js";
+
 // Receives a blob: asks the account for permission, hashes and stores the bytes, and reports the
 // result. `send` sends the account a message about this upload and returns the response; `wasm` has
 // the functions of the wasm module.
@@ -22,7 +24,7 @@ export async function upload(request, bucket, send, wasm) {
 		await blob.discard();
 		const cause = error instanceof BodyError ? error.cause : "store";
 		if (cause === "store") {
-			console.error("cannot store a blob:", error?.stack ?? error);
+			log("blob.failed", `cannot store a blob: ${error?.stack ?? error}`);
 		}
 		return await send(`failed ${cause}`);
 	}
@@ -40,10 +42,8 @@ export async function download(response, bucket) {
 	headers.delete(DOWNLOAD_HEADER);
 	// The runtime ignores a content-length header. It sends the length that the stream declares.
 	const { readable, writable } = new FixedLengthStream(range.length);
-	object.body.pipeTo(writable).catch((error) => {
-		// Usually because the client disconnected.
-		console.log(`download of blob ${key} was interrupted: ${error?.message}`);
-	});
+	// Usually fails because the client disconnected.
+	object.body.pipeTo(writable).catch(() => {});
 	return new Response(readable, { status: response.status, headers });
 }
 
@@ -134,7 +134,7 @@ class IncomingBlob {
 			}
 		} catch (error) {
 			// R2 aborts incomplete multipart uploads after a week.
-			console.error("cannot discard an upload:", error?.stack ?? error);
+			log("blob.failed", `cannot discard an upload: ${error?.stack ?? error}`);
 		}
 	}
 

@@ -21,7 +21,8 @@ export class Exchange {
 	async #send([method, url, ...lines], body) {
 		const { signal } = this.#control;
 		const headers = pairs(lines);
-		const response = await fetch(url, { method, headers, body, redirect: "manual", signal });
+		const init = { method, headers, body, redirect: "manual", cache: "no-store", signal };
+		const response = await fetch(url, init);
 		clearTimeout(this.#timers[0]);
 		return response;
 	}

@@ -25,9 +25,11 @@ export function readTarget(request, name) {
 	return `${request.method}\n${request.url}\n${request.headers.has(name)}`;
 }
 
-// Returns a promise of the bytes of a body.
-export async function readBody(request) {
-	return new Uint8Array(await request.arrayBuffer());
+// Returns a promise of the bytes of a body, which fails if there are more than announced.
+export async function readBody(request, length) {
+	const bytes = new Uint8Array(await request.arrayBuffer());
+	if (bytes.length > length) throw new Error("the body is longer than its Content-Length");
+	return bytes;
 }
 
 // Returns a response with the names and values in the lines of `headers`. `body` is bytes, a stream

@@ -6,7 +6,7 @@
 use core::net::IpAddr;
 use core::str;
 
-use ::http::header::{CONTENT_LENGTH, UPGRADE};
+use ::http::header::CONTENT_LENGTH;
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use bytes::Bytes;
@@ -142,16 +142,16 @@ pub(crate) fn request(request: &web_sys::Request) -> Result<Request, HostError> 
     let length = length.and_then(|length| length.parse::<usize>().ok());
     let body = match length {
         // The runtime holds bodies of this size whole, and a stream takes several crossings.
-        Some(1..=MAX_WHOLE_BODY_BYTES) => whole_body(Clone::clone(request)),
+        Some(length @ 1..=MAX_WHOLE_BODY_BYTES) => whole_body(Clone::clone(request), length),
         _ => body(request.body())?,
     };
     Ok(Request::from_parts(parts, body))
 }
 
-/// Returns a body that is read whole when the server asks for it.
-fn whole_body(request: web_sys::Request) -> Body {
+/// Returns a body of `length` bytes that is read whole when the server asks for it.
+fn whole_body(request: web_sys::Request, length: usize) -> Body {
     let read = async move {
-        let bytes = JsFuture::from(read_body(&request).map_err(interrupted)?);
+        let bytes = JsFuture::from(read_body(&request, length).map_err(interrupted)?);
         bytes.await.map_err(interrupted).and_then(chunk)
     };
     Body::Stream(stream::once(read).boxed_local())
@@ -235,7 +235,7 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = readTarget)]
     fn read_target(request: &web_sys::Request, header: &str) -> Result<String, JsValue>;
     #[wasm_bindgen(catch, js_name = readBody)]
-    fn read_body(request: &web_sys::Request) -> Result<Promise, JsValue>;
+    fn read_body(request: &web_sys::Request, length: usize) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch, js_name = readHead)]
     fn read_head(
         request: &web_sys::Request,
@@ -267,7 +267,7 @@ std::thread_local! {
 
 /// Returns the names of the headers that are read, in the order in which they cross.
 fn read_headers() -> impl Iterator<Item = HeaderName> {
-    REQUEST_HEADERS.iter().cloned().chain([CLIENT_ADDRESS, UPGRADE, UPLOAD_HEADER])
+    REQUEST_HEADERS.iter().cloned().chain([CLIENT_ADDRESS, UPLOAD_HEADER])
 }
 
 /// The header with the client's address.

@@ -48,13 +48,17 @@ impl AccountDurableObject {
         Self(Rc::new(Account { state, env, sockets, pds, logged }))
     }
 
-    /// Answers a request. The promise rejects only if the runtime refuses even an error response.
+    /// Answers a request. The promise rejects if a call to the runtime fails. The shim then answers,
+    /// and logs the id in its response.
     pub fn fetch(&self, request: web_sys::Request) -> Promise {
         let account = Rc::clone(&self.0);
         future_to_promise(async move {
-            let answer = account.answer(&request).await.or_else(|error| {
-                account.log_once(&error);
-                http::response(error.to_response())
+            let answer = account.answer(&request).await.or_else(|error| match error {
+                HostError::Runtime(_) => Err(error),
+                _ => {
+                    account.log_once(&error);
+                    http::response(error.to_response())
+                }
             });
             answer.map(JsValue::from).map_err(|error| js_sys::Error::new(&error.to_string()).into())
         })
@@ -117,6 +121,8 @@ impl Account {
             }
         };
         let wants_socket = is_upgrade(request.headers());
+        // The next failure to open is logged, even if it is the same.
+        self.logged.borrow_mut().clear();
         let (message, request) = UploadMessage::take(request)?;
         let peer = http::peer(request.headers());
         let response = match pds.handle(request, peer).await {

@@ -11,6 +11,7 @@
 
 import { DurableObject } from "cloudflare:workers";
 import * as blobs from "./blobs.js";
+import { log } from "./log.js";
 import * as nacre from "./index.js";
 
 // The `worker` crate's state: its panic hook logs the message and sets `criticalError`, and each
@@ -204,13 +205,12 @@ function errorResponse(error) {
 		error?.retryable || error?.overloaded
 			? [503, "ServiceUnavailable", "the account is temporarily unavailable; try again"]
 			: [500, "InternalServerError", "Internal Server Error"];
-	const headers = { "access-control-allow-origin": "*", "x-request-id": request };
+	const headers = {
+		"access-control-allow-origin": "*",
+		"access-control-expose-headers": "X-Request-Id",
+		"x-request-id": request,
+	};
 	return Response.json({ error: name, message }, { status, headers });
-}
-
-// Writes a line of JSON to the console, like the entries of the server.
-function log(event, message, request) {
-	console.error(JSON.stringify({ level: "error", event, message, request }));
 }
 
 const MAX_MESSAGE_SIZE = 65_536;

@@ -37,6 +37,16 @@ export class Database {
 	}
 
 	#fill(id, open, bytes) {
+		try {
+			return this.#write(id, open, bytes);
+		} catch (error) {
+			// A failed cursor has no rows left.
+			this.#open.delete(id);
+			throw error;
+		}
+	}
+
+	#write(id, open, bytes) {
 		const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 		let at = HEADER_BYTES;
 		for (;;) {

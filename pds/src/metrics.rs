@@ -77,7 +77,7 @@ impl Metrics {
     ) {
         self.count_status(method, status);
         self.durations.borrow_mut().add(duration);
-        let mut today = self.today.get().on(now_s);
+        let mut today = self.totals_of_day(now_s);
         today.requests += 1;
         today.faults += i64::from(status >= 500);
         self.today.set(today);
@@ -92,25 +92,34 @@ impl Metrics {
         *self.requests.borrow_mut().entry((method, status)).or_default() += 1;
     }
 
-    /// Counts a commit and returns the totals of the day, which the commit stores.
-    pub(crate) fn count_commit(&self, writes: usize, now_s: i64) -> DayTotals {
-        self.commits.set(self.commits.get() + 1);
-        self.writes.set(self.writes.get() + u64::try_from(writes).unwrap_or(u64::MAX));
-        let mut today = self.today.get().on(now_s);
+    /// Returns the totals of the day with a commit that is about to store them.
+    pub(crate) fn totals_with(&self, writes: usize, now_s: i64) -> DayTotals {
+        let mut today = self.totals_of_day(now_s);
         today.writes += i64::try_from(writes).unwrap_or(i64::MAX);
-        self.today.set(today);
-        self.totals_of_day(now_s)
+        today
     }
 
-    /// Returns the totals of the day, in UTC.
+    /// Counts a commit whose transaction has ended, and which stored `today`.
+    pub(crate) fn count_commit(&self, writes: usize, today: DayTotals) {
+        self.commits.set(self.commits.get() + 1);
+        self.writes.set(self.writes.get() + u64::try_from(writes).unwrap_or(u64::MAX));
+        self.today.set(today);
+    }
+
+    /// Returns the totals of the day, in UTC. Rows since the last call belong to its day.
     fn totals_of_day(&self, now_s: i64) -> DayTotals {
         let (rows, counted) = (self.sql.row_counts(), self.counted_rows.get());
         let since = |rows: u64, counted: u64| {
             i64::try_from(rows.saturating_sub(counted)).unwrap_or(i64::MAX)
         };
-        let mut today = self.today.get().on(now_s);
+        let mut today = self.today.get();
+        if today == DayTotals::default() {
+            // Nothing was counted before.
+            today = today.on(now_s);
+        }
         today.rows_read += since(rows.read, counted.read);
         today.rows_written += since(rows.written, counted.written);
+        let today = today.on(now_s);
         self.today.set(today);
         self.counted_rows.set(rows);
         today
@@ -154,7 +163,7 @@ impl Metrics {
         let values = [
             ("nacre_account_active", "Whether the account is active.", gauges.active.into()),
             ("nacre_subscribers", "Subscribers of the event stream.", subscribers),
-            ("nacre_replay_lag_seconds", "Age of the next event of the slowest replay.", lag_s),
+            ("nacre_replay_lag_seconds", "From the last event sent to the newest, at most.", lag_s),
             ("nacre_last_seq", "Sequence number of the last event.", gauges.last_seq),
             ("nacre_event_log_bytes", "Size of the event log.", gauges.log_bytes),
             ("nacre_records", "Records of the repository.", gauges.records),

@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use http::StatusCode;
+use http::{StatusCode, header};
 use nacre_xrpc::XrpcError;
 use serde_json::json;
 
@@ -26,6 +26,7 @@ impl Pds {
             tag.set_method(method);
         }
         let is_authorized = web::is_authorized(&parts);
+        let is_upgrade = parts.headers.contains_key(header::UPGRADE);
         let answer = self.answer(Call { parts, body, peer, tag }).await;
         let failed = |failure: Failure| Reply::Response(failure.into_response(&self.requests, tag));
         let mut reply = answer.unwrap_or_else(failed);
@@ -34,7 +35,11 @@ impl Pds {
                 web::add_headers(is_authorized, response);
                 self.requests.end(tag, response.status());
             }
-            Reply::Upgrade(_) => self.requests.end(tag, StatusCode::SWITCHING_PROTOCOLS),
+            Reply::Upgrade(_) if is_upgrade => {
+                self.requests.end(tag, StatusCode::SWITCHING_PROTOCOLS);
+            }
+            // The host refuses it.
+            Reply::Upgrade(_) => self.requests.end(tag, StatusCode::UPGRADE_REQUIRED),
             // Ends when its body has been read.
             Reply::Upload(_) => {}
         }
@@ -80,13 +85,14 @@ impl Pds {
         nacre_xrpc::Kind::Query.expect_verb(call.parts.method.as_str())?;
         let version = concat!("nacre ", env!("CARGO_PKG_VERSION"));
         let healthy = settled.and_then(|()| Ok(self.store.stored_account()?));
+        let mut id = None;
         let (status, body) = match healthy {
             Ok(_) => (StatusCode::OK, json!({ "version": version })),
             Err(error) => {
                 let shown = match Failure::from(error) {
                     Failure::Refused(error) => error.message.into_owned(),
                     Failure::Fault(cause) => {
-                        self.requests.failed(call.tag, &cause);
+                        id = Some(self.requests.failed(call.tag, &cause));
                         "Service Unavailable".to_owned()
                     }
                 };
@@ -94,6 +100,8 @@ impl Pds {
                 (StatusCode::SERVICE_UNAVAILABLE, body)
             }
         };
-        Ok(typed(status, "application/json", body.to_string().into()))
+        let mut response = typed(status, "application/json", body.to_string().into());
+        response.headers_mut().extend(id);
+        Ok(response)
     }
 }

@@ -49,7 +49,7 @@ fn missing_or_empty_required_variable_is_named() {
 fn loopback_urls_require_a_local_host_name() {
     assert!(!with("ALLOW_LOOPBACK_URLS", None).unwrap().allow_loopback_urls);
     assert!(!with("ALLOW_LOOPBACK_URLS", Some("false")).unwrap().allow_loopback_urls);
-    let problem = "is for development only; remove it, because PDS_HOSTNAME is public";
+    let problem = "is for development only; remove it, because PDS_HOSTNAME is not local";
     let refused = with("ALLOW_LOOPBACK_URLS", Some("true")).unwrap_err();
     assert_eq!(refused, format!("ALLOW_LOOPBACK_URLS {problem}"));
     for hostname in ["localhost", "localhost:2583", "127.0.0.1:80"] {

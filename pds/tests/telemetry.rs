@@ -7,7 +7,7 @@ mod client;
 use std::collections::BTreeMap;
 
 use client::setup::{open, operate};
-use client::{Client, NOTE, a_note};
+use client::{Client, DID, NOTE, a_note};
 use nacre_pds::dev::Memory;
 use serde_json::{Value, json};
 
@@ -137,8 +137,16 @@ fn totals_of_the_day_are_stored_with_commits_and_start_over_at_midnight() {
     assert!(after["nacre_today_sql_rows_written"] >= 8);
     assert_eq!(after["nacre_records"], 2);
 
+    for number in 0..50 {
+        client.get(&format!("/xrpc/com.atproto.repo.getRecord?repo=a&collection={number}"));
+        client.query("com.atproto.repo.listRecords", &format!("repo={DID}&collection={NOTE}"));
+    }
     client.host.move_clock(24 * 60 * 60);
-    assert_eq!(metrics(&client)["nacre_today_record_writes"], 0);
+    client.get("/robots.txt");
+    let next_day = metrics(&client);
+    assert_eq!(next_day["nacre_today_record_writes"], 0);
+    let read = next_day["nacre_today_sql_rows_read"];
+    assert!(read < 10, "{read} rows of the day before are counted");
 }
 
 #[test]

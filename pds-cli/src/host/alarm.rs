@@ -119,7 +119,7 @@ mod tests {
             clock: Rc::<FragileClock>::clone(&clock),
             rng: Rc::new(SystemRng),
             es256: Rc::new(RustEs256),
-            compute: Rc::new(BlockingThreads),
+            compute: Rc::new(BlockingThreads::default()),
             log: Rc::new(ProcessLog { level: Level::Error }),
             blobs: Rc::new(BlobFolder::new("blobs".into())),
             alarm: Rc::<ProcessAlarm>::clone(&alarm),

@@ -1,19 +1,30 @@
 //! Long computations on their own threads.
 
+use alloc::rc::Rc;
 use core::future::pending;
 use core::task::Poll;
 use std::panic::resume_unwind;
 
 use futures_core::future::LocalBoxFuture;
 use nacre_pds::host::{Compute, Job};
+use tokio::sync::Semaphore;
 use tokio::task::{spawn_blocking, yield_now};
 
-/// The runtime's threads for blocking work.
-pub(crate) struct BlockingThreads;
+/// The runtime's threads for blocking work. Jobs beyond [`MAX_JOBS`] wait for their turn, so that
+/// they do not take all processors from the account.
+pub(crate) struct BlockingThreads(Rc<Semaphore>);
+
+impl Default for BlockingThreads {
+    fn default() -> Self {
+        Self(Rc::new(Semaphore::new(MAX_JOBS)))
+    }
+}
 
 impl Compute for BlockingThreads {
     fn run(&self, mut job: Job) -> LocalBoxFuture<'static, ()> {
+        let jobs = Rc::clone(&self.0);
         Box::pin(async move {
+            let _running = jobs.acquire().await;
             let ran = spawn_blocking(move || while job() == Poll::Pending {}).await;
             match ran.map_err(|error| error.try_into_panic()) {
                 Ok(()) => {}
@@ -28,6 +39,9 @@ impl Compute for BlockingThreads {
         Box::pin(yield_now())
     }
 }
+
+/// The most jobs at a time.
+const MAX_JOBS: usize = 2;
 
 #[cfg(test)]
 mod tests {
@@ -55,12 +69,12 @@ mod tests {
             has_started.await.unwrap();
             stop.send(()).unwrap();
         };
-        tokio::join!(BlockingThreads.run(job), other);
+        tokio::join!(BlockingThreads::default().run(job), other);
     }
 
     #[tokio::test]
     #[should_panic(expected = "a fault in a job")]
     async fn panic_in_a_job_is_passed_on() {
-        BlockingThreads.run(Box::new(|| panic!("a fault in a job"))).await;
+        BlockingThreads::default().run(Box::new(|| panic!("a fault in a job"))).await;
     }
 }

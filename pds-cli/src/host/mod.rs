@@ -82,7 +82,7 @@ fn parts(
         clock: Rc::new(SystemClock),
         rng: Rc::new(SystemRng),
         es256: Rc::new(RustEs256),
-        compute: Rc::new(BlockingThreads),
+        compute: Rc::new(BlockingThreads::default()),
         log: Rc::new(ProcessLog { level }),
         blobs: Rc::new(blobs),
         owner_marker: None,

@@ -374,7 +374,7 @@ mod tests {
             clock: Rc::<FragileClock>::clone(&clock),
             rng: Rc::new(SystemRng),
             es256: Rc::new(RustEs256),
-            compute: Rc::new(BlockingThreads),
+            compute: Rc::new(BlockingThreads::default()),
             log: Rc::new(ProcessLog { level: Level::Error }),
             blobs: Rc::new(blobs.clone()),
             owner_marker: None,

@@ -72,6 +72,7 @@ impl Pds {
         tag.set_method("com.atproto.sync.getBlob");
         let mut response = Failure::Fault(cause).into_response(&self.requests, tag);
         allow_any_origin(&mut response);
+        self.requests.end(tag, response.status());
         response
     }
 

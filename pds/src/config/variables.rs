@@ -64,7 +64,7 @@ impl Config {
         let relays = relays(&var, &identity)?;
         let allow_loopback_urls = boolean(&var, "ALLOW_LOOPBACK_URLS", false)?;
         if allow_loopback_urls && !identity.is_local() {
-            let problem = "is for development only; remove it, because PDS_HOSTNAME is public";
+            let problem = "is for development only; remove it, because PDS_HOSTNAME is not local";
             return Err(ConfigError::new("ALLOW_LOOPBACK_URLS", problem));
         }
         Ok(Self {

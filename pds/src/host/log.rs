@@ -94,7 +94,7 @@ impl Entry<'_> {
                 set("status", status.into());
             }
             if let Some(duration) = duration {
-                set("durationMs", millis(duration).into());
+                set("duration_ms", millis(duration).into());
             }
         }
         Value::Object(fields).to_string()
@@ -177,7 +177,7 @@ mod tests {
             serde_json::json!({
                 "level": "error", "event": "request.failed", "message": message,
                 "request": "abc-1", "method": "com.atproto.repo.createRecord",
-                "status": 500, "durationMs": 2,
+                "status": 500, "duration_ms": 2,
             })
         );
     }

@@ -60,7 +60,7 @@ const ALLOWED: &str = "Accept-Language, Atproto-Accept-Labelers, Atproto-Proxy, 
     Content-Type, DPoP, X-Bsky-Topics";
 const EXPOSED: &str = "Atproto-Content-Labelers, Atproto-Repo-Rev, Content-Range, DPoP-Nonce, \
     RateLimit-Limit, RateLimit-Policy, RateLimit-Remaining, RateLimit-Reset, Retry-After, \
-    WWW-Authenticate";
+    WWW-Authenticate, X-Request-Id";
 /// The longest list of requested headers that is repeated. Longer ones are answered with
 /// [`ALLOWED`].
 const MAX_REQUESTED_BYTES: usize = 2_048;

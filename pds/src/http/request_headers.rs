@@ -4,7 +4,7 @@ use http::header::{self, HeaderName};
 
 /// The request headers that the server reads, other than those of its host. A host may leave out
 /// all others.
-pub static REQUEST_HEADERS: [HeaderName; 11] = [
+pub static REQUEST_HEADERS: [HeaderName; 12] = [
     header::ACCESS_CONTROL_REQUEST_HEADERS,
     header::AUTHORIZATION,
     header::CONTENT_ENCODING,
@@ -14,6 +14,7 @@ pub static REQUEST_HEADERS: [HeaderName; 11] = [
     header::IF_NONE_MATCH,
     header::IF_RANGE,
     header::RANGE,
+    header::UPGRADE,
     header::USER_AGENT,
     IMPORT_PART,
 ];

@@ -10,7 +10,7 @@ use super::repository::Repository;
 use super::write::PreparedWrite;
 use crate::blobs::BlobChanges;
 use crate::events::{self, byte_count};
-use crate::store::{AccountState, Announced, BlobCounts, PageChanges};
+use crate::store::{AccountState, Announced, BlobCounts, DayTotals, PageChanges};
 
 /// The commit of a batch.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ struct Committed {
     log_bytes: i64,
     /// Whether a blob has become idle.
     has_idle_blob: bool,
+    /// The totals of the day that it stored.
+    day: DayTotals,
 }
 
 impl Repository {
@@ -41,7 +43,8 @@ impl Repository {
             return Err(WriteError::Replacing);
         }
         let committed = self.store.transaction(|| self.commit(batch, swap_commit))?;
-        let Committed { applied, pages, frame, log_bytes, has_idle_blob } = committed;
+        let Committed { applied, pages, frame, log_bytes, has_idle_blob, day } = committed;
+        self.metrics.count_commit(batch.writes.len(), day);
         self.store.cache_pages(pages, applied.rev);
         self.events.send_commit(&frame, log_bytes, has_idle_blob);
         Ok(applied)
@@ -124,11 +127,12 @@ impl Repository {
                 referenced: account.blobs.referenced + counted.referenced,
                 stored: account.blobs.stored + counted.stored,
             },
-            day: self.metrics.count_commit(writes.len(), now_s),
+            day: self.metrics.totals_with(writes.len(), now_s),
         };
         self.store.set_head(&updated, &diff.bytes, &pages)?;
         let applied = Applied { commit: diff.cid, rev };
-        Ok(Committed { applied, pages, frame, log_bytes, has_idle_blob })
+        let day = updated.day;
+        Ok(Committed { applied, pages, frame, log_bytes, has_idle_blob, day })
     }
 
     /// Writes one record, its index entries and its references to blobs.

@@ -26,12 +26,17 @@ impl Store {
         Ok(account)
     }
 
-    /// Returns whether the cached row, if there is one, equals the stored one.
+    /// Returns whether all cached rows equal the stored ones.
     #[cfg(feature = "dev")]
     pub(crate) fn has_current_rows(&self) -> Result<bool, SqlError> {
         let stored = self.stored_account()?;
         let is_current = |cached: Rc<AccountState>| stored.as_ref() == Some(&*cached);
-        Ok(self.row_cache.account().is_none_or(is_current))
+        let sessions = self.all("select id, expires_s from session", &[], |row| {
+            Ok((row.text(0)?, row.integer(1)?))
+        })?;
+        let mut cached = self.row_cache.sessions().into_iter();
+        let are_current = cached.all(|session| sessions.contains(&session));
+        Ok(are_current && self.row_cache.account().is_none_or(is_current))
     }
 
     /// Reads the account's row, or `None` before its first commit.

@@ -73,6 +73,13 @@ impl RowCache {
         sessions.iter().find(|session| session.id == id).map(|session| session.expires_s)
     }
 
+    /// Returns the ids of the sessions, and when they expire.
+    #[cfg(feature = "dev")]
+    pub(super) fn sessions(&self) -> Vec<(String, i64)> {
+        let sessions = self.sessions.borrow();
+        sessions.iter().map(|session| (session.id.clone(), session.expires_s)).collect()
+    }
+
     /// Keeps a session that has just been read. Forgets the one read first if there are too many.
     pub(super) fn keep_session(&self, id: &str, expires_s: i64) {
         let mut sessions = self.sessions.borrow_mut();

@@ -64,7 +64,8 @@ fn bundle(module: &Path, shim: &Path, folder: &Path, counts: bool) -> Result<(),
     }
     // Cloudflare spells the standard's source import of a `.wasm` file as a plain import.
     fs::write(&index, text.replace("import source ", "import "))?;
-    for module in [shim.to_owned(), shim.with_file_name("blobs.js")] {
+    let others = ["blobs.js", "log.js"].map(|name| shim.with_file_name(name));
+    for module in [shim.to_owned()].into_iter().chain(others) {
         let name = module.file_name().unwrap_or_default();
         fs::copy(&module, folder.join(name)).map_err(|error| {
             io::Error::new(error.kind(), format!("cannot copy {}: {error}", module.display()))
