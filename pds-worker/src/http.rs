@@ -20,8 +20,7 @@ use worker::wasm_bindgen_futures::JsFuture;
 
 use crate::host_error::{HostError, js_message};
 
-/// Reads the method, the URL and the headers that are used of a request, but not its body, in one
-/// crossing.
+/// Reads the method, the URL and the known headers of a request in one crossing. Leaves its body.
 ///
 /// The runtime joins several headers of one name by commas.
 ///

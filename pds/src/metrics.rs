@@ -31,7 +31,7 @@ pub(crate) struct Metrics {
 pub(crate) struct Gauges {
     pub(crate) active: bool,
     pub(crate) subscribers: usize,
-    /// How far the subscriber that is most behind is behind.
+    /// The lag of the slowest replay.
     pub(crate) replay_lag: Duration,
     pub(crate) last_seq: i64,
     pub(crate) log_bytes: i64,

@@ -48,8 +48,7 @@ impl SignIn {
     /// Checks that a client knows the password. `peer` is its address, if known.
     ///
     /// Other requests run while the password is hashed. The attempt is counted before, so that
-    /// concurrent ones cannot exceed the limits. Whatever else the caller needs of the account, it
-    /// reads afterwards.
+    /// concurrent ones cannot exceed the limits. Callers must read the account afterwards.
     pub(crate) async fn check_password(
         &self,
         identifier: &str,

@@ -145,8 +145,8 @@ impl Subscribers {
         self.host.sockets.list().len()
     }
 
-    /// Returns how far the subscriber that is most behind is behind the event `last`, by the times
-    /// in their `seq`.
+    /// Returns the lag of the slowest replay: the time from its last event to the event `last`, as
+    /// their sequence numbers tell it.
     pub(crate) fn replay_lag(&self, last: i64) -> Duration {
         let sockets = self.host.sockets.list().into_iter();
         let sent = sockets.filter_map(|socket| match self.position(socket)? {

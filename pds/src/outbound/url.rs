@@ -3,7 +3,7 @@
 //! It accepts a subset of URLs whose host every parser reads alike: printable ASCII, a DNS name in
 //! plain labels, and nothing else around it. Spellings of IP addresses, names in Unicode and
 //! confusing delimiters are outside the subset, so they need no decoding. The accepted URL is
-//! written anew from its parts.
+//! rebuilt from its parts.
 
 use http::Uri;
 
@@ -14,40 +14,40 @@ use crate::host::Destination;
 #[non_exhaustive]
 pub enum UrlError {
     /// It contains white space, a control character, a backslash or a letter outside ASCII.
-    #[error("it contains a character other than printable ASCII, or a backslash")]
+    #[error("contains a character other than printable ASCII, or a backslash")]
     Character,
     /// It has a fragment.
-    #[error("it has a fragment")]
+    #[error("has a fragment")]
     Fragment,
     /// Its host is not a DNS name in labels of letters, digits and hyphens.
-    #[error("its host is not a valid DNS name")]
+    #[error("host is not a valid DNS name")]
     Host,
     /// Its host is an IP address, in any notation.
-    #[error("its host is an IP address")]
+    #[error("host is an IP address")]
     IpAddress,
     /// It is not an absolute URL, or malformed after the host.
-    #[error("it is not a valid absolute URL")]
+    #[error("is not a valid absolute URL")]
     Malformed,
     /// Its host is this server, which has no public document at this path.
-    #[error("its host is this server")]
+    #[error("host is this server")]
     OwnHost,
     /// It has a port other than 443.
-    #[error("it does not use the default port")]
+    #[error("does not use the default port")]
     Port,
     /// The top-level domain of its host is reserved for private networks and special uses.
-    #[error("its host is in a domain that is not public")]
+    #[error("host is in a domain that is not public")]
     ReservedDomain,
     /// Its scheme is not `https`.
-    #[error("its scheme is not https")]
+    #[error("scheme is not https")]
     Scheme,
     /// Its host is a single label, such as `intranet`.
-    #[error("its host has no domain")]
+    #[error("host has no domain")]
     SingleLabel,
     /// It is longer than 2,048 bytes.
-    #[error("it is longer than {MAX_URL_BYTES} bytes")]
+    #[error("is longer than {MAX_URL_BYTES} bytes")]
     TooLong,
     /// It contains a user name or a password.
-    #[error("it contains a user name or password")]
+    #[error("contains a user name or password")]
     UserInfo,
 }
 

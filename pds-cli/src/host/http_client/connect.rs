@@ -146,7 +146,7 @@ fn check(host: &str, addresses: &[SocketAddr], allowed: Destination) -> Result<(
 /// next one is tried at the same time.
 async fn connect_to_first(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     if addresses.is_empty() {
-        return Err(io::Error::other("it has no address"));
+        return Err(io::Error::other("host has no address"));
     }
     let attempts = addresses.iter().zip(0_u32..).map(|(&address, position)| {
         Box::pin(async move {

@@ -36,7 +36,7 @@ pub(super) async fn exchange(
     let handshake = client.max_buf_size(MAX_HEAD_BYTES).handshake(TokioIo::new(stream));
     let (mut sender, connection) = handshake.await.map_err(|error| failed(&error))?;
     let mut connection: LocalBoxFuture<'static, ()> = Box::pin(connection.map(drop).fuse());
-    address(&mut request).map_err(|error| failed(&error))?;
+    set_host_header(&mut request).map_err(|error| failed(&error))?;
     let mut response = pin!(sender.send_request(request.map(OutgoingBody)));
     let response = poll_fn(|context| {
         let _ = connection.as_mut().poll(context);
@@ -87,7 +87,7 @@ impl Stream for ReceivedBody {
 }
 
 /// Moves the authority of the URL to the `Host` header, as HTTP/1.1 sends it.
-fn address(request: &mut Request) -> Result<(), http::Error> {
+fn set_host_header(request: &mut Request) -> Result<(), http::Error> {
     if let Some(authority) = request.uri().authority() {
         let host = HeaderValue::from_str(authority.as_str())?;
         request.headers_mut().insert(header::HOST, host);

@@ -183,7 +183,7 @@ async fn next_address_is_tried_after_one_that_fails() {
 async fn name_without_an_address_is_an_error() {
     let client = HttpClient::with_names(Names::new(vec![Vec::new()]));
     let failed = client.send(get("http://name.notexample.org/")).await.unwrap_err();
-    let expected = "name.notexample.org: it has no address";
+    let expected = "name.notexample.org: host has no address";
     assert_eq!(failed, HttpError::Failed(expected.to_owned()));
 }
 
