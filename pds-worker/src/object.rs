@@ -48,8 +48,8 @@ impl AccountDurableObject {
         Self(Rc::new(Account { state, env, sockets, pds, logged }))
     }
 
-    /// Answers a request. The promise rejects if a call to the runtime fails. The shim then answers,
-    /// and logs the id in its response.
+    /// Answers a request. The promise rejects if a call to the runtime fails. The shim then
+    /// answers, and logs the id in its response.
     pub fn fetch(&self, request: web_sys::Request) -> Promise {
         let account = Rc::clone(&self.0);
         future_to_promise(async move {
