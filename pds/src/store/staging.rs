@@ -8,9 +8,10 @@ use cid::Cid;
 use nacre_syntax::{RecordKey, RepoPath, Tid};
 use serde::{Deserialize, Serialize};
 
+use super::records::RecordBlock;
 use super::sql::Store;
 use super::values::{blob, cid, integer, text};
-use crate::host::SqlError;
+use crate::host::{SqlError, Value};
 
 /// A staged import.
 #[derive(Clone, Debug)]
@@ -134,18 +135,19 @@ impl Store {
         self.first("select bytes from import_block where cid = ?", &[cid(block)], |row| row.blob(0))
     }
 
-    /// Stages a record.
-    pub(crate) fn stage_record(
-        &self,
-        path: &RepoPath,
-        record: &Cid,
-        rev: Tid,
-        value: &[u8],
-    ) -> Result<(), SqlError> {
-        self.run(
-            "insert or ignore into import_record (path, cid, rev, value) values (?, ?, ?, ?)",
-            &[text(path.as_str()), cid(record), text(&rev.to_string()), blob(value)],
-        )
+    /// Stages records.
+    pub(crate) fn stage_records(&self, records: &[RecordBlock], rev: Tid) -> Result<(), SqlError> {
+        let rev = rev.to_string();
+        let row = |record| staged_row(record, &rev);
+        let mut batches = records.chunks_exact(STAGED_AT_ONCE);
+        for batch in batches.by_ref() {
+            let params: Vec<_> = batch.iter().flat_map(row).collect();
+            self.run(STAGE_TEN_RECORDS, &params)?;
+        }
+        for record in batches.remainder() {
+            self.run(STAGE_RECORD, &row(record))?;
+        }
+        Ok(())
     }
 
     /// Stages the subject of a record.
@@ -255,5 +257,16 @@ const TABLES: [&str; 5] = [
         primary key (cid, path)
     ) strict, without rowid",
 ];
+fn staged_row<'r>(record: &'r RecordBlock, rev: &'r str) -> [Value<'r>; 4] {
+    [text(record.path.as_str()), cid(&record.cid), text(rev), blob(&record.value)]
+}
+
 /// Number of records that [`Store::staged_after`] returns.
 const RECORDS_AT_ONCE: i64 = 500;
+/// Number of records that one statement stages.
+const STAGED_AT_ONCE: usize = 10;
+const STAGE_RECORD: &str =
+    "insert or ignore into import_record (path, cid, rev, value) values (?, ?, ?, ?)";
+const STAGE_TEN_RECORDS: &str = "insert or ignore into import_record (path, cid, rev, value) values
+         (?, ?, ?, ?), (?, ?, ?, ?), (?, ?, ?, ?), (?, ?, ?, ?), (?, ?, ?, ?),
+         (?, ?, ?, ?), (?, ?, ?, ?), (?, ?, ?, ?), (?, ?, ?, ?), (?, ?, ?, ?)";

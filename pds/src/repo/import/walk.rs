@@ -14,7 +14,7 @@ use super::root_commit::RootCommit;
 use crate::blobs::cids_of;
 use crate::repo::repository::Repository;
 use crate::repo::subjects::subject;
-use crate::store::{OddRecords, Staged};
+use crate::store::{OddRecords, RecordBlock, Staged};
 
 /// The part of a repository that a CAR contains.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,6 +40,9 @@ pub(super) struct Walk<'r> {
     /// The start of the digest of each record that an earlier request staged. Their blocks may
     /// arrive again.
     staged_before: BTreeSet<u64>,
+    /// Records to stage in the current transaction, and the size of their blocks.
+    unstaged: Vec<RecordBlock>,
+    unstaged_bytes: usize,
     /// Records that cannot be parsed, with the reason.
     unreadable: Vec<(RepoPath, String)>,
     /// Whether the walk has reached the end of the tree.
@@ -73,6 +76,8 @@ impl<'r> Walk<'r> {
             waiting: BTreeMap::new(),
             paths: 0,
             staged_before: BTreeSet::new(),
+            unstaged: Vec::new(),
+            unstaged_bytes: 0,
             unreadable: Vec::new(),
             is_walked: false,
         })
@@ -127,9 +132,11 @@ impl<'r> Walk<'r> {
         Ok(self.repo.store.stage_block(cid, bytes)?)
     }
 
-    /// Records that bytes arrived, so that the staging is kept for a day from now. Writes a row at
-    /// most once a minute, or if there are more odd records.
+    /// Ends a transaction: stages its records, and records that bytes arrived, so that the staging
+    /// is kept for a day from now. Writes that row at most once a minute, or if there are more odd
+    /// records.
     pub(super) fn note(&mut self, now_s: i64) -> Result<(), ImportError> {
+        self.stage_pending()?;
         let (noted_s, odd) = self.noted;
         let is_fresh = (noted_s..noted_s.saturating_add(NOTE_PAUSE_S)).contains(&now_s);
         if !is_fresh || odd != self.staged.odd.count {
@@ -293,6 +300,7 @@ impl<'r> Walk<'r> {
     /// Stages the waiting records that have the same content as a staged record. A CAR may contain
     /// their common block only once.
     fn place_duplicates(&mut self) -> Result<(), ImportError> {
+        self.stage_pending()?;
         let mut last = String::new();
         while !self.waiting.is_empty() {
             let records = self.repo.store.staged_after(&last)?;
@@ -325,14 +333,25 @@ impl<'r> Walk<'r> {
             }
         }
         let store = &self.repo.store;
-        store.stage_record(path, cid, self.staged.rev, bytes)?;
+        let block = RecordBlock { path: path.clone(), cid: *cid, value: bytes.to_vec() };
+        self.unstaged_bytes += bytes.len();
+        self.unstaged.push(block);
         if let Some(subject) = subject(&path.collection(), bytes) {
             store.stage_subject(&subject, &path.rkey())?;
         }
         for blob in cids_of(bytes) {
             store.stage_blob_ref(&blob, path, self.staged.rev)?;
         }
-        Ok(())
+        let is_full =
+            self.unstaged.len() >= MAX_UNSTAGED || self.unstaged_bytes >= MAX_UNSTAGED_BYTES;
+        if is_full { self.stage_pending() } else { Ok(()) }
+    }
+
+    /// Stages the records that wait for others, to share a statement.
+    fn stage_pending(&mut self) -> Result<(), ImportError> {
+        self.unstaged_bytes = 0;
+        let records = take(&mut self.unstaged);
+        Ok(self.repo.store.stage_records(&records, self.staged.rev)?)
     }
 }
 
@@ -348,6 +367,10 @@ fn digest_start(cid: &Cid) -> u64 {
 const MAX_AHEAD_MICROS: u64 = 86_400_000_000;
 /// The most record paths that wait in memory for their blocks.
 const MAX_WAITING: usize = 20_000;
+/// The most records that wait for others to be staged.
+const MAX_UNSTAGED: usize = 100;
+/// The bytes of their blocks, because the memory of a wasm instance never shrinks.
+const MAX_UNSTAGED_BYTES: usize = 64 * 1024;
 /// The number of nodes and entries of earlier requests that one turn walks over.
 const STEPS_AT_ONCE: usize = 1_000;
 /// The most staged records that are remembered, at about ten bytes each. Blocks of the others are
