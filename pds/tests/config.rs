@@ -262,6 +262,12 @@ fn new_account_password_is_limited_to_72_bytes() {
 }
 
 #[test]
+fn secrets_print_as_stars() {
+    let config = with("EMAIL", None).unwrap();
+    assert_eq!(format!("{} {:?}", config.jwt_secret, config.auth_token), "*** ***");
+}
+
+#[test]
 fn debug_output_contains_no_secrets() {
     let config = with("", None).unwrap();
     let printed = format!("{config:?}");

@@ -1,12 +1,14 @@
 //! Secrets: the token secrets and the signing key.
 
+use core::fmt;
+
 use nacre_crypto::{Curve, SigningKey};
 use zeroize::Zeroizing;
 
 use super::error::ConfigError;
 use super::values::secret;
 
-/// Text that is never shown, and is wiped when dropped.
+/// Text that prints as `***`, and is wiped when dropped.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
@@ -18,6 +20,18 @@ impl Secret {
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
     }
 }
 
