@@ -54,7 +54,8 @@ impl RequestLog {
     pub(crate) fn end(&self, tag: RequestTag, status: StatusCode) {
         let now_micros = self.host.clock.now_micros();
         let duration = Duration::from_micros(now_micros.saturating_sub(tag.started_micros));
-        let (status, now_s) = (status.as_u16(), self.host.clock.now_s());
+        let status = status.as_u16();
+        let now_s = i64::try_from(now_micros / 1_000_000).unwrap_or(i64::MAX);
         self.metrics.count_request(tag.method, status, duration, now_s);
         self.write(Level::Debug, "request", "", tag, Some((status, duration)));
     }
