@@ -25,11 +25,11 @@ pub(crate) struct ProcessLog {
 
 /// Starts the log of this process. Only the first call has an effect.
 pub(crate) fn start(format: LogFormat, level: Level) {
-    // Without this, a closed standard error would make each entry panic.
     let log = fmt()
         .with_writer(io::stderr)
         .with_max_level(filter(level))
         .with_target(false)
+        // Otherwise each entry would panic if standard error is closed.
         .log_internal_errors(false);
     let started = match format {
         LogFormat::Pretty => log.with_ansi(io::stderr().is_terminal()).try_init(),

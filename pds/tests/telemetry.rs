@@ -4,11 +4,13 @@
 
 mod client;
 
+use core::pin::pin;
+use core::task::{Context, Waker};
 use std::collections::BTreeMap;
 
 use client::setup::{open, operate};
 use client::{Client, DID, NOTE, a_note};
-use nacre_pds::dev::Memory;
+use nacre_pds::dev::{Memory, block_on};
 use serde_json::{Value, json};
 
 /// Starts a server whose operator can call it, and signs in.
@@ -155,4 +157,23 @@ fn metrics_count_subscribers() {
     client.subscribe("");
     let found = metrics(&client);
     assert_eq!((found["nacre_subscribers"], found["nacre_replay_lag_seconds"]), (1, 0));
+}
+
+#[test]
+fn replay_lag_is_that_of_the_slowest_replay() {
+    let client = server();
+    for number in 0..10 {
+        client.host.move_clock(60);
+        client.create(NOTE, &format!("k{number}"), a_note(&"x".repeat(60_000))).json(200);
+    }
+    let subscription = client.request_subscription("cursor=1");
+    let socket = client.host.sockets().open();
+    let mut replay = pin!(client.pds.subscribe(socket, subscription));
+    // Sends the first slice, which holds less than half of the events.
+    let polled = replay.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending());
+    let lag_s = metrics(&client)["nacre_replay_lag_seconds"];
+    assert!((240..600).contains(&lag_s), "{lag_s}");
+    block_on(replay);
+    assert_eq!(metrics(&client)["nacre_replay_lag_seconds"], 0);
 }
